@@ -1,0 +1,3 @@
+//! Replication, the controller and partition state of a Trilog cluster.
+
+pub mod ids;

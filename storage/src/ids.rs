@@ -1,0 +1,54 @@
+//! The names of what is stored. Each is a newtype, so that one kind of number never passes for another.
+
+use std::fmt;
+
+/// A Raft group: one partition's replicas, or the controller. Allotted once by the controller, never reused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RaftGroupId(pub u64);
+
+impl RaftGroupId {
+    /// The controller's own group, which every node is a member of.
+    pub const CONTROLLER: Self = Self(0);
+}
+
+impl fmt::Display for RaftGroupId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "group {}", self.0)
+    }
+}
+
+/// A position in a Raft log, counted in entries from 1. Not a Kafka [`Offset`]: there is no conversion.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RaftIndex(pub u64);
+
+impl RaftIndex {
+    /// The index after this one.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+}
+
+impl fmt::Display for RaftIndex {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A Kafka offset: the position of a record in its partition, counted in records from 0.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Offset(pub i64);
+
+impl Offset {
+    /// The offset `records` further on.
+    #[must_use]
+    pub const fn plus(self, records: i64) -> Self {
+        Self(self.0 + records)
+    }
+}
+
+impl fmt::Display for Offset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
