@@ -1,0 +1,227 @@
+//! A connection to one broker.
+//!
+//! A [`Connection`] is a handle: cheap to clone, usable from many tasks. Requests are encoded by whoever sends them and
+//! queued for the task that owns the socket (`pipeline`); many may be in flight. They leave in the order in which their
+//! futures are first polled, and each future resolves to its own answer.
+//!
+//! The last handle's drop closes the connection, after what was already queued has left.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use kafka_protocol::protocol::{Request, StrBytes};
+use tokio::net::TcpStream;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use crate::error::{ClientError, CloseReason, ConnectError};
+use crate::frame::{decode_response, encode_request};
+use crate::handshake::{self, Verdict};
+use crate::pipeline::{Expected, Outgoing, PipelineHandle};
+use crate::versions::{Api, BrokerVersions};
+
+/// How a connection behaves. The defaults are librdkafka's where it has such a setting.
+#[derive(Debug, Clone)]
+pub struct ConnectionOptions {
+    /// What the broker's logs and quotas know this client by.
+    pub client_id: String,
+    /// How long dialling may take, all addresses of a host name together. Default 10 s.
+    pub connect_timeout: Duration,
+    /// How long a request may wait for its answer, the wait for a place in the queue included. It must exceed the
+    /// `max_wait_ms` of a Fetch and the `timeout_ms` of a Produce. Default 60 s.
+    pub request_timeout: Duration,
+    /// The largest response accepted, in bytes; a larger one ends the connection. Default 100 MiB.
+    pub max_response_bytes: usize,
+}
+
+impl Default for ConnectionOptions {
+    fn default() -> Self {
+        Self {
+            client_id: env!("CARGO_PKG_NAME").to_owned(),
+            connect_timeout: Duration::from_secs(10),
+            request_timeout: Duration::from_secs(60),
+            max_response_bytes: 100 << 20,
+        }
+    }
+}
+
+/// A handle to a connection that has passed the handshake.
+#[derive(Debug, Clone)]
+pub struct Connection {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    address: String,
+    link: Link,
+    versions: BrokerVersions,
+}
+
+impl Connection {
+    /// Dials `address` (`host:port`, every address the name resolves to is tried) and agrees on versions.
+    ///
+    /// # Errors
+    /// [`ConnectError`] if nobody answers there, or not as a Kafka broker does.
+    pub async fn connect(address: &str, options: &ConnectionOptions) -> Result<Self, ConnectError> {
+        let stream = match timeout(options.connect_timeout, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(source)) => return Err(ConnectError::Connect { address: address.to_owned(), source }),
+            Err(_) => {
+                let timeout = options.connect_timeout;
+                return Err(ConnectError::Timeout { address: address.to_owned(), timeout });
+            }
+        };
+        // A request is one write; waiting for more to say would only add Nagle's delay to it.
+        let quick = stream.set_nodelay(true);
+        quick.map_err(|source| ConnectError::Connect { address: address.to_owned(), source })?;
+        let link = Link {
+            pipeline: PipelineHandle::start(stream, options.max_response_bytes),
+            next_correlation_id: AtomicI32::new(1),
+            client_id: StrBytes::from_string(options.client_id.clone()),
+            request_timeout: options.request_timeout,
+        };
+        let versions = link.agree(address).await?;
+        Ok(Self { shared: Arc::new(Shared { address: address.to_owned(), link, versions }) })
+    }
+
+    /// The address that was dialled, as it was given.
+    pub fn address(&self) -> &str {
+        &self.shared.address
+    }
+
+    /// What the broker serves.
+    pub fn versions(&self) -> &BrokerVersions {
+        &self.shared.versions
+    }
+
+    /// Why the connection ended, `None` while it is up.
+    pub fn closed(&self) -> Option<CloseReason> {
+        let pipeline = &self.shared.link.pipeline;
+        pipeline.requests.is_closed().then(|| pipeline.close_reason())
+    }
+
+    /// Resolves when the connection has ended, whoever ended it.
+    pub async fn wait_closed(&self) -> CloseReason {
+        let pipeline = &self.shared.link.pipeline;
+        pipeline.requests.closed().await;
+        pipeline.close_reason()
+    }
+
+    /// Sends a request in the highest version both sides speak and waits for its answer.
+    ///
+    /// A field that this version cannot carry must hold its default; [`BrokerVersions::negotiate`] tells the version
+    /// beforehand.
+    ///
+    /// # Errors
+    /// [`ClientError`]. After [`ClientError::Timeout`] and [`ClientError::Closed`] it is unknown whether the broker
+    /// acted on the request.
+    pub async fn request<R: Request>(&self, body: R) -> Result<R::Response, ClientError> {
+        let version = self.shared.versions.negotiate::<R>()?;
+        self.shared.link.call(body, version).await
+    }
+
+    /// Sends a request in exactly this version and waits for its answer.
+    ///
+    /// # Errors
+    /// As [`Connection::request`]; [`ClientError::UnsupportedVersion`] if either side does not speak the version.
+    pub async fn request_at_version<R: Request>(
+        &self,
+        body: R,
+        version: i16,
+    ) -> Result<R::Response, ClientError> {
+        self.shared.versions.check::<R>(version)?;
+        self.shared.link.call(body, version).await
+    }
+
+    /// Sends a request that the broker will not answer: a Produce with acks=0. Resolves once it is queued; whether it
+    /// arrives nobody learns.
+    ///
+    /// Used for a request that is answered, it breaks the pairing of requests and answers, and the connection ends
+    /// with [`CloseReason::OutOfOrder`].
+    ///
+    /// # Errors
+    /// [`ClientError`] if it could not be queued.
+    pub async fn send_without_reply<R: Request>(&self, body: R) -> Result<(), ClientError> {
+        let version = self.shared.versions.negotiate::<R>()?;
+        self.shared.link.send(&body, version).await
+    }
+}
+
+/// A pipeline with what is needed to put typed requests on it. No version is checked here.
+#[derive(Debug)]
+struct Link {
+    pipeline: PipelineHandle,
+    next_correlation_id: AtomicI32,
+    client_id: StrBytes,
+    request_timeout: Duration,
+}
+
+impl Link {
+    async fn agree(&self, address: &str) -> Result<BrokerVersions, ConnectError> {
+        let mut version = handshake::FIRST_VERSION;
+        loop {
+            let verdict = match self.exchange(&handshake::api_versions_request(), version).await {
+                Ok(frame) => handshake::judge(frame, version),
+                Err(error) => Err(error),
+            };
+            match verdict {
+                Ok(Verdict::Agreed(versions)) => return Ok(versions),
+                Ok(Verdict::AskAgain(lower)) => {
+                    assert!(lower < version, "every attempt is in a lower version");
+                    version = lower;
+                }
+                Ok(Verdict::Refused(code)) => {
+                    return Err(ConnectError::Refused { address: address.to_owned(), code });
+                }
+                Err(source) => return Err(ConnectError::Handshake { address: address.to_owned(), source }),
+            }
+        }
+    }
+
+    async fn call<R: Request>(&self, body: R, version: i16) -> Result<R::Response, ClientError> {
+        let frame = self.exchange(&body, version).await?;
+        decode_response::<R>(frame, version)
+    }
+
+    async fn exchange<R: Request>(&self, body: &R, version: i16) -> Result<Bytes, ClientError> {
+        let correlation_id = self.next_correlation_id.fetch_add(1, Ordering::Relaxed);
+        let frame = encode_request(body, version, correlation_id, &self.client_id)?;
+        let (answer, answered) = oneshot::channel();
+        let outgoing = Outgoing { frame, expects: Some(Expected { correlation_id, answer }) };
+        self.within_timeout::<R, _>(async {
+            self.pipeline.requests.send(outgoing).await.map_err(|_| self.closed::<R>())?;
+            answered.await.map_err(|_| self.closed::<R>())
+        })
+        .await
+    }
+
+    async fn send<R: Request>(&self, body: &R, version: i16) -> Result<(), ClientError> {
+        let correlation_id = self.next_correlation_id.fetch_add(1, Ordering::Relaxed);
+        let frame = encode_request(body, version, correlation_id, &self.client_id)?;
+        let outgoing = Outgoing { frame, expects: None };
+        self.within_timeout::<R, _>(async {
+            self.pipeline.requests.send(outgoing).await.map_err(|_| self.closed::<R>())
+        })
+        .await
+    }
+
+    async fn within_timeout<R: Request, T>(
+        &self,
+        work: impl Future<Output = Result<T, ClientError>>,
+    ) -> Result<T, ClientError> {
+        match timeout(self.request_timeout, work).await {
+            Ok(result) => result,
+            Err(_) => Err(ClientError::Timeout { api: Api::of::<R>(), timeout: self.request_timeout }),
+        }
+    }
+
+    fn closed<R: Request>(&self) -> ClientError {
+        ClientError::Closed { api: Api::of::<R>(), reason: self.pipeline.close_reason() }
+    }
+}
+
+#[cfg(test)]
+mod tests;

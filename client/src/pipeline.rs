@@ -1,0 +1,179 @@
+//! The task that owns a connection's socket.
+//!
+//! Requests arrive over a bounded queue, encoded and with their correlation id; their bytes go out in that order, and
+//! since a Kafka broker answers in the order of the requests, the oldest request in flight is always the one answered
+//! next. One task does both directions, so no state is shared and none is locked.
+//!
+//! Invariants:
+//! 1. `in_flight` holds exactly the requests whose bytes were accepted, that expect an answer and have none yet,
+//!    oldest first.
+//! 2. At most [`MAX_IN_FLIGHT`] requests are in flight and about [`WRITE_HIGH_WATER`] bytes wait for the socket; beyond
+//!    that the queue is not drained, and whoever sends waits.
+//! 3. When the task ends, the reason is set before any waiting request learns that no answer will come.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
+
+use crate::error::CloseReason;
+use crate::frame::{correlation_id, take_frame};
+
+/// Requests that wait to be accepted by the task. When it is full, senders wait.
+const QUEUED_REQUESTS: usize = 64;
+
+/// Requests sent and not yet answered. When it is reached, queued requests wait.
+const MAX_IN_FLIGHT: usize = 1024;
+
+/// Bytes waiting for the socket above which no further request is accepted. One request may exceed it.
+const WRITE_HIGH_WATER: usize = 1 << 20;
+
+/// Bytes asked of the socket in one read.
+const READ_CHUNK: usize = 64 << 10;
+
+/// How long what is still unsent may take to leave once the last handle is gone.
+const LINGER: Duration = Duration::from_secs(5);
+
+/// One request, encoded.
+pub(crate) struct Outgoing {
+    /// The whole frame with its length prefix.
+    pub(crate) frame: BytesMut,
+    /// Where the answer goes; `None` for a request that has none, such as a Produce with acks=0.
+    pub(crate) expects: Option<Expected>,
+}
+
+/// An answer that is due.
+pub(crate) struct Expected {
+    /// What the request carried and the answer must repeat.
+    pub(crate) correlation_id: i32,
+    /// Takes the answer's frame, without the length prefix.
+    pub(crate) answer: oneshot::Sender<Bytes>,
+}
+
+/// The sending end of a running pipeline. The task ends when its last clone is dropped.
+#[derive(Debug, Clone)]
+pub(crate) struct PipelineHandle {
+    pub(crate) requests: mpsc::Sender<Outgoing>,
+    closed: Arc<OnceLock<CloseReason>>,
+}
+
+impl PipelineHandle {
+    /// Starts the task that owns `stream`. Frames above `max_frame` bytes end it.
+    pub(crate) fn start(stream: TcpStream, max_frame: usize) -> Self {
+        let (requests, queue) = mpsc::channel(QUEUED_REQUESTS);
+        let closed = Arc::new(OnceLock::new());
+        let (reader, writer) = stream.into_split();
+        let pipeline = Pipeline {
+            reader,
+            writer,
+            queue,
+            max_frame,
+            incoming: BytesMut::new(),
+            outgoing: BytesMut::new(),
+            in_flight: VecDeque::new(),
+        };
+        tokio::spawn(pipeline.run(Arc::clone(&closed)));
+        Self { requests, closed }
+    }
+
+    /// Why the task ended. While it runs, and when its runtime dropped it, that is [`CloseReason::ByUs`].
+    pub(crate) fn close_reason(&self) -> CloseReason {
+        self.closed.get().cloned().unwrap_or(CloseReason::ByUs)
+    }
+}
+
+struct Pipeline {
+    reader: OwnedReadHalf,
+    writer: OwnedWriteHalf,
+    queue: mpsc::Receiver<Outgoing>,
+    max_frame: usize,
+    incoming: BytesMut,
+    outgoing: BytesMut,
+    in_flight: VecDeque<Expected>,
+}
+
+impl Pipeline {
+    async fn run(mut self, closed: Arc<OnceLock<CloseReason>>) {
+        let reason = self.exchange().await;
+        tracing::debug!(%reason, in_flight = self.in_flight.len(), "connection ends");
+        // Only this task sets it, and only here; the waiting requests wake when `self` is dropped right after.
+        let first = closed.set(reason).is_ok();
+        assert!(first, "a connection ends once");
+    }
+
+    /// Moves bytes both ways until the connection ends. Every branch of the selection may be cancelled without loss.
+    async fn exchange(&mut self) -> CloseReason {
+        loop {
+            assert!(self.in_flight.len() <= MAX_IN_FLIGHT, "requests in flight are bounded");
+            self.incoming.reserve(READ_CHUNK);
+            let accepts = self.in_flight.len() < MAX_IN_FLIGHT && self.outgoing.len() < WRITE_HIGH_WATER;
+            let step = tokio::select! {
+                request = self.queue.recv(), if accepts => match request {
+                    Some(request) => {
+                        self.accept(request);
+                        Ok(())
+                    }
+                    None => return self.linger().await,
+                },
+                written = self.writer.write_buf(&mut self.outgoing), if !self.outgoing.is_empty() => {
+                    written.map(|_| ()).map_err(|e| CloseReason::Io(e.kind()))
+                }
+                read = self.reader.read_buf(&mut self.incoming) => self.deliver(read),
+            };
+            if let Err(reason) = step {
+                return reason;
+            }
+        }
+    }
+
+    /// Takes a request in. A large frame is moved rather than copied when nothing else waits.
+    fn accept(&mut self, request: Outgoing) {
+        if self.outgoing.is_empty() {
+            self.outgoing = request.frame;
+        } else {
+            self.outgoing.extend_from_slice(&request.frame);
+        }
+        self.in_flight.extend(request.expects);
+    }
+
+    /// Hands every whole frame that has been read to the request it answers.
+    fn deliver(&mut self, read: io::Result<usize>) -> Result<(), CloseReason> {
+        match read {
+            Ok(0) => return Err(CloseReason::ByBroker),
+            Ok(_) => {}
+            Err(e) => return Err(CloseReason::Io(e.kind())),
+        }
+        while let Some(frame) = take_frame(&mut self.incoming, self.max_frame)? {
+            let actual =
+                correlation_id(&frame).ok_or(CloseReason::NoCorrelationId { length: frame.len() })?;
+            match self.in_flight.pop_front() {
+                Some(expected) if expected.correlation_id == actual => {
+                    // Nobody may be waiting any more: a request that timed out is answered into the void.
+                    let _ = expected.answer.send(frame);
+                }
+                due => {
+                    let expected = due.map(|due| due.correlation_id);
+                    return Err(CloseReason::OutOfOrder { expected, actual });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The last handle is gone: what was accepted still leaves (a Produce with acks=0 followed by a drop is not lost),
+    /// but answers interest nobody.
+    async fn linger(&mut self) -> CloseReason {
+        match timeout(LINGER, self.writer.write_all_buf(&mut self.outgoing)).await {
+            Ok(Ok(())) => CloseReason::ByUs,
+            Ok(Err(e)) => CloseReason::Io(e.kind()),
+            Err(_) => CloseReason::Io(io::ErrorKind::TimedOut),
+        }
+    }
+}
