@@ -1,2 +1,94 @@
-//! The broker.
-fn main() {}
+//! `trilog`: a small broker that speaks the Kafka protocol.
+//!
+//! One binary for everything: `trilog serve` runs one node, `trilog dev` a local cluster of them. This file reads the
+//! command line, starts the log and the runtime, and turns an error into one line and exit code 1.
+
+use std::error::Error;
+use std::io::{self, IsTerminal};
+use std::process::ExitCode;
+
+use tokio::runtime::{Builder, Runtime};
+use tracing_subscriber::EnvFilter;
+
+use crate::cli::Invocation;
+
+mod cli;
+mod dev;
+mod server;
+mod shutdown;
+
+fn main() -> ExitCode {
+    let (invocation, log_filter) = cli::parse();
+    tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::new(log_filter))
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .init();
+    let outcome = match invocation {
+        Invocation::Dev(options) => {
+            block_on(Builder::new_current_thread().enable_all().build(), dev::run(options))
+        }
+        Invocation::Serve(options) => {
+            block_on(Builder::new_multi_thread().enable_all().build(), server::run(options))
+        }
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("trilog: {}", one_line(error.as_ref()));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn block_on<E: Error + 'static>(
+    runtime: io::Result<Runtime>,
+    work: impl Future<Output = Result<(), E>>,
+) -> Result<(), Box<dyn Error>> {
+    let runtime = runtime?;
+    let outcome = runtime.block_on(work);
+    // Whatever still runs is not waited for: the work has ended, and a blocked read must not keep the process.
+    runtime.shutdown_background();
+    Ok(outcome?)
+}
+
+/// An error and what lies beneath it. A cause that its parent's message quotes already is not said twice.
+fn one_line(error: &dyn Error) -> String {
+    let mut line = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let text = error.to_string();
+        if !line.contains(&text) {
+            line.push_str(": ");
+            line.push_str(&text);
+        }
+        cause = error.source();
+    }
+    line.replace(['\n', '\r'], " ")
+}
+
+#[cfg(test)]
+mod tests {
+    use thiserror::Error;
+
+    use super::*;
+
+    #[derive(Debug, Error)]
+    #[error("cannot start")]
+    struct Outer(#[source] Inner);
+
+    #[derive(Debug, Error)]
+    #[error("port in\nuse")]
+    struct Inner;
+
+    #[test]
+    fn an_error_is_one_line_with_its_causes() {
+        assert_eq!(one_line(&Outer(Inner)), "cannot start: port in use");
+    }
+
+    #[test]
+    fn a_quoted_cause_is_not_repeated() {
+        let quoted = io::Error::other(Inner);
+        assert_eq!(one_line(&quoted), "port in use");
+    }
+}

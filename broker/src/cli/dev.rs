@@ -1,0 +1,171 @@
+//! `trilog dev`: the flags of the local cluster.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use thiserror::Error;
+
+use super::new_topic::{NewTopic, NewTopics};
+use super::serve::Durability;
+use super::setting::Setting;
+
+/// What a local cluster is to be. Checked: nothing in it needs parsing again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct DevOptions {
+    /// How many nodes: 1, 3 or 5.
+    pub(crate) nodes: u16,
+    /// The first node's port for clients; see [`MAX_BASE_PORT`].
+    pub(crate) base_port: u16,
+    /// Holds one directory a node, and the files that tell scripts the process ids.
+    pub(crate) data_dir: PathBuf,
+    /// Topics to create once the cluster is ready, if they do not exist.
+    pub(crate) topics: Vec<NewTopic>,
+    /// Broker settings for every node.
+    pub(crate) settings: Vec<Setting>,
+    /// What an acknowledgement promises.
+    pub(crate) durability: Durability,
+    /// What the nodes log.
+    pub(crate) log: String,
+}
+
+/// The greatest first port that leaves room for the ports of five nodes and their peer ports, which are
+/// [`PEER_PORT_DISTANCE`] above.
+pub(crate) const MAX_BASE_PORT: u16 = u16::MAX - PEER_PORT_DISTANCE - 5;
+
+/// A node's port for its peers is its port for clients plus this.
+pub(crate) const PEER_PORT_DISTANCE: u16 = 1000;
+
+/// Flags that are right one by one, yet not together.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub(crate) enum DevArgsError {
+    /// A topic with more replicas than there are nodes.
+    #[error(
+        "{flag}: topic {topic} wants replication factor {factor}; from 1 to {nodes} (--nodes) is allowed"
+    )]
+    TooManyReplicas {
+        /// Where the topic came from.
+        flag: &'static str,
+        /// The topic's name.
+        topic: String,
+        /// Its replication factor.
+        factor: i16,
+        /// The number of nodes.
+        nodes: u16,
+    },
+}
+
+#[derive(Clone, Debug, Args)]
+pub(super) struct DevArgs {
+    /// How many nodes: 1, 3 or 5.
+    #[arg(long, env = "TRILOG_NODES", default_value_t = 3, value_name = "N", value_parser = nodes)]
+    nodes: u16,
+
+    /// The first node's port; the others follow. Each node's port for its peers is 1000 above.
+    #[arg(
+        long,
+        env = "TRILOG_BASE_PORT",
+        default_value_t = 9092,
+        value_name = "PORT",
+        value_parser = clap::value_parser!(u16).range(1..=i64::from(MAX_BASE_PORT))
+    )]
+    base_port: u16,
+
+    /// Where the nodes keep everything, each in its own node-N.
+    #[arg(long, env = "TRILOG_DATA_DIR", default_value = "./trilog-data", value_name = "DIR")]
+    data_dir: PathBuf,
+
+    /// A topic to create if it does not exist; repeatable, and added to those of --create-topics.
+    #[arg(long, value_name = "NAME:PARTITIONS:RF")]
+    create_topic: Vec<NewTopic>,
+
+    /// Topics to create if they do not exist: NAME:PARTITIONS:RF, several separated by commas.
+    #[arg(long, env = "TRILOG_CREATE_TOPICS", value_name = "LIST")]
+    create_topics: Option<NewTopics>,
+
+    /// A broker setting for every node, such as num.partitions=3; repeatable, in the variable separated by `;`.
+    #[arg(long = "set", env = "TRILOG_SET", value_name = "NAME=VALUE", value_delimiter = ';')]
+    settings: Vec<Setting>,
+
+    /// What an acknowledgement promises.
+    #[arg(long, env = "TRILOG_DURABILITY", value_enum, default_value = "sync")]
+    durability: Durability,
+}
+
+impl DevArgs {
+    pub(super) fn into_options(self, log: String) -> Result<DevOptions, DevArgsError> {
+        let listed =
+            self.create_topics.unwrap_or_default().0.into_iter().map(|topic| ("--create-topics", topic));
+        let repeated = self.create_topic.into_iter().map(|topic| ("--create-topic", topic));
+        let mut topics = Vec::new();
+        for (flag, topic) in listed.chain(repeated) {
+            if i32::from(topic.replication_factor) > i32::from(self.nodes) {
+                let NewTopic { name: topic, replication_factor: factor, .. } = topic;
+                return Err(DevArgsError::TooManyReplicas { flag, topic, factor, nodes: self.nodes });
+            }
+            topics.push(topic);
+        }
+        Ok(DevOptions {
+            nodes: self.nodes,
+            base_port: self.base_port,
+            data_dir: self.data_dir,
+            topics,
+            settings: self.settings,
+            durability: self.durability,
+            log,
+        })
+    }
+}
+
+fn nodes(text: &str) -> Result<u16, String> {
+    match text.parse() {
+        Ok(number @ (1 | 3 | 5)) => Ok(number),
+        _ => Err("1, 3 and 5 are allowed".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Invocation, invoke};
+    use super::*;
+
+    fn dev(flags: &[&str]) -> Result<DevOptions, String> {
+        match invoke(&[&["dev"], flags].concat())? {
+            Invocation::Dev(options) => Ok(options),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn no_flag_is_needed() {
+        let options = dev(&[]).unwrap();
+        assert_eq!((options.nodes, options.base_port), (3, 9092));
+        assert_eq!(options.data_dir, PathBuf::from("./trilog-data"));
+        assert_eq!(options.log, "info");
+    }
+
+    #[test]
+    fn topics_of_both_flags_are_created() {
+        let flags = ["--create-topic", "a:1:1", "--create-topics", "b:2:3,c:1:1", "--create-topic", "d:1:2"];
+        let names = dev(&flags).unwrap().topics.into_iter().map(|topic| topic.name).collect::<Vec<_>>();
+        assert_eq!(names, ["b", "c", "a", "d"]);
+    }
+
+    #[test]
+    fn a_wrong_value_names_its_flag() {
+        for (flag, value) in [
+            ("--nodes", "2"),
+            ("--nodes", "0"),
+            ("--base-port", "0"),
+            ("--base-port", "64531"),
+            ("--create-topic", "orders"),
+            ("--create-topic", "orders:0:1"),
+            ("--create-topic", "orders:1:4"),
+            ("--create-topics", "orders:1:1,mail:1:5"),
+            ("--set", "="),
+            ("--durability", "none"),
+        ] {
+            let error = dev(&[&format!("{flag}={value}")]).unwrap_err();
+            assert!(error.contains(flag), "{flag} {value}: {error}");
+        }
+    }
+}

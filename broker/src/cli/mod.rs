@@ -1,0 +1,126 @@
+//! The command line: what a user may say, checked, and handed on as plain values.
+//!
+//! Each flag has a `TRILOG_*` variable, shown by `--help`; a flag wins over its variable. A wrong value ends the
+//! process with exit code 2 and a message that names the flag and what is allowed. What can only be found out by
+//! trying, such as a port in use, is no business of this room: that ends with one line and exit code 1.
+//!
+//! | room | what it tells |
+//! | --- | --- |
+//! | `serve` | the flags of one node, and [`ServeOptions`] |
+//! | `dev` | the flags of the local cluster, and [`DevOptions`] |
+//! | `listener` | `NAME://host:port,…`, listened on and advertised |
+//! | `peers` | `1@host:port,2@…`, the cluster's members |
+//! | `host_port`, `setting`, `new_topic` | one notation each |
+
+pub(crate) mod dev;
+pub(crate) mod host_port;
+pub(crate) mod listener;
+pub(crate) mod new_topic;
+mod peers;
+pub(crate) mod serve;
+pub(crate) mod setting;
+
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser, Subcommand};
+pub(crate) use dev::DevOptions;
+pub(crate) use serve::ServeOptions;
+use tracing_subscriber::EnvFilter;
+
+/// A small broker that speaks the Kafka protocol.
+#[derive(Debug, Parser)]
+#[command(name = "trilog", version, about, propagate_version = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    /// What is logged, to standard error: a level (error, warn, info, debug, trace) or directives such as
+    /// info,trilog_cluster=debug.
+    #[arg(long, global = true, env = "TRILOG_LOG", default_value = "info", value_name = "FILTER", value_parser = filter)]
+    log: String,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a local cluster: several nodes on this machine, started, watched and stopped together.
+    Dev(dev::DevArgs),
+    /// Run one node.
+    Serve(serve::ServeArgs),
+}
+
+/// What the process was asked to do.
+#[derive(Debug)]
+pub(crate) enum Invocation {
+    /// `trilog dev`
+    Dev(DevOptions),
+    /// `trilog serve`
+    Serve(ServeOptions),
+}
+
+/// The command line and the environment of this process, or the end of it: with a message about what is wrong, or the
+/// help that was asked for. The log filter comes beside it.
+pub(crate) fn parse() -> (Invocation, String) {
+    read(Cli::parse()).unwrap_or_else(|error| error.exit())
+}
+
+fn read(cli: Cli) -> Result<(Invocation, String), clap::Error> {
+    let wrong = |error: String| Cli::command().error(ErrorKind::ValueValidation, error);
+    let invocation = match cli.command {
+        Command::Dev(args) => {
+            Invocation::Dev(args.into_options(cli.log.clone()).map_err(|error| wrong(error.to_string()))?)
+        }
+        Command::Serve(args) => {
+            Invocation::Serve(args.into_options().map_err(|error| wrong(error.to_string()))?)
+        }
+    };
+    Ok((invocation, cli.log))
+}
+
+/// A log filter that `tracing-subscriber` accepts.
+fn filter(text: &str) -> Result<String, String> {
+    match EnvFilter::try_new(text) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(error) => Err(format!("{error}; allowed are a level or TARGET=LEVEL,…")),
+    }
+}
+
+/// What a command line comes to, its error as text.
+#[cfg(test)]
+pub(crate) fn invoke(line: &[&str]) -> Result<Invocation, String> {
+    let cli = Cli::try_parse_from([&["trilog"], line].concat()).map_err(|error| error.to_string())?;
+    read(cli).map(|(invocation, _)| invocation).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_wrong_log_filter_names_the_flag() {
+        let error = invoke(&["serve", "--log", "trilog=loud"]).unwrap_err();
+        assert!(error.contains("--log"), "{error}");
+    }
+
+    #[test]
+    fn every_flag_has_its_variable() {
+        let mut command = Cli::command();
+        command.build();
+        for subcommand in ["dev", "serve"] {
+            let subcommand = command.find_subcommand(subcommand).unwrap();
+            for flag in subcommand.get_arguments().filter(|flag| !flag.is_hide_set()) {
+                let Some(long) = flag.get_long().filter(|long| !matches!(*long, "help" | "version")) else {
+                    continue;
+                };
+                // Topics merge from flag and variable, which a single argument cannot do.
+                if long == "create-topic" {
+                    continue;
+                }
+                let variable = format!("TRILOG_{}", long.to_uppercase().replace('-', "_"));
+                assert_eq!(flag.get_env().and_then(|name| name.to_str()), Some(variable.as_str()));
+            }
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! `trilog serve`: the flags of one node.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use thiserror::Error;
+use trilog_cluster::ids::NodeId;
+
+use super::host_port::HostPort;
+use super::listener::{Listener, ListenerError, ListenerList};
+use super::peers::{MAX_NODE_ID, Peers};
+use super::setting::Setting;
+
+/// What a node knows of itself and of its cluster when it starts. Checked: nothing in it needs parsing again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ServeOptions {
+    /// This node, from 1 to 2³¹ - 1.
+    pub(crate) node: NodeId,
+    /// Where this node keeps everything.
+    pub(crate) data_dir: PathBuf,
+    /// Where clients are served; at least one, names and ports unique.
+    pub(crate) listeners: Vec<Listener>,
+    /// Where the other nodes connect to. `None` in a cluster of one, which has nobody to listen for.
+    pub(crate) peer_listener: Option<HostPort>,
+    /// The other nodes and where they listen for this one.
+    pub(crate) peers: BTreeMap<NodeId, HostPort>,
+    /// What the nodes of one cluster have in common, so that a node of another one is not let in.
+    pub(crate) cluster_id: String,
+    /// What an acknowledgement promises.
+    pub(crate) durability: Durability,
+    /// Broker settings by Kafka's names, in the order given; a later one overrides an earlier one.
+    pub(crate) settings: Vec<Setting>,
+    /// End as upon SIGTERM when standard input closes.
+    pub(crate) exit_with_parent: bool,
+}
+
+impl ServeOptions {
+    /// Every node of the cluster, this one included.
+    pub(crate) fn members(&self) -> BTreeSet<NodeId> {
+        self.peers.keys().copied().chain([self.node]).collect()
+    }
+}
+
+/// What an acknowledgement promises.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Durability {
+    /// A majority of the replicas has the record on disk.
+    Sync,
+    /// A majority has it in memory; it reaches the disk within 100 ms. A power cut at several nodes may lose it.
+    Relaxed,
+}
+
+impl Durability {
+    /// The value of `--durability`.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Sync => "sync",
+            Self::Relaxed => "relaxed",
+        }
+    }
+}
+
+/// Flags that are right one by one, yet not together.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub(crate) enum ServeArgsError {
+    /// A list of nodes that leaves out the one it is given to.
+    #[error(
+        "--peers: node {0} (--node-id) is not among them; every node of the cluster is named, this one too"
+    )]
+    NotAmongPeers(NodeId),
+    /// Peers and clients cannot share a port.
+    #[error("--peer-listener: port {0} is one of --listeners; peers need a port of their own")]
+    PeerPortTaken(u16),
+    /// Listeners and advertised listeners do not fit together.
+    #[error(transparent)]
+    Listeners(#[from] ListenerError),
+}
+
+#[derive(Clone, Debug, Args)]
+pub(super) struct ServeArgs {
+    /// This node's number, unique in the cluster; clients see it as the broker id.
+    #[arg(
+        long,
+        env = "TRILOG_NODE_ID",
+        default_value_t = 1,
+        value_name = "N",
+        value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_NODE_ID))
+    )]
+    node_id: u32,
+
+    /// Where the node keeps everything; created if missing [default: ./trilog-data/node-N].
+    #[arg(long, env = "TRILOG_DATA_DIR", value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+
+    /// Where clients are served: NAME://host:port, several separated by commas. The host localhost is both 127.0.0.1
+    /// and ::1; an empty host or 0.0.0.0 is every address.
+    #[arg(long, env = "TRILOG_LISTENERS", default_value = "PLAINTEXT://localhost:9092", value_name = "LIST")]
+    listeners: ListenerList,
+
+    /// The addresses clients are given, by listener name [default: where each listener listens].
+    #[arg(long, env = "TRILOG_ADVERTISED_LISTENERS", value_name = "LIST")]
+    advertised_listeners: Option<ListenerList>,
+
+    /// Where the other nodes connect to [default: this node's address in --peers].
+    #[arg(long, env = "TRILOG_PEER_LISTENER", value_name = "HOST:PORT")]
+    peer_listener: Option<HostPort>,
+
+    /// All nodes of the cluster, this one included: 1@host:port,2@host:port,… [default: this node alone].
+    #[arg(long, env = "TRILOG_PEERS", value_name = "LIST")]
+    peers: Option<Peers>,
+
+    /// The cluster's name, the same on all its nodes: letters, digits, `.`, `_` and `-`, at most 64.
+    #[arg(long, env = "TRILOG_CLUSTER_ID", default_value = "trilog", value_name = "NAME", value_parser = cluster_id)]
+    cluster_id: String,
+
+    /// What an acknowledgement promises.
+    #[arg(long, env = "TRILOG_DURABILITY", value_enum, default_value = "sync")]
+    durability: Durability,
+
+    /// A broker setting by Kafka's name, such as num.partitions=3; repeatable, in the variable separated by `;`.
+    #[arg(long = "set", env = "TRILOG_SET", value_name = "NAME=VALUE", value_delimiter = ';')]
+    settings: Vec<Setting>,
+
+    /// End when standard input closes: the way `trilog dev` makes sure that no node outlives it.
+    #[arg(long, hide = true)]
+    exit_with_parent: bool,
+}
+
+impl ServeArgs {
+    pub(super) fn into_options(self) -> Result<ServeOptions, ServeArgsError> {
+        let node = NodeId(self.node_id);
+        let mut peers = self.peers.map_or_else(BTreeMap::new, |peers| peers.0);
+        let own_address = peers.remove(&node);
+        if own_address.is_none() && !peers.is_empty() {
+            return Err(ServeArgsError::NotAmongPeers(node));
+        }
+        let peer_listener = self.peer_listener.or(own_address);
+        let listeners = self.listeners.advertised_as(self.advertised_listeners)?;
+        if let Some(taken) = &peer_listener
+            && listeners.iter().any(|listener| listener.port == taken.port)
+        {
+            return Err(ServeArgsError::PeerPortTaken(taken.port));
+        }
+        let options = ServeOptions {
+            node,
+            data_dir: self.data_dir.unwrap_or_else(|| format!("trilog-data/node-{node}").into()),
+            listeners,
+            peer_listener,
+            peers,
+            cluster_id: self.cluster_id,
+            durability: self.durability,
+            settings: self.settings,
+            exit_with_parent: self.exit_with_parent,
+        };
+        assert!(
+            options.peers.is_empty() || options.peer_listener.is_some(),
+            "who has peers listens for them"
+        );
+        Ok(options)
+    }
+}
+
+fn cluster_id(text: &str) -> Result<String, String> {
+    let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    if (1..=64).contains(&text.len()) && text.bytes().all(legal) {
+        Ok(text.to_owned())
+    } else {
+        Err("letters, digits, '.', '_' and '-' are allowed, 1 to 64 of them".to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Invocation, invoke};
+    use super::*;
+
+    fn serve(flags: &[&str]) -> Result<ServeOptions, String> {
+        match invoke(&[&["serve"], flags].concat())? {
+            Invocation::Serve(options) => Ok(options),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn no_flag_is_needed() {
+        let options = serve(&[]).unwrap();
+        assert_eq!(options.node, NodeId(1));
+        assert_eq!(options.data_dir, PathBuf::from("trilog-data/node-1"));
+        assert_eq!(options.listeners[0].bind, ["127.0.0.1", "::1"]);
+        assert_eq!((options.peer_listener.as_ref(), options.peers.len()), (None, 0));
+        assert_eq!(options.members(), BTreeSet::from([NodeId(1)]));
+        assert_eq!(options.durability, Durability::Sync);
+    }
+
+    #[test]
+    fn the_own_entry_of_the_peers_is_where_a_node_listens_for_them() {
+        let peers = "1@a:10092,2@b:10092,3@c:10092";
+        let options = serve(&["--node-id", "2", "--peers", peers]).unwrap();
+        assert_eq!(options.peer_listener.as_ref().unwrap().to_string(), "b:10092");
+        assert_eq!(options.peers.keys().copied().collect::<Vec<_>>(), [NodeId(1), NodeId(3)]);
+        assert_eq!(options.members().len(), 3);
+        let options =
+            serve(&["--node-id", "2", "--peers", peers, "--peer-listener", "0.0.0.0:10092"]).unwrap();
+        assert_eq!(options.peer_listener.unwrap().to_string(), "0.0.0.0:10092");
+    }
+
+    #[test]
+    fn settings_repeat() {
+        let options = serve(&["--set", "num.partitions=3", "--set", "min.insync.replicas=2"]).unwrap();
+        assert_eq!(options.settings.len(), 2);
+        assert_eq!(options.settings[1].to_string(), "min.insync.replicas=2");
+    }
+
+    #[test]
+    fn a_wrong_value_names_its_flag() {
+        for (flag, value) in [
+            ("--node-id", "0"),
+            ("--node-id", "one"),
+            ("--node-id", "2147483648"),
+            ("--listeners", "localhost:9092"),
+            ("--listeners", "PLAINTEXT://localhost:0"),
+            ("--listeners", "SSL://localhost:9092"),
+            ("--listeners", "PLAINTEXT://0.0.0.0:9092"),
+            ("--listeners", "A://a:1,B://a:1"),
+            ("--advertised-listeners", "OTHER://localhost:9092"),
+            ("--advertised-listeners", "PLAINTEXT://0.0.0.0:9092"),
+            ("--peer-listener", "10092"),
+            ("--peer-listener", "127.0.0.1:9092"),
+            ("--peers", "localhost:10092"),
+            ("--peers", "2@localhost:10092"),
+            ("--cluster-id", ""),
+            ("--cluster-id", "two words"),
+            ("--durability", "maybe"),
+            ("--set", "num.partitions"),
+        ] {
+            let error = serve(&[&format!("{flag}={value}")]).unwrap_err();
+            assert!(error.contains(flag), "{flag} {value}: {error}");
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! A broker setting by Kafka's own name, `num.partitions=3`, as `--set` takes it.
+//!
+//! Only the shape is checked here. Which names exist and which values they allow is the controller's knowledge, since
+//! the same settings can be changed while the cluster runs.
+
+use std::fmt;
+use std::str::FromStr;
+
+use thiserror::Error;
+
+/// One `name=value`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Setting {
+    /// Kafka's name: lower-case words joined by dots.
+    pub(crate) name: String,
+    /// Everything after the first `=`; it may be empty.
+    pub(crate) value: String,
+}
+
+/// The text is not `name=value`.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[error("{0:?} is not NAME=VALUE, such as num.partitions=3")]
+pub(crate) struct SettingShapeError(String);
+
+impl FromStr for Setting {
+    type Err = SettingShapeError;
+
+    fn from_str(text: &str) -> Result<Self, SettingShapeError> {
+        let legal = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
+        match text.split_once('=') {
+            Some((name, value)) if !name.is_empty() && name.bytes().all(legal) => {
+                Ok(Self { name: name.to_owned(), value: value.to_owned() })
+            }
+            _ => Err(SettingShapeError(text.to_owned())),
+        }
+    }
+}
+
+impl fmt::Display for Setting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}={}", self.name, self.value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn the_first_equals_sign_separates() {
+        let setting: Setting = "a.b=c=d".parse().unwrap();
+        assert_eq!((setting.name.as_str(), setting.value.as_str()), ("a.b", "c=d"));
+        assert_eq!("a.b=".parse::<Setting>().unwrap().value, "");
+    }
+
+    #[test]
+    fn a_setting_without_name_or_value_is_refused() {
+        for text in ["", "num.partitions", "=3", "num partitions=3"] {
+            assert_eq!(text.parse::<Setting>(), Err(SettingShapeError(text.to_owned())));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_panics_and_what_parses_prints_the_same(text in ".{0,30}") {
+            if let Ok(setting) = text.parse::<Setting>() {
+                prop_assert_eq!(setting.to_string(), text);
+            }
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! The data directory of a local cluster: one `node-N` a node, `node-N.pid` beside it while the node runs, and
+//! `dev.lock`, held by the one `trilog dev` that may use them.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FlockOperation, flock};
+use thiserror::Error;
+
+/// A data directory that nobody else uses while this value lives.
+#[derive(Debug)]
+pub(super) struct DataDir {
+    /// The operating system lets go of the lock when the file closes, however this process ends.
+    _lock: File,
+    left_by_earlier_run: bool,
+}
+
+/// Why a data directory cannot be used.
+#[derive(Debug, Error)]
+pub(crate) enum DataDirError {
+    /// It cannot be created, read or written.
+    #[error("--data-dir: cannot use {}: {source}", path.display())]
+    Unusable {
+        /// The directory or the file in it.
+        path: PathBuf,
+        /// What the operating system says.
+        source: io::Error,
+    },
+    /// Another process holds the lock.
+    #[error("--data-dir: {} is in use by another trilog dev, process {holder}; choose another one", path.display())]
+    InUse {
+        /// The directory.
+        path: PathBuf,
+        /// Its process id, as it wrote it down.
+        holder: String,
+    },
+    /// The nodes in it were started as a cluster of another size, and would not find together in this one.
+    #[error(
+        "--nodes: {} holds a cluster of {found}; start it with --nodes {found}, or choose another --data-dir",
+        path.display()
+    )]
+    OtherSize {
+        /// The directory.
+        path: PathBuf,
+        /// How many nodes it holds.
+        found: u16,
+    },
+}
+
+impl DataDir {
+    /// Makes the directory if it is missing and takes it for this process, for a cluster of this many nodes.
+    ///
+    /// # Errors
+    ///
+    /// [`DataDirError`], which names the flag.
+    pub(super) fn claim(path: &Path, nodes: u16) -> Result<Self, DataDirError> {
+        let unusable = |source| DataDirError::Unusable { path: path.to_owned(), source };
+        fs::create_dir_all(path).map_err(unusable)?;
+        let lock = lock(path)?;
+        let (mut found, mut left_by_earlier_run) = (None, false);
+        for entry in fs::read_dir(path).map_err(unusable)? {
+            let entry = entry.map_err(unusable)?;
+            let name = entry.file_name();
+            let Some(number) = name.to_str().and_then(|name| name.strip_prefix("node-")) else { continue };
+            if let Some(number) = number.strip_suffix(".pid") {
+                // The process that wrote it did not get to remove it. It is dead or about to be.
+                if number.parse::<u16>().is_ok() {
+                    left_by_earlier_run = true;
+                    fs::remove_file(entry.path()).map_err(unusable)?;
+                }
+            } else if let Ok(number) = number.parse::<u16>() {
+                found = found.max(Some(number));
+            }
+        }
+        match found {
+            Some(found) if found != nodes => Err(DataDirError::OtherSize { path: path.to_owned(), found }),
+            _ => Ok(Self { _lock: lock, left_by_earlier_run }),
+        }
+    }
+
+    /// True if an earlier `trilog dev` was killed here. Its nodes may need a moment to notice and to end.
+    pub(super) fn left_by_earlier_run(&self) -> bool {
+        self.left_by_earlier_run
+    }
+}
+
+fn lock(path: &Path) -> Result<File, DataDirError> {
+    let file_path = path.join("dev.lock");
+    let unusable = |source| DataDirError::Unusable { path: file_path.clone(), source };
+    let mut file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(&file_path)
+        .map_err(unusable)?;
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => {}
+        Err(rustix::io::Errno::WOULDBLOCK) => {
+            let mut holder = String::new();
+            file.read_to_string(&mut holder).map_err(unusable)?;
+            return Err(DataDirError::InUse { path: path.to_owned(), holder: holder.trim().to_owned() });
+        }
+        Err(error) => return Err(unusable(error.into())),
+    }
+    file.set_len(0).map_err(unusable)?;
+    writeln!(file, "{}", std::process::id()).map_err(unusable)?;
+    Ok(file)
+}
+
+/// Writes a node's process id where scripts look for it. A reader sees the whole number or no file.
+pub(super) fn write_pid(pid_file: &Path, pid: u32) -> io::Result<()> {
+    let unfinished = pid_file.with_extension("pid.new");
+    fs::write(&unfinished, format!("{pid}\n"))?;
+    fs::rename(unfinished, pid_file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_dev_at_a_time() {
+        let home = tempfile::tempdir().unwrap();
+        let first = DataDir::claim(home.path(), 3).unwrap();
+        let refused = DataDir::claim(home.path(), 3).unwrap_err();
+        assert!(refused.to_string().contains(&std::process::id().to_string()), "{refused}");
+        drop(first);
+        DataDir::claim(home.path(), 3).unwrap();
+    }
+
+    #[test]
+    fn a_cluster_keeps_its_size() {
+        let home = tempfile::tempdir().unwrap();
+        fs::create_dir(home.path().join("node-1")).unwrap();
+        fs::create_dir(home.path().join("node-3")).unwrap();
+        let refused = DataDir::claim(home.path(), 5).unwrap_err();
+        assert!(refused.to_string().contains("--nodes 3"), "{refused}");
+        DataDir::claim(home.path(), 3).unwrap();
+    }
+
+    #[test]
+    fn the_process_ids_of_a_killed_dev_are_swept_away() {
+        let home = tempfile::tempdir().unwrap();
+        let pid_file = home.path().join("node-2.pid");
+        write_pid(&pid_file, 4242).unwrap();
+        assert_eq!(fs::read_to_string(&pid_file).unwrap(), "4242\n");
+        assert!(DataDir::claim(home.path(), 3).unwrap().left_by_earlier_run());
+        assert!(!pid_file.exists());
+        assert!(!DataDir::claim(home.path(), 3).unwrap().left_by_earlier_run());
+    }
+
+    #[test]
+    fn a_file_in_its_place_is_refused() {
+        let home = tempfile::tempdir().unwrap();
+        let file = home.path().join("file");
+        fs::write(&file, "").unwrap();
+        let refused = DataDir::claim(&file, 3).unwrap_err();
+        assert!(refused.to_string().starts_with("--data-dir"), "{refused}");
+    }
+}

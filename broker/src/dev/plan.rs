@@ -1,0 +1,132 @@
+//! Which nodes a local cluster has: their ports, paths and flags. Pure.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use trilog_cluster::ids::NodeId;
+
+use crate::cli::dev::{DevOptions, PEER_PORT_DISTANCE};
+use crate::cli::host_port::HostPort;
+
+/// The nodes of a local cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Plan {
+    /// In the order of their ids, which begin at 1 and have no gap.
+    pub(super) nodes: Vec<NodePlan>,
+}
+
+/// One node of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct NodePlan {
+    /// The node.
+    pub(super) id: NodeId,
+    /// Where clients reach it. It listens on `::1` too.
+    pub(super) address: HostPort,
+    /// Where the other nodes reach it.
+    pub(super) peer_address: HostPort,
+    /// Where it keeps everything.
+    pub(super) data_dir: PathBuf,
+    /// Holds its process id while it runs.
+    pub(super) pid_file: PathBuf,
+    /// The whole command line: a node takes nothing from the environment.
+    pub(super) arguments: Vec<OsString>,
+}
+
+impl Plan {
+    /// Lays out what the options ask for.
+    pub(super) fn new(options: &DevOptions) -> Self {
+        let local = |port| HostPort { host: "127.0.0.1".to_owned(), port };
+        let mut nodes: Vec<NodePlan> = (1..=options.nodes)
+            .map(|number| NodePlan {
+                id: NodeId(number.into()),
+                address: local(options.base_port + number - 1),
+                peer_address: local(options.base_port + PEER_PORT_DISTANCE + number - 1),
+                data_dir: options.data_dir.join(format!("node-{number}")),
+                pid_file: options.data_dir.join(format!("node-{number}.pid")),
+                arguments: Vec::new(),
+            })
+            .collect();
+        let peers: Vec<String> =
+            nodes.iter().map(|node| format!("{}@{}", node.id, node.peer_address)).collect();
+        for node in &mut nodes {
+            node.arguments = arguments(node, &peers.join(","), options);
+        }
+        assert!(nodes.windows(2).all(|pair| pair[0].id < pair[1].id), "ids ascend");
+        Self { nodes }
+    }
+
+    /// What a client is configured with: all nodes, separated by commas.
+    pub(super) fn bootstrap(&self) -> String {
+        self.nodes.iter().map(|node| node.address.to_string()).collect::<Vec<_>>().join(",")
+    }
+
+    /// The node of this id.
+    pub(super) fn node(&self, id: NodeId) -> Option<&NodePlan> {
+        self.nodes.iter().find(|node| node.id == id)
+    }
+}
+
+fn arguments(node: &NodePlan, peers: &str, options: &DevOptions) -> Vec<OsString> {
+    // `localhost` is both families, since some clients try ::1 first; what is advertised is the one that always works.
+    let mut arguments: Vec<OsString> = vec![
+        "serve".into(),
+        format!("--node-id={}", node.id).into(),
+        "--data-dir".into(),
+        node.data_dir.clone().into(),
+        format!("--listeners=PLAINTEXT://localhost:{}", node.address.port).into(),
+        format!("--advertised-listeners=PLAINTEXT://{}", node.address).into(),
+        format!("--peer-listener={}", node.peer_address).into(),
+        format!("--peers={peers}").into(),
+        format!("--durability={}", options.durability.as_str()).into(),
+        format!("--log={}", options.log).into(),
+        "--exit-with-parent".into(),
+    ];
+    arguments.extend(options.settings.iter().map(|setting| format!("--set={setting}").into()));
+    arguments
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::serve::Durability;
+    use crate::cli::setting::Setting;
+    use crate::cli::{Invocation, invoke};
+
+    fn options() -> DevOptions {
+        DevOptions {
+            nodes: 3,
+            base_port: 9092,
+            data_dir: "data dir".into(),
+            topics: Vec::new(),
+            settings: vec!["num.partitions=3".parse::<Setting>().unwrap()],
+            durability: Durability::Relaxed,
+            log: "warn".to_owned(),
+        }
+    }
+
+    #[test]
+    fn ports_and_paths_follow_the_node_number() {
+        let plan = Plan::new(&options());
+        assert_eq!(plan.bootstrap(), "127.0.0.1:9092,127.0.0.1:9093,127.0.0.1:9094");
+        let third = plan.node(NodeId(3)).unwrap();
+        assert_eq!(third.peer_address.port, 10094);
+        assert_eq!(third.data_dir, PathBuf::from("data dir/node-3"));
+        assert_eq!(third.pid_file, PathBuf::from("data dir/node-3.pid"));
+        assert_eq!(plan.node(NodeId(4)), None);
+    }
+
+    #[test]
+    fn a_node_understands_the_flags_it_is_given() {
+        for node in Plan::new(&options()).nodes {
+            let arguments: Vec<&str> = node.arguments.iter().map(|flag| flag.to_str().unwrap()).collect();
+            let Ok(Invocation::Serve(serve)) = invoke(&arguments) else { panic!("{arguments:?}") };
+            assert_eq!((serve.node, &serve.data_dir), (node.id, &node.data_dir));
+            assert_eq!(serve.listeners[0].advertised, node.address);
+            assert_eq!(serve.peer_listener.as_ref(), Some(&node.peer_address));
+            assert_eq!(serve.members().len(), 3);
+            assert_eq!(serve.durability, Durability::Relaxed);
+            assert_eq!(serve.settings, options().settings);
+            assert!(serve.exit_with_parent);
+        }
+    }
+}
