@@ -1,0 +1,345 @@
+//! The handshake: who speaks to whom, settled before the first frame.
+//!
+//! ```text
+//! dialler:   "TRLG" | version u16 | length u16 | from u32 | to u32 | cluster id, UTF-8, to the end
+//! acceptor:  "TRLG" | version u16 | verdict u8          0 accepted, else the reason of the refusal
+//! ```
+//!
+//! Magic, version and length keep their places in every version, so that two releases can tell each other that they do
+//! not match. A mistake in the flags of either side (a node started with another cluster's data, two nodes with one id,
+//! an address that belongs to another node) ends here with a reason that names the flag, and not in a Raft group that
+//! counts one vote twice.
+//!
+//! Whoever does not begin with the magic is cut off without an answer. Both sides give each other two seconds.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::time::Duration;
+
+use bytes::{Buf, BufMut};
+use thiserror::Error;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::time::timeout;
+
+use crate::ids::NodeId;
+
+/// The most bytes a cluster id has.
+pub const MAX_CLUSTER_ID_LEN: usize = 255;
+
+/// The version of all that travels between nodes: handshake, frames and their bodies. No version reads another's.
+const PROTOCOL_VERSION: u16 = 1;
+
+const MAGIC: [u8; 4] = *b"TRLG";
+/// Magic, version and length.
+const PREFACE_LEN: usize = 8;
+/// `from` and `to`.
+const NODES_LEN: usize = 8;
+const ANSWER_LEN: usize = 7;
+const ACCEPTED: u8 = 0;
+
+/// How long a handshake may take. A healthy peer needs a millisecond, and a stopped process holds a connection that the
+/// kernel accepted for it no longer than this.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// What a node says of itself and demands of others.
+#[derive(Debug)]
+pub(super) struct Identity {
+    cluster_id: String,
+    node: NodeId,
+    peers: BTreeSet<NodeId>,
+}
+
+/// Why an acceptor refuses a dialler. The number is what goes over the wire: append-only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[repr(u8)]
+pub(super) enum Refusal {
+    /// The two releases do not understand each other.
+    #[error("the protocol versions differ; run the same release of trilog on every node")]
+    Version = 1,
+    /// The dialler belongs to another cluster.
+    #[error("the cluster ids differ; look at --cluster-id on both nodes")]
+    Cluster = 2,
+    /// The dialler wants another node than the one that listens at the address.
+    #[error(
+        "another node listens at this address; look at --peers of the one that dials, --node-id of the other"
+    )]
+    Node = 3,
+    /// The dialler is not in the acceptor's list.
+    #[error(
+        "the node that dials is not a peer of the other; look at its --node-id and at --peers of the other"
+    )]
+    UnknownPeer = 4,
+    /// Both nodes say that they are the same one.
+    #[error("both nodes have the same id; look at --node-id on both")]
+    DuplicateId = 5,
+}
+
+impl Refusal {
+    const ALL: [Self; 5] = [Self::Version, Self::Cluster, Self::Node, Self::UnknownPeer, Self::DuplicateId];
+
+    /// What goes over the wire.
+    const fn code(self) -> u8 {
+        self as u8
+    }
+}
+
+/// Why a handshake failed.
+#[derive(Debug, Error)]
+pub(super) enum HandshakeError {
+    /// The acceptor said no: to us, or, on the accepting side, we did.
+    #[error("{0}")]
+    Refused(Refusal),
+    /// The other side is no node of any version.
+    #[error("the other side does not speak trilog's peer protocol; look at --peers and --peer-listener")]
+    Foreign,
+    /// The other side was silent.
+    #[error("the other side did not finish the handshake within {} s", HANDSHAKE_TIMEOUT.as_secs())]
+    TimedOut,
+    /// The connection broke.
+    #[error("the connection broke during the handshake: {0}")]
+    Io(#[from] io::Error),
+}
+
+/// What the dialler says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Hello {
+    version: u16,
+    from: NodeId,
+    to: NodeId,
+    cluster_id: Vec<u8>,
+}
+
+impl Identity {
+    /// # Panics
+    ///
+    /// On a cluster id above [`MAX_CLUSTER_ID_LEN`].
+    pub(super) fn new(cluster_id: String, node: NodeId, peers: BTreeSet<NodeId>) -> Self {
+        assert!(
+            cluster_id.len() <= MAX_CLUSTER_ID_LEN,
+            "a cluster id has at most {MAX_CLUSTER_ID_LEN} bytes"
+        );
+        Self { cluster_id, node, peers }
+    }
+
+    /// The dialler's half, on a connection to `peer`'s address.
+    ///
+    /// # Errors
+    ///
+    /// [`HandshakeError`]: the connection is of no use.
+    pub(super) async fn dial<S>(&self, stream: &mut S, peer: NodeId) -> Result<(), HandshakeError>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let cluster_id = self.cluster_id.clone().into_bytes();
+        let hello = Hello { version: PROTOCOL_VERSION, from: self.node, to: peer, cluster_id };
+        let exchange = async {
+            stream.write_all(&hello.encode()).await?;
+            let mut answer = [0; ANSWER_LEN];
+            stream.read_exact(&mut answer).await?;
+            decode_answer(&answer)
+        };
+        timeout(HANDSHAKE_TIMEOUT, exchange).await.unwrap_or(Err(HandshakeError::TimedOut))
+    }
+
+    /// The acceptor's half. Returns who dialled.
+    ///
+    /// # Errors
+    ///
+    /// [`HandshakeError`]: the connection is to be closed. Who dialled is told if it said so.
+    pub(super) async fn accept<S>(&self, stream: &mut S) -> Result<NodeId, (Option<NodeId>, HandshakeError)>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let mut claimed = None;
+        let exchange = async {
+            let hello = read_hello(stream).await?;
+            claimed = Some(hello.from);
+            let judged = self.judge(&hello);
+            stream.write_all(&encode_answer(judged)).await?;
+            judged.map(|()| hello.from).map_err(HandshakeError::Refused)
+        };
+        let outcome = timeout(HANDSHAKE_TIMEOUT, exchange).await.unwrap_or(Err(HandshakeError::TimedOut));
+        outcome.map_err(|error| (claimed, error))
+    }
+
+    /// Whether a dialler may send to this node.
+    fn judge(&self, hello: &Hello) -> Result<(), Refusal> {
+        if hello.version != PROTOCOL_VERSION {
+            Err(Refusal::Version)
+        } else if hello.cluster_id != self.cluster_id.as_bytes() {
+            Err(Refusal::Cluster)
+        } else if hello.from == self.node {
+            Err(Refusal::DuplicateId)
+        } else if hello.to != self.node {
+            Err(Refusal::Node)
+        } else if !self.peers.contains(&hello.from) {
+            Err(Refusal::UnknownPeer)
+        } else {
+            Ok(())
+        }
+    }
+}
+
+impl Hello {
+    fn encode(&self) -> Vec<u8> {
+        let rest = NODES_LEN + self.cluster_id.len();
+        let mut bytes = Vec::with_capacity(PREFACE_LEN + rest);
+        bytes.put_slice(&MAGIC);
+        bytes.put_u16(self.version);
+        bytes.put_u16(u16::try_from(rest).expect("a cluster id is short"));
+        bytes.put_u32(self.from.0);
+        bytes.put_u32(self.to.0);
+        bytes.put_slice(&self.cluster_id);
+        bytes
+    }
+}
+
+/// Reads at most as much as the longest hello has: silence and rubbish cost a few hundred bytes.
+async fn read_hello<S: AsyncRead + Unpin>(stream: &mut S) -> Result<Hello, HandshakeError> {
+    let mut preface = [0; PREFACE_LEN];
+    stream.read_exact(&mut preface).await?;
+    let mut fields = &preface[..];
+    let version = take_magic_and_version(&mut fields)?;
+    let length = usize::from(fields.get_u16());
+    // Another version's hello may be built otherwise, yet it is read to its end: to close a connection with unread
+    // bytes resets it, and the refusal might be lost on the way.
+    if !(NODES_LEN..=NODES_LEN + MAX_CLUSTER_ID_LEN).contains(&length) {
+        return Err(HandshakeError::Foreign);
+    }
+    let mut rest = vec![0; length];
+    stream.read_exact(&mut rest).await?;
+    let mut rest = &rest[..];
+    let (from, to) = (NodeId(rest.get_u32()), NodeId(rest.get_u32()));
+    Ok(Hello { version, from, to, cluster_id: rest.to_vec() })
+}
+
+fn encode_answer(judged: Result<(), Refusal>) -> [u8; ANSWER_LEN] {
+    let mut answer = [0; ANSWER_LEN];
+    let mut fields = &mut answer[..];
+    fields.put_slice(&MAGIC);
+    fields.put_u16(PROTOCOL_VERSION);
+    fields.put_u8(judged.err().map_or(ACCEPTED, Refusal::code));
+    answer
+}
+
+fn decode_answer(answer: &[u8; ANSWER_LEN]) -> Result<(), HandshakeError> {
+    let mut fields = &answer[..];
+    let version = take_magic_and_version(&mut fields)?;
+    match fields.get_u8() {
+        ACCEPTED if version == PROTOCOL_VERSION => Ok(()),
+        _ if version != PROTOCOL_VERSION => Err(HandshakeError::Refused(Refusal::Version)),
+        code => Err(Refusal::ALL
+            .into_iter()
+            .find(|refusal| refusal.code() == code)
+            .map_or(HandshakeError::Foreign, HandshakeError::Refused)),
+    }
+}
+
+fn take_magic_and_version(fields: &mut &[u8]) -> Result<u16, HandshakeError> {
+    let mut magic = [0; MAGIC.len()];
+    fields.copy_to_slice(&mut magic);
+    if magic == MAGIC { Ok(fields.get_u16()) } else { Err(HandshakeError::Foreign) }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use tokio::io::duplex;
+
+    use super::*;
+
+    fn identity(cluster: &str, node: u32, peers: &[u32]) -> Identity {
+        Identity::new(cluster.to_owned(), NodeId(node), peers.iter().copied().map(NodeId).collect())
+    }
+
+    /// Both halves at once: what the dialler and the acceptor make of each other.
+    async fn meet(
+        dialler: &Identity,
+        to: u32,
+        acceptor: &Identity,
+    ) -> (Result<(), HandshakeError>, Result<NodeId, (Option<NodeId>, HandshakeError)>) {
+        let (mut near, mut far) = duplex(64);
+        tokio::join!(dialler.dial(&mut near, NodeId(to)), acceptor.accept(&mut far))
+    }
+
+    async fn assert_refused(dialler: Identity, to: u32, acceptor: Identity, expected: Refusal) {
+        let (dialled, accepted) = meet(&dialler, to, &acceptor).await;
+        assert!(
+            matches!(dialled, Err(HandshakeError::Refused(refusal)) if refusal == expected),
+            "{dialled:?}"
+        );
+        let Err((Some(claimed), HandshakeError::Refused(refusal))) = accepted else {
+            panic!("{accepted:?}");
+        };
+        assert_eq!((claimed, refusal), (dialler.node, expected));
+    }
+
+    #[tokio::test]
+    async fn two_nodes_that_expect_each_other_agree() {
+        let (dialled, accepted) = meet(&identity("c", 1, &[2]), 2, &identity("c", 2, &[1])).await;
+        dialled.unwrap();
+        assert_eq!(accepted.unwrap(), NodeId(1));
+    }
+
+    #[tokio::test]
+    async fn each_mistake_has_its_own_refusal() {
+        let here = || identity("c", 2, &[1]);
+        assert_refused(identity("other", 1, &[2]), 2, here(), Refusal::Cluster).await;
+        assert_refused(identity("c", 1, &[3]), 3, here(), Refusal::Node).await;
+        assert_refused(identity("c", 4, &[2]), 2, here(), Refusal::UnknownPeer).await;
+        assert_refused(identity("c", 2, &[1]), 1, here(), Refusal::DuplicateId).await;
+    }
+
+    #[test]
+    fn another_version_is_refused_on_both_sides() {
+        let hello = Hello { version: 9, from: NodeId(1), to: NodeId(2), cluster_id: b"c".to_vec() };
+        assert_eq!(identity("c", 2, &[1]).judge(&hello), Err(Refusal::Version));
+        let mut answer = encode_answer(Ok(()));
+        answer[5] = 9;
+        let refused = decode_answer(&answer);
+        assert!(matches!(refused, Err(HandshakeError::Refused(Refusal::Version))), "{refused:?}");
+    }
+
+    #[tokio::test]
+    async fn the_longest_cluster_id_passes() {
+        let name = "x".repeat(MAX_CLUSTER_ID_LEN);
+        let (dialled, accepted) = meet(&identity(&name, 1, &[2]), 2, &identity(&name, 2, &[1])).await;
+        dialled.unwrap();
+        accepted.unwrap();
+    }
+
+    #[test]
+    fn every_refusal_has_a_code_of_its_own_and_names_a_remedy() {
+        for refusal in Refusal::ALL {
+            let decoded = decode_answer(&encode_answer(Err(refusal)));
+            assert!(matches!(decoded, Err(HandshakeError::Refused(back)) if back == refusal), "{decoded:?}");
+            assert!(refusal.to_string().contains("--") || refusal == Refusal::Version);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_a_hello_or_an_error(
+            magic: bool,
+            bytes in prop::collection::vec(any::<u8>(), 0..400),
+        ) {
+            let bytes = if magic { [&MAGIC[..], &bytes].concat() } else { bytes };
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            let _ = runtime.block_on(read_hello(&mut &bytes[..]));
+        }
+
+        #[test]
+        fn any_bytes_are_an_answer_or_an_error(answer: [u8; ANSWER_LEN]) {
+            let _ = decode_answer(&answer);
+        }
+
+        #[test]
+        fn a_hello_comes_back(from: u32, to: u32, version: u16, id in "[a-z]{0,255}") {
+            let (from, to) = (NodeId(from), NodeId(to));
+            let hello = Hello { version, from, to, cluster_id: id.into_bytes() };
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            let read = runtime.block_on(read_hello(&mut &hello.encode()[..])).unwrap();
+            prop_assert_eq!(read, hello);
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! The task that accepts peers, and the one a peer that reads its frames.
+//!
+//! The accept loop owns every connection from its first byte. A connection is nobody's until the handshake says whose
+//! it is; there is a bound on those, and at the bound the oldest gives way: a peer says hello within a millisecond, so
+//! what has been silent longest is the least likely to be one.
+//!
+//! A peer has one connection. When it dials again, the older one is dead or about to be (the peer restarted, or gave it
+//! up), and its reader ends before the newer one's begins, so that a peer's frames never come from two readers at once.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{BufMut, BytesMut};
+use thiserror::Error;
+use tokio::io::{AsyncRead, AsyncReadExt, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::{Instant, sleep_until};
+use tracing::{debug, info, warn};
+
+use super::frame::{self, Frame, FrameError};
+use super::handshake::{HandshakeError, Identity, Refusal};
+use super::{PeerHandler, Stop};
+use crate::ids::NodeId;
+
+/// The most connections that have not passed the handshake.
+pub(super) const MAX_STRANGERS: usize = 64;
+/// The pause after a failed accept, the usual reason for which is that the process is out of file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// The most refusals that are remembered for the log's sake.
+const MAX_REMEMBERED_REFUSALS: usize = 64;
+/// Frames shorter than this are collected from a buffer of this size; longer ones are read straight into their own.
+const READ_BUFFER: usize = 64 * 1024;
+
+/// What a handshake task hands back to the accept loop.
+struct Greeted {
+    address: SocketAddr,
+    outcome: Result<(NodeId, TcpStream), (Option<NodeId>, HandshakeError)>,
+}
+
+/// The accept loop's state.
+pub(super) struct Incoming {
+    listener: TcpListener,
+    identity: Arc<Identity>,
+    handler: Arc<dyn PeerHandler>,
+    /// Connections in the handshake.
+    strangers: JoinSet<Greeted>,
+    /// The same, oldest first; among them some that are done.
+    by_age: VecDeque<AbortHandle>,
+    /// Each peer's reader, one task a set: a set can be ended and waited for, and ends its task when it is dropped.
+    readers: BTreeMap<NodeId, JoinSet<()>>,
+    /// What was logged about whom, so that a misconfigured peer that dials twice a second makes one line.
+    refused: BTreeMap<NodeId, Refusal>,
+    /// Until when nothing is accepted, after an accept failed.
+    resume_at: Instant,
+}
+
+/// Why a peer's connection is not read any further.
+#[derive(Debug, Error)]
+enum ReadError {
+    #[error("{0}")]
+    Frame(#[from] FrameError),
+    #[error("{0}")]
+    Io(#[from] io::Error),
+}
+
+impl Incoming {
+    pub(super) fn new(listener: TcpListener, identity: Arc<Identity>, handler: Arc<dyn PeerHandler>) -> Self {
+        Self {
+            listener,
+            identity,
+            handler,
+            strangers: JoinSet::new(),
+            by_age: VecDeque::new(),
+            readers: BTreeMap::new(),
+            refused: BTreeMap::new(),
+            resume_at: Instant::now(),
+        }
+    }
+
+    /// Accepts and reads until `stop` is requested; then every connection and the listener are closed.
+    pub(super) async fn run(mut self, mut stop: Stop) {
+        loop {
+            tokio::select! {
+                accepted = accept(&self.listener, self.resume_at) => match accepted {
+                    Ok((stream, address)) => self.greet(stream, address),
+                    Err(error) => {
+                        warn!("cannot accept a peer's connection: {error}");
+                        self.resume_at = Instant::now() + ACCEPT_PAUSE;
+                    }
+                },
+                // A task that was cut off to make room yields an error, of which there is nothing to tell.
+                Some(greeted) = self.strangers.join_next() => if let Ok(greeted) = greeted {
+                    self.greeted(greeted).await;
+                },
+                () = stop.requested() => return,
+            }
+        }
+    }
+
+    /// Starts the handshake with whoever connected.
+    fn greet(&mut self, mut stream: TcpStream, address: SocketAddr) {
+        self.by_age.retain(|stranger| !stranger.is_finished());
+        if self.by_age.len() >= MAX_STRANGERS
+            && let Some(oldest) = self.by_age.pop_front()
+        {
+            debug!("too many connections have not said who they are; the oldest is closed");
+            oldest.abort();
+        }
+        let identity = Arc::clone(&self.identity);
+        let handshake = async move {
+            let outcome = identity.accept(&mut stream).await.map(|peer| (peer, stream));
+            Greeted { address, outcome }
+        };
+        self.by_age.push_back(self.strangers.spawn(handshake));
+    }
+
+    /// Starts to read from a peer, or tells why not.
+    async fn greeted(&mut self, Greeted { address, outcome }: Greeted) {
+        match outcome {
+            Ok((peer, stream)) => {
+                info!(%peer, %address, "the peer connected");
+                self.refused.remove(&peer);
+                let readers = self.readers.entry(peer).or_default();
+                readers.shutdown().await;
+                readers.spawn(read_peer(stream, peer, Arc::clone(&self.handler)));
+            }
+            Err((Some(peer), HandshakeError::Refused(refusal))) => self.log_refusal(peer, address, refusal),
+            Err((_, error)) => debug!(%address, "a connection to the peer port failed: {error}"),
+        }
+    }
+
+    fn log_refusal(&mut self, peer: NodeId, address: SocketAddr, refusal: Refusal) {
+        if self.refused.get(&peer) == Some(&refusal) {
+            debug!(%peer, %address, "refused a peer again: {refusal}");
+            return;
+        }
+        warn!(%peer, %address, "refused a peer: {refusal}");
+        if self.refused.len() >= MAX_REMEMBERED_REFUSALS {
+            self.refused.clear();
+        }
+        self.refused.insert(peer, refusal);
+    }
+}
+
+/// Waits out the pause, then for a connection. Safe to drop at any await.
+async fn accept(listener: &TcpListener, resume_at: Instant) -> io::Result<(TcpStream, SocketAddr)> {
+    sleep_until(resume_at).await;
+    listener.accept().await
+}
+
+async fn read_peer(stream: TcpStream, peer: NodeId, handler: Arc<dyn PeerHandler>) {
+    let mut reader = BufReader::with_capacity(READ_BUFFER, stream);
+    let error = loop {
+        match read_frame(&mut reader).await {
+            Ok(Some(frame)) => handler.received(peer, frame),
+            Ok(None) => {
+                info!(%peer, "the peer closed its connection");
+                return;
+            }
+            Err(error) => break error,
+        }
+    };
+    warn!(%peer, "closed the connection from the peer: {error}");
+}
+
+/// Reads one frame into memory of its own, so that what is kept of a frame keeps no other. `None` at the end, if that
+/// falls between two frames.
+async fn read_frame<R: AsyncRead + Unpin>(reader: &mut BufReader<R>) -> Result<Option<Frame>, ReadError> {
+    let Some(length) = read_length(reader).await? else { return Ok(None) };
+    // The length is only claimed as yet, but the kernel gives memory to what is really written to.
+    let mut bytes = BytesMut::with_capacity(length);
+    while bytes.len() < length {
+        let missing = length - bytes.len();
+        if reader.read_buf(&mut (&mut bytes).limit(missing)).await? == 0 {
+            return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+        }
+    }
+    Ok(Some(Frame::decode(bytes.freeze())?))
+}
+
+async fn read_length<R: AsyncRead + Unpin>(reader: &mut BufReader<R>) -> Result<Option<usize>, ReadError> {
+    let mut bytes = [0; frame::LENGTH_LEN];
+    if reader.read(&mut bytes[..1]).await? == 0 {
+        return Ok(None);
+    }
+    reader.read_exact(&mut bytes[1..]).await?;
+    Ok(Some(frame::check_length(u32::from_be_bytes(bytes))?))
+}

@@ -1,0 +1,293 @@
+//! The task that keeps a connection to one peer and writes on it.
+//!
+//! Dial, shake hands, write until the connection is lost, dial again. The first redial after a loss is immediate: a
+//! process that died has closed its listener with its connections, and the kernel's refusal, microseconds later, is
+//! the evidence that [`PeerEvent::Refused`] passes on.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Buf;
+use thiserror::Error;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, sleep, timeout};
+use tracing::{debug, info, warn};
+
+use super::gather::Gather;
+use super::handshake::{HandshakeError, Identity, Refusal};
+use super::queue::SendQueue;
+use super::{PeerEvent, PeerHandler, Stop};
+use crate::ids::NodeId;
+
+/// The pause before the second dial of an outage. It doubles up to [`MAX_BACK_OFF`].
+const MIN_BACK_OFF: Duration = Duration::from_millis(20);
+/// The longest pause between two dials, which is also how late a peer's return may be noticed.
+const MAX_BACK_OFF: Duration = Duration::from_millis(500);
+/// A connection that lasted this long was a good one, and its loss is worth an immediate redial. Two nodes that claim
+/// one id replace each other's connections at once; this is what keeps them from doing so in a tight loop.
+const STABLE_AFTER: Duration = Duration::from_millis(100);
+/// How long one dial may take. Packets to a host that is down are lost without an answer.
+const DIAL_TIMEOUT: Duration = Duration::from_secs(1);
+/// Frames are gathered into one write until they are this many bytes.
+const WRITE_BATCH: usize = 256 * 1024;
+/// A connection on which not one byte could be written for so long is given up: a path that vanished without a reset
+/// would otherwise hold it for as long as TCP retransmits, a quarter of an hour.
+const WRITE_STALL: Duration = Duration::from_secs(10);
+
+/// One peer's sender.
+pub(super) struct Outgoing {
+    identity: Arc<Identity>,
+    peer: NodeId,
+    address: String,
+    queue: Arc<SendQueue>,
+    handler: Arc<dyn PeerHandler>,
+    outage: Outage,
+}
+
+/// Why there is no connection.
+#[derive(Debug, Error)]
+enum DialError {
+    #[error("{0}")]
+    Connect(io::Error),
+    #[error("no answer within {} s", DIAL_TIMEOUT.as_secs())]
+    TimedOut,
+    #[error("{0}")]
+    Handshake(HandshakeError),
+}
+
+/// Why a connection is not used any longer.
+#[derive(Debug, Error)]
+enum Lost {
+    #[error("the peer closed the connection")]
+    Closed,
+    #[error("the peer sent bytes on a connection on which it only receives")]
+    Unexpected,
+    #[error("not a byte could be written for {} s", WRITE_STALL.as_secs())]
+    Stalled,
+    #[error("{0}")]
+    Io(#[from] io::Error),
+}
+
+impl Outgoing {
+    pub(super) fn new(
+        identity: Arc<Identity>,
+        peer: NodeId,
+        address: String,
+        queue: Arc<SendQueue>,
+        handler: Arc<dyn PeerHandler>,
+    ) -> Self {
+        Self { identity, peer, address, queue, handler, outage: Outage::default() }
+    }
+
+    /// Runs until `stop` is requested. What is queued by then, and closed against more, is still written.
+    pub(super) async fn run(mut self, mut stop: Stop) {
+        loop {
+            let mut stream = tokio::select! {
+                stream = self.connect() => stream,
+                () = stop.requested() => return,
+            };
+            let since = Instant::now();
+            self.outage.ended();
+            info!(peer = %self.peer, address = self.address, "connected to the peer");
+            self.queue.connected();
+            self.handler.peer_event(self.peer, PeerEvent::Connected);
+
+            let outcome = carry(&mut stream, &self.queue).await;
+
+            self.queue.disconnected();
+            self.handler.peer_event(self.peer, PeerEvent::Disconnected);
+            let Err(lost) = outcome else { return };
+            warn!(peer = %self.peer, address = self.address, "lost the connection to the peer: {lost}");
+            self.outage.began(since.elapsed());
+        }
+    }
+
+    /// Dials until a handshake succeeds.
+    async fn connect(&mut self) -> TcpStream {
+        loop {
+            sleep(self.outage.next_pause()).await;
+            let error = match self.dial().await {
+                Ok(stream) => return stream,
+                Err(error) => error,
+            };
+            if self.outage.is_news(Trouble::of(&error)) {
+                warn!(peer = %self.peer, address = self.address, "cannot reach the peer: {error}");
+            } else {
+                debug!(peer = %self.peer, address = self.address, "still cannot reach the peer: {error}");
+            }
+            if error.is_refused_connection() && self.outage.is_first_evidence_of_death() {
+                self.handler.peer_event(self.peer, PeerEvent::Refused);
+            }
+        }
+    }
+
+    async fn dial(&self) -> Result<TcpStream, DialError> {
+        let connecting = TcpStream::connect(&self.address);
+        let mut stream = timeout(DIAL_TIMEOUT, connecting)
+            .await
+            .map_err(|_| DialError::TimedOut)?
+            .and_then(refuse_self_connection)
+            .map_err(DialError::Connect)?;
+        stream.set_nodelay(true).map_err(DialError::Connect)?;
+        self.identity.dial(&mut stream, self.peer).await.map_err(DialError::Handshake)?;
+        Ok(stream)
+    }
+}
+
+impl DialError {
+    fn is_refused_connection(&self) -> bool {
+        matches!(self, Self::Connect(error) if error.kind() == io::ErrorKind::ConnectionRefused)
+    }
+}
+
+/// TCP connects a socket to itself when the kernel happens to give the dialler the very port that it dials, which takes
+/// a local address without a listener and some patience. That is a refusal too; kept open, it would even hold the
+/// port that the peer needs when it returns.
+fn refuse_self_connection(stream: TcpStream) -> io::Result<TcpStream> {
+    let ends: (SocketAddr, SocketAddr) = (stream.local_addr()?, stream.peer_addr()?);
+    if ends.0 == ends.1 { Err(io::ErrorKind::ConnectionRefused.into()) } else { Ok(stream) }
+}
+
+/// Writes what is queued until the connection is lost, or until the queue is closed and empty.
+async fn carry(stream: &mut TcpStream, queue: &SendQueue) -> Result<(), Lost> {
+    let (mut read, mut write) = stream.split();
+    tokio::select! {
+        outcome = write_frames(&mut write, queue) => outcome,
+        lost = read_to_loss(&mut read) => Err(lost),
+    }
+}
+
+async fn write_frames<W: AsyncWrite + Unpin>(write: &mut W, queue: &SendQueue) -> Result<(), Lost> {
+    let mut gather = Gather::default();
+    while let Some(frames) = queue.next_batch(WRITE_BATCH).await {
+        for frame in &frames {
+            frame.encode(&mut gather);
+        }
+        // The payloads are in `gather` now; the rest need not wait for a slow peer to be freed.
+        drop(frames);
+        gather.finish();
+        while gather.has_remaining() {
+            timeout(WRITE_STALL, write.write_buf(&mut gather)).await.map_err(|_| Lost::Stalled)??;
+        }
+    }
+    Ok(write.shutdown().await?)
+}
+
+/// The acceptor never writes after the handshake, so anything but silence is the connection's end. Without this an idle
+/// connection's loss would go unnoticed until the next write.
+async fn read_to_loss<R: AsyncRead + Unpin>(read: &mut R) -> Lost {
+    match read.read_u8().await {
+        Ok(_) => Lost::Unexpected,
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Lost::Closed,
+        Err(error) => Lost::Io(error),
+    }
+}
+
+/// What a failed dial has in common with the one before, so that the log tells changes and not attempts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Trouble {
+    Connect(io::ErrorKind),
+    Refused(Refusal),
+    Handshake,
+}
+
+impl Trouble {
+    fn of(error: &DialError) -> Self {
+        match error {
+            DialError::Connect(error) => Self::Connect(error.kind()),
+            DialError::TimedOut => Self::Connect(io::ErrorKind::TimedOut),
+            DialError::Handshake(HandshakeError::Refused(refusal)) => Self::Refused(*refusal),
+            DialError::Handshake(_) => Self::Handshake,
+        }
+    }
+}
+
+/// What is remembered from dial to dial. Pure: it is told what happened and how long things lasted.
+#[derive(Debug, Default)]
+struct Outage {
+    /// The pause before the next dial.
+    pause: Duration,
+    /// The last trouble that was logged.
+    trouble: Option<Trouble>,
+    /// Whether a refusal would be news: there was a connection, and none was refused since.
+    alive_when_last_seen: bool,
+}
+
+impl Outage {
+    /// A connection stands.
+    fn ended(&mut self) {
+        self.trouble = None;
+    }
+
+    /// A connection is lost that lasted `lived`.
+    fn began(&mut self, lived: Duration) {
+        self.alive_when_last_seen = true;
+        if lived >= STABLE_AFTER {
+            self.pause = Duration::ZERO;
+        }
+    }
+
+    /// How long to wait before the dial that comes now.
+    fn next_pause(&mut self) -> Duration {
+        let pause = self.pause;
+        self.pause = (pause * 2).clamp(MIN_BACK_OFF, MAX_BACK_OFF);
+        pause
+    }
+
+    /// Whether this trouble is another than the last, which it then replaces.
+    fn is_news(&mut self, trouble: Trouble) -> bool {
+        self.trouble.replace(trouble) != Some(trouble)
+    }
+
+    /// Whether a refused connection tells something new: true once after each loss.
+    fn is_first_evidence_of_death(&mut self) -> bool {
+        std::mem::take(&mut self.alive_when_last_seen)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_start_at_none_double_and_are_bounded() {
+        let mut outage = Outage::default();
+        let pauses: Vec<_> = (0..8).map(|_| outage.next_pause().as_millis()).collect();
+        assert_eq!(pauses, [0, 20, 40, 80, 160, 320, 500, 500]);
+    }
+
+    #[test]
+    fn only_a_connection_that_lasted_is_redialled_at_once() {
+        let mut outage = Outage::default();
+        outage.next_pause();
+        outage.began(STABLE_AFTER / 2);
+        assert_eq!(outage.next_pause(), MIN_BACK_OFF);
+        outage.began(STABLE_AFTER);
+        assert_eq!(outage.next_pause(), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_peer_is_declared_dead_once_an_outage_and_never_before_it_was_seen() {
+        let mut outage = Outage::default();
+        assert!(!outage.is_first_evidence_of_death());
+        for _ in 0..2 {
+            outage.ended();
+            outage.began(STABLE_AFTER);
+            assert!(outage.is_first_evidence_of_death());
+            assert!(!outage.is_first_evidence_of_death());
+        }
+    }
+
+    #[test]
+    fn the_same_trouble_is_news_once_an_outage() {
+        let mut outage = Outage::default();
+        assert!(outage.is_news(Trouble::Handshake));
+        assert!(!outage.is_news(Trouble::Handshake));
+        assert!(outage.is_news(Trouble::Refused(Refusal::Cluster)));
+        outage.ended();
+        assert!(outage.is_news(Trouble::Refused(Refusal::Cluster)));
+    }
+}
