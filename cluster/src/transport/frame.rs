@@ -67,7 +67,7 @@ pub enum Frame {
     Leadership(Vec<LeadershipRow>),
     /// Groups with nothing to do, which need no heartbeat of their own until they wake.
     Sleep(Vec<SleepRow>),
-    /// A question of one node's to another.
+    /// A question of one node's to another; see [`RpcClient`](super::RpcClient).
     Request {
         /// Chosen by the caller, repeated in the answer.
         id: u64,

@@ -31,6 +31,7 @@ mod incoming;
 mod outgoing;
 mod queue;
 mod raft_message;
+mod rpc;
 #[cfg(test)]
 mod tests;
 
@@ -49,6 +50,7 @@ use self::incoming::Incoming;
 use self::outgoing::Outgoing;
 use self::queue::SendQueue;
 pub use self::queue::{MAX_QUEUED_BYTES, SendError};
+pub use self::rpc::{MAX_OUTSTANDING_CALLS, RpcClient, RpcError};
 use crate::ids::NodeId;
 
 /// How long [`Transport::shutdown`] lets queued frames leave. Enough to hand leaderships over to nodes that are well,

@@ -303,3 +303,44 @@ async fn what_was_sent_before_a_shutdown_arrives() {
     }
     assert!(received.into_iter().eq(0..20));
 }
+
+#[tokio::test]
+async fn a_call_is_answered() {
+    let (mut one, mut two, _) = pair().await;
+    let client = RpcClient::default();
+    let transport = one.transport.clone();
+    let asked = Bytes::from_static(b"question");
+    let call = client.call(&transport, TWO, asked.clone(), PATIENCE);
+    let serve = async {
+        let Event::Frame(ONE, Frame::Request { id, body }) = two.next().await else { panic!("no request") };
+        assert_eq!(body, asked);
+        two.transport.send(ONE, Frame::Response { id, body: Bytes::from_static(b"answer") }).unwrap();
+        let Event::Frame(from, Frame::Response { id, body }) = one.next().await else {
+            panic!("no response")
+        };
+        client.complete(from, id, body);
+    };
+    let (answer, ()) = tokio::join!(call, serve);
+    assert_eq!(answer.unwrap(), "answer");
+}
+
+#[tokio::test]
+async fn a_call_ends_with_its_deadline_or_with_the_connection() {
+    let (mut one, mut two, _) = pair().await;
+    let client = RpcClient::default();
+    let transport = one.transport.clone();
+    let unanswered = client.call(&transport, TWO, Bytes::new(), Duration::from_millis(1));
+    assert_eq!(unanswered.await, Err(RpcError::TimedOut));
+
+    let call = client.call(&transport, TWO, Bytes::new(), PATIENCE);
+    let die = async {
+        two.next().await;
+        two.transport.shutdown().await;
+        one.expect(Event::Peer(TWO, PeerEvent::Disconnected)).await;
+        client.disconnected(TWO);
+    };
+    let (outcome, ()) = tokio::join!(call, die);
+    assert_eq!(outcome, Err(RpcError::Unreachable));
+    let afterwards = client.call(&transport, TWO, Bytes::new(), PATIENCE).await;
+    assert_eq!(afterwards, Err(RpcError::Unreachable));
+}
