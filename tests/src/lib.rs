@@ -1,1 +1,36 @@
-//! The harness.
+//! The harness: real processes, real sockets, real clients.
+//!
+//! The tests that stand on it (`tests/system/`) know a broker only from outside: they start the `trilog` binary, talk to
+//! it in the Kafka protocol or through somebody else's client, kill it, and look at what is left.
+//!
+//! | room | what it tells |
+//! | --- | --- |
+//! | [`binary`] | the executable under test, built once a run |
+//! | [`cluster`] | some `trilog serve` processes that form a cluster, and how to ill-treat them |
+//! | [`node`] | one of those processes |
+//! | [`dev`] | a `trilog dev` process with its standard streams |
+//! | [`admin`] | topics and leaders, asked for through the wire |
+//! | [`batch`] | record batches built and read byte by byte, wrong ones too |
+//! | [`requests`] | requests about one partition, in any version |
+//! | [`partition`] | a partition as its leader shows it: write, read back, ask for offsets |
+//! | [`kcat`] | the real kcat |
+//! | [`lines`] | a big file of lines, and whether two of them are the same |
+//! | [`ports`], [`scratch`], [`waiting`] | ports, directories and patience |
+//!
+//! Whatever a test starts dies with it: every process is killed when its owner is dropped, and the nodes end by
+//! themselves when the test process goes without a word. The files of a test that fails are kept, and their place is
+//! printed.
+
+pub mod admin;
+pub mod batch;
+pub mod binary;
+pub mod cluster;
+pub mod dev;
+pub mod kcat;
+pub mod lines;
+pub mod node;
+pub mod partition;
+pub mod ports;
+pub mod requests;
+pub mod scratch;
+pub mod waiting;

@@ -1,0 +1,58 @@
+//! The executable under test.
+//!
+//! `cargo test` builds no binaries of other packages, so the first test that needs it asks cargo for a release build and
+//! takes the path from cargo's own messages. A debug build would be several times slower, and what is shipped is what
+//! is to be tested.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+
+/// Names an executable to test instead of building one.
+const OVERRIDE: &str = "TRILOG_TEST_BINARY";
+
+/// Where the `trilog` executable is. Built by the first caller, which may take minutes on a fresh checkout.
+///
+/// # Panics
+/// If it does not build.
+pub fn trilog() -> &'static Path {
+    static PATH: OnceLock<PathBuf> = OnceLock::new();
+    PATH.get_or_init(|| std::env::var_os(OVERRIDE).map_or_else(build, PathBuf::from))
+}
+
+fn build() -> PathBuf {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let output = Command::new(cargo)
+        .args(["build", "--release", "-p", "trilog", "--message-format=json-render-diagnostics"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .stderr(Stdio::inherit())
+        .output()
+        .expect("cargo starts");
+    assert!(output.status.success(), "the trilog binary does not build");
+    let messages = String::from_utf8_lossy(&output.stdout);
+    let executable =
+        messages.lines().filter(|line| line.contains("\"name\":\"trilog\"")).find_map(executable);
+    executable.expect("cargo names the executable it built")
+}
+
+/// The executable's path in one of cargo's messages, if it has one. Paths with quotes or backslashes, which JSON would
+/// escape, are not expected where these tests run.
+fn executable(message: &str) -> Option<PathBuf> {
+    let (_, rest) = message.split_once("\"executable\":\"")?;
+    let (path, _) = rest.split_once('"')?;
+    Some(PathBuf::from(path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_path_is_taken_from_the_artifact_message() {
+        let library =
+            r#"{"reason":"compiler-artifact","target":{"name":"raft"},"executable":null,"fresh":true}"#;
+        assert_eq!(executable(library), None);
+        let binary = r#"{"target":{"name":"trilog"},"executable":"/t/release/trilog","fresh":true}"#;
+        assert_eq!(executable(binary), Some(PathBuf::from("/t/release/trilog")));
+    }
+}

@@ -1,0 +1,289 @@
+//! Some nodes that form a cluster, each a process of its own.
+//!
+//! Clusters are dear on a small machine: no more than [`CLUSTERS_AT_ONCE`] live at the same time in one test process,
+//! and tests that break nothing share one ([`shared`]).
+
+use std::collections::BTreeMap;
+use std::ops::Deref;
+use std::path::Path;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use kafka_protocol::messages::{MetadataRequest, MetadataResponse};
+use tokio::sync::{Mutex, Semaphore, SemaphorePermit};
+use trilog_client::{Connection, ConnectionOptions};
+
+use crate::binary;
+use crate::node::{Node, Signal};
+use crate::ports::free_port;
+use crate::scratch::Scratch;
+use crate::waiting::wait_until;
+
+/// Clusters alive at once in a test process.
+const CLUSTERS_AT_ONCE: usize = 2;
+
+static PERMITS: Semaphore = Semaphore::const_new(CLUSTERS_AT_ONCE);
+
+/// The `--cluster-id` of every cluster here.
+pub const CLUSTER_ID: &str = "trilog-test";
+
+/// What a cluster is to be.
+#[derive(Debug, Clone)]
+pub struct ClusterOptions {
+    /// How many nodes; their ids are 1, 2, ….
+    pub nodes: i32,
+    /// Broker settings by Kafka's names.
+    pub settings: Vec<(String, String)>,
+}
+
+impl ClusterOptions {
+    /// A cluster of this many nodes with default settings.
+    pub fn nodes(nodes: i32) -> Self {
+        Self { nodes, settings: Vec::new() }
+    }
+
+    /// The same with one more broker setting.
+    #[must_use]
+    pub fn set(mut self, name: &str, value: &str) -> Self {
+        self.settings.push((name.to_owned(), value.to_owned()));
+        self
+    }
+}
+
+/// How often a cluster is tried on other ports when somebody else took one in the meantime.
+const ATTEMPTS: usize = 3;
+
+/// A running cluster. Dropped, all its nodes are killed.
+#[derive(Debug)]
+pub struct Cluster {
+    nodes: BTreeMap<i32, Node>,
+    // Declared behind the nodes: their processes are gone before their files are.
+    scratch: Scratch,
+    _permit: SemaphorePermit<'static>,
+}
+
+impl Cluster {
+    /// Starts a cluster and waits until every node knows all nodes and a controller.
+    ///
+    /// # Panics
+    /// If it does not come up.
+    pub async fn start(options: ClusterOptions) -> Self {
+        let executable = tokio::task::spawn_blocking(binary::trilog).await.expect("the executable is there");
+        for attempt in 1..=ATTEMPTS {
+            let permit = PERMITS.acquire().await.expect("the semaphore is never closed");
+            let mut cluster = Self::prepare(executable, &options, permit);
+            for node in cluster.nodes.values_mut() {
+                node.start();
+            }
+            match cluster.wait_ready().await {
+                Ok(()) => return cluster,
+                Err(dead) => {
+                    let log = cluster.node(dead).log();
+                    let clash = log.contains("in use") && attempt < ATTEMPTS;
+                    assert!(clash, "node {dead} died while the cluster started:\n{log}");
+                }
+            }
+        }
+        unreachable!("the last attempt returns or panics")
+    }
+
+    /// The nodes, none of which runs. The executable is copied, so that a build during the tests changes nothing when
+    /// a node is started again.
+    fn prepare(executable: &Path, options: &ClusterOptions, permit: SemaphorePermit<'static>) -> Self {
+        let scratch = Scratch::new("cluster");
+        let own_executable = scratch.join("trilog");
+        std::fs::copy(executable, &own_executable).expect("the executable can be copied");
+        let ports = (1..=options.nodes).map(|id| (id, free_port(), free_port())).collect::<Vec<_>>();
+        let peers = ports.iter().map(|(id, _, peer)| format!("{id}@127.0.0.1:{peer}")).collect::<Vec<_>>();
+        let nodes = ports.iter().map(|&(id, client_port, peer_port)| {
+            let address = format!("127.0.0.1:{client_port}");
+            let data_dir = scratch.join(&format!("node-{id}"));
+            let mut arguments = vec![
+                format!("--node-id={id}"),
+                format!("--data-dir={}", data_dir.display()),
+                format!("--listeners=PLAINTEXT://{address}"),
+                format!("--peer-listener=127.0.0.1:{peer_port}"),
+                format!("--peers={}", peers.join(",")),
+                format!("--cluster-id={CLUSTER_ID}"),
+            ];
+            arguments.extend(options.settings.iter().map(|(name, value)| format!("--set={name}={value}")));
+            let log = scratch.join(&format!("node-{id}.log"));
+            (id, Node::new(id, own_executable.clone(), arguments, address, data_dir, log))
+        });
+        Self { nodes: nodes.collect(), scratch, _permit: permit }
+    }
+
+    /// A directory for a test's own files.
+    pub fn scratch(&self) -> &Scratch {
+        &self.scratch
+    }
+
+    /// The ids of all nodes, running or not.
+    pub fn ids(&self) -> Vec<i32> {
+        self.nodes.keys().copied().collect()
+    }
+
+    /// The ids of the nodes that were started and neither killed nor stopped since.
+    pub fn started(&self) -> Vec<i32> {
+        self.nodes.values().filter(|node| node.is_started()).map(Node::id).collect()
+    }
+
+    /// One node.
+    ///
+    /// # Panics
+    /// If there is none with this id.
+    pub fn node(&self, id: i32) -> &Node {
+        self.nodes.get(&id).expect("a node of the cluster")
+    }
+
+    fn node_mut(&mut self, id: i32) -> &mut Node {
+        self.nodes.get_mut(&id).expect("a node of the cluster")
+    }
+
+    /// The addresses of all nodes, as clients take them.
+    pub fn bootstrap(&self) -> String {
+        self.nodes.values().map(Node::address).collect::<Vec<_>>().join(",")
+    }
+
+    /// A new connection to a node.
+    ///
+    /// # Panics
+    /// If the node does not answer.
+    pub async fn connect(&self, id: i32) -> Connection {
+        let connection = Connection::connect(self.node(id).address(), &connection_options()).await;
+        connection.expect("a running node answers")
+    }
+
+    /// A new connection to some node that runs.
+    pub async fn connect_any(&self) -> Connection {
+        let first = self.started().first().copied().expect("some node runs");
+        self.connect(first).await
+    }
+
+    /// SIGKILL.
+    pub fn kill(&mut self, id: i32) {
+        self.node_mut(id).kill();
+    }
+
+    /// SIGTERM; waits for the end.
+    ///
+    /// # Panics
+    /// If the node does not end, or not with exit code 0.
+    pub async fn stop(&mut self, id: i32) {
+        let status = self.node_mut(id).stop().await;
+        assert!(status.success(), "node {id} ended upon SIGTERM with {status}");
+    }
+
+    /// SIGSTOP: the process keeps its sockets and says nothing.
+    pub fn pause(&self, id: i32) {
+        Signal::Pause.send(self.node(id).pid());
+    }
+
+    /// SIGCONT.
+    pub fn resume(&self, id: i32) {
+        Signal::Resume.send(self.node(id).pid());
+    }
+
+    /// Starts a node again, with the same flags and data; does not wait for anything.
+    pub fn start_node(&mut self, id: i32) {
+        self.node_mut(id).start();
+    }
+
+    /// Waits until every running node answers and lists all running nodes, and one of them as controller.
+    ///
+    /// # Errors
+    /// The id of a node that died by itself.
+    ///
+    /// # Panics
+    /// If it takes too long.
+    pub async fn wait_ready(&mut self) -> Result<(), i32> {
+        let started = self.started();
+        wait_until(&format!("nodes {started:?} know each other and a controller"), async || {
+            for id in &started {
+                if self.node_mut(*id).died().is_some() {
+                    return Some(Err(*id));
+                }
+                if !self.sees(*id, &started).await {
+                    return None;
+                }
+            }
+            Some(Ok(()))
+        })
+        .await
+    }
+
+    /// Whether this node lists these nodes and one of them as controller.
+    async fn sees(&self, id: i32, expected: &[i32]) -> bool {
+        let Ok(connection) = Connection::connect(self.node(id).address(), &connection_options()).await else {
+            return false;
+        };
+        let request = MetadataRequest::default().with_topics(Some(Vec::new()));
+        let Ok(metadata) = connection.request(request).await else { return false };
+        let listed = listed(&metadata);
+        expected.iter().all(|id| listed.contains(id)) && expected.contains(&metadata.controller_id.0)
+    }
+
+    /// Fails if a node has died by itself.
+    ///
+    /// # Panics
+    /// With the node's log.
+    pub fn assert_alive(&mut self) {
+        for node in self.nodes.values_mut() {
+            let died = node.died();
+            assert!(died.is_none(), "node {} died: {died:?}\n{}", node.id(), node.log());
+        }
+    }
+}
+
+/// The brokers a Metadata answer lists, in order of their ids.
+pub fn listed(metadata: &MetadataResponse) -> Vec<i32> {
+    let mut ids = metadata.brokers.iter().map(|broker| broker.node_id.0).collect::<Vec<_>>();
+    ids.sort_unstable();
+    ids
+}
+
+/// How the tests' own connections behave: as default, but less patient.
+pub fn connection_options() -> ConnectionOptions {
+    ConnectionOptions {
+        client_id: "trilog-tests".to_owned(),
+        connect_timeout: Duration::from_secs(5),
+        request_timeout: Duration::from_secs(30),
+        ..ConnectionOptions::default()
+    }
+}
+
+/// A cluster of three that tests share which break nothing and use topics of their own. It lives while any of them
+/// runs.
+#[derive(Debug)]
+pub struct SharedCluster {
+    cluster: Arc<Cluster>,
+}
+
+/// Gets hold of the shared cluster, starting it if it does not run.
+pub async fn shared() -> SharedCluster {
+    static SHARED: Mutex<Weak<Cluster>> = Mutex::const_new(Weak::new());
+    let mut shared = SHARED.lock().await;
+    let cluster = match shared.upgrade() {
+        Some(cluster) => cluster,
+        None => Arc::new(Cluster::start(ClusterOptions::nodes(3)).await),
+    };
+    *shared = Arc::downgrade(&cluster);
+    SharedCluster { cluster }
+}
+
+impl Deref for SharedCluster {
+    type Target = Cluster;
+
+    fn deref(&self) -> &Cluster {
+        &self.cluster
+    }
+}
+
+impl Drop for SharedCluster {
+    fn drop(&mut self) {
+        // The cluster may be dropped by another test that went well.
+        if std::thread::panicking() {
+            self.cluster.scratch.keep();
+        }
+    }
+}

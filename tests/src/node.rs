@@ -1,0 +1,172 @@
+//! One `trilog serve` process.
+
+use std::fs::File;
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+use crate::waiting::wait_until;
+
+/// A node: what it is started with, and its process while it runs.
+#[derive(Debug)]
+pub struct Node {
+    id: i32,
+    executable: PathBuf,
+    arguments: Vec<String>,
+    address: String,
+    data_dir: PathBuf,
+    log: PathBuf,
+    process: Option<Child>,
+}
+
+/// What a signal is meant to do to a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signal {
+    /// SIGTERM: end in good order.
+    Terminate,
+    /// SIGINT: what Ctrl-C sends.
+    Interrupt,
+    /// SIGSTOP: stand still.
+    Pause,
+    /// SIGCONT: go on.
+    Resume,
+}
+
+impl Signal {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Terminate => "TERM",
+            Self::Interrupt => "INT",
+            Self::Pause => "STOP",
+            Self::Resume => "CONT",
+        }
+    }
+
+    /// Sends it to a process by id, through the shell's own `kill`: the standard library has none, and every system
+    /// with a shell has this one.
+    ///
+    /// # Panics
+    /// If there is no such process.
+    pub fn send(self, pid: u32) {
+        let status = Command::new("sh").args(["-c", &format!("kill -{} {pid}", self.name())]).status();
+        assert!(status.expect("a shell starts").success(), "no process {pid} to send {} to", self.name());
+    }
+}
+
+impl Node {
+    /// A node that does not run yet. `address` is where clients reach it; `log` takes both its output streams.
+    pub fn new(
+        id: i32,
+        executable: PathBuf,
+        arguments: Vec<String>,
+        address: String,
+        data_dir: PathBuf,
+        log: PathBuf,
+    ) -> Self {
+        Self { id, executable, arguments, address, data_dir, log, process: None }
+    }
+
+    /// Its number, which is the broker id clients see.
+    pub fn id(&self) -> i32 {
+        self.id
+    }
+
+    /// Where clients reach it: `host:port`.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Where it keeps its data.
+    pub fn data_dir(&self) -> &PathBuf {
+        &self.data_dir
+    }
+
+    /// The process id while it runs.
+    ///
+    /// # Panics
+    /// If it was not started, or has been waited for.
+    pub fn pid(&self) -> u32 {
+        self.process.as_ref().expect("the node runs").id()
+    }
+
+    /// Whether the process was started and has not been ended by [`Node::kill`] or [`Node::stop`]. A node that died by
+    /// itself still counts; see [`Node::died`].
+    pub fn is_started(&self) -> bool {
+        self.process.is_some()
+    }
+
+    /// How the process ended, if it ended by itself.
+    pub fn died(&mut self) -> Option<ExitStatus> {
+        self.process.as_mut()?.try_wait().expect("a child can be waited for")
+    }
+
+    /// Starts the process. Its standard input is a pipe that closes when this process ends, which ends the node too.
+    ///
+    /// # Panics
+    /// If it runs already or the executable does not start.
+    pub fn start(&mut self) {
+        assert!(self.process.is_none(), "node {} runs already", self.id);
+        let log =
+            File::options().create(true).append(true).open(&self.log).expect("a log file can be opened");
+        let process = Command::new(&self.executable)
+            .arg("serve")
+            .args(&self.arguments)
+            .arg("--exit-with-parent")
+            .stdin(Stdio::piped())
+            .stdout(log.try_clone().expect("a file handle can be cloned"))
+            .stderr(log)
+            .spawn();
+        self.process = Some(process.expect("the trilog executable starts"));
+    }
+
+    /// SIGKILL, and gone when this returns.
+    pub fn kill(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            process.kill().expect("a child can be killed");
+            process.wait().expect("a child can be waited for");
+        }
+    }
+
+    /// SIGTERM; waits for the end and returns how it was.
+    ///
+    /// # Panics
+    /// If it does not run, or does not end.
+    pub async fn stop(&mut self) -> ExitStatus {
+        let mut process = self.process.take().expect("the node runs");
+        Signal::Terminate.send(process.id());
+        wait_until("a node ends upon SIGTERM", async || {
+            process.try_wait().expect("a child can be waited for")
+        })
+        .await
+    }
+
+    /// What it has logged so far, over all its runs.
+    pub fn log(&self) -> String {
+        String::from_utf8_lossy(&std::fs::read(&self.log).unwrap_or_default()).into_owned()
+    }
+
+    /// Resident memory in bytes.
+    ///
+    /// # Panics
+    /// If it does not run, or on a system without `/proc`.
+    pub fn resident_bytes(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid()));
+        let status = status.expect("/proc tells a process's memory");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a VmRSS line");
+        let kib = line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number of kB");
+        kib * 1024
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.kill();
+        if std::thread::panicking() {
+            let log = self.log();
+            let lines = log.lines().collect::<Vec<_>>();
+            eprintln!("--- node {}, last lines of {}", self.id, self.log.display());
+            for line in lines.iter().skip(lines.len().saturating_sub(20)) {
+                eprintln!("{line}");
+            }
+        }
+    }
+}

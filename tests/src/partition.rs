@@ -1,0 +1,140 @@
+//! A partition as its leader shows it.
+
+use bytes::Bytes;
+use kafka_protocol::messages::fetch_response::PartitionData;
+use kafka_protocol::messages::list_offsets_response::ListOffsetsPartitionResponse;
+use kafka_protocol::messages::produce_response::PartitionProduceResponse;
+use kafka_protocol::messages::{FetchRequest, InitProducerIdRequest, ProduceRequest};
+use trilog_client::Connection;
+
+use crate::batch::{Batch, BatchBuilder, Record};
+use crate::requests::{FetchPlan, Target, fetched, listed_offset, produced};
+
+/// The earliest offset, as ListOffsets takes it.
+pub const EARLIEST: i64 = -2;
+/// The high watermark, as ListOffsets takes it.
+pub const LATEST: i64 = -1;
+/// The offset of the greatest timestamp (KIP-734), as ListOffsets takes it.
+pub const MAX_TIMESTAMP: i64 = -3;
+
+/// A partition and a connection to the node that led it when this was made.
+#[derive(Debug, Clone)]
+pub struct Partition {
+    /// To the leader.
+    pub connection: Connection,
+    /// Which partition.
+    pub target: Target,
+}
+
+impl Partition {
+    /// Produces with acks=all in the highest version and returns the answer, error code and all.
+    ///
+    /// # Panics
+    /// If there is no answer, as in all of these.
+    pub async fn try_produce(&self, records: Bytes) -> PartitionProduceResponse {
+        self.produce_with_acks(-1, records).await
+    }
+
+    /// Produces with these acks, 1 or -1, in the highest version.
+    pub async fn produce_with_acks(&self, acks: i16, records: Bytes) -> PartitionProduceResponse {
+        let version = self.connection.versions().negotiate::<ProduceRequest>().expect("Produce is served");
+        let request = self.target.produce(version, acks, records);
+        produced(self.connection.request(request).await.expect("Produce is answered"))
+    }
+
+    /// Produces with acks=all and returns the base offset.
+    ///
+    /// # Panics
+    /// If the broker refuses.
+    pub async fn produce(&self, records: Bytes) -> i64 {
+        let answer = self.try_produce(records).await;
+        assert_eq!(answer.error_code, 0, "{:?}", answer.error_message);
+        answer.base_offset
+    }
+
+    /// Produces records in one plain batch with acks=all and returns the base offset.
+    pub async fn produce_records(&self, records: Vec<Record>) -> i64 {
+        self.produce(BatchBuilder::new(records).build()).await
+    }
+
+    /// Fetches in the highest version and returns the answer, error code and all.
+    pub async fn try_fetch(&self, plan: FetchPlan) -> PartitionData {
+        let version = self.connection.versions().negotiate::<FetchRequest>().expect("Fetch is served");
+        let request = self.target.fetch(version, plan);
+        fetched(self.connection.request(request).await.expect("Fetch is answered"))
+    }
+
+    /// Fetches whatever there is from an offset on.
+    ///
+    /// # Panics
+    /// If the broker refuses.
+    pub async fn fetch(&self, offset: i64) -> Vec<Batch> {
+        let answer = self.try_fetch(FetchPlan::from(offset)).await;
+        assert_eq!(answer.error_code, 0, "fetch from {offset}");
+        Batch::split(&answer.records.expect("records are never null"))
+    }
+
+    /// Asks ListOffsets and returns the answer, error code and all.
+    pub async fn try_list_offset(&self, timestamp: i64) -> ListOffsetsPartitionResponse {
+        let request = self.target.list_offsets(timestamp);
+        listed_offset(self.connection.request(request).await.expect("ListOffsets is answered"))
+    }
+
+    /// Asks ListOffsets and returns the offset and its timestamp.
+    ///
+    /// # Panics
+    /// If the broker refuses.
+    pub async fn list_offset(&self, timestamp: i64) -> (i64, i64) {
+        let answer = self.try_list_offset(timestamp).await;
+        assert_eq!(answer.error_code, 0, "list offset of {timestamp}");
+        (answer.offset, answer.timestamp)
+    }
+
+    /// The high watermark.
+    pub async fn end(&self) -> i64 {
+        self.list_offset(LATEST).await.0
+    }
+
+    /// Everything, batch by batch, from the earliest offset to the high watermark, with a look at each: no gap, no
+    /// overlap, the right CRC, epochs that never go down.
+    ///
+    /// # Panics
+    /// If any of this does not hold.
+    pub async fn read_all(&self) -> Vec<Batch> {
+        let (mut offset, end) = (self.list_offset(EARLIEST).await.0, self.end().await);
+        let mut batches: Vec<Batch> = Vec::new();
+        while offset < end {
+            let fetched = self.fetch(offset).await;
+            assert!(!fetched.is_empty(), "nothing at offset {offset} below the high watermark {end}");
+            for batch in fetched {
+                assert_eq!(batch.base_offset(), offset, "offsets are dense");
+                assert!(batch.crc_is_right(), "the batch at {offset} is damaged");
+                let before = batches.last().map_or(0, Batch::leader_epoch);
+                assert!(batch.leader_epoch() >= before, "the epoch goes down at {offset}");
+                offset = batch.last_offset() + 1;
+                batches.push(batch);
+            }
+        }
+        batches
+    }
+
+    /// The values of all records, as text.
+    pub async fn read_values(&self) -> Vec<String> {
+        self.read_all().await.iter().flat_map(Batch::values).collect()
+    }
+
+    /// A new producer id; its epoch is 0.
+    ///
+    /// # Panics
+    /// If the broker refuses.
+    pub async fn new_producer(&self) -> i64 {
+        let request = InitProducerIdRequest::default()
+            .with_transactional_id(None)
+            .with_transaction_timeout_ms(60_000)
+            .with_producer_id((-1).into())
+            .with_producer_epoch(-1);
+        let answer = self.connection.request(request).await.expect("InitProducerId is answered");
+        assert_eq!((answer.error_code, answer.producer_epoch), (0, 0));
+        answer.producer_id.0
+    }
+}

@@ -1,0 +1,1 @@
+//! Real processes, real clients: one theme a module.
