@@ -34,18 +34,18 @@ pub fn assert_same(expected: &Path, actual: &Path) {
 fn first_difference(expected: &Path, actual: &Path) -> Option<String> {
     let open = |path: &Path| BufReader::new(File::open(path).expect("the file is there")).split(b'\n');
     let (mut left, mut right) = (open(expected), open(actual));
-    for number in 1_u64.. {
+    let mut number = 0_u64;
+    loop {
+        number += 1;
         let wanted = left.next().map(|line| line.expect("the file can be read"));
         let got = right.next().map(|line| line.expect("the file can be read"));
         if wanted != got {
             let text = |line: Option<Vec<u8>>| line.map(|line| String::from_utf8_lossy(&line).into_owned());
             return Some(format!("line {number} is {:?} instead of {:?}", text(got), text(wanted)));
         }
-        if wanted.is_none() {
-            return None;
-        }
+        // Both files end here: there is no difference.
+        wanted?;
     }
-    None
 }
 
 #[cfg(test)]
