@@ -1,4 +1,5 @@
 //! Replication, the controller and partition state of a Trilog cluster.
 
+pub mod controller;
 pub mod ids;
 pub mod transport;

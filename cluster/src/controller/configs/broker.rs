@@ -1,0 +1,231 @@
+//! What a node was started with: `--set NAME=VALUE`, by Kafka's names.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use thiserror::Error;
+
+use super::Configs;
+use super::broker_table::{
+    AUTO_CREATE_TOPICS_ENABLE, BROKER_RACK, CONNECTIONS_MAX_IDLE_MS, DEFAULT_REPLICATION_FACTOR,
+    DELETE_TOPIC_ENABLE, MAX_CONNECTIONS, NUM_PARTITIONS, SOCKET_REQUEST_MAX_BYTES, broker_config,
+    broker_domain, broker_names, flag_instead_of,
+};
+use super::domain::{InvalidValue, boolean, integer};
+use super::nearest::nearest;
+use super::topic::{TopicConfigError, check_topic_configs};
+
+/// How many replicas a partition gets when neither a client nor a setting says, given enough nodes.
+const REPLICAS_BY_DEFAULT: usize = 3;
+
+/// A node's settings, checked. The topics' defaults among them are reached through
+/// [`TopicSettings`](super::TopicSettings), which knows their order of precedence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BrokerSettings {
+    /// `num.partitions`: how many partitions a topic gets when nobody says.
+    pub num_partitions: usize,
+    /// `default.replication.factor`, where it is set. See [`replication_factor`](Self::replication_factor).
+    pub default_replication_factor: Option<usize>,
+    /// `auto.create.topics.enable`: whether a topic comes into being when a client asks for it.
+    pub auto_create_topics_enable: bool,
+    /// `delete.topic.enable`: whether topics can be deleted.
+    pub delete_topic_enable: bool,
+    /// `socket.request.max.bytes`: the largest request frame that is accepted.
+    pub socket_request_max_bytes: usize,
+    /// `max.connections`: how many connections the node holds at once.
+    pub max_connections: usize,
+    /// `connections.max.idle.ms`: after how long without a request a connection is closed. None: never.
+    pub connections_max_idle: Option<Duration>,
+    /// `broker.rack`: where the node stands, told to clients.
+    pub rack: Option<String>,
+    /// What was given, by name.
+    given: BTreeMap<&'static str, String>,
+}
+
+/// Why a `NAME=VALUE` pair is refused. Names what is wrong and what is allowed.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum SettingError {
+    /// No setting is called so.
+    #[error("{name}: there is no such broker setting{}", .suggestion.map(|known| format!("; did you mean {known}?")).unwrap_or_default())]
+    Unknown {
+        /// The name given.
+        name: String,
+        /// The known name nearest to it, if one is near.
+        suggestion: Option<&'static str>,
+    },
+    /// Kafka has such a setting, Trilog a flag for it.
+    #[error("{name}: this is set with the flag {flag}")]
+    HasFlag {
+        /// The name given.
+        name: String,
+        /// The flag to use.
+        flag: &'static str,
+    },
+    /// The setting cannot have that value.
+    #[error("{name}: invalid value {value:?}: {reason}")]
+    InvalidValue {
+        /// The setting.
+        name: &'static str,
+        /// The value given.
+        value: String,
+        /// What is allowed.
+        reason: InvalidValue,
+    },
+    /// Settings that are allowed one by one, but not together.
+    #[error(transparent)]
+    Conflict(TopicConfigError),
+}
+
+impl BrokerSettings {
+    /// The settings that `pairs` of names and values make, with the defaults for the rest. A name given twice has
+    /// its last value.
+    pub fn from_pairs<N, V>(pairs: impl IntoIterator<Item = (N, V)>) -> Result<Self, SettingError>
+    where
+        N: AsRef<str>,
+        V: Into<String>,
+    {
+        let mut given = BTreeMap::new();
+        for (name, value) in pairs {
+            let (name, value) = check(name.as_ref().trim(), value.into())?;
+            given.insert(name, value);
+        }
+        let idle = integer_of(&given, CONNECTIONS_MAX_IDLE_MS)?;
+        let factor = given.contains_key(DEFAULT_REPLICATION_FACTOR);
+        let settings = Self {
+            num_partitions: size_of(&given, NUM_PARTITIONS)?,
+            default_replication_factor: factor
+                .then(|| size_of(&given, DEFAULT_REPLICATION_FACTOR))
+                .transpose()?,
+            auto_create_topics_enable: boolean_of(&given, AUTO_CREATE_TOPICS_ENABLE)?,
+            delete_topic_enable: boolean_of(&given, DELETE_TOPIC_ENABLE)?,
+            socket_request_max_bytes: size_of(&given, SOCKET_REQUEST_MAX_BYTES)?,
+            max_connections: size_of(&given, MAX_CONNECTIONS)?,
+            connections_max_idle: u64::try_from(idle).ok().map(Duration::from_millis),
+            rack: given.get(BROKER_RACK).cloned(),
+            given,
+        };
+        check_topic_configs(&settings, &Configs::new(), &Configs::new()).map_err(SettingError::Conflict)?;
+        Ok(settings)
+    }
+
+    /// How many replicas a partition gets when the client leaves it open, with `nodes` in the cluster: what was set,
+    /// or three as far as there are nodes for them.
+    pub fn replication_factor(&self, nodes: usize) -> usize {
+        self.default_replication_factor.unwrap_or(REPLICAS_BY_DEFAULT.min(nodes))
+    }
+
+    /// The value given for a setting, if one was.
+    pub fn given(&self, name: &str) -> Option<&str> {
+        self.given.get(name).map(String::as_str)
+    }
+}
+
+impl Default for BrokerSettings {
+    /// The settings of a node that was given none.
+    fn default() -> Self {
+        Self::from_pairs::<&str, &str>([]).expect("a test shows that all defaults are allowed")
+    }
+}
+
+fn check(name: &str, value: String) -> Result<(&'static str, String), SettingError> {
+    if let Some(flag) = flag_instead_of(name) {
+        return Err(SettingError::HasFlag { name: name.to_owned(), flag });
+    }
+    let Some((name, domain)) = broker_domain(name) else {
+        return Err(SettingError::Unknown {
+            name: name.to_owned(),
+            suggestion: nearest(name, broker_names()),
+        });
+    };
+    match domain.check(&value) {
+        Ok(()) => Ok((name, value)),
+        Err(reason) => Err(SettingError::InvalidValue { name, value, reason }),
+    }
+}
+
+type Given = BTreeMap<&'static str, String>;
+
+fn text_of<'a>(given: &'a Given, name: &'static str) -> &'a str {
+    let default = || broker_config(name).and_then(|config| config.default).unwrap_or_default();
+    given.get(name).map_or_else(default, String::as_str)
+}
+
+fn refused(given: &Given, name: &'static str, reason: InvalidValue) -> SettingError {
+    SettingError::InvalidValue { name, value: text_of(given, name).to_owned(), reason }
+}
+
+fn integer_of(given: &Given, name: &'static str) -> Result<i64, SettingError> {
+    integer(text_of(given, name)).ok_or_else(|| refused(given, name, InvalidValue::NotNumber("LONG")))
+}
+
+fn size_of(given: &Given, name: &'static str) -> Result<usize, SettingError> {
+    usize::try_from(integer_of(given, name)?).map_err(|_| refused(given, name, InvalidValue::TooLow(0)))
+}
+
+fn boolean_of(given: &Given, name: &'static str) -> Result<bool, SettingError> {
+    boolean(text_of(given, name)).ok_or_else(|| refused(given, name, InvalidValue::NotBoolean))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(pair: (&str, &str)) -> String {
+        BrokerSettings::from_pairs([pair]).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn defaults_are_those_of_the_table() {
+        let settings = BrokerSettings::default();
+        assert_eq!(settings.num_partitions, 1);
+        assert!(settings.auto_create_topics_enable && settings.delete_topic_enable);
+        assert_eq!(settings.socket_request_max_bytes, 104_857_600);
+        assert_eq!(settings.connections_max_idle, Some(Duration::from_secs(600)));
+        assert_eq!([1, 2, 3, 5].map(|nodes| settings.replication_factor(nodes)), [1, 2, 3, 3]);
+    }
+
+    #[test]
+    fn given_settings_are_read() {
+        let settings = BrokerSettings::from_pairs([
+            ("num.partitions", "2"),
+            ("num.partitions", "6"),
+            ("default.replication.factor", "2"),
+            ("auto.create.topics.enable", "FALSE"),
+            ("connections.max.idle.ms", "-1"),
+            ("broker.rack", "r1"),
+            ("log.retention.hours", "-1"),
+        ])
+        .unwrap();
+        assert_eq!(settings.num_partitions, 6);
+        assert_eq!([1, 3].map(|nodes| settings.replication_factor(nodes)), [2, 2]);
+        assert!(!settings.auto_create_topics_enable);
+        assert_eq!(settings.connections_max_idle, None);
+        assert_eq!(settings.rack.as_deref(), Some("r1"));
+        assert_eq!(settings.given("log.retention.hours"), Some("-1"));
+        assert_eq!(settings.given("max.connections"), None);
+    }
+
+    #[test]
+    fn a_refusal_says_what_is_allowed() {
+        assert_eq!(
+            message(("num.partition", "3")),
+            "num.partition: there is no such broker setting; did you mean num.partitions?"
+        );
+        assert_eq!(message(("zookeeper.connect", "x")), "zookeeper.connect: there is no such broker setting");
+        assert_eq!(message(("log.dirs", "/d")), "log.dirs: this is set with the flag --data-dir");
+        assert_eq!(
+            message(("num.partitions", "0")),
+            "num.partitions: invalid value \"0\": Value must be at least 1"
+        );
+        assert_eq!(
+            message(("log.message.timestamp.type", "now")),
+            "log.message.timestamp.type: invalid value \"now\": String must be one of: CreateTime, LogAppendTime"
+        );
+        let lags = [("log.cleaner.min.compaction.lag.ms", "2"), ("log.cleaner.max.compaction.lag.ms", "1")];
+        assert!(matches!(BrokerSettings::from_pairs(lags), Err(SettingError::Conflict(_))));
+        assert_eq!(
+            message(("log.retention.minutes", "5000000000")),
+            "log.retention.minutes: invalid value \"5000000000\": Not a number of type INT"
+        );
+    }
+}

@@ -1,0 +1,138 @@
+//! The table of a broker's own settings: those that are no topic's default.
+//!
+//! What a node is, as opposed to how it behaves, is not among them: its number, its addresses and its directory have
+//! flags of their own, and [`flag_instead_of`] says so to whoever sets them by Kafka's name.
+
+use super::domain::Domain;
+use super::topic_table::TOPIC_CONFIGS;
+
+/// One setting of a broker.
+#[derive(Debug)]
+pub struct BrokerConfig {
+    /// Kafka's name.
+    pub name: &'static str,
+    /// What values it may have.
+    pub domain: Domain,
+    /// Its value when it is not set. None where its absence means something.
+    pub default: Option<&'static str>,
+    /// What it means, in a sentence or two.
+    pub doc: &'static str,
+}
+
+pub(super) const AUTO_CREATE_TOPICS_ENABLE: &str = "auto.create.topics.enable";
+pub(super) const BROKER_RACK: &str = "broker.rack";
+pub(super) const CONNECTIONS_MAX_IDLE_MS: &str = "connections.max.idle.ms";
+pub(super) const DEFAULT_REPLICATION_FACTOR: &str = "default.replication.factor";
+pub(super) const DELETE_TOPIC_ENABLE: &str = "delete.topic.enable";
+pub(super) const MAX_CONNECTIONS: &str = "max.connections";
+pub(super) const NUM_PARTITIONS: &str = "num.partitions";
+pub(super) const SOCKET_REQUEST_MAX_BYTES: &str = "socket.request.max.bytes";
+
+const fn config(
+    name: &'static str,
+    domain: Domain,
+    default: Option<&'static str>,
+    doc: &'static str,
+) -> BrokerConfig {
+    BrokerConfig { name, domain, default, doc }
+}
+
+/// A broker's own settings, sorted by name. The topics' defaults come on top: see [`Synonym`](super::Synonym).
+pub static BROKER_CONFIGS: &[BrokerConfig] = &[
+    config(
+        AUTO_CREATE_TOPICS_ENABLE,
+        Domain::Boolean,
+        Some("true"),
+        "Whether a topic comes into being when a client asks for it.",
+    ),
+    config(BROKER_RACK, Domain::Text, None, "Where the node stands, told to clients."),
+    config(
+        CONNECTIONS_MAX_IDLE_MS,
+        Domain::Long { min: -1 },
+        Some("600000"),
+        "After how many milliseconds without a request a connection is closed. -1: never.",
+    ),
+    config(
+        DEFAULT_REPLICATION_FACTOR,
+        Domain::Int { min: 1, max: 32_767 },
+        None,
+        "How many replicas a partition gets when nobody says. Not set: three, or one a node where there are fewer.",
+    ),
+    config(DELETE_TOPIC_ENABLE, Domain::Boolean, Some("true"), "Whether topics can be deleted."),
+    config(
+        MAX_CONNECTIONS,
+        Domain::int_from(1),
+        Some("4096"),
+        "How many connections the node holds at once; one more is closed. Kafka has no bound by default.",
+    ),
+    config(
+        NUM_PARTITIONS,
+        Domain::int_from(1),
+        Some("1"),
+        "How many partitions a topic gets when nobody says.",
+    ),
+    config(
+        SOCKET_REQUEST_MAX_BYTES,
+        Domain::int_from(1),
+        Some("104857600"),
+        "The largest request that is accepted; a larger one closes its connection.",
+    ),
+];
+
+/// The table's entry for `name`.
+pub(super) fn broker_config(name: &str) -> Option<&'static BrokerConfig> {
+    BROKER_CONFIGS.binary_search_by(|config| config.name.cmp(name)).ok().map(|at| &BROKER_CONFIGS[at])
+}
+
+/// The name in the tables and the values of a broker's setting, whether its own or a topic's default.
+pub(super) fn broker_domain(name: &str) -> Option<(&'static str, Domain)> {
+    if let Some(config) = broker_config(name) {
+        return Some((config.name, config.domain));
+    }
+    TOPIC_CONFIGS.iter().find_map(|topic| {
+        let synonym = topic.synonyms.iter().find(|synonym| synonym.name == name)?;
+        Some((synonym.name, synonym.domain(topic)))
+    })
+}
+
+/// All names that a broker's setting can have.
+pub(super) fn broker_names() -> impl Iterator<Item = &'static str> {
+    let synonyms = TOPIC_CONFIGS.iter().flat_map(|topic| topic.synonyms);
+    BROKER_CONFIGS.iter().map(|config| config.name).chain(synonyms.map(|synonym| synonym.name))
+}
+
+/// The flag that takes the place of a setting that Kafka's configuration file has.
+pub(super) fn flag_instead_of(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "node.id" | "broker.id" => "--node-id",
+        "log.dir" | "log.dirs" | "metadata.log.dir" => "--data-dir",
+        "listeners" => "--listeners",
+        "advertised.listeners" => "--advertised-listeners",
+        "controller.quorum.voters" | "controller.quorum.bootstrap.servers" => "--peers",
+        "cluster.id" => "--cluster-id",
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn the_table_is_sorted_and_its_defaults_are_allowed() {
+        assert!(BROKER_CONFIGS.is_sorted_by(|a, b| a.name < b.name));
+        for config in BROKER_CONFIGS {
+            assert_eq!(config.default.map_or(Ok(()), |value| config.domain.check(value)), Ok(()));
+        }
+    }
+
+    #[test]
+    fn a_name_means_one_thing() {
+        let names: Vec<_> = broker_names().collect();
+        assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len());
+        assert!(names.iter().all(|name| broker_domain(name).is_some_and(|(found, _)| found == *name)));
+        assert!(names.iter().all(|name| flag_instead_of(name).is_none()));
+    }
+}

@@ -1,0 +1,30 @@
+//! Settings by Kafka's names: those of a topic, those of a broker, and which of them is in force.
+//!
+//! A topic's setting is looked for in four layers, the strongest first: what was set for the topic, what was set for
+//! all brokers while the cluster runs, what the node was started with (`--set NAME=VALUE`), and the default. In the
+//! lower layers it goes by other names, for historical reasons several at times: `retention.ms` of a topic is
+//! `log.retention.ms`, `log.retention.minutes` or `log.retention.hours` of a broker.
+//!
+//! Every setting that Kafka 4 has for topics is in the [table](TOPIC_CONFIGS), is checked by name and value, and is
+//! kept and shown. The table marks which ones Trilog acts on. The others are accepted because tools and
+//! infrastructure code set them on every topic, and to refuse them would be to refuse the topic.
+
+mod broker;
+mod broker_table;
+mod domain;
+mod effective;
+mod nearest;
+mod topic;
+mod topic_table;
+
+use std::collections::BTreeMap;
+
+pub use broker::{BrokerSettings, SettingError};
+pub use broker_table::{BROKER_CONFIGS, BrokerConfig};
+pub use domain::{Domain, InvalidValue};
+pub use effective::{ConfigSource, EffectiveConfig, effective_broker_configs, effective_topic_configs};
+pub use topic::{MAX_VALUE_LENGTH, TimestampType, TopicConfigError, TopicSettings, check_topic_configs};
+pub use topic_table::{Synonym, TOPIC_CONFIGS, TopicConfig, Unit, topic_config};
+
+/// Settings as they were given: names and values. Which names and values are allowed depends on where they stand.
+pub type Configs = BTreeMap<String, String>;
