@@ -141,7 +141,7 @@ pub(super) fn boolean(value: &str) -> Option<bool> {
 }
 
 /// The parts of a list's value. An empty value has none.
-fn list_value(value: &str) -> impl Iterator<Item = &str> {
+pub(in crate::controller) fn list_value(value: &str) -> impl Iterator<Item = &str> {
     value.split(',').map(str::trim).filter(|part| !part.is_empty())
 }
 

@@ -21,6 +21,7 @@ use std::collections::BTreeMap;
 
 pub use broker::{BrokerSettings, SettingError};
 pub use broker_table::{BROKER_CONFIGS, BrokerConfig};
+pub(super) use domain::list_value;
 pub use domain::{Domain, InvalidValue};
 pub use effective::{ConfigSource, EffectiveConfig, effective_broker_configs, effective_topic_configs};
 pub use topic::{MAX_VALUE_LENGTH, TimestampType, TopicConfigError, TopicSettings, check_topic_configs};

@@ -1,0 +1,192 @@
+//! CreateTopics: topics come into being, by a client's request or because one was used that was not there.
+//!
+//! Each topic of a request stands for itself: some may be made and others refused. The order of the checks is
+//! Kafka's, name before existence before settings before counts, as a client is told only of the first fault.
+
+use std::collections::BTreeSet;
+
+use super::draft::Draft;
+use super::{ControllerError, Decision, DecisionContext, ErrorCode, assignment, repeated};
+use crate::controller::configs::{Configs, check_topic_configs, effective_topic_configs};
+use crate::controller::image::MetadataImage;
+use crate::controller::records::ControllerRecord;
+use crate::controller::requests::{
+    ConfigEntry, ControllerResponse, CreateTopics, CreatedTopic, CreationOrigin, ItemResult, NewTopic,
+    without_nulls,
+};
+use crate::controller::topic_name;
+use crate::ids::NodeId;
+
+#[cfg(test)]
+mod tests;
+
+/// How many partitions one of the cluster's own topics gets when it is first needed: enough to spread coordinators
+/// over the nodes, and few enough to cost nothing.
+const INTERNAL_TOPIC_PARTITIONS: usize = 16;
+
+pub(super) fn decide(
+    image: &MetadataImage,
+    request: &CreateTopics,
+    context: &mut DecisionContext<'_>,
+) -> Decision {
+    let mut draft = Draft::new(image, context);
+    let repeated = repeated(request.topics.iter().map(|topic| &topic.name));
+    let mut results = Vec::with_capacity(request.topics.len());
+    for topic in &request.topics {
+        let outcome = check_name(&draft.image, topic, &repeated)
+            .and_then(|()| create(&mut draft, topic, request.origin, context));
+        results.push(ItemResult { item: topic.name.clone(), outcome });
+    }
+    Decision {
+        records: draft.into_records(request.validate_only),
+        response: ControllerResponse::CreateTopics(results),
+    }
+}
+
+fn check_name(
+    image: &MetadataImage,
+    topic: &NewTopic,
+    repeated: &BTreeSet<&String>,
+) -> Result<(), ControllerError> {
+    let name = topic.name.as_str();
+    if repeated.contains(&topic.name) {
+        return Err(ControllerError::new(ErrorCode::InvalidRequest, "Duplicate topic name."));
+    }
+    if name == topic_name::CLUSTER_METADATA {
+        return Err(ControllerError::new(
+            ErrorCode::TopicAuthorizationFailed,
+            format!("Creation of internal topic {name} is prohibited."),
+        ));
+    }
+    topic_name::check(name)
+        .map_err(|error| ControllerError::new(ErrorCode::InvalidTopicException, error.to_string()))?;
+    if image.topic(name).is_some() {
+        return Err(ControllerError::new(
+            ErrorCode::TopicAlreadyExists,
+            format!("Topic '{name}' already exists."),
+        ));
+    }
+    match image.topics().find(|existing| topic_name::collide(&existing.name, name)) {
+        Some(existing) => Err(ControllerError::new(
+            ErrorCode::InvalidTopicException,
+            format!("Topic '{name}' collides with existing topic: {}", existing.name),
+        )),
+        None => Ok(()),
+    }
+}
+
+fn create(
+    draft: &mut Draft,
+    topic: &NewTopic,
+    origin: CreationOrigin,
+    context: &mut DecisionContext<'_>,
+) -> Result<CreatedTopic, ControllerError> {
+    let configs = check_configs(&draft.image, topic, context)?;
+    let placed = if topic.assignments.is_empty() {
+        place(draft, topic, origin, context)?
+    } else {
+        assign(draft, topic, context)?
+    };
+    let id = (context.new_topic_id)();
+    assert!(draft.image.topic_by_id(id).is_none(), "a new topic's id is new");
+    let created = CreatedTopic {
+        id,
+        partitions: placed.len(),
+        replication_factor: placed.first().map_or(0, Vec::len),
+        configs: config_entries(&draft.image, &configs, context),
+    };
+    let partitions = draft.partition_records(placed);
+    draft.push(ControllerRecord::TopicCreated { name: topic.name.clone(), id, partitions, configs });
+    Ok(created)
+}
+
+fn check_configs(
+    image: &MetadataImage,
+    topic: &NewTopic,
+    context: &DecisionContext<'_>,
+) -> Result<Configs, ControllerError> {
+    let invalid = |message: String| ControllerError::new(ErrorCode::InvalidConfig, message);
+    let configs = without_nulls(&topic.configs).map_err(|names| {
+        invalid(format!("Null value not supported for topic configs: {}", names.join(",")))
+    })?;
+    check_topic_configs(context.defaults, image.cluster_configs(), &configs)
+        .map_err(|error| invalid(error.to_string()))?;
+    Ok(configs)
+}
+
+/// Replicas as the client wants them.
+fn assign(
+    draft: &mut Draft,
+    topic: &NewTopic,
+    context: &DecisionContext<'_>,
+) -> Result<Vec<Vec<NodeId>>, ControllerError> {
+    let both = |what: &str| {
+        Err(ControllerError::new(
+            ErrorCode::InvalidRequest,
+            format!("A manual partition assignment was specified, but {what} was not set to -1."),
+        ))
+    };
+    if topic.replication_factor != -1 {
+        return both("replication factor");
+    }
+    if topic.num_partitions != -1 {
+        return both("numPartitions");
+    }
+    draft.check_limits(0, topic.assignments.len())?;
+    let placed = assignment::of_topic(&draft.image, &topic.assignments, context)?;
+    for replicas in &placed {
+        draft.placer.placed(replicas);
+    }
+    Ok(placed)
+}
+
+/// Replicas as the controller chooses them.
+fn place(
+    draft: &mut Draft,
+    topic: &NewTopic,
+    origin: CreationOrigin,
+    context: &DecisionContext<'_>,
+) -> Result<Vec<Vec<NodeId>>, ControllerError> {
+    let nodes = draft.placer.nodes();
+    let factor = match topic.replication_factor {
+        -1 => context.defaults.replication_factor(nodes),
+        given => usize::try_from(given).unwrap_or(0),
+    };
+    if factor == 0 && topic.replication_factor != -1 {
+        return Err(ControllerError::new(
+            ErrorCode::InvalidReplicationFactor,
+            "Replication factor must be larger than 0, or -1 to use the default value.",
+        ));
+    }
+    let partitions = match topic.num_partitions {
+        -1 if origin == CreationOrigin::AutoCreation && topic_name::is_internal(&topic.name) => {
+            INTERNAL_TOPIC_PARTITIONS
+        }
+        -1 => context.defaults.num_partitions,
+        given => usize::try_from(given).unwrap_or(0),
+    };
+    if partitions == 0 {
+        return Err(ControllerError::new(
+            ErrorCode::InvalidPartitions,
+            "Number of partitions was set to an invalid non-positive value.",
+        ));
+    }
+    draft.check_limits(0, partitions)?;
+    draft.check_factor(factor)?;
+    Ok(draft.placer.place(&[], partitions, factor))
+}
+
+fn config_entries(
+    image: &MetadataImage,
+    configs: &Configs,
+    context: &DecisionContext<'_>,
+) -> Vec<ConfigEntry> {
+    effective_topic_configs(context.defaults, image.cluster_configs(), configs)
+        .into_iter()
+        .map(|config| ConfigEntry {
+            name: config.name.to_owned(),
+            value: config.value.unwrap_or_default(),
+            source: config.source,
+        })
+        .collect()
+}

@@ -1,0 +1,76 @@
+//! What a request does to the cluster's metadata: one file a request.
+//!
+//! Deciding is a function of the image, the request and the context. It changes nothing; what it wants changed it says
+//! in records. The checks, their order and their messages are Kafka's, so that tools and tests that look at them
+//! find what they know.
+
+mod allocate_producer_ids;
+mod alter_topic_configs;
+mod assignment;
+mod create_partitions;
+mod create_topics;
+mod delete_topics;
+mod draft;
+mod register_broker;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::configs::BrokerSettings;
+use super::errors::{ControllerError, ErrorCode};
+use super::image::MetadataImage;
+use super::records::ControllerRecord;
+use super::requests::{ControllerRequest, ControllerResponse};
+use crate::ids::{NodeId, TopicId};
+
+/// What a decision needs beside the image.
+pub struct DecisionContext<'a> {
+    /// The nodes that are up, as the leader knows it.
+    pub alive: &'a BTreeSet<NodeId>,
+    /// What holds where a request leaves something open: the settings of the leader's node.
+    pub defaults: &'a BrokerSettings,
+    /// Where the ids of new topics come from. Random ids, never the same twice, and none of the two that Kafka
+    /// reserves (0 and 1).
+    pub new_topic_id: &'a mut dyn FnMut() -> TopicId,
+}
+
+/// What comes of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decision {
+    /// What is to be written, as one entry. Empty: nothing changes, and the response may leave at once.
+    pub records: Vec<ControllerRecord>,
+    /// What the client is told once the records are committed.
+    pub response: ControllerResponse,
+}
+
+/// Decides a request on an image that contains every record proposed before.
+pub fn decide(
+    image: &MetadataImage,
+    request: &ControllerRequest,
+    context: &mut DecisionContext<'_>,
+) -> Decision {
+    match request {
+        ControllerRequest::RegisterBroker(broker) => register_broker::decide(image, broker),
+        ControllerRequest::CreateTopics(request) => create_topics::decide(image, request, context),
+        ControllerRequest::DeleteTopics(request) => delete_topics::decide(image, request, context),
+        ControllerRequest::CreatePartitions(request) => create_partitions::decide(image, request, context),
+        ControllerRequest::AlterTopicConfigs(request) => alter_topic_configs::decide(image, request, context),
+        ControllerRequest::AllocateProducerIds => allocate_producer_ids::decide(image),
+    }
+}
+
+/// The items that occur more than once: such a request cannot be carried out in any order that its sender would
+/// expect.
+fn repeated<'a, T: Ord>(items: impl IntoIterator<Item = &'a T>) -> BTreeSet<&'a T> {
+    let mut counts = BTreeMap::new();
+    for item in items {
+        *counts.entry(item).or_insert(0usize) += 1;
+    }
+    counts.into_iter().filter(|(_, count)| *count > 1).map(|(item, _)| item).collect()
+}
+
+fn unknown_topic() -> ControllerError {
+    ControllerError::new(
+        ErrorCode::UnknownTopicOrPartition,
+        "This server does not host this topic-partition.",
+    )
+}

@@ -1,0 +1,66 @@
+//! The envelope around everything the controller writes down or sends: one version byte, then postcard.
+//!
+//! Postcard does not describe itself, so the version byte is what lets a later release change a type's shape. Enum
+//! variants are numbered by their order: new ones go to the end, and a variant's fields never change within a version.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use thiserror::Error;
+
+/// The version that this release writes, and the only one that it reads.
+const VERSION: u8 = 1;
+
+/// Why bytes are not what they should be: written by a newer release, or damaged.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum DecodeError {
+    /// No bytes at all, not even a version.
+    #[error("the metadata is empty")]
+    Empty,
+    /// The version byte is not one that this release reads.
+    #[error("the metadata is of version {0}; this release reads version {VERSION}")]
+    UnknownVersion(u8),
+    /// The bytes end early, or hold a value that no release writes.
+    #[error("the metadata is damaged: {0}")]
+    Damaged(#[from] postcard::Error),
+    /// A whole value was read, and bytes are left over.
+    #[error("the metadata has {0} bytes too many")]
+    TrailingBytes(usize),
+    /// A record holds what no decision produces.
+    #[error("the metadata holds an impossible record: {0}")]
+    ImpossibleRecord(&'static str),
+}
+
+/// `value` in the envelope.
+pub(super) fn encode<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
+    postcard::to_extend(value, vec![VERSION])
+        .expect("a vector takes any number of bytes, and every sequence here knows its length")
+}
+
+/// The value in the envelope `bytes`. Never panics, and allocates in proportion to `bytes`.
+pub(super) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
+    let (&version, body) = bytes.split_first().ok_or(DecodeError::Empty)?;
+    if version != VERSION {
+        return Err(DecodeError::UnknownVersion(version));
+    }
+    let (value, rest) = postcard::take_from_bytes(body)?;
+    if rest.is_empty() { Ok(value) } else { Err(DecodeError::TrailingBytes(rest.len())) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_comes_back() {
+        assert_eq!(decode::<Vec<u32>>(&encode(&vec![1u32, 70_000])), Ok(vec![1, 70_000]));
+    }
+
+    #[test]
+    fn what_is_not_whole_is_refused() {
+        let bytes = encode("topic");
+        assert_eq!(decode::<String>(&[]), Err(DecodeError::Empty));
+        assert_eq!(decode::<String>(&[9, 0]), Err(DecodeError::UnknownVersion(9)));
+        assert!(matches!(decode::<String>(&bytes[..3]), Err(DecodeError::Damaged(_))));
+        assert_eq!(decode::<String>(&[bytes, vec![0, 0]].concat()), Err(DecodeError::TrailingBytes(2)));
+    }
+}

@@ -1,0 +1,17 @@
+//! The bounds on what one request, one topic and the cluster may hold.
+//!
+//! Kafka bounds the records of one user request (10,000) and leaves the rest to operators' policies. A partition
+//! here is a Raft group with memory of its own on every replica, so the cluster's total is bounded too.
+
+/// The most partitions one topic may have. Beyond it: `INVALID_PARTITIONS`.
+pub const MAX_PARTITIONS_PER_TOPIC: usize = 10_000;
+
+/// The most partitions one request may create, so that a Raft entry stays below a megabyte. Beyond it:
+/// `POLICY_VIOLATION`, as Kafka answers.
+pub const MAX_PARTITIONS_PER_REQUEST: usize = 10_000;
+
+/// The most partitions the cluster may have in all its topics. Beyond it: `POLICY_VIOLATION`.
+pub const MAX_PARTITIONS_PER_CLUSTER: usize = 50_000;
+
+/// How many producer ids a node is given at a time, so that `InitProducerId` seldom reaches the controller (KIP-730).
+pub const PRODUCER_ID_BLOCK: u32 = 1_000;

@@ -1,0 +1,265 @@
+//! What the controller is asked and what it answers. Both travel between nodes, as any node forwards what a client
+//! sends it to the controller's leader.
+//!
+//! Requests hold what the client said, unchecked, numbers below zero included: what is wrong with it is decided in one
+//! place. A response has one result for each item of the request, in its order.
+
+use serde::{Deserialize, Serialize};
+
+use super::configs::{ConfigSource, Configs};
+use super::encoding::{self, DecodeError};
+use super::errors::ControllerError;
+use super::records::Broker;
+use crate::ids::{ProducerId, TopicId};
+
+/// A request to the controller. Variants are numbered by their order on the wire: new ones go to the end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ControllerRequest {
+    /// A node says that it has started, and how clients reach it.
+    RegisterBroker(Broker),
+    /// Topics are to be made.
+    CreateTopics(CreateTopics),
+    /// Topics are to be deleted, with their data.
+    DeleteTopics(DeleteTopics),
+    /// Topics are to have more partitions (KIP-195).
+    CreatePartitions(CreatePartitions),
+    /// Topics' settings are to change.
+    AlterTopicConfigs(AlterTopicConfigs),
+    /// A node needs producer ids to hand out (KIP-730).
+    AllocateProducerIds,
+}
+
+/// The answer, of the request's kind.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ControllerResponse {
+    /// To [`ControllerRequest::RegisterBroker`].
+    RegisterBroker(Result<(), ControllerError>),
+    /// To [`ControllerRequest::CreateTopics`].
+    CreateTopics(Vec<ItemResult<String, CreatedTopic>>),
+    /// To [`ControllerRequest::DeleteTopics`].
+    DeleteTopics(Vec<ItemResult<TopicRef, TopicRef>>),
+    /// To [`ControllerRequest::CreatePartitions`].
+    CreatePartitions(Vec<ItemResult<String, NewPartitions>>),
+    /// To [`ControllerRequest::AlterTopicConfigs`].
+    AlterTopicConfigs(Vec<ItemResult<String, ()>>),
+    /// To [`ControllerRequest::AllocateProducerIds`].
+    AllocateProducerIds(Result<ProducerIdBlock, ControllerError>),
+}
+
+/// What became of one item of a request: the item as the client named it, and its outcome.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ItemResult<K, T> {
+    /// The item as the request names it.
+    pub item: K,
+    /// What came of it.
+    pub outcome: Result<T, ControllerError>,
+}
+
+/// Topics to be made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CreateTopics {
+    /// The topics.
+    pub topics: Vec<NewTopic>,
+    /// Only to say what would come of it.
+    pub validate_only: bool,
+    /// Who wants them.
+    pub origin: CreationOrigin,
+}
+
+/// Why a topic is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum CreationOrigin {
+    /// A client sent CreateTopics.
+    Explicit,
+    /// A client used a topic that was not there, or the cluster needs one of its own.
+    AutoCreation,
+}
+
+/// A topic to be made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewTopic {
+    /// Its name.
+    pub name: String,
+    /// How many partitions; -1 for the cluster's default, and with `assignments`.
+    pub num_partitions: i32,
+    /// How many replicas a partition; -1 for the cluster's default, and with `assignments`.
+    pub replication_factor: i16,
+    /// Which partition goes to which nodes. Empty: the controller chooses.
+    pub assignments: Vec<Assignment>,
+    /// Settings. A null value is an error that the client has to be told of.
+    pub configs: Vec<(String, Option<String>)>,
+}
+
+/// Where a partition's replicas are to be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Assignment {
+    /// The partition's number within its topic.
+    pub partition: i32,
+    /// Broker ids, the preferred leader first.
+    pub replicas: Vec<i32>,
+}
+
+/// A topic that was made, or would be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CreatedTopic {
+    /// Its identity. Of a topic that only would be made, nothing ever has it.
+    pub id: TopicId,
+    /// How many partitions it has.
+    pub partitions: usize,
+    /// How many replicas a partition has.
+    pub replication_factor: usize,
+    /// All its settings as they are in force, sorted by name.
+    pub configs: Vec<ConfigEntry>,
+}
+
+/// A setting in a response.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConfigEntry {
+    /// Kafka's name.
+    pub name: String,
+    /// The value in force.
+    pub value: String,
+    /// Where it comes from.
+    pub source: ConfigSource,
+}
+
+/// Topics to be deleted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeleteTopics {
+    /// The topics.
+    pub topics: Vec<TopicRef>,
+}
+
+/// A topic as a client names it. In the result of a deletion, the other of its two names.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum TopicRef {
+    /// By name.
+    Name(String),
+    /// By id (KIP-516).
+    Id(TopicId),
+}
+
+/// Topics to have more partitions.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CreatePartitions {
+    /// The topics.
+    pub topics: Vec<TopicGrowth>,
+    /// Only to say what would come of it.
+    pub validate_only: bool,
+}
+
+/// A topic to have more partitions.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TopicGrowth {
+    /// Its name.
+    pub name: String,
+    /// How many partitions it is to have afterwards, the present ones included.
+    pub count: i32,
+    /// For each new partition the broker ids of its replicas. None: the controller chooses.
+    pub assignments: Option<Vec<Vec<i32>>>,
+}
+
+/// A topic that has more partitions, or would have.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewPartitions {
+    /// The topic's identity.
+    pub id: TopicId,
+    /// How many it has in all.
+    pub partitions: usize,
+}
+
+/// Topics' settings to change.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AlterTopicConfigs {
+    /// The topics.
+    pub topics: Vec<TopicAlteration>,
+    /// Only to say what would come of it.
+    pub validate_only: bool,
+}
+
+/// A topic's settings to change.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TopicAlteration {
+    /// The topic's name.
+    pub name: String,
+    /// What is to change.
+    pub change: ConfigChange,
+}
+
+/// How a topic's settings change.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ConfigChange {
+    /// Setting by setting (IncrementalAlterConfigs, KIP-339).
+    Incremental(Vec<ConfigAlteration>),
+    /// All settings are to be these and no others (AlterConfigs). A null value is an error that the client has to
+    /// be told of.
+    Replace(Vec<(String, Option<String>)>),
+}
+
+/// A change of one setting.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConfigAlteration {
+    /// The setting's name.
+    pub name: String,
+    /// What to do.
+    pub operation: ConfigOperation,
+    /// With what. Only `Delete` needs none.
+    pub value: Option<String>,
+}
+
+/// What to do with a setting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ConfigOperation {
+    /// Give it the value.
+    Set,
+    /// Leave it to the brokers' settings.
+    Delete,
+    /// Add the value's parts to a list.
+    Append,
+    /// Take the value's parts off a list.
+    Subtract,
+}
+
+/// Producer ids that one node may hand out and no other will.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProducerIdBlock {
+    /// The first id.
+    pub first: ProducerId,
+    /// How many there are.
+    pub count: u32,
+}
+
+impl ControllerRequest {
+    /// The request as bytes for another node.
+    pub fn encode(&self) -> Vec<u8> {
+        encoding::encode(self)
+    }
+
+    /// The request in `bytes`. Never panics.
+    pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        encoding::decode(bytes)
+    }
+}
+
+impl ControllerResponse {
+    /// The response as bytes for another node.
+    pub fn encode(&self) -> Vec<u8> {
+        encoding::encode(self)
+    }
+
+    /// The response in `bytes`. Never panics.
+    pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        encoding::decode(bytes)
+    }
+}
+
+/// Settings without their null values, or the names of those that have one.
+pub(super) fn without_nulls(configs: &[(String, Option<String>)]) -> Result<Configs, Vec<&str>> {
+    let nulls: Vec<_> =
+        configs.iter().filter(|(_, value)| value.is_none()).map(|(name, _)| name.as_str()).collect();
+    if nulls.is_empty() {
+        Ok(configs.iter().filter_map(|(name, value)| Some((name.clone(), value.clone()?))).collect())
+    } else {
+        Err(nulls)
+    }
+}
