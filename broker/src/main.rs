@@ -16,6 +16,8 @@ mod cli;
 mod dev;
 mod server;
 mod shutdown;
+#[cfg_attr(not(test), expect(dead_code, reason = "the connections that use it come next"))]
+mod wire;
 
 fn main() -> ExitCode {
     let (invocation, log_filter) = cli::parse();

@@ -1,0 +1,57 @@
+//! The request header: which API, which version, and what to call the answer.
+//!
+//! Version 1 is API key, API version, correlation id and client id; version 2, used with flexible requests,
+//! appends tagged fields. The client id keeps its two-byte length in both, so that a broker can read the
+//! header of an ApiVersions request of any version (KIP-511). Version 0, without a client id, belonged to an
+//! API that is gone.
+
+use bytes::Bytes;
+use kafka_protocol::messages::ApiKey;
+use kafka_protocol::protocol::StrBytes;
+
+use super::RequestError;
+use super::structure::{self, Cursor, StructureError};
+
+/// What stands before a request's body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct RequestHeader {
+    /// The API asked for.
+    pub(crate) api_key: ApiKey,
+    /// The version of the request's body and of the answer.
+    pub(crate) api_version: i16,
+    /// Chosen by the client; the answer carries it back.
+    pub(crate) correlation_id: i32,
+    /// How the client calls itself, if it does.
+    pub(crate) client_id: Option<StrBytes>,
+}
+
+/// Reads the header at the start of a frame's content, and returns it with the offset where the body begins.
+///
+/// # Errors
+///
+/// [`RequestError`] for a header that is cut short or malformed, or names an API that cannot be decoded at
+/// all.
+pub(super) fn decode(frame: &Bytes) -> Result<(RequestHeader, usize), RequestError> {
+    let mut cursor = Cursor::new(frame);
+    let (key, api_version, correlation_id) = leading_numbers(&mut cursor).map_err(RequestError::Header)?;
+    let api_key = ApiKey::try_from(key).map_err(|_| RequestError::UnknownApi(key))?;
+    let schema = structure::schema_of(api_key).ok_or(RequestError::Undecodable { api_key, api_version })?;
+
+    let length = cursor.string_length().map_err(|error| RequestError::Header(error.within("client_id")))?;
+    let start = cursor.offset();
+    cursor.skip(length.unwrap_or(0)).map_err(|error| RequestError::Header(error.within("client_id")))?;
+    let client_id = length.map(|length| StrBytes::from_utf8(frame.slice(start..start + length)));
+    let client_id = client_id.transpose().map_err(|_| RequestError::ClientId)?;
+    if schema.is_flexible(api_version) {
+        cursor.skip_tagged_fields().map_err(RequestError::Header)?;
+    }
+    Ok((RequestHeader { api_key, api_version, correlation_id, client_id }, cursor.offset()))
+}
+
+/// API key, API version and correlation id, which stand first in every header.
+fn leading_numbers(cursor: &mut Cursor<'_>) -> Result<(i16, i16, i32), StructureError> {
+    let api_key = cursor.int16().map_err(|error| error.within("api_key"))?;
+    let api_version = cursor.int16().map_err(|error| error.within("api_version"))?;
+    let correlation_id = cursor.int32().map_err(|error| error.within("correlation_id"))?;
+    Ok((api_key, api_version, correlation_id))
+}

@@ -1,0 +1,155 @@
+//! Every schema held against the crate's own decoder and encoder, and the check against hostile bytes.
+//!
+//! The sample requests are generated from the schemas. The crate is the arbiter: it must decode a sample to
+//! its last byte and encode it to the same bytes again, which it can only do if schema and crate agree on
+//! every field.
+
+mod crate_codec;
+mod sample;
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use self::crate_codec::{Codec, codec_of};
+use self::sample::Sampler;
+use super::error::Fault;
+use super::schema::Schema;
+use super::walk::MAX_ELEMENTS;
+use super::*;
+
+/// Every schema in every version.
+fn all_versions() -> impl Iterator<Item = (&'static Schema, i16)> {
+    api::SCHEMAS.iter().flat_map(|schema| (schema.versions.0..=schema.versions.1).map(move |v| (*schema, v)))
+}
+
+#[test]
+fn versions_and_flexibility_are_the_crates() {
+    for schema in api::SCHEMAS {
+        let Codec { versions, .. } = codec_of(schema.api_key);
+        assert_eq!(schema.versions, (versions.min, versions.max), "{:?}", schema.api_key);
+        for version in versions.min..=versions.max {
+            let header_version = schema.api_key.request_header_version(version);
+            assert_eq!(schema.is_flexible(version), header_version == 2, "{:?} v{version}", schema.api_key);
+        }
+    }
+}
+
+#[test]
+fn each_api_is_described_once() {
+    for schema in api::SCHEMAS {
+        let same = api::SCHEMAS.iter().filter(|other| other.api_key == schema.api_key);
+        assert_eq!(same.count(), 1, "{:?}", schema.api_key);
+    }
+}
+
+#[test]
+fn full_requests_pass_and_their_truncations_do_not() {
+    for (schema, version) in all_versions() {
+        let name = format!("{:?} v{version}", schema.api_key);
+        let body = Sampler::full(schema, version).body();
+        assert_eq!(check(schema, version, &body), Ok(body.len()), "{name}");
+        assert_eq!(codec_of(schema.api_key).recode(&body, version).unwrap(), body, "{name}");
+        for cut in 0..body.len() {
+            assert!(check(schema, version, &body[..cut]).is_err(), "{name} cut to {cut} of {}", body.len());
+        }
+    }
+}
+
+#[test]
+fn null_passes_only_where_the_crate_takes_it() {
+    for (schema, version) in all_versions() {
+        let sampler = Sampler::full(schema, version);
+        for target in 0.. {
+            let (body, name) = sampler.clone().with_null_at(target);
+            let Some(name) = name else { break };
+            let accepted = check(schema, version, &body).is_ok();
+            let decoded = codec_of(schema.api_key).decode(&body, version).is_ok();
+            assert_eq!(accepted, decoded, "{:?} v{version}: null {name}", schema.api_key);
+        }
+    }
+}
+
+#[test]
+fn the_number_of_elements_is_bounded() {
+    // ListGroups v4: an array of strings, each one byte when empty.
+    let schema = schema_of(ApiKey::ListGroups).unwrap();
+    let request = |count: usize| {
+        let mut body = sample::unsigned_varint(count + 1);
+        body.resize(body.len() + count, 1);
+        body.push(0);
+        body
+    };
+    let most = request(MAX_ELEMENTS);
+    assert_eq!(check(schema, 4, &most), Ok(most.len()));
+    let error = check(schema, 4, &request(MAX_ELEMENTS + 1)).unwrap_err();
+    assert_eq!(error.fault, Fault::TooManyElements(MAX_ELEMENTS));
+}
+
+#[test]
+fn a_known_tagged_field_must_have_its_announced_size() {
+    let schema = schema_of(ApiKey::Fetch).unwrap();
+    // Fixed fields of v15 with no topics, then one tagged field: cluster id "a", two bytes announced.
+    let mut body = vec![0; 21];
+    body.extend_from_slice(&[1, 1, 1, 1, 0, 2, 2, b'a']);
+    assert_eq!(check(schema, 15, &body), Ok(body.len()));
+    let size = body.len() - 3;
+    body[size] = 1;
+    let error = check(schema, 15, &body).unwrap_err();
+    assert_eq!(error.to_string(), "cluster_id at byte 29: tagged field of 1 bytes ends after 2");
+}
+
+#[test]
+fn errors_name_the_field() {
+    let schema = schema_of(ApiKey::Metadata).unwrap();
+    let body = [0, 0, 0, 2, 0, 1, b'a', 0, 9, b'b'];
+    let error = check(schema, 1, &body).unwrap_err();
+    assert_eq!(error.to_string(), "topics[1].name at byte 9: 9 bytes needed, 1 left");
+}
+
+/// One schema and one of its versions.
+fn any_version() -> impl Strategy<Value = (&'static Schema, i16)> {
+    let all: Vec<_> = all_versions().collect();
+    proptest::sample::select(all)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn sampled_requests_survive_the_crate(
+        (schema, version) in any_version(),
+        choices in vec(any::<u8>(), 0..200),
+    ) {
+        let body = Sampler::random(schema, version, choices).body();
+        prop_assert_eq!(check(schema, version, &body), Ok(body.len()));
+        prop_assert_eq!(codec_of(schema.api_key).recode(&body, version).unwrap(), body);
+    }
+
+    /// What the check accepts, the crate may refuse, but neither panics nor asks for more memory than there
+    /// is.
+    #[test]
+    fn accepted_bytes_are_safe_to_decode(
+        (schema, version) in any_version(),
+        choices in vec(any::<u8>(), 0..100),
+        damage in vec((any::<proptest::sample::Index>(), any::<u8>()), 1..6),
+    ) {
+        let mut body = Sampler::random(schema, version, choices).body();
+        for (place, byte) in damage {
+            if !body.is_empty() {
+                let place = place.index(body.len());
+                body[place] = byte;
+            }
+        }
+        if let Ok(used) = check(schema, version, &body) {
+            prop_assert!(used <= body.len());
+            let _ = codec_of(schema.api_key).decode(&body, version);
+        }
+    }
+
+    #[test]
+    fn random_bytes_are_safe((schema, version) in any_version(), body in vec(any::<u8>(), 0..200)) {
+        if check(schema, version, &body).is_ok() {
+            let _ = codec_of(schema.api_key).decode(&body, version);
+        }
+    }
+}

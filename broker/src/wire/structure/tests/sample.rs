@@ -1,0 +1,153 @@
+//! Requests written by a schema: what a client would send, with every field of the version filled.
+
+use super::super::schema::{Field, Kind, Schema};
+
+/// A tag that no schema knows.
+const UNKNOWN_TAG: usize = 4_000;
+
+/// Writes one request. Values are never a tagged field's default, or the crate would leave the field out
+/// again.
+#[derive(Clone)]
+pub(super) struct Sampler {
+    schema: &'static Schema,
+    version: i16,
+    /// Decides, byte by byte, on counts, nulls and values; once used up, everything is present, once.
+    choices: Vec<u8>,
+    body: Vec<u8>,
+    /// Places where null could be written, so far; and the one where it is.
+    places: usize,
+    null_at: Option<usize>,
+    nulled: Option<String>,
+}
+
+impl Sampler {
+    /// A request in which nothing is null and no array empty.
+    pub(super) fn full(schema: &'static Schema, version: i16) -> Self {
+        Self::random(schema, version, Vec::new())
+    }
+
+    /// A request whose counts, nulls and values follow `choices`.
+    pub(super) fn random(schema: &'static Schema, version: i16, choices: Vec<u8>) -> Self {
+        Self { schema, version, choices, body: Vec::new(), places: 0, null_at: None, nulled: None }
+    }
+
+    /// The body.
+    pub(super) fn body(mut self) -> Vec<u8> {
+        self.structure(self.schema.fields);
+        self.body
+    }
+
+    /// The body with null at the `place`-th string, bytes or array, and the name of that field; no name when
+    /// there are fewer such places.
+    pub(super) fn with_null_at(mut self, place: usize) -> (Vec<u8>, Option<String>) {
+        self.null_at = Some(place);
+        self.structure(self.schema.fields);
+        (self.body, self.nulled)
+    }
+
+    fn flexible(&self) -> bool {
+        self.schema.is_flexible(self.version)
+    }
+
+    fn choice(&mut self, default: u8) -> u8 {
+        self.choices.pop().unwrap_or(default)
+    }
+
+    fn structure(&mut self, fields: &'static [Field]) {
+        let present = || fields.iter().filter(|field| field.is_in(self.version));
+        let placed: Vec<_> = present().filter(|field| field.tag.is_none()).collect();
+        let mut tagged: Vec<_> = present().filter_map(|field| Some((field.tag?, field))).collect();
+        tagged.sort_by_key(|(tag, _)| *tag);
+        for field in placed {
+            self.value(field, field.kind, field.nullable);
+        }
+        if !self.flexible() {
+            return;
+        }
+        self.body.extend(unsigned_varint(tagged.len() + 1));
+        for (tag, field) in tagged {
+            self.tagged_field(tag as usize, |sampler| sampler.value(field, field.kind, false));
+        }
+        self.tagged_field(UNKNOWN_TAG, |sampler| sampler.body.extend_from_slice(b"later"));
+    }
+
+    fn tagged_field(&mut self, tag: usize, content: impl FnOnce(&mut Self)) {
+        let before = std::mem::take(&mut self.body);
+        content(self);
+        let content = std::mem::replace(&mut self.body, before);
+        self.body.extend(unsigned_varint(tag));
+        self.body.extend(unsigned_varint(content.len()));
+        self.body.extend(content);
+    }
+
+    fn value(&mut self, field: &'static Field, kind: Kind, nullable: bool) {
+        match kind {
+            // Truth values come back from the crate as 0 or 1.
+            Kind::Fixed(1) => self.body.push(1),
+            Kind::Fixed(width) => {
+                let value = self.choice(1).clamp(1, 0x7e);
+                self.body.resize(self.body.len() + width, value);
+            }
+            Kind::Struct(fields) if nullable => {
+                if self.is_null(field, nullable) {
+                    self.body.push(0xff);
+                } else {
+                    self.body.push(1);
+                    self.structure(fields);
+                }
+            }
+            Kind::Struct(fields) => self.structure(fields),
+            Kind::String | Kind::Bytes => {
+                let length =
+                    if self.is_null(field, nullable) { None } else { Some(usize::from(self.choice(3) % 8)) };
+                self.length(length, matches!(kind, Kind::String));
+                self.body.resize(self.body.len() + length.unwrap_or(0), b's');
+            }
+            Kind::Array(element) => {
+                let count =
+                    if self.is_null(field, nullable) { None } else { Some(usize::from(self.choice(2) % 4)) };
+                self.length(count, false);
+                for _ in 0..count.unwrap_or(0) {
+                    self.value(field, *element, false);
+                }
+            }
+        }
+    }
+
+    /// Whether to write null here: where the test asks for it, else at times where the field allows it.
+    fn is_null(&mut self, field: &Field, nullable: bool) -> bool {
+        let place = self.places;
+        self.places += 1;
+        match self.null_at {
+            Some(null_at) if null_at == place => {
+                self.nulled = Some(field.name.to_owned());
+                true
+            }
+            Some(_) => false,
+            None => nullable && self.choice(1).is_multiple_of(4),
+        }
+    }
+
+    fn length(&mut self, length: Option<usize>, short: bool) {
+        if self.flexible() {
+            self.body.extend(unsigned_varint(length.map_or(0, |length| length + 1)));
+        } else if short {
+            let length = length.map_or(-1, |length| i16::try_from(length).unwrap());
+            self.body.extend(length.to_be_bytes());
+        } else {
+            let length = length.map_or(-1, |length| i32::try_from(length).unwrap());
+            self.body.extend(length.to_be_bytes());
+        }
+    }
+}
+
+/// An unsigned varint, least significant group first.
+pub(super) fn unsigned_varint(mut value: usize) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    while value >= 0x80 {
+        bytes.push(u8::try_from(value & 0x7f).unwrap() | 0x80);
+        value >>= 7;
+    }
+    bytes.push(u8::try_from(value).unwrap());
+    bytes
+}

@@ -1,0 +1,178 @@
+//! The walk over a request's bytes by its schema.
+//!
+//! # Invariants
+//!
+//! * Nothing is allocated on the way, except for an error's path.
+//! * The work is bounded by the frame: every element takes at least one byte, and a count is held against the
+//!   bytes that remain before its elements are looked at.
+//! * The depth is bounded by the schema, which is finite.
+
+use super::cursor::Cursor;
+use super::error::{Fault, StructureError};
+use super::schema::{Field, Kind, Schema};
+
+/// How many array elements and tagged fields one request may hold, numbers in arrays not counted.
+///
+/// A decoded element takes up to some 200 bytes while the shortest on the wire takes two, so a frame of 100
+/// MB could ask for several GB even though every count in it is true. This bound keeps a decoded request
+/// below about 200 MB beyond its frame. Kafka's largest clusters have some 200,000 partitions; no client
+/// names a million in one request.
+pub(super) const MAX_ELEMENTS: usize = 1 << 20;
+
+/// Whether a string's length takes two bytes or four, in versions that are not flexible.
+#[derive(Clone, Copy)]
+enum LengthWidth {
+    Two,
+    Four,
+}
+
+/// One walk: the version it follows, and what it has met so far.
+pub(super) struct Walk<'a> {
+    cursor: Cursor<'a>,
+    version: i16,
+    flexible: bool,
+    elements: usize,
+}
+
+impl<'a> Walk<'a> {
+    /// A walk over `body`, which is said to be of this version.
+    pub(super) fn new(schema: &Schema, version: i16, body: &'a [u8]) -> Self {
+        assert!(schema.covers(version), "the caller asks only for versions that the schema describes");
+        Self { cursor: Cursor::new(body), version, flexible: schema.is_flexible(version), elements: 0 }
+    }
+
+    /// Walks over `fields` and returns the number of bytes they take.
+    pub(super) fn run(mut self, fields: &[Field]) -> Result<usize, StructureError> {
+        self.structure(fields)?;
+        Ok(self.cursor.offset())
+    }
+
+    /// Fields in their places, then the tagged ones.
+    fn structure(&mut self, fields: &[Field]) -> Result<(), StructureError> {
+        for field in fields {
+            if field.tag.is_none() && field.is_in(self.version) {
+                self.field(field)?;
+            }
+        }
+        if self.flexible { self.tagged_fields(fields) } else { Ok(()) }
+    }
+
+    /// One field's value; a fault in it carries the field's name.
+    fn field(&mut self, field: &Field) -> Result<(), StructureError> {
+        self.value(field.kind, field.nullable).map_err(|error| error.within(field.name))
+    }
+
+    fn value(&mut self, kind: Kind, nullable: bool) -> Result<(), StructureError> {
+        match kind {
+            Kind::Fixed(width) => self.cursor.skip(width),
+            Kind::String => self.blob(LengthWidth::Two, nullable),
+            Kind::Bytes => self.blob(LengthWidth::Four, nullable),
+            Kind::Array(element) => self.array(*element, nullable),
+            Kind::Struct(fields) if nullable => self.optional_structure(fields),
+            Kind::Struct(fields) => self.structure(fields),
+        }
+    }
+
+    /// A length and so many bytes.
+    fn blob(&mut self, width: LengthWidth, nullable: bool) -> Result<(), StructureError> {
+        let length = self.length(width, nullable)?;
+        self.cursor.skip(length.unwrap_or(0))
+    }
+
+    /// A count and so many elements.
+    fn array(&mut self, element: Kind, nullable: bool) -> Result<(), StructureError> {
+        let Some(count) = self.length(LengthWidth::Four, nullable)? else {
+            return Ok(());
+        };
+        let remaining = self.cursor.remaining();
+        let least = self.least_size(element, false);
+        assert!(least > 0, "an element without bytes would let a count go unchecked");
+        if count > remaining / least {
+            return Err(self.cursor.fail(Fault::CountBeyondFrame { count, remaining }));
+        }
+        if let Kind::Fixed(width) = element {
+            return self.cursor.skip(count * width);
+        }
+        self.count_elements(count)?;
+        for index in 0..count {
+            self.value(element, false).map_err(|error| error.within(&format!("[{index}]")))?;
+        }
+        Ok(())
+    }
+
+    /// A presence byte, and the structure if it says so.
+    fn optional_structure(&mut self, fields: &[Field]) -> Result<(), StructureError> {
+        match self.cursor.int8()? {
+            1 => self.structure(fields),
+            -1 => Ok(()),
+            // Kafka reads 0 and 2 as present and the crate reads them as null; no writer sends them.
+            other => Err(self.cursor.fail(Fault::NegativeLength(other.into()))),
+        }
+    }
+
+    /// The tagged fields at a structure's end. Those that this version knows are walked like any other,
+    /// because the crate decodes them; the rest are bytes.
+    fn tagged_fields(&mut self, fields: &[Field]) -> Result<(), StructureError> {
+        let count = self.cursor.unsigned_varint()?;
+        for _ in 0..count {
+            self.count_elements(1)?;
+            let tag = self.cursor.unsigned_varint()?;
+            let size = self.cursor.unsigned_varint()? as usize;
+            let known = fields.iter().find(|field| field.tag == Some(tag) && field.is_in(self.version));
+            match known {
+                Some(field) => self.known_tag(field, size)?,
+                None => self.cursor.skip(size)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// A tagged field that the crate decodes. The crate disregards the announced size, so the two must agree.
+    fn known_tag(&mut self, field: &Field, announced: usize) -> Result<(), StructureError> {
+        let start = self.cursor.offset();
+        self.field(field)?;
+        let actual = self.cursor.offset() - start;
+        if actual == announced {
+            return Ok(());
+        }
+        Err(self.cursor.fail(Fault::TagSize { announced, actual }).within(field.name))
+    }
+
+    /// A length or count; `None` for null.
+    fn length(&mut self, width: LengthWidth, nullable: bool) -> Result<Option<usize>, StructureError> {
+        let length = match width {
+            _ if self.flexible => self.cursor.compact_length()?,
+            LengthWidth::Two => self.cursor.string_length()?,
+            LengthWidth::Four => self.cursor.long_length()?,
+        };
+        if length.is_none() && !nullable {
+            return Err(self.cursor.fail(Fault::Null));
+        }
+        Ok(length)
+    }
+
+    /// Counts elements that the crate will allocate for.
+    fn count_elements(&mut self, count: usize) -> Result<(), StructureError> {
+        self.elements = self.elements.saturating_add(count);
+        if self.elements > MAX_ELEMENTS {
+            return Err(self.cursor.fail(Fault::TooManyElements(MAX_ELEMENTS)));
+        }
+        Ok(())
+    }
+
+    /// The fewest bytes that a value of this kind takes.
+    fn least_size(&self, kind: Kind, nullable: bool) -> usize {
+        match kind {
+            Kind::Fixed(width) => width,
+            Kind::String | Kind::Bytes | Kind::Array(_) if self.flexible => 1,
+            Kind::String => 2,
+            Kind::Bytes | Kind::Array(_) => 4,
+            Kind::Struct(_) if nullable => 1,
+            Kind::Struct(fields) => {
+                let placed = fields.iter().filter(|field| field.tag.is_none() && field.is_in(self.version));
+                let placed: usize = placed.map(|field| self.least_size(field.kind, field.nullable)).sum();
+                placed + usize::from(self.flexible)
+            }
+        }
+    }
+}
