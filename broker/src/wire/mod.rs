@@ -17,6 +17,7 @@ use kafka_protocol::messages::ApiKey;
 use thiserror::Error;
 
 pub(crate) use self::header::RequestHeader;
+pub(crate) use self::response::{EncodeError, ResponseFrame};
 use self::structure::{Schema, StructureError};
 
 /// Why a frame is not a request that may be decoded. Each closes the connection, as in Kafka: a peer that

@@ -1,0 +1,155 @@
+//! The contract between a connection and the broker's APIs.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use kafka_protocol::messages::ApiKey;
+use kafka_protocol::protocol::{Decodable, Encodable, StrBytes};
+
+use super::ConnectionInfo;
+use super::close::CloseReason;
+use crate::wire::{RequestHeader, ResponseFrame};
+
+/// What answers requests.
+pub(crate) trait Api: Send + Sync + 'static {
+    /// Takes one request. Stage one, everything that fixes the request's order, runs inside this call, which
+    /// must not block; calls for one connection follow the order of arrival. What it returns finishes
+    /// whenever it does.
+    fn handle(&self, request: Request) -> Reply;
+}
+
+/// One request whose structure has been checked, so that its body is safe to decode.
+#[derive(Debug)]
+pub(crate) struct Request {
+    /// The API asked for.
+    pub(crate) api_key: ApiKey,
+    /// The version of the body and of the answer.
+    pub(crate) api_version: i16,
+    /// What the client calls this request.
+    pub(crate) correlation_id: i32,
+    /// How the client calls itself, if it does.
+    pub(crate) client_id: Option<StrBytes>,
+    /// The body, a slice of the frame: what is kept of it keeps the whole frame in memory. Empty for an
+    /// ApiVersions request of an unknown version.
+    pub(crate) body: Bytes,
+    /// Where the request came from.
+    pub(crate) connection: Arc<ConnectionInfo>,
+}
+
+impl Request {
+    /// A request from the two halves of its frame.
+    pub(super) fn new(header: RequestHeader, body: Bytes, connection: Arc<ConnectionInfo>) -> Self {
+        let RequestHeader { api_key, api_version, correlation_id, client_id } = header;
+        Self { api_key, api_version, correlation_id, client_id, body, connection }
+    }
+
+    /// What is needed to answer this request later.
+    pub(crate) const fn reply_to(&self) -> ReplyTo {
+        ReplyTo { api_key: self.api_key, api_version: self.api_version, correlation_id: self.correlation_id }
+    }
+
+    /// Decodes the body.
+    ///
+    /// # Errors
+    ///
+    /// [`CloseReason::Undecodable`] for a body that the structure check let pass and the decoder does not,
+    /// such as one with a string that is not UTF-8.
+    pub(crate) fn decode<R: Decodable>(&self) -> Result<R, CloseReason> {
+        R::decode(&mut self.body.clone(), self.api_version).map_err(|error| CloseReason::Undecodable {
+            api_key: self.api_key,
+            api_version: self.api_version,
+            reason: error.to_string(),
+        })
+    }
+}
+
+/// Which request an answer belongs to. A future that answers keeps this instead of the request and its
+/// memory.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ReplyTo {
+    /// The API asked for.
+    pub(crate) api_key: ApiKey,
+    /// The version to answer in.
+    pub(crate) api_version: i16,
+    /// What the client calls the request.
+    pub(crate) correlation_id: i32,
+}
+
+impl ReplyTo {
+    /// The same request, answered in another version: an ApiVersions request of an unknown one is answered in
+    /// v0.
+    pub(crate) const fn in_version(self, api_version: i16) -> Self {
+        Self { api_version, ..self }
+    }
+
+    /// Encodes the response. One that cannot be encoded closes the connection, because a client that waits
+    /// for an answer that never comes is worse off.
+    pub(crate) fn answer<R: Encodable>(self, response: &R) -> Answer {
+        let frame = ResponseFrame::encode(self.api_key, self.api_version, self.correlation_id, response);
+        frame.map_or_else(|error| Answer::Close(CloseReason::Unencodable(error)), Answer::Response)
+    }
+
+    /// Frames a response body that is encoded already, in as many slices as it lies in.
+    pub(crate) fn answer_body(self, body: impl IntoIterator<Item = Bytes>) -> Answer {
+        let frame = ResponseFrame::from_body(self.api_key, self.api_version, self.correlation_id, body);
+        frame.map_or_else(|error| Answer::Close(CloseReason::Unencodable(error)), Answer::Response)
+    }
+}
+
+/// What a request comes to.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    /// A response.
+    Response(ResponseFrame),
+    /// Nothing at all: a produce request with `acks=0`.
+    None,
+    /// The end of the connection, once all earlier requests are answered.
+    Close(CloseReason),
+}
+
+/// A request's answer, now or later.
+pub(crate) enum Reply {
+    /// The answer is there.
+    Now(Answer),
+    /// The answer comes when this is done. It is dropped unfinished when the client leaves, polled by the
+    /// connection's task beside the connection's other replies, and may be polled without reason: it must be
+    /// cheap to poll.
+    Later(Pin<Box<dyn Future<Output = Answer> + Send>>),
+}
+
+impl Reply {
+    /// A reply that comes later.
+    pub(crate) fn later(answer: impl Future<Output = Answer> + Send + 'static) -> Self {
+        Self::Later(Box::pin(answer))
+    }
+}
+
+impl From<Answer> for Reply {
+    fn from(answer: Answer) -> Self {
+        Self::Now(answer)
+    }
+}
+
+impl From<CloseReason> for Answer {
+    fn from(reason: CloseReason) -> Self {
+        Self::Close(reason)
+    }
+}
+
+impl From<CloseReason> for Reply {
+    fn from(reason: CloseReason) -> Self {
+        Self::Now(Answer::Close(reason))
+    }
+}
+
+impl fmt::Debug for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Now(answer) => f.debug_tuple("Now").field(answer).finish(),
+            Self::Later(_) => f.write_str("Later"),
+        }
+    }
+}

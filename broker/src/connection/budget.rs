@@ -1,0 +1,131 @@
+//! The node's budget of request bytes: how much memory all clients' requests together may take.
+//!
+//! A request claims its bytes as they arrive and gives them back when it is answered. Small requests of a
+//! connection that has little in flight are exempt (the reader decides), so that heartbeats and metadata pass
+//! however large the produce requests are that others wait with.
+//!
+//! Claiming as bytes arrive, rather than the announced length at once, keeps a client that announces 100 MB
+//! and sends nothing from taking anybody's share. The price is that many half-received requests could
+//! together exhaust the budget, each waiting for bytes that only another could free. Therefore one request at
+//! a time may overdraw: whoever gets the overdraft reads its frame to the end, is answered, and passes the
+//! overdraft on. Memory is so bounded by the budget and one largest request, and there is always progress.
+
+use std::sync::Arc;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// Bytes that the requests of all connections may hold, exempt ones aside. Above the largest request.
+pub(crate) const NODE_REQUEST_BYTES: usize = 128 << 20;
+
+/// The bytes that are still free, shared by all connections of a node.
+#[derive(Clone, Debug)]
+pub(super) struct ByteBudget {
+    bytes: Arc<Semaphore>,
+    overdraft: Arc<Semaphore>,
+}
+
+/// Bytes taken out of the budget, given back on drop.
+#[derive(Debug, Default)]
+pub(super) struct Claim {
+    bytes: Option<OwnedSemaphorePermit>,
+    overdraft: Option<OwnedSemaphorePermit>,
+}
+
+/// What the budget grants: the bytes asked for, or leave to do without.
+#[derive(Debug)]
+pub(super) enum Grant {
+    Bytes(OwnedSemaphorePermit),
+    Overdraft(OwnedSemaphorePermit),
+}
+
+impl ByteBudget {
+    /// A budget of so many bytes.
+    pub(super) fn new(bytes: usize) -> Self {
+        Self { bytes: Arc::new(Semaphore::new(bytes)), overdraft: Arc::new(Semaphore::new(1)) }
+    }
+
+    /// Takes `bytes` if they are free.
+    pub(super) fn try_take(&self, bytes: u32) -> Option<Grant> {
+        Arc::clone(&self.bytes).try_acquire_many_owned(bytes).ok().map(Grant::Bytes)
+    }
+
+    /// Waits for `bytes` or for the overdraft, whichever is free first.
+    pub(super) fn take(&self, bytes: u32) -> impl Future<Output = Grant> + Send + use<> {
+        let Self { bytes: free, overdraft } = self.clone();
+        async move {
+            let granted = tokio::select! {
+                biased;
+                permit = free.acquire_many_owned(bytes) => permit.map(Grant::Bytes),
+                permit = overdraft.acquire_owned() => permit.map(Grant::Overdraft),
+            };
+            granted.expect("the budget's semaphores are never closed")
+        }
+    }
+}
+
+impl Claim {
+    /// How many of `bytes` this claim still has to ask for.
+    pub(super) fn lacks(&self, bytes: usize) -> usize {
+        if self.overdraft.is_some() {
+            return 0;
+        }
+        bytes.saturating_sub(self.bytes.as_ref().map_or(0, OwnedSemaphorePermit::num_permits))
+    }
+
+    /// Adds what was granted.
+    pub(super) fn add(&mut self, grant: Grant) {
+        match (grant, &mut self.bytes) {
+            (Grant::Bytes(more), Some(bytes)) => bytes.merge(more),
+            (Grant::Bytes(first), none) => *none = Some(first),
+            (Grant::Overdraft(overdraft), _) => {
+                assert!(
+                    self.overdraft.is_none(),
+                    "who holds the overdraft lacks nothing and asks for nothing"
+                );
+                self.overdraft = Some(overdraft);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn claim(budget: &ByteBudget, bytes: u32) -> Option<Claim> {
+        let mut claim = Claim::default();
+        claim.add(budget.try_take(bytes)?);
+        Some(claim)
+    }
+
+    #[test]
+    fn bytes_come_back_when_a_claim_is_dropped() {
+        let budget = ByteBudget::new(100);
+        let mut first = claim(&budget, 60).unwrap();
+        assert_eq!(first.lacks(100), 40);
+        assert!(claim(&budget, 60).is_none());
+        first.add(budget.try_take(40).unwrap());
+        assert_eq!(first.lacks(100), 0);
+        drop(first);
+        assert!(claim(&budget, 100).is_some());
+    }
+
+    #[tokio::test]
+    async fn one_claim_at_a_time_may_overdraw() {
+        let budget = ByteBudget::new(100);
+        let mut first = claim(&budget, 60).unwrap();
+        let mut second = claim(&budget, 40).unwrap();
+
+        first.add(budget.take(1_000).await);
+        assert_eq!(first.lacks(usize::MAX), 0, "the first overdraws");
+        let mut waiting = Box::pin(budget.take(1_000));
+        tokio::select! {
+            biased;
+            _ = &mut waiting => panic!("two claims must not overdraw at once"),
+            () = std::future::ready(()) => {}
+        }
+        drop(first);
+        second.add(waiting.await);
+        assert_eq!(second.lacks(usize::MAX), 0, "then the second does");
+    }
+}

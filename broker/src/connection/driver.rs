@@ -1,0 +1,225 @@
+//! One connection's task: the only place where reader, replies and writer meet.
+//!
+//! Everything happens in one task, so nothing is shared, nothing is locked, and when the task ends everything
+//! the connection held is gone. Each turn of the loop does the first of these that can be done: take a
+//! request that has arrived, hand ready answers to the writer, write. Taking requests first lets the answers
+//! of a burst leave in one write; the queue's bounds see to it that their turn comes.
+
+use std::convert::Infallible;
+use std::io;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::api::{Answer, Api, Reply, Request};
+use super::budget::{ByteBudget, Claim};
+use super::close::CloseReason;
+use super::queue::ReplyQueue;
+use super::reader::{Frame, FrameReader};
+use super::writer::FrameWriter;
+use super::{ConnectionInfo, Limits};
+use crate::wire;
+
+/// How long a client may pause inside a request. Shorter than the idle time, because a begun request holds
+/// memory.
+pub(crate) const FRAME_STALL: Duration = Duration::from_secs(30);
+
+/// How long open requests may still be answered once the node stops.
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(2);
+
+/// What one turn of the loop brought.
+enum Event {
+    Shutdown,
+    Frame(Result<Frame, CloseReason>),
+    AnswersReady,
+    Written(io::Result<()>),
+    Alarm,
+}
+
+/// A connection at work.
+pub(super) struct Connection<R, W, A> {
+    reader: FrameReader<R>,
+    queue: ReplyQueue,
+    writer: FrameWriter<W>,
+    api: Arc<A>,
+    info: Arc<ConnectionInfo>,
+    limits: Limits,
+    /// When something last moved, in whichever direction.
+    last_active: Instant,
+    /// Whether requests are still taken. Not after one that was refused, and not once the node stops.
+    reading: bool,
+    /// The node stops: open requests may be answered until then.
+    stop_at: Option<Instant>,
+    /// The answer that closes the connection has come up; only what the writer holds still leaves.
+    closing: Option<CloseReason>,
+}
+
+impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin, A: Api> Connection<R, W, A> {
+    /// A connection over the two halves of a socket.
+    pub(super) fn new(
+        (read, write): (R, W),
+        api: Arc<A>,
+        info: ConnectionInfo,
+        limits: Limits,
+        budget: ByteBudget,
+    ) -> Self {
+        Self {
+            reader: FrameReader::new(read, limits.max_request_bytes, budget),
+            queue: ReplyQueue::default(),
+            writer: FrameWriter::new(write),
+            api,
+            info: Arc::new(info),
+            limits,
+            last_active: Instant::now(),
+            reading: true,
+            stop_at: None,
+            closing: None,
+        }
+    }
+
+    /// Serves the client until something ends the connection, and says what. Once `shutdown` holds true, or
+    /// its sender is gone, no more requests are taken, and the connection ends when the open ones are
+    /// answered.
+    pub(super) async fn run(self, shutdown: watch::Receiver<bool>) -> CloseReason {
+        match self.run_to_end(shutdown).await {
+            Ok(never) => match never {},
+            Err(reason) => reason,
+        }
+    }
+
+    async fn run_to_end(mut self, mut shutdown: watch::Receiver<bool>) -> Result<Infallible, CloseReason> {
+        let mut shutdown = pin!(shutdown.wait_for(|stop| *stop));
+        let mut alarm = pin!(tokio::time::sleep_until(self.last_active + self.limits.max_idle));
+        loop {
+            self.check_finished()?;
+            if let Some((deadline, _)) = self.deadline()
+                && deadline < alarm.deadline()
+            {
+                alarm.as_mut().reset(deadline);
+            }
+            let in_flight = self.queue.in_flight_bytes();
+            let event = tokio::select! {
+                biased;
+                _ = &mut shutdown, if self.stop_at.is_none() => Event::Shutdown,
+                frame = self.reader.next(in_flight), if self.may_read() => Event::Frame(frame),
+                () = self.queue.ready(), if self.writer.is_empty() => Event::AnswersReady,
+                written = self.writer.write_some(), if !self.writer.is_empty() => Event::Written(written),
+                () = &mut alarm => Event::Alarm,
+            };
+            let now = Instant::now();
+            match event {
+                Event::Shutdown => {
+                    self.reading = false;
+                    self.stop_at = Some(now + SHUTDOWN_GRACE);
+                }
+                Event::Frame(frame) => self.take(frame)?,
+                Event::AnswersReady => self.hand_over(),
+                Event::Written(written) => written?,
+                Event::Alarm => {
+                    alarm.as_mut().reset(self.next_alarm(now)?);
+                    continue;
+                }
+            }
+            self.last_active = now;
+        }
+    }
+
+    /// Ends the connection once the last answer it owed is written.
+    fn check_finished(&mut self) -> Result<(), CloseReason> {
+        if !self.writer.is_empty() {
+            return Ok(());
+        }
+        if let Some(reason) = self.closing.take() {
+            return Err(reason);
+        }
+        if self.stop_at.is_some() && self.queue.is_empty() {
+            return Err(CloseReason::Shutdown);
+        }
+        Ok(())
+    }
+
+    fn may_read(&self) -> bool {
+        self.reading && self.queue.has_room()
+    }
+
+    /// When the connection ends if nothing moves until then, and why; `None` while it waits for the broker's
+    /// own work.
+    fn deadline(&self) -> Option<(Instant, CloseReason)> {
+        if let Some(stop_at) = self.stop_at {
+            return Some((stop_at, CloseReason::Shutdown));
+        }
+        if self.may_read()
+            && let Some(owed_since) = self.reader.owed_since()
+        {
+            let since = owed_since.max(self.last_active);
+            return Some((since + FRAME_STALL, CloseReason::Stalled(FRAME_STALL)));
+        }
+        if self.queue.is_empty() || !self.writer.is_empty() {
+            let max_idle = self.limits.max_idle;
+            return Some((self.last_active + max_idle, CloseReason::Idle(max_idle)));
+        }
+        None
+    }
+
+    /// The alarm has gone off: ends the connection if its deadline has passed, else says when to look again.
+    fn next_alarm(&self, now: Instant) -> Result<Instant, CloseReason> {
+        match self.deadline() {
+            Some((deadline, reason)) if deadline <= now => Err(reason),
+            Some((deadline, _)) => Ok(deadline),
+            None => Ok(now + self.limits.max_idle),
+        }
+    }
+
+    /// Takes one frame: stage one of its request runs here.
+    fn take(&mut self, frame: Result<Frame, CloseReason>) -> Result<(), CloseReason> {
+        let Frame { content, claim } = match frame {
+            Ok(frame) => frame,
+            Err(reason @ CloseReason::Frame(_)) => {
+                self.refuse(reason);
+                return Ok(());
+            }
+            // There is nobody left to write to.
+            Err(reason) => return Err(reason),
+        };
+        let reply = match wire::open(&content) {
+            Ok((header, body)) => self.api.handle(Request::new(header, body, Arc::clone(&self.info))),
+            Err(error) => {
+                self.refuse(error.into());
+                return Ok(());
+            }
+        };
+        if let Reply::Now(Answer::Close(_)) = reply {
+            self.reading = false;
+        }
+        self.queue.push(reply, content.len(), claim);
+        Ok(())
+    }
+
+    /// Takes no more requests, and closes the connection when those before are answered.
+    fn refuse(&mut self, reason: CloseReason) {
+        self.reading = false;
+        self.queue.push(reason.into(), 0, Claim::default());
+    }
+
+    /// Hands ready answers to the writer, as many as make a good batch.
+    fn hand_over(&mut self) {
+        while self.writer.has_room()
+            && let Some(answer) = self.queue.pop()
+        {
+            match answer {
+                Answer::Response(frame) => self.writer.push(frame),
+                Answer::None => {}
+                Answer::Close(reason) => {
+                    self.reading = false;
+                    self.closing = Some(reason);
+                    // What came behind is not answered any more.
+                    self.queue = ReplyQueue::default();
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! Accepting connections.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use super::api::Api;
+use super::budget::{ByteBudget, NODE_REQUEST_BYTES};
+use super::driver::Connection;
+use super::{ConnectionInfo, Limits};
+
+/// The pause after a failed accept, doubled with each further one. Out of file descriptors, a tight loop
+/// would only take the processor from those who could give some back.
+const FIRST_BACKOFF: Duration = Duration::from_millis(10);
+
+/// The longest pause after a failed accept.
+const MAX_BACKOFF: Duration = Duration::from_secs(1);
+
+/// At most one line in this time about connections that could not be taken.
+const LOG_EVERY: Duration = Duration::from_secs(10);
+
+/// One of a node's listeners, as `listeners` names it.
+#[derive(Debug)]
+pub(crate) struct Listener {
+    /// Its name, such as `PLAINTEXT`.
+    pub(crate) name: Arc<str>,
+    /// Its bound sockets: one for each address family that its host has.
+    pub(crate) sockets: Vec<std::net::TcpListener>,
+}
+
+/// What all accept loops of a node share.
+struct Acceptor<A> {
+    api: Arc<A>,
+    limits: Limits,
+    budget: ByteBudget,
+    /// One permit a connection, held by its task: all permits back means all connections ended.
+    slots: Arc<Semaphore>,
+    connections: AtomicU64,
+    shutdown: watch::Receiver<bool>,
+}
+
+/// Serves clients on all listeners until `shutdown` holds true or its sender is gone, then returns when the
+/// last connection has ended, which takes a bounded time.
+///
+/// # Errors
+///
+/// When a socket cannot be handed to the runtime; before any client is served.
+pub(crate) async fn serve<A: Api>(
+    listeners: Vec<Listener>,
+    api: Arc<A>,
+    limits: Limits,
+    shutdown: watch::Receiver<bool>,
+) -> io::Result<()> {
+    let acceptor = Arc::new(Acceptor {
+        api,
+        limits,
+        budget: ByteBudget::new(NODE_REQUEST_BYTES),
+        slots: Arc::new(Semaphore::new(limits.max_connections)),
+        connections: AtomicU64::new(0),
+        shutdown,
+    });
+    let mut sockets = Vec::new();
+    for Listener { name, sockets: bound } in listeners {
+        for socket in bound {
+            socket.set_nonblocking(true)?;
+            sockets.push((Arc::clone(&name), TcpListener::from_std(socket)?));
+        }
+    }
+    let mut loops = JoinSet::new();
+    for (name, socket) in sockets {
+        loops.spawn(Arc::clone(&acceptor).accept_until_shutdown(name, socket));
+    }
+    loops.join_all().await;
+
+    let all = u32::try_from(limits.max_connections).unwrap_or(u32::MAX);
+    // An error would mean a closed semaphore, which nobody closes; there is nothing to wait for then.
+    let _ = acceptor.slots.acquire_many(all).await;
+    Ok(())
+}
+
+impl<A: Api> Acceptor<A> {
+    /// One socket's loop. No error ends it: what is wrong with a client or with the node may be over in a
+    /// moment.
+    async fn accept_until_shutdown(self: Arc<Self>, listener: Arc<str>, socket: TcpListener) {
+        let mut shutdown = self.shutdown.clone();
+        let stopped = async move {
+            // An error means that the sender is gone, which counts as shutdown.
+            let _ = shutdown.wait_for(|stop| *stop).await;
+        };
+        let accepting = async {
+            let mut backoff = FIRST_BACKOFF;
+            let mut complaints = Complaints::default();
+            loop {
+                match socket.accept().await {
+                    Ok((stream, _)) => {
+                        backoff = FIRST_BACKOFF;
+                        self.admit(&listener, stream, &mut complaints);
+                    }
+                    Err(error) => {
+                        complaints.about(&listener, &error);
+                        tokio::time::sleep(backoff).await;
+                        backoff = (2 * backoff).min(MAX_BACKOFF);
+                    }
+                }
+            }
+        };
+        tokio::select! {
+            () = stopped => {}
+            () = accepting => {}
+        }
+    }
+
+    /// Starts a connection's task, or closes the connection when there are too many.
+    fn admit(&self, listener: &Arc<str>, stream: TcpStream, complaints: &mut Complaints) {
+        let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() else {
+            complaints.about(listener, &"max.connections reached");
+            return;
+        };
+        let id = self.connections.fetch_add(1, Ordering::Relaxed) + 1;
+        let info = match connection_info(id, listener, &stream) {
+            Ok(info) => info,
+            Err(error) => {
+                tracing::debug!(connection = id, %error, "the client left before it was served");
+                return;
+            }
+        };
+        let (api, limits, budget) = (Arc::clone(&self.api), self.limits, self.budget.clone());
+        let shutdown = self.shutdown.clone();
+        tokio::spawn(async move {
+            let _slot = slot;
+            let (peer, listener) = (info.peer, Arc::clone(&info.listener));
+            tracing::debug!(connection = id, %peer, %listener, "client connected");
+            let reason = Connection::new(stream.into_split(), api, info, limits, budget).run(shutdown).await;
+            reason.log(id, peer, &listener);
+        });
+    }
+}
+
+/// Prepares an accepted socket and reads its addresses.
+fn connection_info(id: u64, listener: &Arc<str>, stream: &TcpStream) -> io::Result<ConnectionInfo> {
+    // Answers are written whole, so waiting for more to send would only delay them.
+    stream.set_nodelay(true)?;
+    Ok(ConnectionInfo {
+        id,
+        listener: Arc::clone(listener),
+        peer: stream.peer_addr()?,
+        local: stream.local_addr()?,
+    })
+}
+
+/// Log lines about connections that could not be taken, at most one in [`LOG_EVERY`].
+#[derive(Default)]
+struct Complaints {
+    last: Option<Instant>,
+    suppressed: u64,
+}
+
+impl Complaints {
+    fn about(&mut self, listener: &str, problem: &dyn std::fmt::Display) {
+        if self.last.is_some_and(|last| last.elapsed() < LOG_EVERY) {
+            self.suppressed += 1;
+            return;
+        }
+        tracing::warn!(listener, %problem, suppressed = self.suppressed, "cannot take a connection");
+        *self = Self { last: Some(Instant::now()), suppressed: 0 };
+    }
+}

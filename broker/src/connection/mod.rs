@@ -1,0 +1,86 @@
+//! Client connections: from an accepted socket to requests in order, and from replies in any order back to
+//! the socket.
+//!
+//! ```text
+//!            ┌──────────────────── one task a connection ───────────────────┐
+//!  socket ──►│ FrameReader ─► wire::open ─► Api::handle ─► ReplyQueue       │
+//!            │      ▲ paused while the queue is full          │ head is ready│
+//!  socket ◄──│ FrameWriter ◄──────────────────────────────────┘             │
+//!            └──────────────────────────────────────────────────────────────┘
+//! ```
+//!
+//! [`Api::handle`] is called for one request after the other, in the order of their arrival: whatever fixes a
+//! request's order happens inside that call. Its [`Reply`] may be there at once or be a future. All futures
+//! of a connection run side by side, and answers leave in the order of the requests, as every Kafka client
+//! expects.
+//!
+//! # What is bounded, and what happens at the bound
+//!
+//! | what | bound | beyond it |
+//! | --- | --- | --- |
+//! | connections of a node | `max.connections` | accepted and closed at once |
+//! | one request | `socket.request.max.bytes` | the connection is closed |
+//! | unanswered requests of a connection | [`queue::MAX_IN_FLIGHT_REQUESTS`], [`queue::MAX_IN_FLIGHT_BYTES`] | reading pauses |
+//! | answers of a connection that wait to be written | [`queue::MAX_READY_BYTES`] | reading pauses, futures wait |
+//! | request bytes of a node | [`budget::NODE_REQUEST_BYTES`] | reading large or pipelined requests pauses |
+//! | time without a byte | `connections.max.idle.ms`, [`driver::FRAME_STALL`] inside a frame | the connection is closed |
+//!
+//! # What ends a connection
+//!
+//! The first [`CloseReason`]. When the client leaves, everything that waits for it is dropped, futures
+//! included. When the broker closes, answers to earlier requests are written first.
+
+mod api;
+mod budget;
+mod close;
+mod driver;
+mod listener;
+mod queue;
+mod reader;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub(crate) use self::api::{Answer, Api, Reply, ReplyTo, Request};
+pub(crate) use self::close::CloseReason;
+pub(crate) use self::listener::{Listener, serve};
+use crate::wire::frame::DEFAULT_MAX_REQUEST_BYTES;
+
+/// Who is at the other end of a connection, and which way it came in.
+#[derive(Debug)]
+pub(crate) struct ConnectionInfo {
+    /// Counts the connections of this process, from 1.
+    pub(crate) id: u64,
+    /// The name of the listener it came in on; what it is told to connect to next belongs to the same
+    /// listener.
+    pub(crate) listener: Arc<str>,
+    /// The client's address.
+    pub(crate) peer: SocketAddr,
+    /// The broker's address as the client reached it.
+    pub(crate) local: SocketAddr,
+}
+
+/// What an operator may set about connections, by Kafka's names.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// `max.connections`: how many clients may be connected at once, over all listeners.
+    pub(crate) max_connections: usize,
+    /// `connections.max.idle.ms`: how long a connection may go without a byte or an open request.
+    pub(crate) max_idle: Duration,
+    /// `socket.request.max.bytes`: the largest request.
+    pub(crate) max_request_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_connections: 4096,
+            max_idle: Duration::from_secs(600),
+            max_request_bytes: DEFAULT_MAX_REQUEST_BYTES,
+        }
+    }
+}

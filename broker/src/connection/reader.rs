@@ -1,0 +1,279 @@
+//! Frames out of a byte stream.
+//!
+//! # Memory
+//!
+//! The buffer grows with what has arrived, never with what is announced: at most to twice the bytes received,
+//! or to the size of a frame that the same client has completed before. A frame that is complete is split off
+//! without a copy, unless it is small: those are copied out, so that a request that waits for minutes (a long
+//! poll, a group that rebalances) does not hold on to a whole buffer, and the buffer is used again.
+//!
+//! Growth is claimed from the node's [`ByteBudget`] first. [`FrameReader::next`] may be dropped at any await
+//! and called again: all progress, a place in the budget's queue included, lives in the reader.
+
+use std::pin::Pin;
+
+use bytes::{Buf, Bytes, BytesMut};
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::time::Instant;
+
+use super::budget::{ByteBudget, Claim, Grant};
+use super::close::CloseReason;
+use crate::wire::frame::{PREFIX_BYTES, content_length};
+
+/// Room for the first bytes of a frame, and all that a connection between frames keeps.
+const FIRST_READ_BYTES: usize = 8 << 10;
+
+/// Once a frame is known to be longer than the first read, this much room is made at least.
+const LEAST_GROWTH_BYTES: usize = 64 << 10;
+
+/// The most room made at once because the client has completed a frame of this size before.
+const MOST_TRUSTED_BYTES: usize = 4 << 20;
+
+/// Frames up to this size are copied out of the buffer.
+const COPIED_FRAME_BYTES: usize = 4 << 10;
+
+/// What one connection may hold in requests without a claim on the node's budget.
+const EXEMPT_BYTES: usize = 64 << 10;
+
+/// A frame's content, and the claim that its memory is under.
+#[derive(Debug)]
+pub(super) struct Frame {
+    pub(super) content: Bytes,
+    pub(super) claim: Claim,
+}
+
+/// A frame of which the prefix is known.
+struct Incoming {
+    /// Bytes of prefix and content.
+    length: usize,
+    /// Whether its memory has to be claimed.
+    claimed: bool,
+}
+
+/// Reads frames from one connection.
+pub(super) struct FrameReader<R> {
+    socket: R,
+    buffer: BytesMut,
+    limit: usize,
+    budget: ByteBudget,
+    incoming: Option<Incoming>,
+    claim: Claim,
+    granting: Option<Pin<Box<dyn Future<Output = Grant> + Send>>>,
+    /// The largest frame completed so far, up to [`MOST_TRUSTED_BYTES`].
+    trusted: usize,
+    last_read: Instant,
+}
+
+impl<R: AsyncRead + Unpin> FrameReader<R> {
+    /// A reader of frames up to `limit` bytes.
+    pub(super) fn new(socket: R, limit: usize, budget: ByteBudget) -> Self {
+        Self {
+            socket,
+            buffer: BytesMut::new(),
+            limit,
+            budget,
+            incoming: None,
+            claim: Claim::default(),
+            granting: None,
+            trusted: 0,
+            last_read: Instant::now(),
+        }
+    }
+
+    /// When the client last sent something, if the rest of a frame is due from it; `None` between frames, and
+    /// while it is the broker that cannot go on.
+    pub(super) fn owed_since(&self) -> Option<Instant> {
+        let begun = self.incoming.is_some() || !self.buffer.is_empty();
+        (begun && self.granting.is_none()).then_some(self.last_read)
+    }
+
+    /// The next frame. `in_flight` is what the connection's unanswered requests hold, in bytes. Cancel safe.
+    ///
+    /// # Errors
+    ///
+    /// Why the connection has to end: the client left, the socket failed, or a prefix cannot be.
+    pub(super) async fn next(&mut self, in_flight: usize) -> Result<Frame, CloseReason> {
+        loop {
+            self.read_prefix(in_flight)?;
+            match &self.incoming {
+                Some(Incoming { length, claimed }) if self.buffer.len() >= *length => {
+                    let (length, claimed) = (*length, *claimed);
+                    self.claim_up_to(length, claimed).await;
+                    return Ok(self.split_off(length));
+                }
+                Some(Incoming { length, claimed }) => {
+                    let (room, claimed) = (self.next_room(*length), *claimed);
+                    self.claim_up_to(room, claimed).await;
+                    self.make_room(room);
+                }
+                None => self.make_room(FIRST_READ_BYTES),
+            }
+            self.read_some().await?;
+        }
+    }
+
+    /// Takes notice of a frame as soon as its prefix is there.
+    fn read_prefix(&mut self, in_flight: usize) -> Result<(), CloseReason> {
+        if self.incoming.is_none()
+            && let Some(prefix) = self.buffer.first_chunk::<PREFIX_BYTES>()
+        {
+            let length = PREFIX_BYTES + content_length(*prefix, self.limit)?;
+            self.incoming = Some(Incoming { length, claimed: in_flight + length > EXEMPT_BYTES });
+        }
+        Ok(())
+    }
+
+    /// How large the buffer should be before the next read of a frame of `length` bytes.
+    fn next_room(&self, length: usize) -> usize {
+        let room = (2 * self.buffer.len()).max(LEAST_GROWTH_BYTES).max(self.trusted);
+        room.min(length)
+    }
+
+    /// Waits until the claim covers `bytes`.
+    async fn claim_up_to(&mut self, bytes: usize, claimed: bool) {
+        let lacking = if claimed { self.claim.lacks(bytes) } else { 0 };
+        if lacking == 0 {
+            return;
+        }
+        let lacking = u32::try_from(lacking).expect("a frame is shorter than 2 GiB");
+        let grant = match self.granting.as_mut() {
+            Some(granting) => granting.await,
+            None => match self.budget.try_take(lacking) {
+                Some(grant) => grant,
+                None => self.granting.insert(Box::pin(self.budget.take(lacking))).await,
+            },
+        };
+        self.granting = None;
+        // What was waited for is the broker's delay, not the client's.
+        self.last_read = Instant::now();
+        self.claim.add(grant);
+        assert_eq!(self.claim.lacks(bytes), 0, "what was asked for is what lacked");
+    }
+
+    /// Makes the buffer hold `room` bytes in all, if it does not yet.
+    fn make_room(&mut self, room: usize) {
+        self.buffer.reserve(room.saturating_sub(self.buffer.len()));
+    }
+
+    /// Reads what is there, at least a byte.
+    async fn read_some(&mut self) -> Result<(), CloseReason> {
+        let read = self.socket.read_buf(&mut self.buffer).await?;
+        if read == 0 {
+            return Err(match self.buffer.len() {
+                0 => CloseReason::ClientLeft,
+                received => CloseReason::ClientLeftMidFrame { received },
+            });
+        }
+        self.last_read = Instant::now();
+        Ok(())
+    }
+
+    /// Takes the complete frame of `length` bytes from the buffer's start.
+    fn split_off(&mut self, length: usize) -> Frame {
+        assert!(length <= self.buffer.len(), "a frame is split off once it is complete");
+        self.incoming = None;
+        self.trusted = self.trusted.max(length.min(MOST_TRUSTED_BYTES));
+        let content = if length <= COPIED_FRAME_BYTES {
+            let content = Bytes::copy_from_slice(&self.buffer[PREFIX_BYTES..length]);
+            self.buffer.advance(length);
+            content
+        } else {
+            let mut frame = self.buffer.split_to(length).freeze();
+            if self.buffer.is_empty() {
+                // What is left of the buffer would keep the frame's memory from being freed.
+                self.buffer = BytesMut::new();
+            }
+            frame.advance(PREFIX_BYTES);
+            frame
+        };
+        Frame { content, claim: std::mem::take(&mut self.claim) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncWriteExt;
+
+    use super::*;
+    use crate::wire::frame::FrameError;
+
+    const LIMIT: usize = 1 << 20;
+
+    fn frame(content: &[u8]) -> Vec<u8> {
+        let length = i32::try_from(content.len()).unwrap();
+        [&length.to_be_bytes()[..], content].concat()
+    }
+
+    #[tokio::test]
+    async fn frames_come_out_however_the_bytes_come_in() {
+        let contents: Vec<Vec<u8>> =
+            [0, 1, 5, COPIED_FRAME_BYTES, FIRST_READ_BYTES, 200_000, 3].map(|n| vec![7; n]).into();
+        let sent = contents.iter().map(|content| frame(content)).collect::<Vec<_>>().concat();
+        for step in [1_000, 4, 65_537, sent.len()] {
+            let (mut client, server) = tokio::io::duplex(1 << 16);
+            let mut reader = FrameReader::new(server, LIMIT, ByteBudget::new(LIMIT));
+            let sending = async {
+                for piece in sent.chunks(step) {
+                    client.write_all(piece).await.unwrap();
+                }
+            };
+            let reading = async {
+                for content in &contents {
+                    assert_eq!(reader.next(0).await.unwrap().content, content);
+                }
+            };
+            tokio::join!(sending, reading);
+            drop(client);
+            assert!(matches!(reader.next(0).await, Err(CloseReason::ClientLeft)));
+        }
+    }
+
+    #[tokio::test]
+    async fn an_announced_length_takes_no_memory() {
+        let (mut client, server) = tokio::io::duplex(1 << 16);
+        let mut reader = FrameReader::new(server, 100 << 20, ByteBudget::new(1 << 20));
+        client.write_all(&(100i32 << 20).to_be_bytes()).await.unwrap();
+        client.write_all(&[0; 10_000]).await.unwrap();
+        drop(client);
+        let end = reader.next(0).await.unwrap_err();
+        assert!(matches!(end, CloseReason::ClientLeftMidFrame { received: 10_004 }), "{end}");
+        assert!(reader.buffer.capacity() <= LEAST_GROWTH_BYTES, "{}", reader.buffer.capacity());
+    }
+
+    #[tokio::test]
+    async fn impossible_lengths_end_the_connection() {
+        for (length, expected) in [
+            (-1, FrameError::Negative(-1)),
+            (1 << 30, FrameError::TooLarge { length: 1 << 30, limit: LIMIT }),
+        ] {
+            let (mut client, server) = tokio::io::duplex(64);
+            client.write_all(&i32::to_be_bytes(length)).await.unwrap();
+            let end = FrameReader::new(server, LIMIT, ByteBudget::new(LIMIT)).next(0).await.unwrap_err();
+            assert!(matches!(end, CloseReason::Frame(error) if error == expected), "{end}");
+        }
+    }
+
+    #[tokio::test]
+    async fn large_frames_wait_for_the_budget_and_small_ones_do_not() {
+        let budget = ByteBudget::new(200_000);
+        let (mut client, server) = tokio::io::duplex(1 << 20);
+        let mut reader = FrameReader::new(server, LIMIT, budget.clone());
+        let taken = (budget.try_take(200_000).unwrap(), budget.take(1).await);
+
+        client.write_all(&frame(&[1; 1_000])).await.unwrap();
+        client.write_all(&frame(&[2; 150_000])).await.unwrap();
+        assert_eq!(reader.next(0).await.unwrap().content.len(), 1_000, "small frames are exempt");
+        tokio::select! {
+            biased;
+            _ = reader.next(0) => panic!("there is no budget for the large frame"),
+            () = std::future::ready(()) => {}
+        }
+        assert_eq!(reader.owed_since(), None, "it is not the client that is late");
+        drop(taken);
+        let frame = reader.next(0).await.unwrap();
+        assert_eq!(frame.content.len(), 150_000);
+        assert!(budget.try_take(50_000).is_none(), "the frame's memory is claimed while it is in flight");
+        drop(frame);
+        assert!(budget.try_take(200_000).is_some());
+    }
+}
