@@ -2,4 +2,5 @@
 
 pub mod controller;
 pub mod ids;
+pub mod partition;
 pub mod transport;

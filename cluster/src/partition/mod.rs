@@ -1,0 +1,24 @@
+//! What a replica of a partition is, apart from its disk and its network.
+//!
+//! The Raft log is the partition log: an entry's payload is one or more Kafka record batches, byte for byte what a
+//! consumer will be sent. Two things follow from it, and they divide this room.
+//!
+//! *The leader decides.* Before a batch is proposed, [`check_record_set`] proves that it is one a consumer can read, and
+//! the leader's [`Appender`] gives it its offsets, its leader epoch and, where the topic wants it, its time. A producer's
+//! retry is found here too. Whatever fails is answered and never proposed.
+//!
+//! *Everyone applies.* A committed payload changes the [`PartitionState`] of each replica in the same way: offsets,
+//! leader epochs, producers, the greatest timestamp. Applying cannot fail and applying twice changes nothing, so a new
+//! leader has nothing to load, and a replica that lost its last few checkpoints only replays.
+//!
+//! | file | what it tells |
+//! | --- | --- |
+//! | [`batch`] | the 61-byte header of a record batch, and writing the few fields a leader may change |
+//!
+//! Nothing here has a clock, a task, a file or a socket: time comes in as an argument and effects go out as values.
+
+pub mod batch;
+#[cfg(test)]
+mod testing;
+
+pub use batch::{BatchError, BatchHeader, Codec, TimestampType, batches};
