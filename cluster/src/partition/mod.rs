@@ -14,11 +14,16 @@
 //! | file | what it tells |
 //! | --- | --- |
 //! | [`batch`] | the 61-byte header of a record batch, and writing the few fields a leader may change |
+//! | [`records`] | walking the records inside a batch, compressed or not, in bounded memory |
+//! | [`record_check`] | what a leader demands of a produced record set |
 //!
 //! Nothing here has a clock, a task, a file or a socket: time comes in as an argument and effects go out as values.
 
 pub mod batch;
+pub mod record_check;
+pub mod records;
 #[cfg(test)]
 mod testing;
 
 pub use batch::{BatchError, BatchHeader, Codec, TimestampType, batches};
+pub use record_check::{CheckedBatch, RecordError, RecordLimits, check_record_set};

@@ -1,0 +1,126 @@
+//! Why a produced record set is refused, sorted by the error code that the producer is sent.
+
+use crate::ids::{Offset, ProducerEpoch, TimestampMs};
+use crate::partition::batch::BatchError;
+use crate::partition::records::{MAX_DECOMPRESSED_BYTES, WalkError};
+
+/// A refused record set. Each variant is one of Kafka's error codes; what it holds says what was wrong.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordError {
+    /// `CORRUPT_MESSAGE` (2): the bytes are not what their producer meant to send, or nobody could read them.
+    #[error("corrupt record set: {0}")]
+    CorruptMessage(#[from] Corruption),
+    /// `MESSAGE_TOO_LARGE` (10). Producers answer it by splitting the batch.
+    #[error("record set too large: {0}")]
+    MessageTooLarge(#[from] SizeLimit),
+    /// `UNSUPPORTED_FOR_MESSAGE_FORMAT` (43): the formats of clients before Kafka 0.11.
+    #[error("record format (magic) {magic} is not supported, only 2")]
+    UnsupportedForMessageFormat {
+        /// The format, 0 or 1.
+        magic: i8,
+    },
+    /// `INVALID_TIMESTAMP` (32).
+    #[error("invalid timestamp: {0}")]
+    InvalidTimestamp(#[from] TimestampReason),
+    /// `UNSUPPORTED_COMPRESSION_TYPE` (76): a codec number that is unknown, or that the request's version does not know.
+    #[error("compression codec {0} is not supported here")]
+    UnsupportedCompressionType(i16),
+    /// `INVALID_RECORD` (87): well-formed, and yet nothing a producer may write.
+    #[error("invalid record set: {0}")]
+    InvalidRecord(#[from] InvalidReason),
+    /// `INVALID_TXN_STATE` (48): a transactional batch. There are no transactions yet, so it belongs to none.
+    #[error("the batch is transactional and no transaction is open")]
+    InvalidTxnState,
+}
+
+/// How a record set is corrupt.
+#[derive(Debug, thiserror::Error)]
+pub enum Corruption {
+    /// The header makes no sense, or the batch is cut off.
+    #[error("{0}")]
+    Header(BatchError),
+    /// The CRC does not match.
+    #[error("its CRC is {computed:#010x} and not {stated:#010x} as stated")]
+    Crc {
+        /// The CRC in the header.
+        stated: u32,
+        /// The CRC of the bytes received.
+        computed: u32,
+    },
+    /// The records cannot be read.
+    #[error("{0}")]
+    Records(WalkError),
+}
+
+/// Which size is exceeded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SizeLimit {
+    /// The batch as sent.
+    #[error("the batch is {length} bytes long and max.message.bytes is {max}")]
+    Batch {
+        /// The batch's length in bytes.
+        length: usize,
+        /// The limit.
+        max: usize,
+    },
+    /// The records once decompressed.
+    #[error("the records decompress to more than {MAX_DECOMPRESSED_BYTES} bytes")]
+    Decompressed,
+}
+
+/// Which timestamp is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TimestampReason {
+    /// Only a leader may set this type.
+    #[error("a producer must not set the timestamp type to LogAppendTime")]
+    LogAppendTime,
+    /// Outside what `message.timestamp.before.max.ms` and `message.timestamp.after.max.ms` allow (KIP-937).
+    #[error("timestamp {} is not within {} and {}", timestamp.0, earliest.0, latest.0)]
+    OutOfRange {
+        /// The record's timestamp.
+        timestamp: TimestampMs,
+        /// The earliest one allowed.
+        earliest: TimestampMs,
+        /// The latest one allowed.
+        latest: TimestampMs,
+    },
+    /// Base timestamp and delta are no timestamp together.
+    #[error("a record's timestamp exceeds 64 bits")]
+    Overflow,
+}
+
+/// Which rule for producers is broken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidReason {
+    /// Nothing was sent.
+    #[error("it holds no batch")]
+    NoBatch,
+    /// Something follows the first batch.
+    #[error("it must be exactly one batch")]
+    MoreThanOneBatch,
+    /// A producer counts offsets from 0.
+    #[error("the base offset is {0} and should be 0")]
+    BaseOffset(Offset),
+    /// The offsets are no range.
+    #[error("{0}")]
+    Offsets(BatchError),
+    /// A batch has at least one record, and consecutive offsets.
+    #[error("{record_count} records do not fit a last offset delta of {last_offset_delta}")]
+    RecordCount {
+        /// The stated number of records.
+        record_count: i32,
+        /// The stated difference between last and first offset.
+        last_offset_delta: u32,
+    },
+    /// Control batches are for brokers to write.
+    #[error("clients must not write control batches")]
+    ControlBatch,
+    /// An idempotent producer numbers its batches (KIP-98).
+    #[error("a producer id needs a sequence and an epoch of at least 0, not {base_sequence} and {}", epoch.0)]
+    Sequence {
+        /// The stated base sequence.
+        base_sequence: i32,
+        /// The stated epoch.
+        epoch: ProducerEpoch,
+    },
+}

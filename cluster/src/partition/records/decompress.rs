@@ -1,0 +1,77 @@
+//! The four compression codecs behind one [`Read`], each with bounded memory.
+//!
+//! | codec | what it holds at most |
+//! | --- | --- |
+//! | gzip | a 32 KiB window |
+//! | snappy | one block; a raw block is the whole batch, at most 22 times its compressed length |
+//! | lz4 | two blocks, of up to 4 MiB each |
+//! | zstd | its window, up to 128 MiB; the pages are touched only as far as data fills them |
+
+use std::io::{self, Read};
+
+use flate2::bufread::GzDecoder;
+
+use super::lz4::Lz4Reader;
+use super::snappy::SnappyReader;
+use crate::partition::batch::Codec;
+
+/// The most that the records of one batch may decompress to, in bytes. Kafka has no such bound; here it keeps a few
+/// kilobytes from occupying a core for minutes. A batch of the default `max.message.bytes` may still be compressed 128 to 1.
+pub const MAX_DECOMPRESSED_BYTES: u64 = 128 << 20;
+
+/// Zstandard's own default bound, 2^27 bytes: what every level of every client stays within.
+const ZSTD_WINDOW_LOG_MAX: u32 = 27;
+
+/// A decompressor over the compressed records of one batch.
+pub(super) enum Decompressor<'a> {
+    Gzip(GzDecoder<&'a [u8]>),
+    Snappy(SnappyReader<'a>),
+    Lz4(Lz4Reader<'a>),
+    Zstd(Box<zstd::stream::read::Decoder<'static, &'a [u8]>>),
+    /// Not compressed. The walk has a shorter way for this one; it stands here so that every codec has a reader.
+    Stored(&'a [u8]),
+}
+
+impl<'a> Decompressor<'a> {
+    /// A decompressor for `compressed`.
+    ///
+    /// # Errors
+    ///
+    /// When the frame's beginning is not what `codec` writes. Most damage shows only while reading.
+    pub(super) fn open(codec: Codec, compressed: &'a [u8]) -> io::Result<Self> {
+        Ok(match codec {
+            Codec::None => Self::Stored(compressed),
+            Codec::Gzip => Self::Gzip(GzDecoder::new(compressed)),
+            Codec::Snappy => Self::Snappy(SnappyReader::new(compressed)),
+            Codec::Lz4 => Self::Lz4(Lz4Reader::new(compressed)?),
+            Codec::Zstd => {
+                let mut decoder = zstd::stream::read::Decoder::with_buffer(compressed)?;
+                decoder.window_log_max(ZSTD_WINDOW_LOG_MAX)?;
+                Self::Zstd(Box::new(decoder))
+            }
+        })
+    }
+
+    /// Whether, after a read returned 0, the compressed data was complete and nothing followed it.
+    pub(super) fn ended_cleanly(&self) -> bool {
+        match self {
+            Self::Gzip(decoder) => decoder.get_ref().is_empty(),
+            Self::Snappy(reader) => reader.ended_cleanly(),
+            Self::Lz4(reader) => reader.ended_cleanly(),
+            Self::Zstd(decoder) => decoder.get_ref().is_empty(),
+            Self::Stored(rest) => rest.is_empty(),
+        }
+    }
+}
+
+impl Read for Decompressor<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Gzip(decoder) => decoder.read(buffer),
+            Self::Snappy(reader) => reader.read(buffer),
+            Self::Lz4(reader) => reader.read(buffer),
+            Self::Zstd(decoder) => decoder.read(buffer),
+            Self::Stored(rest) => rest.read(buffer),
+        }
+    }
+}
