@@ -16,14 +16,25 @@
 //! | [`batch`] | the 61-byte header of a record batch, and writing the few fields a leader may change |
 //! | [`records`] | walking the records inside a batch, compressed or not, in bounded memory |
 //! | [`record_check`] | what a leader demands of a produced record set |
+//! | [`producers`] | idempotent producers: the last five batches of each |
+//! | [`leader_epochs`] | which leader epoch began at which offset |
+//! | [`state`], [`checkpoint`] | the applied state, and its bytes on disk and in a snapshot |
 //!
 //! Nothing here has a clock, a task, a file or a socket: time comes in as an argument and effects go out as values.
 
 pub mod batch;
+pub mod checkpoint;
+pub mod leader_epochs;
+pub mod producers;
 pub mod record_check;
 pub mod records;
+pub mod state;
 #[cfg(test)]
 mod testing;
 
 pub use batch::{BatchError, BatchHeader, Codec, TimestampType, batches};
+pub use checkpoint::DecodeError;
+pub use leader_epochs::LeaderEpochs;
+pub use producers::{ProducerError, ProducerVerdict, Producers};
 pub use record_check::{CheckedBatch, RecordError, RecordLimits, check_record_set};
+pub use state::{Applied, MaxTimestamp, PartitionState};

@@ -1,0 +1,200 @@
+//! The applied state of a partition's replica: a pure function of the committed entries.
+//!
+//! Only committed entries are applied, so the end of the applied log *is* the high watermark, and every replica that has
+//! applied the same entries has an equal state. That makes a change of leader free: the new leader has all it needs.
+//!
+//! A payload is a sequence of stamped batches, or empty (the entry with which a Raft leader begins its term).
+
+use bytes::Bytes;
+
+use super::batch::{BatchHeader, batches};
+use super::leader_epochs::LeaderEpochs;
+use super::producers::Producers;
+use crate::ids::{Offset, TimestampMs};
+
+/// The greatest timestamp in a partition, and where it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MaxTimestamp {
+    /// The timestamp.
+    pub timestamp: TimestampMs,
+    /// The base offset of the first batch that has it. Which record it is, the batch itself tells
+    /// ([`offset_of_max_timestamp`](super::offset_of_max_timestamp)).
+    pub base_offset: Offset,
+}
+
+/// What applying a payload added.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Applied {
+    /// The first new offset.
+    pub first_offset: Offset,
+    /// The last new offset.
+    pub last_offset: Offset,
+    /// The greatest timestamp of all batches up to here, -1 if none has any. Never goes down, so that an index over it can
+    /// be searched by bisection.
+    pub max_timestamp_so_far: TimestampMs,
+}
+
+/// The applied state. Invariants, asserted by [`apply`](Self::apply):
+/// * offsets are dense: each new batch begins at the log end offset;
+/// * leader epochs do not go down;
+/// * `log_start_offset` ≤ `log_end_offset`, and neither goes down.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PartitionState {
+    pub(super) log_start_offset: Offset,
+    pub(super) log_end_offset: Offset,
+    pub(super) leader_epochs: LeaderEpochs,
+    pub(super) producers: Producers,
+    pub(super) max_timestamp: Option<MaxTimestamp>,
+}
+
+impl PartitionState {
+    /// The first offset that may be read.
+    #[must_use]
+    pub const fn log_start_offset(&self) -> Offset {
+        self.log_start_offset
+    }
+
+    /// The offset after the last applied record. As only committed entries are applied, this is the high watermark.
+    #[must_use]
+    pub const fn log_end_offset(&self) -> Offset {
+        self.log_end_offset
+    }
+
+    /// Where each leader epoch began.
+    #[must_use]
+    pub const fn leader_epochs(&self) -> &LeaderEpochs {
+        &self.leader_epochs
+    }
+
+    /// The idempotent producers that wrote here.
+    #[must_use]
+    pub const fn producers(&self) -> &Producers {
+        &self.producers
+    }
+
+    /// The greatest timestamp ever applied, also if the log has since been truncated past it.
+    #[must_use]
+    pub const fn max_timestamp(&self) -> Option<MaxTimestamp> {
+        self.max_timestamp
+    }
+
+    /// Applies a committed payload. `None` if it holds nothing new: it is empty, or applied already.
+    ///
+    /// # Panics
+    ///
+    /// When the payload is not batches that continue the log. A leader checks before it proposes, so this is damage or a
+    /// fault of ours, and a replica that went on would serve something else than the others.
+    pub fn apply(&mut self, payload: &Bytes) -> Option<Applied> {
+        let first_offset = self.log_end_offset;
+        for batch in batches(payload) {
+            let (header, _) = batch.unwrap_or_else(|error| panic!("a committed payload is damaged: {error}"));
+            if header.last_offset() >= self.log_end_offset {
+                self.apply_batch(&header);
+            }
+        }
+        (self.log_end_offset > first_offset).then(|| Applied {
+            first_offset,
+            last_offset: self.log_end_offset.plus(-1),
+            max_timestamp_so_far: self.max_timestamp.map_or(TimestampMs(-1), |max| max.timestamp),
+        })
+    }
+
+    fn apply_batch(&mut self, header: &BatchHeader) {
+        assert_eq!(header.base_offset, self.log_end_offset, "a committed batch does not continue the log");
+        self.leader_epochs.record(header.partition_leader_epoch, header.base_offset);
+        self.producers.record(header);
+        let timestamp = header.max_timestamp;
+        if timestamp.0 >= 0 && self.max_timestamp.is_none_or(|max| timestamp > max.timestamp) {
+            self.max_timestamp = Some(MaxTimestamp { timestamp, base_offset: header.base_offset });
+        }
+        self.log_end_offset = header.next_offset();
+    }
+
+    /// Gives up everything below `offset`. Moving it down, or to where it is, changes nothing.
+    ///
+    /// Producers stay: they may write on (KIP-360).
+    ///
+    /// # Panics
+    ///
+    /// When `offset` lies beyond the log's end.
+    pub fn raise_log_start(&mut self, offset: Offset) {
+        assert!(offset <= self.log_end_offset, "the log would start beyond its end");
+        if offset > self.log_start_offset {
+            self.log_start_offset = offset;
+            self.leader_epochs.truncate_before(offset);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::LeaderEpoch;
+    use crate::partition::testing::BatchBuilder;
+
+    fn payload(batches: &[BatchBuilder]) -> Bytes {
+        batches.iter().flat_map(BatchBuilder::build).collect()
+    }
+
+    #[test]
+    fn a_payload_moves_the_log_end_and_tells_what_is_new() {
+        let mut state = PartitionState::default();
+        let first = payload(&[
+            BatchBuilder::of_count(3).leader_epoch(2).timestamp(500),
+            BatchBuilder::of_count(2).base_offset(3).leader_epoch(2).timestamp(400),
+        ]);
+        let applied = state.apply(&first).unwrap();
+        assert_eq!((applied.first_offset, applied.last_offset), (Offset(0), Offset(4)));
+        assert_eq!(applied.max_timestamp_so_far, TimestampMs(500));
+        assert_eq!(state.log_end_offset(), Offset(5));
+
+        let second = payload(&[BatchBuilder::of_count(1).base_offset(5).leader_epoch(4).timestamp(600)]);
+        let applied = state.apply(&second).unwrap();
+        assert_eq!((applied.first_offset, applied.last_offset), (Offset(5), Offset(5)));
+        assert_eq!(state.max_timestamp().unwrap().base_offset, Offset(5));
+        assert_eq!(state.leader_epochs().latest(), Some(LeaderEpoch(4)));
+        assert_eq!(state.leader_epochs().epoch_at(Offset(4)), Some(LeaderEpoch(2)));
+    }
+
+    #[test]
+    fn applying_twice_changes_nothing() {
+        let mut state = PartitionState::default();
+        let one = payload(&[BatchBuilder::of_count(3).producer(1, 0, 0)]);
+        let two = payload(&[BatchBuilder::of_count(3).base_offset(3).producer(1, 0, 3)]);
+        state.apply(&one).unwrap();
+        state.apply(&two).unwrap();
+        let once = state.clone();
+        assert_eq!(state.apply(&one), None);
+        assert_eq!(state.apply(&two), None);
+        assert_eq!(state, once);
+    }
+
+    #[test]
+    fn an_empty_payload_is_nothing_new() {
+        assert_eq!(PartitionState::default().apply(&Bytes::new()), None);
+    }
+
+    #[test]
+    fn records_without_timestamp_leave_no_greatest_one() {
+        let mut state = PartitionState::default();
+        let applied = state.apply(&payload(&[BatchBuilder::of_count(2).timestamp(-1)])).unwrap();
+        assert_eq!(applied.max_timestamp_so_far, TimestampMs(-1));
+        assert_eq!(state.max_timestamp(), None);
+    }
+
+    #[test]
+    fn the_log_start_only_rises() {
+        let mut state = PartitionState::default();
+        state.apply(&payload(&[BatchBuilder::of_count(10)])).unwrap();
+        state.raise_log_start(Offset(4));
+        state.raise_log_start(Offset(2));
+        assert_eq!(state.log_start_offset(), Offset(4));
+        assert_eq!(state.leader_epochs().epoch_at(Offset(3)), None);
+    }
+
+    #[test]
+    #[should_panic(expected = "does not continue the log")]
+    fn a_gap_is_a_fault() {
+        PartitionState::default().apply(&payload(&[BatchBuilder::of_count(1).base_offset(1)]));
+    }
+}
