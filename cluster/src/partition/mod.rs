@@ -19,22 +19,30 @@
 //! | [`producers`] | idempotent producers: the last five batches of each |
 //! | [`leader_epochs`] | which leader epoch began at which offset |
 //! | [`state`], [`checkpoint`] | the applied state, and its bytes on disk and in a snapshot |
+//! | [`appender`] | the leader's view: what is proposed and not yet applied |
+//! | [`reader`] | which part of a payload answers a fetch, or a question for a timestamp |
 //!
 //! Nothing here has a clock, a task, a file or a socket: time comes in as an argument and effects go out as values.
 
+pub mod appender;
 pub mod batch;
 pub mod checkpoint;
 pub mod leader_epochs;
 pub mod producers;
+pub mod reader;
 pub mod record_check;
 pub mod records;
 pub mod state;
 #[cfg(test)]
 mod testing;
 
+pub use appender::{Appender, Prepared};
 pub use batch::{BatchError, BatchHeader, Codec, TimestampType, batches};
 pub use checkpoint::DecodeError;
 pub use leader_epochs::LeaderEpochs;
 pub use producers::{ProducerError, ProducerVerdict, Producers};
+pub use reader::{
+    FetchSlice, TimestampedOffset, offset_for_timestamp, offset_of_max_timestamp, slice_for_fetch,
+};
 pub use record_check::{CheckedBatch, RecordError, RecordLimits, check_record_set};
 pub use state::{Applied, MaxTimestamp, PartitionState};

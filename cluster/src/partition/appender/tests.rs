@@ -1,0 +1,307 @@
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use proptest::prelude::*;
+
+use super::*;
+use crate::partition::batch::{batches, crc_of};
+use crate::partition::record_check::{RecordLimits, check_record_set};
+use crate::partition::testing::{BatchBuilder, TestRecord, header_of};
+
+const NOW: TimestampMs = TimestampMs(5000);
+
+fn checked(batch: &BatchBuilder) -> CheckedBatch {
+    check_record_set(Bytes::from(batch.build()), &RecordLimits::of_size(1 << 20)).unwrap()
+}
+
+/// An appender with the payload it drafts.
+struct Leader {
+    appender: Appender,
+    payload: Vec<u8>,
+}
+
+impl Leader {
+    fn of(state: &PartitionState, epoch: i32) -> Self {
+        Self { appender: Appender::new(state, LeaderEpoch(epoch)), payload: Vec::new() }
+    }
+
+    fn prepare(&mut self, batch: &BatchBuilder) -> Prepared {
+        self.appender.prepare(&checked(batch), NOW, TimestampType::CreateTime, &mut self.payload)
+    }
+
+    /// Ends the draft as proposed and returns its payload.
+    fn propose(&mut self) -> Bytes {
+        self.appender.accept_draft();
+        Bytes::from(std::mem::take(&mut self.payload))
+    }
+}
+
+fn appended(base: i64, last: i64) -> Prepared {
+    Prepared::Append { base_offset: Offset(base), last_offset: Offset(last), log_append_time: None }
+}
+
+fn duplicate(base: i64, last: i64) -> Prepared {
+    Prepared::Duplicate { base_offset: Offset(base), last_offset: Offset(last), log_append_time: None }
+}
+
+#[test]
+fn batches_get_consecutive_offsets_and_the_leader_epoch() {
+    let mut state = PartitionState::default();
+    let mut leader = Leader::of(&state, 3);
+    assert_eq!(leader.prepare(&BatchBuilder::of_count(2)), appended(0, 1));
+    assert_eq!(leader.prepare(&BatchBuilder::of_count(3)), appended(2, 4));
+    let payload = leader.propose();
+    for batch in batches(&payload) {
+        let (header, bytes) = batch.unwrap();
+        assert_eq!(header.partition_leader_epoch, LeaderEpoch(3));
+        assert_eq!(header.crc, crc_of(&bytes));
+    }
+    state.apply(&payload).unwrap();
+    assert_eq!(state.log_end_offset(), leader.appender.next_offset());
+}
+
+#[test]
+fn the_append_time_is_stamped_where_the_topic_wants_it() {
+    let mut appender = Appender::new(&PartitionState::default(), LeaderEpoch(1));
+    let mut payload = Vec::new();
+    let batch = checked(&BatchBuilder::of_count(1).producer(1, 0, 0));
+    let time = Some(NOW);
+    let first = appender.prepare(&batch, NOW, TimestampType::LogAppendTime, &mut payload);
+    assert_eq!(
+        first,
+        Prepared::Append { base_offset: Offset(0), last_offset: Offset(0), log_append_time: time }
+    );
+    let header = header_of(&payload);
+    assert_eq!(header.attributes.timestamp_type(), TimestampType::LogAppendTime);
+    assert_eq!((header.max_timestamp, header.crc), (NOW, crc_of(&payload)));
+
+    let retry = appender.prepare(&batch, TimestampMs(9000), TimestampType::LogAppendTime, &mut payload);
+    assert_eq!(
+        retry,
+        Prepared::Duplicate { base_offset: Offset(0), last_offset: Offset(0), log_append_time: time }
+    );
+}
+
+#[test]
+fn a_wrong_greatest_timestamp_is_corrected() {
+    let mut leader = Leader::of(&PartitionState::default(), 1);
+    let records = [TestRecord::at(5), TestRecord::at(1)];
+    leader.prepare(&BatchBuilder::of_records(&records).timestamp(100).max_timestamp(0));
+    let header = header_of(&leader.payload);
+    assert_eq!((header.max_timestamp, header.crc), (TimestampMs(105), crc_of(&leader.payload)));
+}
+
+#[test]
+fn a_retry_is_known_while_the_first_attempt_is_in_flight_and_after() {
+    let mut state = PartitionState::default();
+    let mut leader = Leader::of(&state, 1);
+    let batch = BatchBuilder::of_count(2).producer(9, 0, 0);
+    assert_eq!(leader.prepare(&batch), appended(0, 1));
+    assert_eq!(leader.prepare(&batch), duplicate(0, 1));
+    let payload = leader.propose();
+    assert_eq!(leader.prepare(&batch), duplicate(0, 1));
+    state.apply(&payload).unwrap();
+    // A leader of the next term knows it too.
+    assert_eq!(Leader::of(&state, 2).prepare(&batch), duplicate(0, 1));
+}
+
+#[test]
+fn a_refused_batch_leaves_the_draft_as_it_was() {
+    let mut leader = Leader::of(&PartitionState::default(), 1);
+    leader.prepare(&BatchBuilder::of_count(1).producer(9, 0, 0));
+    let length = leader.payload.len();
+    let gap = leader.prepare(&BatchBuilder::of_count(1).producer(9, 0, 5));
+    assert!(matches!(
+        gap,
+        Prepared::Refused(ProducerError::OutOfOrderSequence { expected: 1, found: 5, .. })
+    ));
+    assert_eq!(leader.payload.len(), length);
+    assert_eq!(leader.appender.next_offset(), Offset(1));
+}
+
+#[test]
+fn a_discarded_draft_never_was() {
+    let mut leader = Leader::of(&PartitionState::default(), 1);
+    leader.prepare(&BatchBuilder::of_count(1).producer(9, 0, 0));
+    leader.propose();
+
+    leader.prepare(&BatchBuilder::of_count(1).producer(9, 0, 1));
+    leader.prepare(&BatchBuilder::of_count(1).producer(9, 1, 0));
+    leader.prepare(&BatchBuilder::of_count(1).producer(4, 0, 0));
+    leader.prepare(&BatchBuilder::of_count(5));
+    leader.appender.discard_draft();
+    leader.payload.clear();
+
+    assert_eq!(leader.appender.next_offset(), Offset(1));
+    assert_eq!(leader.prepare(&BatchBuilder::of_count(1).producer(9, 0, 0)), duplicate(0, 0));
+    assert_eq!(leader.prepare(&BatchBuilder::of_count(1).producer(9, 0, 1)), appended(1, 1));
+    assert_eq!(leader.prepare(&BatchBuilder::of_count(1).producer(4, 0, 0)), appended(2, 2));
+}
+
+#[test]
+fn discarding_brings_forgotten_producers_back() {
+    use crate::partition::producers::MAX_PRODUCERS;
+
+    let mut leader = Leader::of(&PartitionState::default(), 1);
+    for id in 0..i64::try_from(MAX_PRODUCERS).unwrap() {
+        leader.prepare(&BatchBuilder::of_count(1).producer(id, 0, 0));
+    }
+    leader.propose();
+    let before = leader.appender.producers.clone();
+    for id in [100_000, 100_001, 100_000, 0] {
+        let sequence = i32::from(id == 0);
+        leader.prepare(&BatchBuilder::of_count(1).producer(id, 0, sequence));
+    }
+    assert_ne!(leader.appender.producers, before);
+    leader.appender.discard_draft();
+    assert_eq!(leader.appender.producers, before);
+}
+
+/// One step of a run: a producer sends (again) one of its recent batches, or something happens to the draft.
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    /// Producer `id` sends a batch that lies `back` batches before its next new one; a retry if `back` is not 0.
+    Send {
+        id: i64,
+        back: usize,
+    },
+    /// A batch that skips one.
+    Skip {
+        id: i64,
+    },
+    Propose,
+    Discard,
+    /// All that is proposed is committed and applied.
+    Apply,
+    /// The leader changes. What is proposed and not applied is lost.
+    Fail,
+}
+
+fn any_step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        8 => (0..3_i64, 0..5_usize).prop_map(|(id, back)| Step::Send { id, back }),
+        1 => (0..3_i64).prop_map(|id| Step::Skip { id }),
+        3 => Just(Step::Propose),
+        1 => Just(Step::Discard),
+        2 => Just(Step::Apply),
+        1 => Just(Step::Fail),
+    ]
+}
+
+/// A partition, its leader, and producers that hold five batches back for a retry.
+struct Run {
+    state: PartitionState,
+    leader: Leader,
+    epoch: i32,
+    proposed: Vec<Bytes>,
+    log: Vec<u8>,
+    /// For each producer, how many of its batches the appender has accepted, drafts included.
+    drafted: HashMap<i64, i32>,
+    /// The same as of the last proposal, and as of the last application.
+    sent: HashMap<i64, i32>,
+    stored: HashMap<i64, i32>,
+}
+
+impl Run {
+    fn new() -> Self {
+        let state = PartitionState::default();
+        let leader = Leader::of(&state, 1);
+        let (drafted, sent, stored) = (HashMap::new(), HashMap::new(), HashMap::new());
+        Self { state, leader, epoch: 1, proposed: Vec::new(), log: Vec::new(), drafted, sent, stored }
+    }
+
+    /// Each batch of a producer has two records.
+    fn batch(id: i64, number: i32) -> BatchBuilder {
+        BatchBuilder::of_count(2).producer(id, 0, number * 2)
+    }
+
+    fn step(&mut self, step: Step) {
+        match step {
+            Step::Send { id, back } => self.send(id, i32::try_from(back).unwrap()),
+            Step::Skip { id } => {
+                let next = *self.drafted.entry(id).or_default();
+                if next > 0 {
+                    assert!(matches!(self.leader.prepare(&Self::batch(id, next + 1)), Prepared::Refused(_)));
+                }
+            }
+            Step::Propose => {
+                let payload = self.leader.propose();
+                self.proposed.push(payload);
+                self.sent.clone_from(&self.drafted);
+            }
+            Step::Discard => {
+                self.leader.appender.discard_draft();
+                self.leader.payload.clear();
+                self.drafted.clone_from(&self.sent);
+            }
+            Step::Apply => self.apply(),
+            Step::Fail => self.fail(),
+        }
+    }
+
+    fn send(&mut self, id: i64, back: i32) {
+        let next = self.drafted.entry(id).or_default();
+        let number = *next - back;
+        if number < 0 {
+            return;
+        }
+        match self.leader.prepare(&Self::batch(id, number)) {
+            Prepared::Append { .. } => {
+                assert_eq!(back, 0, "a retry was appended");
+                *next += 1;
+            }
+            Prepared::Duplicate { .. } => assert!(back > 0, "a new batch was taken for a retry"),
+            Prepared::Refused(error) => panic!("{error}"),
+        }
+    }
+
+    fn apply(&mut self) {
+        for payload in self.proposed.drain(..) {
+            self.state.apply(&payload);
+            self.log.extend_from_slice(&payload);
+        }
+        self.stored.clone_from(&self.sent);
+        if self.leader.payload.is_empty() {
+            assert_eq!(self.leader.appender.producers, *self.state.producers());
+            assert_eq!(self.leader.appender.next_offset(), self.state.log_end_offset());
+        }
+    }
+
+    fn fail(&mut self) {
+        self.proposed.clear();
+        self.epoch += 1;
+        self.leader = Leader::of(&self.state, self.epoch);
+        self.sent.clone_from(&self.stored);
+        self.drafted.clone_from(&self.stored);
+    }
+
+    /// Every producer's records are there once and in order.
+    fn assert_log_is_sound(&self) {
+        let mut next: HashMap<i64, i32> = HashMap::new();
+        let mut next_offset = Offset(0);
+        for batch in batches(&Bytes::from(self.log.clone())) {
+            let (header, _) = batch.unwrap();
+            let sequence = next.entry(header.producer_id.0).or_default();
+            assert_eq!(header.base_sequence, *sequence);
+            assert_eq!(header.base_offset, next_offset);
+            *sequence = header.last_sequence() + 1;
+            next_offset = header.next_offset();
+        }
+        for (id, number) in &self.stored {
+            assert_eq!(next.get(id).copied().unwrap_or_default(), number * 2);
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_interleaving_duplicates_reorders_or_loses(steps in prop::collection::vec(any_step(), 1..120)) {
+        let mut run = Run::new();
+        for step in steps {
+            run.step(step);
+        }
+        run.step(Step::Propose);
+        run.step(Step::Apply);
+        run.assert_log_is_sound();
+    }
+}
