@@ -1,0 +1,221 @@
+//! Reading logs from any thread, while their owner writes them.
+//!
+//! A [`RaftLog`](crate::RaftLog) belongs to one thread. Consumers, and fetches on behalf of lagging followers, read
+//! through this instead: recent entries from the tail, older ones by key. Long iterators are avoided on purpose, since
+//! sled keeps in memory what an iterator has passed.
+//!
+//! The reader knows no bounds. Its callers ask only for what they know to be committed, and take a missing entry as
+//! compacted away.
+
+use crate::entry::LogEntry;
+use crate::error::StoreError;
+use crate::ids::{Offset, RaftGroupId, RaftIndex};
+use crate::keys::offset_index::{self, OffsetIndexRow};
+use crate::keys::raft_entry;
+use crate::store::Store;
+use crate::tail::TailCache;
+
+/// Reads entries and the offset index. Clones are cheap and may be sent anywhere.
+#[derive(Clone, Debug)]
+pub struct LogReader {
+    store: Store,
+    tail: TailCache,
+}
+
+impl Store {
+    /// A reader of this store's logs that looks into `tail` first.
+    #[must_use]
+    pub fn reader(&self, tail: &TailCache) -> LogReader {
+        LogReader { store: self.clone(), tail: tail.clone() }
+    }
+}
+
+impl LogReader {
+    /// The tail that is read first.
+    pub(crate) const fn tail(&self) -> &TailCache {
+        &self.tail
+    }
+
+    /// The entry at `index`, or `None` when there is none.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read or is damaged.
+    pub fn entry(&self, group: RaftGroupId, index: RaftIndex) -> Result<Option<LogEntry>, StoreError> {
+        match self.tail.get(group, index) {
+            Some(entry) => Ok(Some(entry)),
+            None => self.stored_entry(group, index),
+        }
+    }
+
+    /// The entries from `from` up to but not including `end`, in order and without a gap: as many as fit into
+    /// `max_bytes`, at least one. Fewer when one is missing, none when the first one is.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read or is damaged.
+    pub fn entries(
+        &self,
+        group: RaftGroupId,
+        from: RaftIndex,
+        end: RaftIndex,
+        max_bytes: usize,
+    ) -> Result<Vec<LogEntry>, StoreError> {
+        let mut entries = Vec::new();
+        let mut bytes = 0;
+        let mut next = from;
+        while next < end && (entries.is_empty() || bytes < max_bytes) {
+            let recent = self.tail.range(group, next, end, max_bytes - bytes);
+            if let Some(last) = recent.last() {
+                bytes += recent.iter().map(LogEntry::size_bytes).sum::<usize>();
+                next = last.index.next();
+                entries.extend(recent);
+            } else if let Some(entry) = self.stored_entry(group, next)? {
+                bytes += entry.size_bytes();
+                next = next.next();
+                entries.push(entry);
+            } else {
+                break;
+            }
+            if bytes > max_bytes && entries.len() > 1 {
+                entries.pop();
+                break;
+            }
+        }
+        Ok(entries)
+    }
+
+    /// The row of the entry that `offset` is in, if it is in one: the one with the greatest base offset not above it.
+    /// Its last offset tells whether it reaches that far.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read or is damaged.
+    pub fn index_floor(
+        &self,
+        group: RaftGroupId,
+        offset: Offset,
+    ) -> Result<Option<OffsetIndexRow>, StoreError> {
+        // The key with one byte more is the least key above it.
+        let mut above = offset_index::key(group, offset).to_vec();
+        above.push(0);
+        self.store.last_before(&above)?.map_or(Ok(None), |(key, row)| decode_row(group, &key, &row))
+    }
+
+    /// The first row above the one at `base`.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read or is damaged.
+    pub fn index_after(
+        &self,
+        group: RaftGroupId,
+        base: Offset,
+    ) -> Result<Option<OffsetIndexRow>, StoreError> {
+        let below = offset_index::key(group, base);
+        self.store.first_after(&below)?.map_or(Ok(None), |(key, row)| decode_row(group, &key, &row))
+    }
+
+    /// Among the rows that hold offsets from `low` up to but not including `high`: the first one whose running maximum
+    /// of timestamps is at least `timestamp` (milliseconds since 1970). Its entry holds the first record that late,
+    /// unless a record below `low` was later already.
+    ///
+    /// The running maximum never falls, so this is a binary search: over the offsets, which are known, since the rows
+    /// are not numbered.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read or is damaged.
+    pub fn index_at_or_after_timestamp(
+        &self,
+        group: RaftGroupId,
+        timestamp: i64,
+        low: Offset,
+        high: Offset,
+    ) -> Result<Option<OffsetIndexRow>, StoreError> {
+        if low >= high {
+            return Ok(None);
+        }
+        let first = match self.index_floor(group, low)? {
+            Some(row) if row.last_offset >= low => Some(row),
+            Some(row) => self.index_after(group, row.base_offset)?,
+            None => self.index_after(group, Offset(i64::MIN))?,
+        };
+        let Some(mut below) = first.filter(|row| row.base_offset < high) else { return Ok(None) };
+        if below.max_timestamp_so_far >= timestamp {
+            return Ok(Some(below));
+        }
+        let Some(mut found) = self.index_floor(group, high.plus(-1))? else { return Ok(None) };
+        if found.max_timestamp_so_far < timestamp {
+            return Ok(None);
+        }
+        loop {
+            // Here `below` is too early and `found` is late enough, and both halves of what lies between shrink.
+            if below.base_offset >= found.base_offset {
+                let detail = format!("{group}: the running maximum of timestamps falls after {below:?}");
+                return Err(StoreError::damaged(detail));
+            }
+            let middle = Offset(below.base_offset.0 + (found.base_offset.0 - below.base_offset.0) / 2);
+            let middle = match self.index_floor(group, middle)? {
+                Some(row) if row.base_offset > below.base_offset => row,
+                _ => match self.index_after(group, below.base_offset)? {
+                    Some(row) if row.base_offset < found.base_offset => row,
+                    _ => return Ok(Some(found)),
+                },
+            };
+            if middle.max_timestamp_so_far >= timestamp {
+                found = middle;
+            } else {
+                below = middle;
+            }
+        }
+    }
+
+    /// The entry at `index` from the store alone.
+    pub(crate) fn stored_entry(
+        &self,
+        group: RaftGroupId,
+        index: RaftIndex,
+    ) -> Result<Option<LogEntry>, StoreError> {
+        let damaged = || StoreError::damaged(format!("{group}: entry {index} is not whole"));
+        let Some(first) = self.store.get(&raft_entry::key(group, index, 0))? else { return Ok(None) };
+        let header = raft_entry::Header::decode(&first).ok_or_else(damaged)?;
+        let mut chunks = Vec::with_capacity(usize::from(header.chunk_count()));
+        chunks.push(first);
+        for chunk in 1..header.chunk_count() {
+            match self.store.get(&raft_entry::key(group, index, chunk))? {
+                Some(value) => chunks.push(value),
+                // Gone since the first chunk was read: compacted away meanwhile.
+                None if self.store.get(&raft_entry::key(group, index, 0))?.is_none() => return Ok(None),
+                None => return Err(damaged()),
+            }
+        }
+        header.assemble(index, chunks).map(Some).ok_or_else(damaged)
+    }
+
+    /// The header of the entry at `index`, from the store alone.
+    pub(crate) fn stored_header(
+        &self,
+        group: RaftGroupId,
+        index: RaftIndex,
+    ) -> Result<Option<raft_entry::Header>, StoreError> {
+        let Some(first) = self.store.get(&raft_entry::key(group, index, 0))? else { return Ok(None) };
+        let header = raft_entry::Header::decode(&first);
+        header.map(Some).ok_or_else(|| StoreError::damaged(format!("{group}: entry {index} is not whole")))
+    }
+}
+
+/// The row under `key`, if it is one of `group`'s.
+fn decode_row(group: RaftGroupId, key: &[u8], row: &[u8]) -> Result<Option<OffsetIndexRow>, StoreError> {
+    match offset_index::decode_key(key) {
+        Some((owner, base)) if owner == group => {
+            OffsetIndexRow::decode(base, row).map(Some).ok_or_else(|| {
+                StoreError::damaged(format!("{group}: the index row at offset {base} is not one"))
+            })
+        }
+        _ => Ok(None),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,108 @@
+//! A log from nothing, and a log from disk.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+
+use super::RaftLog;
+use crate::error::StoreError;
+use crate::ids::{RaftGroupId, RaftIndex};
+use crate::keys::raft_entry;
+use crate::keys::raft_state::{self, GroupState, LogPosition};
+use crate::store::Store;
+use crate::tail::TailCache;
+use crate::write_batch::WriteBatch;
+
+impl RaftLog {
+    /// A new group's empty log, whose members are `voters`. The group exists once `batch` is applied.
+    #[must_use]
+    pub fn create(
+        store: &Store,
+        tail: &TailCache,
+        group: RaftGroupId,
+        voters: &[u64],
+        batch: &mut WriteBatch,
+    ) -> Self {
+        let state = GroupState {
+            term: 0,
+            vote: 0,
+            commit: RaftIndex(0),
+            applied: RaftIndex(0),
+            truncated: LogPosition::default(),
+            last: LogPosition::default(),
+            voters: voters.into(),
+        };
+        let log = Self::with_state(store, tail, group, state, RaftIndex(1));
+        batch.put_log_fence(group);
+        log.record_state(batch);
+        log
+    }
+
+    /// The log of a group as it is on disk; `None` when the group does not live here.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read, or the log is not what was written: its ends are out of order, or the entry at
+    /// one of them is missing or in pieces.
+    pub fn open(store: &Store, tail: &TailCache, group: RaftGroupId) -> Result<Option<Self>, StoreError> {
+        let Some(row) = store.get(&raft_state::key(group))? else { return Ok(None) };
+        let Some((_, state)) = GroupState::decode(&row) else {
+            return Err(StoreError::damaged(format!("{group}: its raft state row cannot be read")));
+        };
+        let purge_from = first_stored_index(store, group)?.unwrap_or(state.last.index.next());
+        let log = Self::with_state(store, tail, group, state, purge_from);
+        log.verify()?;
+        Ok(Some(log))
+    }
+
+    fn with_state(
+        store: &Store,
+        tail: &TailCache,
+        group: RaftGroupId,
+        state: GroupState,
+        purge_from: RaftIndex,
+    ) -> Self {
+        Self {
+            group,
+            reader: store.reader(tail),
+            state,
+            pending: VecDeque::new(),
+            purge_from,
+            fetches: RefCell::default(),
+            snapshot: RefCell::default(),
+        }
+    }
+
+    /// Checks the order of the log's ends and the entries at them. What lies between is checked when it is read.
+    fn verify(&self) -> Result<(), StoreError> {
+        let GroupState { truncated, last, commit, applied, .. } = &self.state;
+        if !(truncated.index <= *applied && applied <= commit && *commit <= last.index) {
+            return Err(StoreError::damaged(format!(
+                "{}: its log is compacted up to {}, applied up to {applied}, committed up to {commit} and ends at {}",
+                self.group, truncated.index, last.index
+            )));
+        }
+        if truncated.index == last.index {
+            return Ok(());
+        }
+        for index in [truncated.index.next(), last.index] {
+            let entry = self.reader.stored_entry(self.group, index)?.ok_or_else(|| self.missing(index))?;
+            if index == last.index && entry.term != last.term {
+                return Err(StoreError::damaged(format!(
+                    "{}: its last entry {index} has term {} instead of {}",
+                    self.group, entry.term, last.term
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The first index of which there are keys.
+fn first_stored_index(store: &Store, group: RaftGroupId) -> Result<Option<RaftIndex>, StoreError> {
+    let before_first = raft_entry::key(group, RaftIndex(0), u16::MAX);
+    let first = store.first_after(&before_first)?;
+    Ok(first.and_then(|(key, _)| match raft_entry::decode_key(&key) {
+        Some((owner, index, _)) if owner == group => Some(index),
+        _ => None,
+    }))
+}

@@ -1,0 +1,89 @@
+//! [`raft::Storage`]: what raft reads of a log.
+
+use raft::eraftpb::{ConfState, Entry, Snapshot};
+use raft::{Error, GetEntriesContext, RaftState, Storage, StorageError};
+
+use super::RaftLog;
+use crate::entry::LogEntry;
+use crate::ids::RaftIndex;
+
+impl Storage for RaftLog {
+    fn initial_state(&self) -> raft::Result<RaftState> {
+        let members = ConfState { voters: self.state.voters.to_vec(), ..ConfState::default() };
+        Ok(RaftState::new(self.hard_state(), members))
+    }
+
+    fn entries(
+        &self,
+        low: u64,
+        high: u64,
+        max_size: impl Into<Option<u64>>,
+        context: GetEntriesContext,
+    ) -> raft::Result<Vec<Entry>> {
+        let (low, high) = (RaftIndex(low), RaftIndex(high));
+        if low <= self.state.truncated.index {
+            return Err(Error::Store(StorageError::Compacted));
+        }
+        assert!(high <= self.state.last.index.next(), "{}: raft asks beyond the end of its log", self.group);
+        if low >= high {
+            return Ok(Vec::new());
+        }
+        let max_bytes = max_size.into().and_then(|size| usize::try_from(size).ok()).unwrap_or(usize::MAX);
+        let recent = self.reader.tail().range(self.group, low, high, max_bytes);
+        if !recent.is_empty() {
+            return Ok(to_raft(&recent));
+        }
+        let fetched = self.fetches.borrow_mut().collect(low);
+        match fetched {
+            Some(fetched) if !fetched.is_empty() => return Ok(to_raft(until(&fetched, high, max_bytes))),
+            // Looked for elsewhere and not found: look here, where the log's ends are known.
+            Some(_) => {}
+            None if context.can_async() => {
+                self.fetches.borrow_mut().want(self.group, low, high, max_bytes, context);
+                return Err(Error::Store(StorageError::LogTemporarilyUnavailable));
+            }
+            None => {}
+        }
+        let stored = self.reader.entries(self.group, low, high, max_bytes)?;
+        if stored.is_empty() {
+            return Err(self.missing(low).into());
+        }
+        Ok(to_raft(&stored))
+    }
+
+    fn term(&self, index: u64) -> raft::Result<u64> {
+        let index = RaftIndex(index);
+        match self.find_term(index)? {
+            Some(term) => Ok(term),
+            None if index < self.state.truncated.index => Err(Error::Store(StorageError::Compacted)),
+            None => Err(Error::Store(StorageError::Unavailable)),
+        }
+    }
+
+    fn first_index(&self) -> raft::Result<u64> {
+        Ok(self.state.truncated.index.next().0)
+    }
+
+    fn last_index(&self) -> raft::Result<u64> {
+        Ok(self.state.last.index.0)
+    }
+
+    fn snapshot(&self, request_index: u64, _to: u64) -> raft::Result<Snapshot> {
+        self.snapshot.borrow_mut().get(request_index.max(self.state.truncated.index.0))
+    }
+}
+
+/// The entries below `high`, as many as fit into `max_bytes`, at least one.
+fn until(entries: &[LogEntry], high: RaftIndex, max_bytes: usize) -> &[LogEntry] {
+    let mut bytes = 0;
+    let fitting = entries.iter().take_while(|entry| {
+        bytes += entry.size_bytes();
+        entry.index < high && bytes <= max_bytes
+    });
+    &entries[..fitting.count().max(1)]
+}
+
+/// The entries as raft wants them.
+fn to_raft(entries: &[LogEntry]) -> Vec<Entry> {
+    entries.iter().map(LogEntry::to_raft).collect()
+}

@@ -1,0 +1,169 @@
+//! The mark that tells a shorter store from a whole one.
+//!
+//! When sled finds a broken piece at the end of its file, it takes it for the usual end of a crash and opens with what
+//! came before. After a crash that is right. After damage to synced data it is a log that has silently become
+//! shorter, and a replica that forgot what it had acknowledged.
+//!
+//! So a small file of its own, `<data_dir>/durable`, remembers how many batches were durable. Every batch carries its
+//! number in the store, too; a store that opens with a lower one has lost something.
+//!
+//! **Order:** first the store is synced, then the mark is written. The mark may lag behind, never run ahead.
+//!
+//! The mark is written at most once a second and when the store is closed, since each write costs a second sync. What
+//! was synced within the last second before a crash is guarded by sled's own checksums alone.
+//!
+//! The file has two slots, written in turn and in place: one pwrite and one fdatasync, no rename and no directory to
+//! sync. A write torn by a crash spoils one slot, and the other still holds the mark before.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// How long a mark that has fallen behind may stay so while syncs go on.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// The slots' places, one disk block apart, so that no block write touches both.
+const SLOT_OFFSETS: [u64; 2] = [0, 4096];
+
+/// A slot: batches u64, CRC-32C of them u32.
+const SLOT_BYTES: usize = 12;
+
+/// The open file.
+#[derive(Debug)]
+pub(super) struct DurableMark {
+    file: File,
+    /// The batches the file tells of.
+    written: u64,
+    /// The batches that are durable.
+    durable: u64,
+    written_at: Instant,
+    /// The slot to write next: the older one.
+    next_slot: usize,
+}
+
+impl DurableMark {
+    /// Makes the file, which tells of no batches yet, and makes it durable.
+    pub(super) fn create(path: &Path) -> io::Result<()> {
+        let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
+        file.write_all(&encode(0))?;
+        file.sync_all()
+    }
+
+    /// Opens the file; `None` in place of the mark when neither slot holds one.
+    pub(super) fn open(path: &Path) -> io::Result<Option<Self>> {
+        let mut file = OpenOptions::new().read(true).write(true).open(path)?;
+        let slots = [read_slot(&mut file, 0)?, read_slot(&mut file, 1)?];
+        let newest = usize::from(slots[1] > slots[0]);
+        Ok(slots[newest].map(|written| Self {
+            file,
+            written,
+            durable: written,
+            written_at: Instant::now(),
+            next_slot: 1 - newest,
+        }))
+    }
+
+    /// The number of batches that are durable for certain.
+    pub(super) const fn batches(&self) -> u64 {
+        self.written
+    }
+
+    /// Takes note that `batches` are durable. Writes when the last time is long enough ago.
+    pub(super) fn advance(&mut self, batches: u64) -> io::Result<()> {
+        self.durable = self.durable.max(batches);
+        if self.written_at.elapsed() < INTERVAL {
+            return Ok(());
+        }
+        self.write_now()
+    }
+
+    /// Writes, if there is news.
+    pub(super) fn write_now(&mut self) -> io::Result<()> {
+        if self.durable == self.written {
+            return Ok(());
+        }
+        self.file.seek(SeekFrom::Start(SLOT_OFFSETS[self.next_slot]))?;
+        self.file.write_all(&encode(self.durable))?;
+        self.file.sync_data()?;
+        self.next_slot = 1 - self.next_slot;
+        self.written = self.durable;
+        self.written_at = Instant::now();
+        Ok(())
+    }
+}
+
+/// The bytes of a slot.
+fn encode(batches: u64) -> [u8; SLOT_BYTES] {
+    let mut slot = [0; SLOT_BYTES];
+    slot[..8].copy_from_slice(&batches.to_be_bytes());
+    let crc = crc32c::crc32c(&slot[..8]);
+    slot[8..].copy_from_slice(&crc.to_be_bytes());
+    slot
+}
+
+/// The number in a slot, if it holds one.
+fn read_slot(file: &mut File, slot: usize) -> io::Result<Option<u64>> {
+    file.seek(SeekFrom::Start(SLOT_OFFSETS[slot]))?;
+    let mut bytes = Vec::with_capacity(SLOT_BYTES);
+    file.take(SLOT_BYTES as u64).read_to_end(&mut bytes)?;
+    let Some((batches, crc)) = bytes.split_first_chunk::<8>() else { return Ok(None) };
+    let whole = crc == crc32c::crc32c(batches).to_be_bytes();
+    Ok(whole.then(|| u64::from_be_bytes(*batches)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn write(path: &Path, batches: u64) {
+        let mut mark = DurableMark::open(path).unwrap().unwrap();
+        mark.durable = batches;
+        mark.write_now().unwrap();
+    }
+
+    fn batches(path: &Path) -> Option<u64> {
+        DurableMark::open(path).unwrap().map(|mark| mark.batches())
+    }
+
+    #[test]
+    fn the_newest_slot_counts() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("durable");
+        DurableMark::create(&path).unwrap();
+        assert_eq!(batches(&path), Some(0));
+        for number in 1..5 {
+            write(&path, number);
+            assert_eq!(batches(&path), Some(number));
+        }
+    }
+
+    #[test]
+    fn a_torn_write_leaves_the_mark_before() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("durable");
+        DurableMark::create(&path).unwrap();
+        write(&path, 7);
+        write(&path, 9);
+        let mut bytes = fs::read(&path).unwrap();
+        bytes[0] ^= 1;
+        fs::write(&path, &bytes).unwrap();
+        assert_eq!(batches(&path), Some(7));
+        fs::write(&path, &bytes[..20]).unwrap();
+        assert_eq!(batches(&path), None);
+    }
+
+    #[test]
+    fn a_recent_mark_is_not_written_again_but_at_close_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("durable");
+        DurableMark::create(&path).unwrap();
+        let mut mark = DurableMark::open(&path).unwrap().unwrap();
+        mark.advance(5).unwrap();
+        assert_eq!(mark.batches(), 0);
+        mark.write_now().unwrap();
+        assert_eq!(batches(&path), Some(5));
+    }
+}

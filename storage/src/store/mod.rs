@@ -1,0 +1,214 @@
+//! The one sled database of a node: open, apply, sync, read by key.
+//!
+//! What was learnt about sled 0.34 and decided from it:
+//!
+//! * `flush()` ends in `sync_file_range`, which does not reach the disk's platter, nor a file system's metadata.
+//!   [`Store::sync`] therefore follows it with an `fdatasync` of the data file. Only what was synced may be
+//!   acknowledged.
+//! * A page larger than a quarter of a segment becomes a file under `blobs/`, which is never synced. Segments of 8 MiB
+//!   and values of at most 64 KiB keep that directory empty; [`Store::blob_files`] checks it.
+//! * `apply_batch` takes a lock that stops every reader in the process, and `flush` holds its other side. Batches are
+//!   to be bounded by who fills them, and a process holds one node.
+//! * Recovery never fails on a broken segment: it goes on with what is left. [`durable`] and [`progress`] find that
+//!   out, each for a kind of loss of its own.
+//!
+//! What is left out: there is no cache of values above sled's page cache (recent entries are in the
+//! [tail](crate::TailCache)), and there are no snapshots in the database's sense; a reader sees each key as it is at
+//! the moment it asks.
+
+mod apply;
+mod durable;
+mod files;
+mod open;
+mod progress;
+mod purge;
+mod records;
+
+use std::fs::{self, File};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use sled::IVec;
+
+use crate::error::StoreError;
+use crate::ids::RaftGroupId;
+use durable::DurableMark;
+use progress::Progress;
+
+pub use open::OpenError;
+pub use purge::Purge;
+pub use records::StateRecord;
+
+/// Whose store it is. Kept in the store and compared at every open, so that a node never serves another's data.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The cluster's name.
+    pub cluster_id: String,
+    /// The node's number in it.
+    pub node_id: u32,
+}
+
+/// What may be chosen about a store.
+#[derive(Clone, Debug)]
+pub struct StoreOptions {
+    /// How many bytes of pages sled keeps in memory.
+    pub cache_bytes: u64,
+}
+
+impl Default for StoreOptions {
+    fn default() -> Self {
+        Self { cache_bytes: 32 * 1024 * 1024 }
+    }
+}
+
+/// A node's store. Clones are handles to the same one; it closes with the last of them.
+#[derive(Clone)]
+pub struct Store {
+    shared: Arc<Shared>,
+}
+
+/// What all handles share.
+struct Shared {
+    db: sled::Db,
+    /// sled's data file, opened a second time for `fdatasync`.
+    data_file: File,
+    /// `<data_dir>/store`.
+    dir: PathBuf,
+    /// Held while a batch is applied, so that batches are counted in the order they became visible.
+    progress: Mutex<Progress>,
+    /// The number of the last batch that is visible.
+    visible_batches: AtomicU64,
+    durable: Mutex<DurableMark>,
+    /// The first write that failed, after which there are no more.
+    failure: OnceLock<String>,
+}
+
+impl Store {
+    /// Makes everything applied so far durable. Applying and reading go on in other threads meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// When the disk refuses. What was applied since the last sync is then in an unknown state: nobody may
+    /// acknowledge it, retry the sync, or go on.
+    pub fn sync(&self) -> Result<(), StoreError> {
+        self.shared.check_not_failed()?;
+        let batches = self.shared.visible_batches.load(Ordering::Acquire);
+        let synced = self.shared.flush().and_then(|()| {
+            lock(&self.shared.durable).advance(batches).map_err(io_error("note what is durable"))
+        });
+        synced.inspect_err(|error| self.shared.fail(error))
+    }
+
+    /// Syncs, notes exactly how far, and lets go of this handle. Files close with the last handle.
+    ///
+    /// A store that is dropped without this loses nothing that was synced.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::sync`].
+    pub fn close(self) -> Result<(), StoreError> {
+        self.sync()?;
+        let written = lock(&self.shared.durable).write_now().map_err(io_error("note what is durable"));
+        written.inspect_err(|error| self.shared.fail(error))
+    }
+
+    /// The groups that live here: those with raft state, in ascending order.
+    ///
+    /// # Errors
+    ///
+    /// None at present: the list is known since the store was opened.
+    pub fn groups(&self) -> Result<Vec<RaftGroupId>, StoreError> {
+        let mut groups: Vec<_> = lock(&self.shared.progress).groups().collect();
+        groups.sort_unstable();
+        Ok(groups)
+    }
+
+    /// The bytes the store takes on disk.
+    ///
+    /// # Errors
+    ///
+    /// When the data file cannot be examined.
+    pub fn disk_usage(&self) -> Result<u64, StoreError> {
+        self.shared.db.size_on_disk().map_err(|error| StoreError::from_sled("measure the store", error))
+    }
+
+    /// The number of files that sled has put beside its data file instead of into it. They are never synced, so it
+    /// has to be 0.
+    ///
+    /// # Errors
+    ///
+    /// When the directory cannot be read.
+    pub fn blob_files(&self) -> Result<usize, StoreError> {
+        let blobs = fs::read_dir(self.shared.dir.join(files::BLOBS));
+        blobs.map(Iterator::count).map_err(io_error("list the blob files"))
+    }
+
+    /// The value of `key`.
+    pub(crate) fn get(&self, key: &[u8]) -> Result<Option<IVec>, StoreError> {
+        self.shared.db.get(key).map_err(read_error)
+    }
+
+    /// The first pair above `key`.
+    pub(crate) fn first_after(&self, key: &[u8]) -> Result<Option<(IVec, IVec)>, StoreError> {
+        self.shared.db.get_gt(key).map_err(read_error)
+    }
+
+    /// The last pair below `key`.
+    pub(crate) fn last_before(&self, key: &[u8]) -> Result<Option<(IVec, IVec)>, StoreError> {
+        self.shared.db.get_lt(key).map_err(read_error)
+    }
+
+    /// The pairs whose keys begin with `prefix`. Only for small families, and never to the end of a large one.
+    pub(crate) fn scan(
+        &self,
+        prefix: &[u8],
+    ) -> impl Iterator<Item = Result<(IVec, IVec), StoreError>> + use<> {
+        self.shared.db.scan_prefix(prefix).map(|pair| pair.map_err(read_error))
+    }
+}
+
+impl Shared {
+    /// Writes out sled's buffers and forces the data file to disk.
+    fn flush(&self) -> Result<(), StoreError> {
+        self.db.flush().map_err(|error| StoreError::from_sled("flush the store", error))?;
+        self.data_file.sync_data().map_err(io_error("sync the data file"))
+    }
+
+    /// Refuses when a write has failed before.
+    fn check_not_failed(&self) -> Result<(), StoreError> {
+        match self.failure.get() {
+            None => Ok(()),
+            Some(first) => Err(StoreError::Failed { first: first.clone() }),
+        }
+    }
+
+    /// Remembers that a write failed.
+    fn fail(&self, error: &StoreError) {
+        self.failure.get_or_init(|| error.to_string());
+    }
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store").field("dir", &self.shared.dir).finish_non_exhaustive()
+    }
+}
+
+/// Locks what is consistent even if a thread panicked while it held the lock.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Sorts an error of sled's reads.
+fn read_error(error: sled::Error) -> StoreError {
+    StoreError::from_sled("read the store", error)
+}
+
+/// Says what the operating system refused to do.
+fn io_error(action: &'static str) -> impl FnOnce(std::io::Error) -> StoreError {
+    move |source| StoreError::Io { action, source }
+}
+
+#[cfg(test)]
+mod tests;

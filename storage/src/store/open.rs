@@ -1,0 +1,355 @@
+//! Opening a store, and everything that can be wrong with what is found.
+//!
+//! The checks come in this order, each of them before anything it protects is written:
+//!
+//! 1. the directory can be made and written, and holds nothing that is not ours;
+//! 2. the durable mark and the data file are both there, or neither is;
+//! 3. sled opens, which locks the data file;
+//! 4. format, cluster and node are the expected ones;
+//! 5. nothing that was durable is missing ([`durable`](super::durable), [`progress`](super::progress)).
+//!
+//! A store that fails the last check stays refused however often it is opened: the mark is not touched, though sled has
+//! by then overwritten the damage it found.
+
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, OnceLock};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::durable::DurableMark;
+use super::progress::Progress;
+use super::{Identity, Shared, Store, StoreOptions, files};
+use crate::error::StoreError;
+use crate::ids::RaftGroupId;
+use crate::keys::meta::{IDENTITY_KEY, IdentityRow, PROGRESS_KEY, ProgressRow};
+use crate::keys::raft_state::{self, GroupState};
+use crate::keys::{Family, fence};
+
+/// The version of the layout that this code reads and writes.
+const FORMAT: u32 = 1;
+
+/// The size of sled's segments. A page above a quarter of it would leave the data file.
+const SEGMENT_BYTES: usize = 8 * 1024 * 1024;
+
+/// How long to wait for the lock of the data file. sled's own threads hold it for a moment after the last handle was
+/// dropped, and so does a process that is being killed.
+const LOCK_PATIENCE: Duration = Duration::from_secs(1);
+
+/// How often to try the lock meanwhile.
+const LOCK_RETRY: Duration = Duration::from_millis(10);
+
+/// Why a store could not be opened. Each message is one line that says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process has the store open.
+    #[error("data directory {path} is in use by another process; stop it, or choose another directory")]
+    AlreadyInUse {
+        /// The data directory.
+        path: PathBuf,
+    },
+    /// The store is another node's.
+    #[error("data directory {path} belongs to node {found}, not to node {expected}; correct one of the two")]
+    OtherNode {
+        /// The data directory.
+        path: PathBuf,
+        /// The node whose store it is.
+        found: u32,
+        /// The node that was to open it.
+        expected: u32,
+    },
+    /// The store is of another cluster.
+    #[error(
+        "data directory {path} belongs to cluster \"{found}\", not to \"{expected}\"; correct the directory or the \
+         cluster id"
+    )]
+    OtherCluster {
+        /// The data directory.
+        path: PathBuf,
+        /// The cluster the store is of.
+        found: String,
+        /// The cluster of the node that was to open it.
+        expected: String,
+    },
+    /// The store was written by a newer version of Trilog.
+    #[error(
+        "data directory {path} has format {found}, and this version reads up to {supported}; use a newer one"
+    )]
+    NewerFormat {
+        /// The data directory.
+        path: PathBuf,
+        /// The store's format.
+        found: u32,
+        /// The newest format this version knows.
+        supported: u32,
+    },
+    /// There are files that Trilog has not made where its store should be.
+    #[error("{path} is not part of a Trilog store; choose another data directory, or move it away")]
+    NotOurs {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The directory or a file in it may not be written.
+    #[error(
+        "{path} cannot be written: {source}; grant this user write access, or choose another data directory"
+    )]
+    NotWritable {
+        /// The directory or file.
+        path: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// The operating system refused something else.
+    #[error("{path} cannot be used: {source}")]
+    Io {
+        /// The directory or file.
+        path: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// The store is not what was written.
+    #[error(
+        "{path} is damaged: {detail}; wipe this node's data directory and let it catch up from the others, or restore it"
+    )]
+    Damaged {
+        /// The data directory, or the file where the damage is.
+        path: PathBuf,
+        /// What was found.
+        detail: String,
+    },
+}
+
+impl Store {
+    /// Opens the store in `data_dir`, which is made if there is none.
+    ///
+    /// # Errors
+    ///
+    /// See [`OpenError`]. Damage is an error, never a panic, and never a store with less in it than was synced.
+    pub fn open(data_dir: &Path, identity: &Identity, options: StoreOptions) -> Result<Self, OpenError> {
+        let at = Place::new(data_dir);
+        let mark = at.prepare()?;
+        let db = at.open_sled(&options)?;
+        if is_new(&db, &at)? && mark.batches() == 0 {
+            at.write_first_rows(&db, identity)?;
+        }
+        at.check_identity(&db, identity)?;
+        let progress = at.recover_progress(&db, mark.batches())?;
+        let data_file = File::open(at.dir.join(files::DATA)).map_err(|error| at.io(error))?;
+        for dir in [&at.dir, &at.data_dir] {
+            files::sync_dir(dir).map_err(|error| at.io(error))?;
+        }
+        let store = Self {
+            shared: Arc::new(Shared {
+                db,
+                data_file,
+                dir: at.dir.clone(),
+                visible_batches: AtomicU64::new(progress.row().batches),
+                progress: Mutex::new(progress),
+                durable: Mutex::new(mark),
+                failure: OnceLock::new(),
+            }),
+        };
+        if let blobs @ 1.. = store.blob_files().map_err(|error| at.damaged(error.to_string()))? {
+            tracing::warn!(blobs, dir = %at.dir.display(), "sled keeps pages outside its data file, which are never synced");
+        }
+        Ok(store)
+    }
+}
+
+/// Where a store is being opened.
+struct Place {
+    data_dir: PathBuf,
+    /// sled's directory.
+    dir: PathBuf,
+    durable: PathBuf,
+}
+
+impl Place {
+    fn new(data_dir: &Path) -> Self {
+        Self {
+            data_dir: data_dir.to_owned(),
+            dir: data_dir.join(files::STORE),
+            durable: data_dir.join(files::DURABLE),
+        }
+    }
+
+    /// Makes the directory and the durable mark if they are not there, and checks them if they are.
+    fn prepare(&self) -> Result<DurableMark, OpenError> {
+        fs::create_dir_all(&self.data_dir).map_err(|error| self.io(error))?;
+        if let Some(path) = files::foreign_file(&self.dir).map_err(|error| self.io(error))? {
+            return Err(OpenError::NotOurs { path });
+        }
+        let has_data = self.dir.join(files::DATA).exists();
+        let mut mark = self.open_mark()?;
+        if mark.is_none() && !has_data {
+            DurableMark::create(&self.durable).map_err(|error| self.mark_io(error))?;
+            files::sync_dir(&self.data_dir).map_err(|error| self.io(error))?;
+            mark = self.open_mark()?;
+        }
+        let damaged =
+            |detail: &str| OpenError::Damaged { path: self.durable.clone(), detail: detail.to_owned() };
+        match mark {
+            None => Err(damaged("the file is missing, though there is a store beside it")),
+            Some(None) => Err(damaged("neither of its two slots can be read")),
+            Some(Some(mark)) if mark.batches() > 0 && !has_data => {
+                Err(self.damaged(format!("{}/{} is missing", files::STORE, files::DATA)))
+            }
+            Some(Some(mark)) => Ok(mark),
+        }
+    }
+
+    /// The durable mark, as far as there is a file, and as far as the file holds one.
+    fn open_mark(&self) -> Result<Option<Option<DurableMark>>, OpenError> {
+        match DurableMark::open(&self.durable) {
+            Ok(mark) => Ok(Some(mark)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(self.mark_io(error)),
+        }
+    }
+
+    /// Opens sled, with patience for the lock.
+    fn open_sled(&self, options: &StoreOptions) -> Result<sled::Db, OpenError> {
+        let deadline = Instant::now() + LOCK_PATIENCE;
+        loop {
+            let config = sled::Config::new()
+                .path(&self.dir)
+                .mode(sled::Mode::HighThroughput)
+                .segment_size(SEGMENT_BYTES)
+                .cache_capacity(options.cache_bytes)
+                .flush_every_ms(None);
+            // sled checks some of what it reads from the file with assertions.
+            let opened = catch_unwind(AssertUnwindSafe(|| config.open()));
+            match opened {
+                Ok(Ok(db)) => return Ok(db),
+                Ok(Err(error)) if is_locked(&error) => {
+                    if Instant::now() >= deadline {
+                        return Err(OpenError::AlreadyInUse { path: self.data_dir.clone() });
+                    }
+                    thread::sleep(LOCK_RETRY);
+                }
+                Ok(Err(error)) => return Err(self.sled(error)),
+                Err(_) => return Err(self.damaged("sled cannot make sense of its file".to_owned())),
+            }
+        }
+    }
+
+    /// Writes what a new store begins with, durably.
+    fn write_first_rows(&self, db: &sled::Db, identity: &Identity) -> Result<(), OpenError> {
+        let mut rows = sled::Batch::default();
+        let row = IdentityRow {
+            format: FORMAT,
+            node_id: identity.node_id,
+            cluster_id: identity.cluster_id.clone(),
+        };
+        rows.insert(&IDENTITY_KEY, row.encode());
+        rows.insert(&PROGRESS_KEY, &ProgressRow { batches: 1, row_versions: 0 }.encode());
+        for key in fence::between_families() {
+            rows.insert(key, &[]);
+        }
+        db.apply_batch(rows).and_then(|()| db.flush()).map_err(|error| self.sled(error))?;
+        let data_file = File::open(self.dir.join(files::DATA)).and_then(|file| file.sync_all());
+        data_file.map_err(|error| self.io(error))
+    }
+
+    /// Compares whose store it is with whose it should be.
+    fn check_identity(&self, db: &sled::Db, expected: &Identity) -> Result<(), OpenError> {
+        let path = self.data_dir.clone();
+        let row = db.get(IDENTITY_KEY).map_err(|error| self.sled(error))?;
+        let row = row.ok_or_else(|| self.damaged("it does not say whose it is".to_owned()))?;
+        match IdentityRow::decode_format(&row) {
+            Some(found @ FORMAT..) if found > FORMAT => {
+                return Err(OpenError::NewerFormat { path, found, supported: FORMAT });
+            }
+            _ => {}
+        }
+        let found = IdentityRow::decode(&row).filter(|row| row.format == FORMAT);
+        let found = found.ok_or_else(|| self.damaged("what says whose it is cannot be read".to_owned()))?;
+        if found.cluster_id != expected.cluster_id {
+            let expected = expected.cluster_id.clone();
+            return Err(OpenError::OtherCluster { path, found: found.cluster_id, expected });
+        }
+        if found.node_id != expected.node_id {
+            return Err(OpenError::OtherNode { path, found: found.node_id, expected: expected.node_id });
+        }
+        Ok(())
+    }
+
+    /// Reads how far the writes have come, and checks that nothing is missing.
+    fn recover_progress(&self, db: &sled::Db, durable_batches: u64) -> Result<Progress, OpenError> {
+        let row = db.get(PROGRESS_KEY).map_err(|error| self.sled(error))?;
+        let row = row.and_then(|row| ProgressRow::decode(&row));
+        let row = row.ok_or_else(|| self.damaged("it does not say how far it was written".to_owned()))?;
+        if row.batches < durable_batches {
+            return Err(self.damaged(format!(
+                "{durable_batches} batches were durable and it ends after {}",
+                row.batches
+            )));
+        }
+        let mut versions = HashMap::new();
+        for pair in db.scan_prefix([Family::RaftState.ordinal()]) {
+            let (key, state) = pair.map_err(|error| self.sled(error))?;
+            let read = raft_state::group_of(&key).zip(GroupState::decode(&state));
+            let Some((group, (version, _))) = read else {
+                return Err(self.damaged(format!("the raft state row {} cannot be read", key.escape_ascii())));
+            };
+            versions.insert(group, version);
+        }
+        let versions: HashMap<RaftGroupId, u64> = versions;
+        Progress::recover(row, versions).map_err(|error| match error {
+            StoreError::Damaged { detail } => self.damaged(detail),
+            other => self.damaged(other.to_string()),
+        })
+    }
+
+    fn damaged(&self, detail: String) -> OpenError {
+        OpenError::Damaged { path: self.data_dir.clone(), detail }
+    }
+
+    fn io(&self, source: io::Error) -> OpenError {
+        io_error(&self.data_dir, source)
+    }
+
+    fn mark_io(&self, source: io::Error) -> OpenError {
+        io_error(&self.durable, source)
+    }
+
+    /// Sorts an error of sled's. One that means a file is shorter than sled knows it to be is damage.
+    fn sled(&self, error: sled::Error) -> OpenError {
+        match error {
+            sled::Error::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                self.damaged("the data file is too short".to_owned())
+            }
+            sled::Error::Io(error) => io_error(&self.dir, error),
+            other => self.damaged(other.to_string()),
+        }
+    }
+}
+
+/// Sorts an error of the operating system's by what can be done about it.
+fn io_error(path: &Path, source: io::Error) -> OpenError {
+    let path = path.to_owned();
+    match source.kind() {
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            OpenError::NotWritable { path, source }
+        }
+        _ => OpenError::Io { path, source },
+    }
+}
+
+/// Whether nothing was ever written.
+fn is_new(db: &sled::Db, at: &Place) -> Result<bool, OpenError> {
+    db.first().map(|pair| pair.is_none()).map_err(|error| at.sled(error))
+}
+
+/// Whether sled failed because the data file is locked. It has no error of its own for that; the version is pinned, and
+/// a test opens a store twice.
+fn is_locked(error: &sled::Error) -> bool {
+    matches!(error, sled::Error::Io(error) if error.to_string().starts_with("could not acquire lock"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,140 @@
+//! What is to be written in one atomic step, for any number of groups.
+//!
+//! A batch is filled by the rooms that own the data: [`RaftLog`](crate::RaftLog) puts entries and raft state, the
+//! state machines put offset index rows and records. Whoever owns the thread hands it to
+//! [`Store::apply`](crate::Store::apply), all groups at once.
+//!
+//! A key written twice keeps the later write. So a group's raft state may be set many times on the way; it is encoded
+//! and written once.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sled::IVec;
+
+use crate::entry::LogEntry;
+use crate::ids::{Offset, RaftGroupId, RaftIndex};
+use crate::keys::offset_index::{self, OffsetIndexRow};
+use crate::keys::raft_state::GroupState;
+use crate::keys::{fence, raft_entry};
+
+/// Changes that become visible together.
+#[derive(Debug, Default)]
+pub struct WriteBatch {
+    /// Entries and index rows, as sled takes them.
+    pub(crate) rows: sled::Batch,
+    /// Raft state rows. They get their versions when the batch is applied.
+    pub(crate) states: BTreeMap<RaftGroupId, GroupState>,
+    /// State records by group and key; `None` deletes. They are cut into chunks when the batch is applied.
+    pub(crate) records: BTreeMap<(RaftGroupId, Vec<u8>), Option<Vec<u8>>>,
+    /// Groups to delete.
+    pub(crate) deleted_groups: BTreeSet<RaftGroupId>,
+    /// Bytes of keys and values put so far.
+    len_bytes: usize,
+}
+
+impl WriteBatch {
+    /// A batch without changes.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// About how many bytes of keys and values the batch writes. What was overwritten within the batch counts twice.
+    #[must_use]
+    pub fn len_bytes(&self) -> usize {
+        self.len_bytes
+    }
+
+    /// Whether there is nothing to write.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len_bytes == 0
+    }
+
+    /// Records where an entry's records are.
+    pub fn put_index_row(&mut self, group: RaftGroupId, row: &OffsetIndexRow) {
+        self.put(&offset_index::key(group, row.base_offset), IVec::from(&row.encode()));
+    }
+
+    /// Forgets the entry that begins at `base`.
+    pub fn delete_index_row(&mut self, group: RaftGroupId, base: Offset) {
+        self.remove(&offset_index::key(group, base));
+    }
+
+    /// Sets a state record of `group`. Keys and values may hold any bytes.
+    pub fn put_record(&mut self, group: RaftGroupId, key: &[u8], value: impl Into<Vec<u8>>) {
+        let value = value.into();
+        self.len_bytes += 9 + key.len() + value.len();
+        self.records.insert((group, key.to_vec()), Some(value));
+    }
+
+    /// Deletes a state record of `group`. One that is not there stays so.
+    pub fn delete_record(&mut self, group: RaftGroupId, key: &[u8]) {
+        self.len_bytes += 9 + key.len();
+        self.records.insert((group, key.to_vec()), None);
+    }
+
+    /// Deletes a group: it is no longer among [`Store::groups`](crate::Store::groups) from here on, and
+    /// [`Store::purge`](crate::Store::purge) removes its keys bit by bit. Nothing may be written to it afterwards; a
+    /// group's number is never used again.
+    pub fn mark_group_deleted(&mut self, group: RaftGroupId) {
+        self.len_bytes += 2 * 9;
+        self.states.remove(&group);
+        self.deleted_groups.insert(group);
+    }
+
+    /// Puts all chunks of an entry.
+    pub(crate) fn put_entry(&mut self, group: RaftGroupId, entry: &LogEntry) {
+        for (chunk, value) in raft_entry::chunks(entry) {
+            self.put(&raft_entry::key(group, entry.index, chunk), value);
+        }
+    }
+
+    /// Removes the first `chunks` chunks of an entry.
+    pub(crate) fn remove_entry(&mut self, group: RaftGroupId, index: RaftIndex, chunks: u16) {
+        for chunk in 0..chunks {
+            self.remove(&raft_entry::key(group, index, chunk));
+        }
+    }
+
+    /// Fences the start of a group's log.
+    pub(crate) fn put_log_fence(&mut self, group: RaftGroupId) {
+        for key in fence::before_log(group) {
+            self.put(&key, IVec::default());
+        }
+    }
+
+    /// Sets a group's raft state.
+    pub(crate) fn put_state(&mut self, group: RaftGroupId, state: GroupState) {
+        self.len_bytes += 9 + state.encoded_len();
+        self.states.insert(group, state);
+    }
+
+    /// Removes a key, whatever its family.
+    pub(crate) fn remove(&mut self, key: &[u8]) {
+        self.len_bytes += key.len();
+        self.rows.remove(key);
+    }
+
+    /// Sets a key, whatever its family.
+    pub(crate) fn put(&mut self, key: &[u8], value: IVec) {
+        self.len_bytes += key.len() + value.len();
+        self.rows.insert(key, value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_knows_its_size() {
+        let mut batch = WriteBatch::new();
+        assert!(batch.is_empty());
+        batch.put_record(RaftGroupId(1), b"key", vec![0; 1000]);
+        assert!(!batch.is_empty());
+        assert_eq!(batch.len_bytes(), 9 + 3 + 1000);
+        batch.delete_record(RaftGroupId(1), b"key");
+        assert_eq!(batch.len_bytes(), 9 + 3 + 1000 + 9 + 3);
+    }
+}
