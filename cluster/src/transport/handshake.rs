@@ -308,6 +308,15 @@ mod tests {
         accepted.unwrap();
     }
 
+    #[tokio::test]
+    async fn silence_ends_with_the_time_a_handshake_has() {
+        let ((mut near, _near_silent), (mut far, _far_silent)) = (duplex(64), duplex(64));
+        let (one, two) = (identity("c", 1, &[2]), identity("c", 2, &[1]));
+        let (dialled, accepted) = tokio::join!(one.dial(&mut near, NodeId(2)), two.accept(&mut far));
+        assert!(matches!(dialled, Err(HandshakeError::TimedOut)), "{dialled:?}");
+        assert!(matches!(accepted, Err((None, HandshakeError::TimedOut))), "{accepted:?}");
+    }
+
     #[test]
     fn every_refusal_has_a_code_of_its_own_and_names_a_remedy() {
         for refusal in Refusal::ALL {

@@ -35,8 +35,20 @@ const MAX_REMEMBERED_REFUSALS: usize = 64;
 /// Frames shorter than this are collected from a buffer of this size; longer ones are read straight into their own.
 const READ_BUFFER: usize = 64 * 1024;
 
+/// A connection's number, in the order in which they were accepted.
+type Serial = u64;
+
+/// The task that reads from a peer.
+#[derive(Default)]
+struct Reader {
+    serial: Serial,
+    /// One task at most. A set can be ended and waited for, and ends its task when it is dropped.
+    task: JoinSet<()>,
+}
+
 /// What a handshake task hands back to the accept loop.
 struct Greeted {
+    serial: Serial,
     address: SocketAddr,
     outcome: Result<(NodeId, TcpStream), (Option<NodeId>, HandshakeError)>,
 }
@@ -50,8 +62,9 @@ pub(super) struct Incoming {
     strangers: JoinSet<Greeted>,
     /// The same, oldest first; among them some that are done.
     by_age: VecDeque<AbortHandle>,
-    /// Each peer's reader, one task a set: a set can be ended and waited for, and ends its task when it is dropped.
-    readers: BTreeMap<NodeId, JoinSet<()>>,
+    /// How many connections were accepted.
+    accepted: Serial,
+    readers: BTreeMap<NodeId, Reader>,
     /// What was logged about whom, so that a misconfigured peer that dials twice a second makes one line.
     refused: BTreeMap<NodeId, Refusal>,
     /// Until when nothing is accepted, after an accept failed.
@@ -75,6 +88,7 @@ impl Incoming {
             handler,
             strangers: JoinSet::new(),
             by_age: VecDeque::new(),
+            accepted: 0,
             readers: BTreeMap::new(),
             refused: BTreeMap::new(),
             resume_at: Instant::now(),
@@ -110,27 +124,40 @@ impl Incoming {
             debug!("too many connections have not said who they are; the oldest is closed");
             oldest.abort();
         }
+        self.accepted += 1;
+        let serial = self.accepted;
         let identity = Arc::clone(&self.identity);
         let handshake = async move {
             let outcome = identity.accept(&mut stream).await.map(|peer| (peer, stream));
-            Greeted { address, outcome }
+            Greeted { serial, address, outcome }
         };
         self.by_age.push_back(self.strangers.spawn(handshake));
     }
 
     /// Starts to read from a peer, or tells why not.
-    async fn greeted(&mut self, Greeted { address, outcome }: Greeted) {
+    async fn greeted(&mut self, Greeted { serial, address, outcome }: Greeted) {
         match outcome {
-            Ok((peer, stream)) => {
-                info!(%peer, %address, "the peer connected");
-                self.refused.remove(&peer);
-                let readers = self.readers.entry(peer).or_default();
-                readers.shutdown().await;
-                readers.spawn(read_peer(stream, peer, Arc::clone(&self.handler)));
-            }
+            Ok((peer, stream)) => self.read(peer, stream, serial, address).await,
             Err((Some(peer), HandshakeError::Refused(refusal))) => self.log_refusal(peer, address, refusal),
             Err((_, error)) => debug!(%address, "a connection to the peer port failed: {error}"),
         }
+    }
+
+    /// Reads from a peer's connection, and no longer from its older one.
+    ///
+    /// A process that was stopped for a while finds many connections of one peer when it goes on, of which all but the
+    /// last are long given up, and their handshakes end in any order. So it is not the last to finish that counts.
+    async fn read(&mut self, peer: NodeId, stream: TcpStream, serial: Serial, address: SocketAddr) {
+        self.refused.remove(&peer);
+        let reader = self.readers.entry(peer).or_default();
+        if serial < reader.serial {
+            debug!(%peer, %address, "the peer has connected anew since");
+            return;
+        }
+        info!(%peer, %address, "the peer connected");
+        reader.serial = serial;
+        reader.task.shutdown().await;
+        reader.task.spawn(read_peer(stream, peer, Arc::clone(&self.handler)));
     }
 
     fn log_refusal(&mut self, peer: NodeId, address: SocketAddr, refusal: Refusal) {

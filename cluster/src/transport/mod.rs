@@ -18,7 +18,7 @@
 //! * [`Transport::send`] never waits and may be called from any thread.
 //! * A connection belongs to one process of the peer. When that process dies, the connection is reset at once, and a
 //!   refused redial then proves that nobody listens there any more: [`PeerEvent::Refused`]. No timeout is as quick.
-//! * Whoever has not passed the [`handshake`] reaches nobody and costs a bounded amount of memory for a bounded time.
+//! * Whoever has not passed the handshake reaches nobody and costs a bounded amount of memory for a bounded time.
 //!
 //! Left out on purpose: encryption and authentication of peers (the peer port belongs on a private network, as in
 //! Kafka's own quick start), compression (record batches are compressed by their producers), and priorities (any

@@ -113,13 +113,22 @@ impl Outgoing {
                 Ok(stream) => return stream,
                 Err(error) => error,
             };
-            if self.outage.is_news(Trouble::of(&error)) {
-                warn!(peer = %self.peer, address = self.address, "cannot reach the peer: {error}");
-            } else {
-                debug!(peer = %self.peer, address = self.address, "still cannot reach the peer: {error}");
-            }
+            self.log(&error);
             if error.is_refused_connection() && self.outage.is_first_evidence_of_death() {
                 self.handler.peer_event(self.peer, PeerEvent::Refused);
+            }
+        }
+    }
+
+    /// One line a change: a mistake in somebody's flags is a warning, a peer that is not there is in the nature of things.
+    fn log(&mut self, error: &DialError) {
+        let (peer, address) = (self.peer, &self.address);
+        let news = self.outage.is_news(Trouble::of(error));
+        match error {
+            _ if !news => debug!(%peer, address, "still cannot reach the peer: {error}"),
+            DialError::Handshake(_) => warn!(%peer, address, "cannot reach the peer: {error}"),
+            DialError::Connect(_) | DialError::TimedOut => {
+                info!(%peer, address, "cannot reach the peer: {error}")
             }
         }
     }

@@ -221,9 +221,16 @@ async fn a_peer_that_does_not_read_fills_its_queue_and_no_more() {
     one.expect(Event::Peer(TWO, PeerEvent::Connected)).await;
 
     let body = Bytes::from(vec![0; MAX_QUEUED_BYTES / 16]);
-    let refused =
-        (0..1000).find_map(|id| one.transport.send(TWO, Frame::Request { id, body: body.clone() }).err());
-    assert_eq!(refused, Some(SendError::QueueFull));
+    let fill = async {
+        loop {
+            if let Err(error) = one.transport.send(TWO, Frame::Request { id: 0, body: body.clone() }) {
+                return error;
+            }
+            // Lets the writer fill the sockets' buffers too.
+            tokio::task::yield_now().await;
+        }
+    };
+    assert_eq!(timeout(PATIENCE, fill).await, Ok(SendError::QueueFull));
 
     drop(stream);
     one.expect(Event::Peer(TWO, PeerEvent::Disconnected)).await;
@@ -278,6 +285,19 @@ async fn a_newer_connection_of_a_peer_replaces_the_older() {
     write_heartbeat(&mut older, 1).await;
     two.expect(Event::Frame(ONE, heartbeat(1))).await;
     let mut newer = dial_as_one(&address).await;
+    assert_closed(&mut older).await;
+    write_heartbeat(&mut newer, 2).await;
+    two.expect(Event::Frame(ONE, heartbeat(2))).await;
+}
+
+#[tokio::test]
+async fn an_older_connection_whose_handshake_ends_late_replaces_nothing() {
+    let (mut two, address) = two_alone().await;
+    let mut older = TcpStream::connect(&address).await.unwrap();
+    let mut newer = dial_as_one(&address).await;
+    write_heartbeat(&mut newer, 1).await;
+    two.expect(Event::Frame(ONE, heartbeat(1))).await;
+    identity("test", ONE).dial(&mut older, TWO).await.unwrap();
     assert_closed(&mut older).await;
     write_heartbeat(&mut newer, 2).await;
     two.expect(Event::Frame(ONE, heartbeat(2))).await;
