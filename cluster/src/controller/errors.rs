@@ -8,20 +8,32 @@ const MAX_MESSAGE: usize = 1_024;
 
 /// Kafka's errors that the controller answers with, by Kafka's names. The numbers belong to the wire, which maps them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[expect(missing_docs, reason = "the names are Kafka's, and each is its own explanation")]
 pub enum ErrorCode {
+    /// A setting that does not exist, or a value that it cannot have.
     InvalidConfig,
+    /// A number of partitions that a topic cannot have.
     InvalidPartitions,
+    /// Replicas assigned by hand to nodes that cannot have them, or not to all partitions alike.
     InvalidReplicaAssignment,
+    /// A number of replicas that is none, or more than there are nodes.
     InvalidReplicationFactor,
+    /// A request that contradicts itself.
     InvalidRequest,
+    /// A name that a topic cannot have, or that is too like another topic's.
     InvalidTopicException,
+    /// A bound on what one request or the cluster may hold is reached.
     PolicyViolation,
+    /// The name is taken.
     TopicAlreadyExists,
+    /// The name belongs to the cluster itself.
     TopicAuthorizationFailed,
+    /// `delete.topic.enable` is false.
     TopicDeletionDisabled,
+    /// What ought not to happen has happened.
     UnknownServerError,
+    /// No topic has the id.
     UnknownTopicId,
+    /// No topic has the name.
     UnknownTopicOrPartition,
 }
 

@@ -32,8 +32,10 @@ pub enum TopicConfigError {
         reason: InvalidValue,
     },
     /// The value is longer than [`MAX_VALUE_LENGTH`].
-    #[error("The value of configuration {0} exceeds the maximum value size of {MAX_VALUE_LENGTH} bytes")]
-    TooLong(&'static str),
+    #[error(
+        "The configuration value cannot be added because it exceeds the maximum value size of {MAX_VALUE_LENGTH} bytes."
+    )]
+    TooLong,
     /// Compaction would have to happen before it may.
     #[error("conflict topic config setting min.compaction.lag.ms ({min}) > max.compaction.lag.ms ({max})")]
     CompactionLag {
@@ -58,7 +60,7 @@ pub fn check_topic_configs(
     for (name, value) in topic {
         let config = topic_config(name).ok_or_else(|| TopicConfigError::UnknownName(name.clone()))?;
         if value.len() > MAX_VALUE_LENGTH {
-            return Err(TopicConfigError::TooLong(config.name));
+            return Err(TopicConfigError::TooLong);
         }
         config.domain.check(value).map_err(|reason| TopicConfigError::InvalidValue {
             name: config.name,
@@ -153,8 +155,7 @@ mod tests {
         );
         assert_eq!(
             refusal(&[("leader.replication.throttled.replicas", &"0:1,".repeat(10_000))]),
-            "The value of configuration leader.replication.throttled.replicas exceeds the maximum value size of \
-             32767 bytes"
+            "The configuration value cannot be added because it exceeds the maximum value size of 32767 bytes."
         );
         assert!(refusal(&[("remote.storage.enable", "true")]).starts_with("Tiered Storage"));
     }

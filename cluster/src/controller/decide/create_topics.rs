@@ -88,6 +88,7 @@ fn create(
         assign(draft, topic, context)?
     };
     let id = (context.new_topic_id)();
+    assert!(id.0.as_u128() > 1, "0 and 1 are not ids of topics");
     assert!(draft.image.topic_by_id(id).is_none(), "a new topic's id is new");
     let created = CreatedTopic {
         id,

@@ -43,6 +43,10 @@ pub struct Decision {
 }
 
 /// Decides a request on an image that contains every record proposed before.
+///
+/// # Panics
+///
+/// If `new_topic_id` yields a reserved id, or one that a topic has.
 pub fn decide(
     image: &MetadataImage,
     request: &ControllerRequest,
