@@ -24,7 +24,7 @@ pub use broker_table::{BROKER_CONFIGS, BrokerConfig};
 pub(super) use domain::list_value;
 pub use domain::{Domain, InvalidValue};
 pub use effective::{ConfigSource, EffectiveConfig, effective_broker_configs, effective_topic_configs};
-pub use topic::{MAX_VALUE_LENGTH, TimestampType, TopicConfigError, TopicSettings, check_topic_configs};
+pub use topic::{MAX_VALUE_LENGTH, TopicConfigError, TopicSettings, check_topic_configs};
 pub use topic_table::{Synonym, TOPIC_CONFIGS, TopicConfig, Unit, topic_config};
 
 /// Settings as they were given: names and values. Which names and values are allowed depends on where they stand.

@@ -11,6 +11,7 @@ use super::topic_table::{
     MESSAGE_TIMESTAMP_BEFORE_MAX_MS, MESSAGE_TIMESTAMP_TYPE, MIN_COMPACTION_LAG_MS, MIN_INSYNC_REPLICAS,
     REMOTE_STORAGE_ENABLE, topic_config,
 };
+use crate::partition::TimestampType;
 
 /// The longest value that a setting may have, in bytes, as in Kafka.
 pub const MAX_VALUE_LENGTH: usize = 32_767;
@@ -77,16 +78,6 @@ pub fn check_topic_configs(
         (Some(min), Some(max)) if min > max => Err(TopicConfigError::CompactionLag { min, max }),
         _ => Ok(()),
     }
-}
-
-/// Whose clock a record's timestamp is of.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum TimestampType {
-    /// The producer's, when the record was made.
-    #[default]
-    CreateTime,
-    /// The broker's, when the record was taken into the log.
-    LogAppendTime,
 }
 
 /// The settings of a topic that Trilog acts on, as they are in force.
