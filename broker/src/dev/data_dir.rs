@@ -6,6 +6,7 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
+use rustix::process::{Pid, Signal, kill_process};
 use thiserror::Error;
 
 /// A data directory that nobody else uses while this value lives.
@@ -64,9 +65,10 @@ impl DataDir {
             let name = entry.file_name();
             let Some(number) = name.to_str().and_then(|name| name.strip_prefix("node-")) else { continue };
             if let Some(number) = number.strip_suffix(".pid") {
-                // The process that wrote it did not get to remove it. It is dead or about to be.
                 if number.parse::<u16>().is_ok() {
                     left_by_earlier_run = true;
+                    let pid = fs::read_to_string(entry.path()).map_err(unusable)?;
+                    wake(&pid);
                     fs::remove_file(entry.path()).map_err(unusable)?;
                 }
             } else if let Ok(number) = number.parse::<u16>() {
@@ -107,6 +109,16 @@ fn lock(path: &Path) -> Result<File, DataDirError> {
     file.set_len(0).map_err(unusable)?;
     writeln!(file, "{}", std::process::id()).map_err(unusable)?;
     Ok(file)
+}
+
+/// Lets a node go on that an earlier `trilog dev` paused before it was killed. Such a node has not noticed yet that
+/// its pipe closed; once it runs it does, and ends. If the id went to another process meanwhile, SIGCONT changes
+/// nothing for one that runs.
+fn wake(pid: &str) {
+    if let Some(pid) = pid.trim().parse().ok().filter(|pid| *pid > 0).and_then(Pid::from_raw) {
+        // There is no such process any more, which is the usual case.
+        let _ = kill_process(pid, Signal::CONT);
+    }
 }
 
 /// Writes a node's process id where scripts look for it. A reader sees the whole number or no file.

@@ -27,6 +27,8 @@ pub(super) struct Supervisor {
     executable: PathBuf,
     nodes: BTreeMap<NodeId, State>,
     exits: JoinSet<Exit>,
+    /// The whole cluster is being stopped.
+    stopping: bool,
 }
 
 /// What one node is doing.
@@ -62,7 +64,8 @@ impl Supervisor {
     /// [`SpawnError`] of the first one that cannot be started; those before it are killed.
     pub(super) fn start(plan: Plan, executable: PathBuf) -> Result<Self, SpawnError> {
         let ids: Vec<NodeId> = plan.nodes.iter().map(|node| node.id).collect();
-        let mut supervisor = Self { plan, executable, nodes: BTreeMap::new(), exits: JoinSet::new() };
+        let mut supervisor =
+            Self { plan, executable, nodes: BTreeMap::new(), exits: JoinSet::new(), stopping: false };
         for id in ids {
             supervisor.spawn(id)?;
         }
@@ -170,6 +173,7 @@ impl Supervisor {
     /// Ends every node: SIGTERM to all, SIGKILL to those that are still there after a while, or at once when the user
     /// asks again.
     pub(super) async fn stop_all(mut self, shutdown: &mut ShutdownSignals) {
+        self.stopping = true;
         for state in self.nodes.values_mut() {
             if let State::Up { process, ending, .. } = state {
                 *ending = true;
