@@ -48,9 +48,7 @@ pub(crate) async fn run(options: ServeOptions) -> Result<(), ServeError> {
     for (peer, address) in peers {
         info!(%peer, %address, listener = ?peer_listener, "peer");
     }
-    for setting in settings {
-        info!(%setting, "set");
-    }
+    info!(?settings, "broker settings");
     let cause = shutdown.requested().await;
     info!(%cause, "ending");
     Ok(())

@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use super::new_topic::{NewTopic, NewTopics};
 use super::serve::Durability;
-use super::setting::Setting;
+use super::setting::{self, Setting, WrongSetting};
 
 /// What a local cluster is to be. Checked: nothing in it needs parsing again.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub(crate) struct DevOptions {
     pub(crate) data_dir: PathBuf,
     /// Topics to create once the cluster is ready, if they do not exist.
     pub(crate) topics: Vec<NewTopic>,
-    /// Broker settings for every node.
+    /// Broker settings for every node, known to be right.
     pub(crate) settings: Vec<Setting>,
     /// What an acknowledgement promises.
     pub(crate) durability: Durability,
@@ -36,7 +36,7 @@ pub(crate) const MAX_BASE_PORT: u16 = u16::MAX - PEER_PORT_DISTANCE - 5;
 pub(crate) const PEER_PORT_DISTANCE: u16 = 1000;
 
 /// Flags that are right one by one, yet not together.
-#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[derive(Debug, Error, PartialEq, Eq)]
 pub(crate) enum DevArgsError {
     /// A topic with more replicas than there are nodes.
     #[error(
@@ -52,6 +52,9 @@ pub(crate) enum DevArgsError {
         /// The number of nodes.
         nodes: u16,
     },
+    /// A broker setting is wrong.
+    #[error(transparent)]
+    Setting(#[from] WrongSetting),
 }
 
 #[derive(Clone, Debug, Args)]
@@ -104,6 +107,8 @@ impl DevArgs {
             }
             topics.push(topic);
         }
+        // Each node checks them too, but one message is better than three.
+        setting::check(&self.settings)?;
         Ok(DevOptions {
             nodes: self.nodes,
             base_port: self.base_port,
@@ -162,6 +167,7 @@ mod tests {
             ("--create-topic", "orders:1:4"),
             ("--create-topics", "orders:1:1,mail:1:5"),
             ("--set", "="),
+            ("--set", "log.dirs=/tmp"),
             ("--durability", "none"),
         ] {
             let error = dev(&[&format!("{flag}={value}")]).unwrap_err();

@@ -4,11 +4,12 @@ use std::fmt;
 use std::str::FromStr;
 
 use thiserror::Error;
+use trilog_cluster::controller::topic_name::{self, InvalidTopicName};
 
-/// One `NAME:PARTITIONS:RF`. Whether Kafka allows the name is the controller's to say.
+/// One `NAME:PARTITIONS:RF`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct NewTopic {
-    /// The topic's name; not empty.
+    /// The topic's name, one that Kafka allows.
     pub(crate) name: String,
     /// How many partitions, at least 1.
     pub(crate) partitions: i32,
@@ -22,11 +23,14 @@ pub(crate) struct NewTopic {
 pub(crate) struct NewTopics(pub(crate) Vec<NewTopic>);
 
 /// Why a text does not describe a topic.
-#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[derive(Debug, Error, PartialEq, Eq)]
 pub(crate) enum NewTopicError {
-    /// Not three parts, or no name.
+    /// Not three parts.
     #[error("{0:?} is not NAME:PARTITIONS:RF, such as orders:3:3")]
     Shape(String),
+    /// Kafka does not allow the name.
+    #[error(transparent)]
+    Name(#[from] InvalidTopicName),
     /// The partition count is out of range.
     #[error("topic {topic}: {given:?} partitions; a number from 1 is allowed")]
     Partitions {
@@ -53,9 +57,7 @@ impl FromStr for NewTopic {
         let [name, partitions, factor] = parts[..] else {
             return Err(NewTopicError::Shape(text.to_owned()));
         };
-        if name.is_empty() {
-            return Err(NewTopicError::Shape(text.to_owned()));
-        }
+        topic_name::check(name)?;
         let topic = name.to_owned();
         match (partitions.parse(), factor.parse()) {
             (Ok(partitions), Ok(replication_factor)) if partitions >= 1 && replication_factor >= 1 => {
@@ -100,8 +102,11 @@ mod tests {
     #[test]
     fn wrong_topics_say_what_is_wrong() {
         let refused = |text: &str| text.parse::<NewTopics>().unwrap_err();
-        for text in ["orders", "orders:3", "orders:3:3:3", ":3:3", "orders:3:3,"] {
+        for text in ["orders", "orders:3", "orders:3:3:3", "orders:3:3,"] {
             assert!(matches!(refused(text), NewTopicError::Shape(_)), "{text}");
+        }
+        for text in [":3:3", "or ders:3:3", "..:3:3"] {
+            assert!(matches!(refused(text), NewTopicError::Name(_)), "{text}");
         }
         for text in ["orders:0:3", "orders:-5:3", "orders:many:3"] {
             assert!(matches!(refused(text), NewTopicError::Partitions { .. }), "{text}");

@@ -5,12 +5,13 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use thiserror::Error;
+use trilog_cluster::controller::configs::BrokerSettings;
 use trilog_cluster::ids::NodeId;
 
 use super::host_port::HostPort;
 use super::listener::{Listener, ListenerError, ListenerList};
 use super::peers::{MAX_NODE_ID, Peers};
-use super::setting::Setting;
+use super::setting::{self, Setting, WrongSetting};
 
 /// What a node knows of itself and of its cluster when it starts. Checked: nothing in it needs parsing again.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,8 +30,8 @@ pub(crate) struct ServeOptions {
     pub(crate) cluster_id: String,
     /// What an acknowledgement promises.
     pub(crate) durability: Durability,
-    /// Broker settings by Kafka's names, in the order given; a later one overrides an earlier one.
-    pub(crate) settings: Vec<Setting>,
+    /// The broker settings, those that were not given included.
+    pub(crate) settings: BrokerSettings,
     /// End as upon SIGTERM when standard input closes.
     pub(crate) exit_with_parent: bool,
 }
@@ -62,7 +63,7 @@ impl Durability {
 }
 
 /// Flags that are right one by one, yet not together.
-#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[derive(Debug, Error, PartialEq, Eq)]
 pub(crate) enum ServeArgsError {
     /// A list of nodes that leaves out the one it is given to.
     #[error(
@@ -75,6 +76,9 @@ pub(crate) enum ServeArgsError {
     /// Listeners and advertised listeners do not fit together.
     #[error(transparent)]
     Listeners(#[from] ListenerError),
+    /// A broker setting is wrong.
+    #[error(transparent)]
+    Setting(#[from] WrongSetting),
 }
 
 #[derive(Clone, Debug, Args)]
@@ -150,7 +154,7 @@ impl ServeArgs {
             peers,
             cluster_id: self.cluster_id,
             durability: self.durability,
-            settings: self.settings,
+            settings: setting::check(&self.settings)?,
             exit_with_parent: self.exit_with_parent,
         };
         assert!(
@@ -208,8 +212,8 @@ mod tests {
     #[test]
     fn settings_repeat() {
         let options = serve(&["--set", "num.partitions=3", "--set", "min.insync.replicas=2"]).unwrap();
-        assert_eq!(options.settings.len(), 2);
-        assert_eq!(options.settings[1].to_string(), "min.insync.replicas=2");
+        assert_eq!(options.settings.num_partitions, 3);
+        assert_eq!(options.settings.given("min.insync.replicas"), Some("2"));
     }
 
     #[test]
@@ -233,6 +237,8 @@ mod tests {
             ("--cluster-id", "two words"),
             ("--durability", "maybe"),
             ("--set", "num.partitions"),
+            ("--set", "num.partitions=0"),
+            ("--set", "num.partition=3"),
         ] {
             let error = serve(&[&format!("{flag}={value}")]).unwrap_err();
             assert!(error.contains(flag), "{flag} {value}: {error}");

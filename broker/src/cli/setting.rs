@@ -1,12 +1,13 @@
 //! A broker setting by Kafka's own name, `num.partitions=3`, as `--set` takes it.
 //!
-//! Only the shape is checked here. Which names exist and which values they allow is the controller's knowledge, since
-//! the same settings can be changed while the cluster runs.
+//! Which names exist and which values they allow is the controller's knowledge, since the same settings can be changed
+//! while the cluster runs; the shape is checked here.
 
 use std::fmt;
 use std::str::FromStr;
 
 use thiserror::Error;
+use trilog_cluster::controller::configs::{BrokerSettings, SettingError};
 
 /// One `name=value`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +22,21 @@ pub(crate) struct Setting {
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[error("{0:?} is not NAME=VALUE, such as num.partitions=3")]
 pub(crate) struct SettingShapeError(String);
+
+/// Some setting is not one of the broker's, or cannot have its value.
+#[derive(Debug, Error, PartialEq, Eq)]
+#[error("--set: {0}")]
+pub(crate) struct WrongSetting(#[from] SettingError);
+
+/// What a node's settings amount to; a later one overrides an earlier one of the same name.
+///
+/// # Errors
+///
+/// Refuses, naming it, a setting that there is not or that cannot have its value.
+pub(super) fn check(settings: &[Setting]) -> Result<BrokerSettings, WrongSetting> {
+    let pairs = settings.iter().map(|setting| (setting.name.as_str(), setting.value.as_str()));
+    BrokerSettings::from_pairs(pairs).map_err(WrongSetting)
+}
 
 impl FromStr for Setting {
     type Err = SettingShapeError;

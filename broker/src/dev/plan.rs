@@ -125,7 +125,7 @@ mod tests {
             assert_eq!(serve.peer_listener.as_ref(), Some(&node.peer_address));
             assert_eq!(serve.members().len(), 3);
             assert_eq!(serve.durability, Durability::Relaxed);
-            assert_eq!(serve.settings, options().settings);
+            assert_eq!(serve.settings.num_partitions, 3);
             assert!(serve.exit_with_parent);
         }
     }

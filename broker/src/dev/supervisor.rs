@@ -99,8 +99,10 @@ impl Supervisor {
         let how =
             status.map_or_else(|error| format!("its end was not seen: {error}"), |status| status.to_string());
         let asked = matches!(self.nodes.get(&node), Some(State::Up { ending: true, .. }));
-        let word = if asked { "ended" } else { "ended by itself" };
-        say(format_args!("node {node}: {word} ({how}); it stays down until start {node}"));
+        let word = if asked { "ended" } else { "died" };
+        let outlook =
+            if self.stopping { String::new() } else { format!("; it stays down until start {node}") };
+        say(format_args!("node {node}: {word} ({how}){outlook}"));
         if let Some(plan) = self.plan.node(node)
             && let Err(error) = fs::remove_file(&plan.pid_file)
         {
@@ -142,7 +144,9 @@ impl Supervisor {
 
     fn act(&mut self, action: Action, node: NodeId) {
         match (action, self.nodes.get_mut(&node)) {
-            (Action::Start, Some(State::Up { .. })) => say(format_args!("node {node} is up already")),
+            (Action::Start, Some(State::Up { .. })) => {
+                say(format_args!("node {node} is up, there is nothing to start"))
+            }
             (Action::Start, _) => {
                 if let Err(error) = self.spawn(node) {
                     say(error);
