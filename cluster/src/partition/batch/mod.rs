@@ -49,6 +49,8 @@ const LENGTH_PREFIX: usize = 12;
 const MAGIC_AT: usize = 16;
 /// `batch_length` of a batch without any record.
 const MIN_BATCH_LENGTH: i32 = 49;
+/// How many sequence numbers there are: 0 to [`i32::MAX`].
+const SEQUENCES: i64 = 1 << 31;
 /// Above it, a batch's last offset might not fit its type.
 const MAX_BASE_OFFSET: i64 = i64::MAX - i32::MAX as i64 - 1;
 
@@ -186,7 +188,6 @@ impl BatchHeader {
     #[must_use]
     pub fn last_sequence(&self) -> i32 {
         let last = i64::from(self.base_sequence) + i64::from(self.last_offset_delta);
-        let wrapped = if last > i64::from(i32::MAX) { last - (i64::from(i32::MAX) + 1) } else { last };
-        i32::try_from(wrapped).unwrap_or(i32::MAX)
+        i32::try_from(last.rem_euclid(SEQUENCES)).expect("a remainder is below its divisor")
     }
 }

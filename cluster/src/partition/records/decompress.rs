@@ -13,7 +13,6 @@ use flate2::bufread::GzDecoder;
 
 use super::lz4::Lz4Reader;
 use super::snappy::SnappyReader;
-use crate::partition::batch::Codec;
 
 /// The most that the records of one batch may decompress to, in bytes. Kafka has no such bound; here it keeps a few
 /// kilobytes from occupying a core for minutes. A batch of the default `max.message.bytes` may still be compressed 128 to 1.
@@ -28,28 +27,31 @@ pub(super) enum Decompressor<'a> {
     Snappy(SnappyReader<'a>),
     Lz4(Lz4Reader<'a>),
     Zstd(Box<zstd::stream::read::Decoder<'static, &'a [u8]>>),
-    /// Not compressed. The walk has a shorter way for this one; it stands here so that every codec has a reader.
-    Stored(&'a [u8]),
 }
 
 impl<'a> Decompressor<'a> {
-    /// A decompressor for `compressed`.
-    ///
+    pub(super) fn gzip(compressed: &'a [u8]) -> Self {
+        Self::Gzip(GzDecoder::new(compressed))
+    }
+
+    pub(super) fn snappy(compressed: &'a [u8]) -> Self {
+        Self::Snappy(SnappyReader::new(compressed))
+    }
+
     /// # Errors
     ///
-    /// When the frame's beginning is not what `codec` writes. Most damage shows only while reading.
-    pub(super) fn open(codec: Codec, compressed: &'a [u8]) -> io::Result<Self> {
-        Ok(match codec {
-            Codec::None => Self::Stored(compressed),
-            Codec::Gzip => Self::Gzip(GzDecoder::new(compressed)),
-            Codec::Snappy => Self::Snappy(SnappyReader::new(compressed)),
-            Codec::Lz4 => Self::Lz4(Lz4Reader::new(compressed)?),
-            Codec::Zstd => {
-                let mut decoder = zstd::stream::read::Decoder::with_buffer(compressed)?;
-                decoder.window_log_max(ZSTD_WINDOW_LOG_MAX)?;
-                Self::Zstd(Box::new(decoder))
-            }
-        })
+    /// When `compressed` does not begin as a frame of independent blocks does. Other damage shows while reading.
+    pub(super) fn lz4(compressed: &'a [u8]) -> io::Result<Self> {
+        Ok(Self::Lz4(Lz4Reader::new(compressed)?))
+    }
+
+    /// # Errors
+    ///
+    /// When there is no memory for a decompression context. Damage shows while reading.
+    pub(super) fn zstd(compressed: &'a [u8]) -> io::Result<Self> {
+        let mut decoder = zstd::stream::read::Decoder::with_buffer(compressed)?;
+        decoder.window_log_max(ZSTD_WINDOW_LOG_MAX)?;
+        Ok(Self::Zstd(Box::new(decoder)))
     }
 
     /// Whether, after a read returned 0, the compressed data was complete and nothing followed it.
@@ -59,7 +61,6 @@ impl<'a> Decompressor<'a> {
             Self::Snappy(reader) => reader.ended_cleanly(),
             Self::Lz4(reader) => reader.ended_cleanly(),
             Self::Zstd(decoder) => decoder.get_ref().is_empty(),
-            Self::Stored(rest) => rest.is_empty(),
         }
     }
 }
@@ -71,7 +72,6 @@ impl Read for Decompressor<'_> {
             Self::Snappy(reader) => reader.read(buffer),
             Self::Lz4(reader) => reader.read(buffer),
             Self::Zstd(decoder) => decoder.read(buffer),
-            Self::Stored(rest) => rest.read(buffer),
         }
     }
 }

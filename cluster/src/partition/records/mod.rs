@@ -26,6 +26,7 @@ mod varint;
 
 use std::ops::ControlFlow;
 
+use self::decompress::Decompressor;
 pub use self::decompress::MAX_DECOMPRESSED_BYTES;
 use self::source::{DecompressedSource, RecordSource, SliceSource};
 use super::batch::{BatchHeader, Codec, HEADER_LEN, UnknownCodec};
@@ -99,10 +100,14 @@ pub fn walk_records(
     let records = &batch[HEADER_LEN..];
     let count =
         u32::try_from(header.record_count).map_err(|_| WalkError::InvalidLength(header.record_count))?;
-    match header.attributes.codec()? {
-        Codec::None => walk(&mut SliceSource::new(records), count, visit),
-        compressed => walk(&mut DecompressedSource::open(compressed, records)?, count, visit),
-    }
+    let decompressor = match header.attributes.codec()? {
+        Codec::None => return walk(&mut SliceSource::new(records), count, visit),
+        Codec::Gzip => Decompressor::gzip(records),
+        Codec::Snappy => Decompressor::snappy(records),
+        Codec::Lz4 => Decompressor::lz4(records)?,
+        Codec::Zstd => Decompressor::zstd(records)?,
+    };
+    walk(&mut DecompressedSource::new(decompressor), count, visit)
 }
 
 fn walk<S: RecordSource>(

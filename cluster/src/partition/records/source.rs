@@ -4,7 +4,6 @@ use std::io::Read;
 
 use super::WalkError;
 use super::decompress::{Decompressor, MAX_DECOMPRESSED_BYTES};
-use crate::partition::batch::Codec;
 
 /// Bytes that are read once, front to back.
 pub(super) trait RecordSource {
@@ -74,14 +73,8 @@ pub(super) struct DecompressedSource<'a> {
 }
 
 impl<'a> DecompressedSource<'a> {
-    /// Begins to decompress `records`.
-    ///
-    /// # Errors
-    ///
-    /// When the first bytes already show that `codec` did not write them.
-    pub(super) fn open(codec: Codec, records: &'a [u8]) -> Result<Self, WalkError> {
-        let decompressor = Decompressor::open(codec, records)?;
-        Ok(Self { decompressor, buffer: vec![0; BUFFER_LEN].into_boxed_slice(), start: 0, end: 0, before: 0 })
+    pub(super) fn new(decompressor: Decompressor<'a>) -> Self {
+        Self { decompressor, buffer: vec![0; BUFFER_LEN].into_boxed_slice(), start: 0, end: 0, before: 0 }
     }
 
     /// Replaces the buffer, all of which is read, by the next piece, and says whether there was one.
