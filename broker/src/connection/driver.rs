@@ -28,8 +28,9 @@ use crate::wire;
 /// memory.
 pub(crate) const FRAME_STALL: Duration = Duration::from_secs(30);
 
-/// How long open requests may still be answered once the node stops.
-const SHUTDOWN_GRACE: Duration = Duration::from_secs(2);
+/// How long open requests may still be answered once the node stops. Longer than a consumer's usual long
+/// poll.
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(1);
 
 /// What one turn of the loop brought.
 enum Event {
@@ -221,5 +222,63 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin, A: Api> Connection<R, W, A> {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, SocketAddr};
+
+    use tokio::io::{AsyncWriteExt, DuplexStream, ReadHalf, WriteHalf};
+
+    use super::*;
+
+    struct Unasked;
+
+    impl Api for Unasked {
+        fn handle(&self, request: Request) -> Reply {
+            panic!("{request:?} is not complete")
+        }
+    }
+
+    fn connection() -> (DuplexStream, Connection<ReadHalf<DuplexStream>, WriteHalf<DuplexStream>, Unasked>) {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 9092));
+        let info = ConnectionInfo { id: 1, listener: "TEST".into(), peer: address, local: address };
+        let (client, server) = tokio::io::duplex(1 << 10);
+        let budget = ByteBudget::new(1 << 20);
+        let halves = tokio::io::split(server);
+        (client, Connection::new(halves, Arc::new(Unasked), info, Limits::default(), budget))
+    }
+
+    #[tokio::test]
+    async fn what_it_waits_for_decides_how_long_it_waits() {
+        let (mut client, mut connection) = connection();
+        let start = connection.last_active;
+        let max_idle = connection.limits.max_idle;
+        let idle = connection.deadline();
+        assert!(matches!(idle, Some((at, CloseReason::Idle(_))) if at == start + max_idle), "{idle:?}");
+
+        // The first bytes of a frame have arrived, the rest is due.
+        client.write_all(&[0, 0, 0, 9, 1]).await.unwrap();
+        tokio::select! {
+            biased;
+            _ = connection.reader.next(0) => panic!("the frame is not complete"),
+            () = std::future::ready(()) => {}
+        }
+        let stalled = connection.deadline();
+        assert!(
+            matches!(stalled, Some((at, CloseReason::Stalled(_))) if at >= start + FRAME_STALL),
+            "{stalled:?}"
+        );
+        assert!(connection.next_alarm(start).is_ok());
+        let late = connection.last_active + 2 * FRAME_STALL;
+        assert!(matches!(connection.next_alarm(late), Err(CloseReason::Stalled(_))));
+
+        // No deadline for the client while it is the broker that owes an answer.
+        let (_client, mut connection) = self::connection();
+        connection.queue.push(Reply::later(std::future::pending()), 100, Claim::default());
+        assert!(connection.deadline().is_none());
+        connection.stop_at = Some(start);
+        assert!(matches!(connection.next_alarm(start), Err(CloseReason::Shutdown)));
     }
 }

@@ -20,17 +20,21 @@ use super::budget::{ByteBudget, Claim, Grant};
 use super::close::CloseReason;
 use crate::wire::frame::{PREFIX_BYTES, content_length};
 
-/// Room for the first bytes of a frame, and all that a connection between frames keeps.
-const FIRST_READ_BYTES: usize = 8 << 10;
+/// Room for the first bytes of a connection's frames, while they are small.
+const LEAST_FIRST_READ_BYTES: usize = 8 << 10;
 
-/// Once a frame is known to be longer than the first read, this much room is made at least.
+/// Room for the first bytes of a frame once the client has completed larger ones. No more: this much may stay
+/// allocated while the client is idle.
+const MOST_FIRST_READ_BYTES: usize = 64 << 10;
+
+/// Once a frame is known to be longer than what has arrived, this much room is made at least.
 const LEAST_GROWTH_BYTES: usize = 64 << 10;
 
 /// The most room made at once because the client has completed a frame of this size before.
 const MOST_TRUSTED_BYTES: usize = 4 << 20;
 
 /// Frames up to this size are copied out of the buffer.
-const COPIED_FRAME_BYTES: usize = 4 << 10;
+const COPIED_FRAME_BYTES: usize = 16 << 10;
 
 /// What one connection may hold in requests without a claim on the node's budget.
 const EXEMPT_BYTES: usize = 64 << 10;
@@ -106,7 +110,7 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
                     self.claim_up_to(room, claimed).await;
                     self.make_room(room);
                 }
-                None => self.make_room(FIRST_READ_BYTES),
+                None => self.make_room(self.trusted.clamp(LEAST_FIRST_READ_BYTES, MOST_FIRST_READ_BYTES)),
             }
             self.read_some().await?;
         }
@@ -207,7 +211,9 @@ mod tests {
     #[tokio::test]
     async fn frames_come_out_however_the_bytes_come_in() {
         let contents: Vec<Vec<u8>> =
-            [0, 1, 5, COPIED_FRAME_BYTES, FIRST_READ_BYTES, 200_000, 3].map(|n| vec![7; n]).into();
+            [0, 1, 5, LEAST_FIRST_READ_BYTES, COPIED_FRAME_BYTES, 200_000, 3, 30_000]
+                .map(|n| vec![7; n])
+                .into();
         let sent = contents.iter().map(|content| frame(content)).collect::<Vec<_>>().concat();
         for step in [1_000, 4, 65_537, sent.len()] {
             let (mut client, server) = tokio::io::duplex(1 << 16);

@@ -20,11 +20,12 @@ use super::*;
 #[derive(Default)]
 struct Obedient {
     handled: watch::Sender<usize>,
+    waiting: watch::Sender<usize>,
     released: Notify,
     memory: Arc<Memory>,
 }
 
-/// How much memory the answers of a test hold, and held at most.
+/// How many bytes of answers are in memory, and were at most.
 #[derive(Default)]
 struct Memory {
     now: AtomicUsize,
@@ -54,12 +55,19 @@ impl Drop for Tracked {
     }
 }
 
-/// Counts one future that is alive.
-struct Alive(Arc<Memory>);
+/// Counts one future that waits to be released.
+struct Waiting(Arc<Obedient>);
 
-impl Drop for Alive {
+impl Waiting {
+    fn new(api: &Arc<Obedient>) -> Self {
+        api.waiting.send_modify(|waiting| *waiting += 1);
+        Self(Arc::clone(api))
+    }
+}
+
+impl Drop for Waiting {
     fn drop(&mut self) {
-        self.0.now.fetch_sub(1, Ordering::SeqCst);
+        self.0.waiting.send_modify(|waiting| *waiting -= 1);
     }
 }
 
@@ -85,11 +93,9 @@ impl Api for Shared {
                 Reply::later(async move { reply_to.answer_body([Tracked::bytes(number, &api.memory)]) })
             }
             "wait" => {
-                api.memory.now.fetch_add(1, Ordering::SeqCst);
-                let alive = Alive(Arc::clone(&api.memory));
+                let waiting = Waiting::new(&api);
                 Reply::later(async move {
-                    api.released.notified().await;
-                    drop(alive);
+                    waiting.0.released.notified().await;
                     reply_to.answer_body([])
                 })
             }
@@ -235,12 +241,9 @@ async fn what_waits_is_dropped_when_the_client_leaves() {
     client.send(1, "wait").await;
     client.send(2, "wait").await;
     server.handled(2).await;
-    assert_eq!(server.api.memory.now.load(Ordering::SeqCst), 2);
+    assert_eq!(*server.api.waiting.borrow(), 2);
     drop(client);
-    // The connection's task is gone once the only slot is free again, so shutdown would wait for it.
-    server.shutdown.send(true).unwrap();
-    server.serving.await.unwrap().unwrap();
-    assert_eq!(server.api.memory.now.load(Ordering::SeqCst), 0);
+    server.api.waiting.subscribe().wait_for(|waiting| *waiting == 0).await.unwrap();
 }
 
 #[tokio::test]

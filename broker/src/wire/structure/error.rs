@@ -25,9 +25,12 @@ pub(crate) enum Fault {
         /// Bytes that the frame still has.
         remaining: usize,
     },
-    /// A length or count below -1, or a structure's presence byte that says neither present nor null.
+    /// A length or count below -1.
     #[error("length {0}")]
     NegativeLength(i32),
+    /// The byte before a nullable structure says neither present (1) nor null (-1).
+    #[error("presence byte {0}")]
+    Presence(i8),
     /// Null where the API has none.
     #[error("null is not allowed here")]
     Null,

@@ -13,11 +13,11 @@ use super::schema::{Field, Kind, Schema};
 
 /// How many array elements and tagged fields one request may hold, numbers in arrays not counted.
 ///
-/// A decoded element takes up to some 200 bytes while the shortest on the wire takes two, so a frame of 100
-/// MB could ask for several GB even though every count in it is true. This bound keeps a decoded request
-/// below about 200 MB beyond its frame. Kafka's largest clusters have some 200,000 partitions; no client
-/// names a million in one request.
-pub(super) const MAX_ELEMENTS: usize = 1 << 20;
+/// A decoded element takes up to some 300 bytes, its map of tagged fields included, while the shortest on the
+/// wire takes one or two: a frame of 100 MB could ask for several GB even though every count in it is true.
+/// This bound keeps what a request decodes to below some 80 MB beyond its frame. No client names that many
+/// topics, partitions or groups in one request; Kafka's largest clusters have 200,000 partitions.
+pub(super) const MAX_ELEMENTS: usize = 1 << 18;
 
 /// Whether a string's length takes two bytes or four, in versions that are not flexible.
 #[derive(Clone, Copy)]
@@ -106,7 +106,7 @@ impl<'a> Walk<'a> {
             1 => self.structure(fields),
             -1 => Ok(()),
             // Kafka reads 0 and 2 as present and the crate reads them as null; no writer sends them.
-            other => Err(self.cursor.fail(Fault::NegativeLength(other.into()))),
+            other => Err(self.cursor.fail(Fault::Presence(other))),
         }
     }
 
