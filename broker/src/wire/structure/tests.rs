@@ -69,6 +69,24 @@ fn null_passes_only_where_the_crate_takes_it() {
     }
 }
 
+/// A tagged field that the crate decodes and the schema does not know would slip past the check.
+#[test]
+fn tags_that_the_schema_does_not_know_are_not_decoded() {
+    for (schema, version) in all_versions().filter(|(schema, version)| schema.is_flexible(*version)) {
+        let sampler = Sampler::full(schema, version);
+        for tag in 0..10 {
+            for body in (0..).map_while(|place| sampler.clone().with_tag_at(place, tag)) {
+                assert_eq!(check(schema, version, &body), Ok(body.len()));
+                match codec_of(schema.api_key).recode(&body, version) {
+                    Ok(recoded) => assert_eq!(recoded, body, "{:?} v{version} tag {tag}", schema.api_key),
+                    // The crate refuses tags of later versions.
+                    Err(error) => assert_eq!(error, format!("Tag {tag} is not valid for version {version}")),
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn the_number_of_elements_is_bounded() {
     // ListGroups v4: an array of strings, each one byte when empty.

@@ -3,7 +3,7 @@
 use super::super::schema::{Field, Kind, Schema};
 
 /// A tag that no schema knows.
-const UNKNOWN_TAG: usize = 4_000;
+const UNKNOWN_TAG: u32 = 4_000;
 
 /// Writes one request. Values are never a tagged field's default, or the crate would leave the field out
 /// again.
@@ -14,6 +14,9 @@ pub(super) struct Sampler {
     /// Decides, byte by byte, on counts, nulls and values; once used up, everything is present, once.
     choices: Vec<u8>,
     body: Vec<u8>,
+    /// Structures so far; and the one whose unknown field has another tag than usual.
+    structures: usize,
+    other_tag: Option<(usize, u32)>,
     /// Places where null could be written, so far; and the one where it is.
     places: usize,
     null_at: Option<usize>,
@@ -28,7 +31,25 @@ impl Sampler {
 
     /// A request whose counts, nulls and values follow `choices`.
     pub(super) fn random(schema: &'static Schema, version: i16, choices: Vec<u8>) -> Self {
-        Self { schema, version, choices, body: Vec::new(), places: 0, null_at: None, nulled: None }
+        Self {
+            schema,
+            version,
+            choices,
+            body: Vec::new(),
+            structures: 0,
+            other_tag: None,
+            places: 0,
+            null_at: None,
+            nulled: None,
+        }
+    }
+
+    /// The body with a field of this tag in the `place`-th structure, unless the structure has one; `None` when there
+    /// are fewer structures.
+    pub(super) fn with_tag_at(mut self, place: usize, tag: u32) -> Option<Vec<u8>> {
+        self.other_tag = Some((place, tag));
+        self.structure(self.schema.fields);
+        (place < self.structures).then_some(self.body)
     }
 
     /// The body.
@@ -54,6 +75,8 @@ impl Sampler {
     }
 
     fn structure(&mut self, fields: &'static [Field]) {
+        let structure = self.structures;
+        self.structures += 1;
         let present = || fields.iter().filter(|field| field.is_in(self.version));
         let placed: Vec<_> = present().filter(|field| field.tag.is_none()).collect();
         let mut tagged: Vec<_> = present().filter_map(|field| Some((field.tag?, field))).collect();
@@ -64,18 +87,25 @@ impl Sampler {
         if !self.flexible() {
             return;
         }
-        self.body.extend(unsigned_varint(tagged.len() + 1));
+        let unknown_tag = match self.other_tag {
+            Some((place, tag)) if place == structure => tag,
+            _ => UNKNOWN_TAG,
+        };
+        let unknown = tagged.iter().all(|(tag, _)| *tag != unknown_tag);
+        self.body.extend(unsigned_varint(tagged.len() + usize::from(unknown)));
         for (tag, field) in tagged {
-            self.tagged_field(tag as usize, |sampler| sampler.value(field, field.kind, false));
+            self.tagged_field(tag, |sampler| sampler.value(field, field.kind, false));
         }
-        self.tagged_field(UNKNOWN_TAG, |sampler| sampler.body.extend_from_slice(b"later"));
+        if unknown {
+            self.tagged_field(unknown_tag, |sampler| sampler.body.extend_from_slice(&[0; 40]));
+        }
     }
 
-    fn tagged_field(&mut self, tag: usize, content: impl FnOnce(&mut Self)) {
+    fn tagged_field(&mut self, tag: u32, content: impl FnOnce(&mut Self)) {
         let before = std::mem::take(&mut self.body);
         content(self);
         let content = std::mem::replace(&mut self.body, before);
-        self.body.extend(unsigned_varint(tag));
+        self.body.extend(unsigned_varint(tag as usize));
         self.body.extend(unsigned_varint(content.len()));
         self.body.extend(content);
     }
