@@ -5,6 +5,8 @@
 //! header of an ApiVersions request of any version (KIP-511). Version 0, without a client id, belonged to an
 //! API that is gone.
 
+use std::ops::Range;
+
 use bytes::Bytes;
 use kafka_protocol::messages::ApiKey;
 use kafka_protocol::protocol::StrBytes;
@@ -37,13 +39,12 @@ pub(super) fn decode(frame: &Bytes) -> Result<(RequestHeader, usize), RequestErr
     let api_key = ApiKey::try_from(key).map_err(|_| RequestError::UnknownApi(key))?;
     let schema = structure::schema_of(api_key).ok_or(RequestError::Undecodable { api_key, api_version })?;
 
-    let length = cursor.string_length().map_err(|error| RequestError::Header(error.within("client_id")))?;
-    let start = cursor.offset();
-    cursor.skip(length.unwrap_or(0)).map_err(|error| RequestError::Header(error.within("client_id")))?;
-    let client_id = length.map(|length| StrBytes::from_utf8(frame.slice(start..start + length)));
+    let client_id =
+        client_id(&mut cursor).map_err(|error| RequestError::Header(error.within("client_id")))?;
+    let client_id = client_id.map(|place| StrBytes::from_utf8(frame.slice(place)));
     let client_id = client_id.transpose().map_err(|_| RequestError::ClientId)?;
     if schema.is_flexible(api_version) {
-        cursor.skip_tagged_fields().map_err(RequestError::Header)?;
+        cursor.skip_tagged_fields().map_err(|error| RequestError::Header(error.within("tagged fields")))?;
     }
     Ok((RequestHeader { api_key, api_version, correlation_id, client_id }, cursor.offset()))
 }
@@ -54,4 +55,14 @@ fn leading_numbers(cursor: &mut Cursor<'_>) -> Result<(i16, i16, i32), Structure
     let api_version = cursor.int16().map_err(|error| error.within("api_version"))?;
     let correlation_id = cursor.int32().map_err(|error| error.within("correlation_id"))?;
     Ok((api_key, api_version, correlation_id))
+}
+
+/// Where in the frame the client id lies, if there is one.
+fn client_id(cursor: &mut Cursor<'_>) -> Result<Option<Range<usize>>, StructureError> {
+    let Some(length) = cursor.string_length()? else {
+        return Ok(None);
+    };
+    let start = cursor.offset();
+    cursor.skip(length)?;
+    Ok(Some(start..start + length))
 }
