@@ -1,11 +1,12 @@
 //! A connection to one broker.
 //!
 //! A [`Connection`] is a handle: cheap to clone, usable from many tasks. Requests are encoded by whoever sends them and
-//! queued for the task that owns the socket (`pipeline`); many may be in flight. They leave in the order in which their
-//! futures are first polled, and each future resolves to its own answer.
+//! queued for the task that owns the socket (`pipeline`); many may be in flight. Who cares for the order in which
+//! requests leave uses [`Connection::enqueue`], which separates the sending from the waiting for the answer.
 //!
 //! The last handle's drop closes the connection, after what was already queued has left.
 
+use std::marker::PhantomData;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
@@ -14,7 +15,7 @@ use bytes::Bytes;
 use kafka_protocol::protocol::{Request, StrBytes};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::error::{ClientError, CloseReason, ConnectError};
 use crate::frame::{decode_response, encode_request};
@@ -119,8 +120,30 @@ impl Connection {
     /// [`ClientError`]. After [`ClientError::Timeout`] and [`ClientError::Closed`] it is unknown whether the broker
     /// acted on the request.
     pub async fn request<R: Request>(&self, body: R) -> Result<R::Response, ClientError> {
+        self.enqueue(body).await?.answer().await
+    }
+
+    /// Sends a request in the highest version both sides speak. Resolves once it is queued, behind every request that
+    /// was queued before; the answer is waited for separately, so that further requests may follow at once.
+    ///
+    /// # Errors
+    /// As [`Connection::request`].
+    pub async fn enqueue<R: Request>(&self, body: R) -> Result<PendingAnswer<R>, ClientError> {
         let version = self.shared.versions.negotiate::<R>()?;
-        self.shared.link.call(body, version).await
+        self.shared.link.enqueue(&body, version).await
+    }
+
+    /// As [`Connection::enqueue`], in exactly this version.
+    ///
+    /// # Errors
+    /// As [`Connection::request_at_version`].
+    pub async fn enqueue_at<R: Request>(
+        &self,
+        body: R,
+        version: i16,
+    ) -> Result<PendingAnswer<R>, ClientError> {
+        self.shared.versions.check::<R>(version)?;
+        self.shared.link.enqueue(&body, version).await
     }
 
     /// Sends a request in exactly this version and waits for its answer.
@@ -132,8 +155,7 @@ impl Connection {
         body: R,
         version: i16,
     ) -> Result<R::Response, ClientError> {
-        self.shared.versions.check::<R>(version)?;
-        self.shared.link.call(body, version).await
+        self.enqueue_at(body, version).await?.answer().await
     }
 
     /// Sends a request that the broker will not answer: a Produce with acks=0. Resolves once it is queued; whether it
@@ -146,7 +168,39 @@ impl Connection {
     /// [`ClientError`] if it could not be queued.
     pub async fn send_without_reply<R: Request>(&self, body: R) -> Result<(), ClientError> {
         let version = self.shared.versions.negotiate::<R>()?;
-        self.shared.link.send(&body, version).await
+        self.shared.link.send_without_reply(&body, version).await
+    }
+}
+
+/// A request that is on its way, and the right to its answer. Dropped, the answer is dropped too when it comes. It
+/// keeps the connection open as a handle does.
+#[derive(Debug)]
+pub struct PendingAnswer<R> {
+    pipeline: PipelineHandle,
+    answered: oneshot::Receiver<Bytes>,
+    version: i16,
+    deadline: Instant,
+    request_timeout: Duration,
+    request: PhantomData<fn(R)>,
+}
+
+impl<R: Request> PendingAnswer<R> {
+    /// Waits for the answer, within the request timeout, which began when the request was queued.
+    ///
+    /// # Errors
+    /// As [`Connection::request`].
+    pub async fn answer(self) -> Result<R::Response, ClientError> {
+        let version = self.version;
+        decode_response::<R>(self.frame().await?, version)
+    }
+
+    async fn frame(self) -> Result<Bytes, ClientError> {
+        let api = Api::of::<R>();
+        match timeout_at(self.deadline, self.answered).await {
+            Ok(Ok(frame)) => Ok(frame),
+            Ok(Err(_)) => Err(ClientError::Closed { api, reason: self.pipeline.close_reason() }),
+            Err(_) => Err(ClientError::Timeout { api, timeout: self.request_timeout }),
+        }
     }
 }
 
@@ -161,65 +215,58 @@ struct Link {
 
 impl Link {
     async fn agree(&self, address: &str) -> Result<BrokerVersions, ConnectError> {
+        let failed = |source| ConnectError::Handshake { address: address.to_owned(), source };
         let mut version = handshake::FIRST_VERSION;
         loop {
-            let verdict = match self.exchange(&handshake::api_versions_request(), version).await {
-                Ok(frame) => handshake::judge(frame, version),
-                Err(error) => Err(error),
-            };
-            match verdict {
-                Ok(Verdict::Agreed(versions)) => return Ok(versions),
-                Ok(Verdict::AskAgain(lower)) => {
+            let asked = self.enqueue(&handshake::api_versions_request(), version).await.map_err(failed)?;
+            let frame = asked.frame().await.map_err(failed)?;
+            match handshake::judge(frame, version).map_err(failed)? {
+                Verdict::Agreed(versions) => return Ok(versions),
+                Verdict::AskAgain(lower) => {
                     assert!(lower < version, "every attempt is in a lower version");
                     version = lower;
                 }
-                Ok(Verdict::Refused(code)) => {
+                Verdict::Refused(code) => {
                     return Err(ConnectError::Refused { address: address.to_owned(), code });
                 }
-                Err(source) => return Err(ConnectError::Handshake { address: address.to_owned(), source }),
             }
         }
     }
 
-    async fn call<R: Request>(&self, body: R, version: i16) -> Result<R::Response, ClientError> {
-        let frame = self.exchange(&body, version).await?;
-        decode_response::<R>(frame, version)
-    }
-
-    async fn exchange<R: Request>(&self, body: &R, version: i16) -> Result<Bytes, ClientError> {
-        let correlation_id = self.next_correlation_id.fetch_add(1, Ordering::Relaxed);
-        let frame = encode_request(body, version, correlation_id, &self.client_id)?;
+    async fn enqueue<R: Request>(&self, body: &R, version: i16) -> Result<PendingAnswer<R>, ClientError> {
+        let deadline = Instant::now() + self.request_timeout;
         let (answer, answered) = oneshot::channel();
-        let outgoing = Outgoing { frame, expects: Some(Expected { correlation_id, answer }) };
-        self.within_timeout::<R, _>(async {
-            self.pipeline.requests.send(outgoing).await.map_err(|_| self.closed::<R>())?;
-            answered.await.map_err(|_| self.closed::<R>())
+        self.send(body, version, deadline, Some(answer)).await?;
+        Ok(PendingAnswer {
+            pipeline: self.pipeline.clone(),
+            answered,
+            version,
+            deadline,
+            request_timeout: self.request_timeout,
+            request: PhantomData,
         })
-        .await
     }
 
-    async fn send<R: Request>(&self, body: &R, version: i16) -> Result<(), ClientError> {
+    async fn send_without_reply<R: Request>(&self, body: &R, version: i16) -> Result<(), ClientError> {
+        self.send(body, version, Instant::now() + self.request_timeout, None).await
+    }
+
+    async fn send<R: Request>(
+        &self,
+        body: &R,
+        version: i16,
+        deadline: Instant,
+        answer: Option<oneshot::Sender<Bytes>>,
+    ) -> Result<(), ClientError> {
+        let api = Api::of::<R>();
         let correlation_id = self.next_correlation_id.fetch_add(1, Ordering::Relaxed);
         let frame = encode_request(body, version, correlation_id, &self.client_id)?;
-        let outgoing = Outgoing { frame, expects: None };
-        self.within_timeout::<R, _>(async {
-            self.pipeline.requests.send(outgoing).await.map_err(|_| self.closed::<R>())
-        })
-        .await
-    }
-
-    async fn within_timeout<R: Request, T>(
-        &self,
-        work: impl Future<Output = Result<T, ClientError>>,
-    ) -> Result<T, ClientError> {
-        match timeout(self.request_timeout, work).await {
-            Ok(result) => result,
-            Err(_) => Err(ClientError::Timeout { api: Api::of::<R>(), timeout: self.request_timeout }),
+        let outgoing = Outgoing { frame, expects: answer.map(|answer| Expected { correlation_id, answer }) };
+        match timeout_at(deadline, self.pipeline.requests.send(outgoing)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) => Err(ClientError::Closed { api, reason: self.pipeline.close_reason() }),
+            Err(_) => Err(ClientError::Timeout { api, timeout: self.request_timeout }),
         }
-    }
-
-    fn closed<R: Request>(&self) -> ClientError {
-        ClientError::Closed { api: Api::of::<R>(), reason: self.pipeline.close_reason() }
     }
 }
 

@@ -41,7 +41,7 @@ mod pipeline;
 pub mod raw;
 pub mod versions;
 
-pub use connection::{Connection, ConnectionOptions};
+pub use connection::{Connection, ConnectionOptions, PendingAnswer};
 pub use error::{ClientError, CloseReason, ConnectError};
 pub use raw::RawConnection;
 pub use versions::{Api, BrokerVersions};

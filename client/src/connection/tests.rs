@@ -150,6 +150,25 @@ async fn many_requests_in_flight_get_their_own_answers() {
 }
 
 #[tokio::test]
+async fn requests_leave_in_the_order_they_were_queued() {
+    let broker = FakeBroker::start().await;
+    let (connection, mut peer) = broker.connected(&ConnectionOptions::default()).await;
+    let mut pending = Vec::new();
+    for _ in 0..20 {
+        pending.push(connection.enqueue(MetadataRequest::default()).await.unwrap());
+    }
+    drop(connection);
+    for controller in 0..20 {
+        let (header, _) = peer.read().await.unwrap();
+        peer.answer(&header, &metadata(controller), 12).await;
+    }
+    for (controller, pending) in (0..20).zip(pending) {
+        assert_eq!(pending.answer().await.unwrap().controller_id.0, controller);
+    }
+    assert!(peer.read().await.is_none(), "the last pending answer kept the connection open");
+}
+
+#[tokio::test]
 async fn an_older_broker_is_asked_again_in_a_version_it_knows() {
     let broker = FakeBroker::start().await;
     let serve = async {
