@@ -5,8 +5,12 @@
 //! is to be tested.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
+
+use tokio::time::timeout;
+
+use crate::waiting::PATIENCE;
 
 /// Names an executable to test instead of building one.
 const OVERRIDE: &str = "TRILOG_TEST_BINARY";
@@ -18,6 +22,17 @@ const OVERRIDE: &str = "TRILOG_TEST_BINARY";
 pub fn trilog() -> &'static Path {
     static PATH: OnceLock<PathBuf> = OnceLock::new();
     PATH.get_or_init(|| std::env::var_os(OVERRIDE).map_or_else(build, PathBuf::from))
+}
+
+/// Runs the executable with these arguments and environment variables and waits for its end.
+///
+/// # Panics
+/// If it does not end, as one that ought to have been refused may not.
+pub async fn run(arguments: &[&str], variables: &[(&str, &str)]) -> Output {
+    let mut command = tokio::process::Command::new(trilog());
+    command.args(arguments).envs(variables.iter().copied()).stdin(Stdio::null()).kill_on_drop(true);
+    let ended = timeout(PATIENCE, command.output()).await;
+    ended.unwrap_or_else(|_| panic!("trilog {arguments:?} goes on")).expect("the trilog executable starts")
 }
 
 fn build() -> PathBuf {

@@ -24,6 +24,14 @@ const CLUSTERS_AT_ONCE: usize = 2;
 
 static PERMITS: Semaphore = Semaphore::const_new(CLUSTERS_AT_ONCE);
 
+/// The right to run a cluster by other means than [`Cluster`], as `trilog dev` does.
+///
+/// # Panics
+/// Never: the semaphore is not closed.
+pub async fn permit_to_run() -> SemaphorePermit<'static> {
+    PERMITS.acquire().await.expect("the semaphore is never closed")
+}
+
 /// The `--cluster-id` of every cluster here.
 pub const CLUSTER_ID: &str = "trilog-test";
 
@@ -70,7 +78,7 @@ impl Cluster {
     pub async fn start(options: ClusterOptions) -> Self {
         let executable = tokio::task::spawn_blocking(binary::trilog).await.expect("the executable is there");
         for attempt in 1..=ATTEMPTS {
-            let permit = PERMITS.acquire().await.expect("the semaphore is never closed");
+            let permit = permit_to_run().await;
             let mut cluster = Self::prepare(executable, &options, permit);
             for node in cluster.nodes.values_mut() {
                 node.start();
@@ -196,11 +204,11 @@ impl Cluster {
     ///
     /// # Panics
     /// If it takes too long.
-    pub async fn wait_ready(&mut self) -> Result<(), i32> {
+    pub async fn wait_ready(&self) -> Result<(), i32> {
         let started = self.started();
         wait_until(&format!("nodes {started:?} know each other and a controller"), async || {
             for id in &started {
-                if self.node_mut(*id).died().is_some() {
+                if self.node(*id).has_died() {
                     return Some(Err(*id));
                 }
                 if !self.sees(*id, &started).await {
@@ -227,11 +235,15 @@ impl Cluster {
     ///
     /// # Panics
     /// With the node's log.
-    pub fn assert_alive(&mut self) {
-        for node in self.nodes.values_mut() {
-            let died = node.died();
-            assert!(died.is_none(), "node {} died: {died:?}\n{}", node.id(), node.log());
+    pub fn assert_alive(&self) {
+        for node in self.nodes.values() {
+            assert!(!node.has_died(), "node {} died:\n{}", node.id(), node.log());
         }
+    }
+
+    /// Resident memory of all running nodes, in bytes.
+    pub fn resident_bytes(&self) -> u64 {
+        self.nodes.values().filter(|node| node.is_started()).map(Node::resident_bytes).sum()
     }
 }
 

@@ -177,13 +177,6 @@ impl Dev {
     }
 }
 
-/// Whether there is a process with this id, a zombie not counted.
-pub fn is_alive(pid: u32) -> bool {
-    let Ok(stat) = std::fs::read_to_string(format!("/proc/{pid}/stat")) else { return false };
-    // The state follows the name, which is in parentheses.
-    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z'))
-}
-
 impl Drop for Dev {
     fn drop(&mut self) {
         if thread::panicking() {

@@ -89,14 +89,14 @@ impl Node {
     }
 
     /// Whether the process was started and has not been ended by [`Node::kill`] or [`Node::stop`]. A node that died by
-    /// itself still counts; see [`Node::died`].
+    /// itself still counts; see [`Node::has_died`].
     pub fn is_started(&self) -> bool {
         self.process.is_some()
     }
 
-    /// How the process ended, if it ended by itself.
-    pub fn died(&mut self) -> Option<ExitStatus> {
-        self.process.as_mut()?.try_wait().expect("a child can be waited for")
+    /// Whether the process ended by itself.
+    pub fn has_died(&self) -> bool {
+        self.process.as_ref().is_some_and(|process| !is_alive(process.id()))
     }
 
     /// Starts the process. Its standard input is a pipe that closes when this process ends, which ends the node too.
@@ -155,6 +155,13 @@ impl Node {
         let kib = line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number of kB");
         kib * 1024
     }
+}
+
+/// Whether there is a process with this id, a zombie not counted.
+pub fn is_alive(pid: u32) -> bool {
+    let Ok(stat) = std::fs::read_to_string(format!("/proc/{pid}/stat")) else { return false };
+    // The state follows the name, which is in parentheses.
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z'))
 }
 
 impl Drop for Node {

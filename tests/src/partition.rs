@@ -42,6 +42,24 @@ impl Partition {
         produced(self.connection.request(request).await.expect("Produce is answered"))
     }
 
+    /// Sends record sets one after the other without waiting for answers, with acks=all, and then returns all answers.
+    pub async fn produce_in_flight(
+        &self,
+        record_sets: impl IntoIterator<Item = Bytes>,
+    ) -> Vec<PartitionProduceResponse> {
+        let version = self.connection.versions().negotiate::<ProduceRequest>().expect("Produce is served");
+        let mut pending = Vec::new();
+        for records in record_sets {
+            let request = self.target.produce(version, -1, records);
+            pending.push(self.connection.enqueue(request).await.expect("the connection is up"));
+        }
+        let mut answers = Vec::new();
+        for pending in pending {
+            answers.push(produced(pending.answer().await.expect("Produce is answered")));
+        }
+        answers
+    }
+
     /// Produces with acks=all and returns the base offset.
     ///
     /// # Panics

@@ -3,7 +3,10 @@
 //! From some version on a topic is named by its id instead of its name (Produce 13, Fetch 13); the codec refuses the
 //! field a version lacks, so each of these knows both and sets the one that is due.
 
+use std::ops::RangeInclusive;
+
 use bytes::Bytes;
+use kafka_protocol::ResponseError;
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchRequest, FetchTopic};
 use kafka_protocol::messages::fetch_response::PartitionData;
 use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
@@ -18,7 +21,8 @@ use kafka_protocol::messages::{
     FetchResponse, ListOffsetsRequest, ListOffsetsResponse, OffsetForLeaderEpochRequest,
     OffsetForLeaderEpochResponse, ProduceResponse, TopicName,
 };
-use kafka_protocol::protocol::StrBytes;
+use kafka_protocol::protocol::{Request, StrBytes};
+use trilog_client::{Api, Connection};
 use uuid::Uuid;
 
 /// The first version of Produce and of Fetch that names topics by id (KIP-516).
@@ -128,6 +132,22 @@ impl Target {
             .with_partitions(vec![partition]);
         OffsetForLeaderEpochRequest::default().with_replica_id((-1).into()).with_topics(vec![topic])
     }
+}
+
+/// Kafka's name of an error code, `None` for 0.
+pub fn error(code: i16) -> Option<ResponseError> {
+    ResponseError::try_from_code(code)
+}
+
+/// Every version of an API that both this codec and the broker speak.
+///
+/// # Panics
+/// If there is none.
+pub fn served<R: Request>(connection: &Connection) -> RangeInclusive<i16> {
+    let listed = connection.versions().get(Api::of::<R>()).expect("the API is listed");
+    let common = listed.intersect(&R::VERSIONS);
+    assert!(!common.is_empty(), "no common version of {}", Api::of::<R>());
+    common.min..=common.max
 }
 
 /// The one element of a list that must have just one.
