@@ -1,11 +1,14 @@
 //! The data directory of a local cluster: one `node-N` a node, `node-N.pid` beside it while the node runs, and
-//! `dev.lock`, held by the one `trilog dev` that may use them.
+//! `dev.lock`, held by the one `trilog dev` that may use them. In the lock file stand that process's id and how many
+//! nodes the cluster has: `4711 3`.
 
+use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process};
 use thiserror::Error;
 
@@ -38,7 +41,7 @@ pub(crate) enum DataDirError {
     },
     /// The nodes in it were started as a cluster of another size, and would not find together in this one.
     #[error(
-        "--nodes: {} holds a cluster of {found}; start it with --nodes {found}, or choose another --data-dir",
+        "--nodes: {} holds a cluster of {found} nodes; start it with --nodes {found}, or choose another --data-dir",
         path.display()
     )]
     OtherSize {
@@ -58,25 +61,25 @@ impl DataDir {
     pub(super) fn claim(path: &Path, nodes: u16) -> Result<Self, DataDirError> {
         let unusable = |source| DataDirError::Unusable { path: path.to_owned(), source };
         fs::create_dir_all(path).map_err(unusable)?;
-        let lock = lock(path)?;
-        let (mut found, mut left_by_earlier_run) = (None, false);
+        let (lock, made_for) = lock(path, nodes)?;
+        let (mut has_nodes, mut left_by_earlier_run) = (false, false);
         for entry in fs::read_dir(path).map_err(unusable)? {
             let entry = entry.map_err(unusable)?;
-            let name = entry.file_name();
-            let Some(number) = name.to_str().and_then(|name| name.strip_prefix("node-")) else { continue };
-            if let Some(number) = number.strip_suffix(".pid") {
-                if number.parse::<u16>().is_ok() {
+            match file_of(&entry.file_name()) {
+                Some(NodeFile::Data) => has_nodes = true,
+                Some(NodeFile::Pid) => {
                     left_by_earlier_run = true;
-                    let pid = fs::read_to_string(entry.path()).map_err(unusable)?;
-                    wake(&pid);
+                    wake(&fs::read_to_string(entry.path()).map_err(unusable)?);
                     fs::remove_file(entry.path()).map_err(unusable)?;
                 }
-            } else if let Ok(number) = number.parse::<u16>() {
-                found = found.max(Some(number));
+                None => {}
             }
         }
-        match found {
-            Some(found) if found != nodes => Err(DataDirError::OtherSize { path: path.to_owned(), found }),
+        match made_for {
+            Some(found) if has_nodes && found != nodes => {
+                record(&lock, path, found)?;
+                Err(DataDirError::OtherSize { path: path.to_owned(), found })
+            }
             _ => Ok(Self { _lock: lock, left_by_earlier_run }),
         }
     }
@@ -87,7 +90,23 @@ impl DataDir {
     }
 }
 
-fn lock(path: &Path) -> Result<File, DataDirError> {
+/// What belongs to a node in the data directory.
+enum NodeFile {
+    Data,
+    Pid,
+}
+
+fn file_of(name: &OsStr) -> Option<NodeFile> {
+    let number = name.to_str()?.strip_prefix("node-")?;
+    let (number, file) = match number.strip_suffix(".pid") {
+        Some(number) => (number, NodeFile::Pid),
+        None => (number, NodeFile::Data),
+    };
+    number.parse::<u16>().is_ok().then_some(file)
+}
+
+/// Takes the lock and tells for how many nodes the one before us made the directory, if there was one.
+fn lock(path: &Path, nodes: u16) -> Result<(File, Option<u16>), DataDirError> {
     let file_path = path.join("dev.lock");
     let unusable = |source| DataDirError::Unusable { path: file_path.clone(), source };
     let mut file = OpenOptions::new()
@@ -97,18 +116,27 @@ fn lock(path: &Path) -> Result<File, DataDirError> {
         .truncate(false)
         .open(&file_path)
         .map_err(unusable)?;
-    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => {}
-        Err(rustix::io::Errno::WOULDBLOCK) => {
-            let mut holder = String::new();
-            file.read_to_string(&mut holder).map_err(unusable)?;
-            return Err(DataDirError::InUse { path: path.to_owned(), holder: holder.trim().to_owned() });
-        }
+    let taken = match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => false,
+        Err(Errno::WOULDBLOCK) => true,
         Err(error) => return Err(unusable(error.into())),
+    };
+    let mut written = String::new();
+    file.read_to_string(&mut written).map_err(unusable)?;
+    let mut words = written.split_whitespace();
+    let holder = words.next().unwrap_or("unknown").to_owned();
+    if taken {
+        return Err(DataDirError::InUse { path: path.to_owned(), holder });
     }
-    file.set_len(0).map_err(unusable)?;
-    writeln!(file, "{}", std::process::id()).map_err(unusable)?;
-    Ok(file)
+    record(&file, path, nodes)?;
+    Ok((file, words.next().and_then(|nodes| nodes.parse().ok())))
+}
+
+/// Writes down who holds the lock and how many nodes the cluster has.
+fn record(mut lock: &File, path: &Path, nodes: u16) -> Result<(), DataDirError> {
+    let written = lock.set_len(0).and_then(|()| lock.rewind());
+    let written = written.and_then(|()| writeln!(lock, "{} {nodes}", std::process::id()));
+    written.map_err(|source| DataDirError::Unusable { path: path.join("dev.lock"), source })
 }
 
 /// Lets a node go on that an earlier `trilog dev` paused before it was killed. Such a node has not noticed yet that
@@ -145,10 +173,15 @@ mod tests {
     #[test]
     fn a_cluster_keeps_its_size() {
         let home = tempfile::tempdir().unwrap();
-        fs::create_dir(home.path().join("node-1")).unwrap();
-        fs::create_dir(home.path().join("node-3")).unwrap();
-        let refused = DataDir::claim(home.path(), 5).unwrap_err();
-        assert!(refused.to_string().contains("--nodes 3"), "{refused}");
+        drop(DataDir::claim(home.path(), 3).unwrap());
+        // Without a node there is no cluster yet.
+        drop(DataDir::claim(home.path(), 5).unwrap());
+        drop(DataDir::claim(home.path(), 3).unwrap());
+        fs::create_dir(home.path().join("node-2")).unwrap();
+        for _ in 0..2 {
+            let refused = DataDir::claim(home.path(), 5).unwrap_err();
+            assert!(refused.to_string().contains("start it with --nodes 3"), "{refused}");
+        }
         DataDir::claim(home.path(), 3).unwrap();
     }
 

@@ -40,3 +40,41 @@ pub(super) async fn wait_until_free(plan: &Plan, patience: Duration) -> Result<(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::host_port::HostPort;
+    use crate::cli::{Invocation, invoke};
+    use crate::dev::plan::NodePlan;
+
+    fn plan(base_port: u16) -> Plan {
+        let Ok(Invocation::Dev(options)) = invoke(&["dev", &format!("--base-port={base_port}")]) else {
+            panic!()
+        };
+        Plan::new(&options)
+    }
+
+    #[tokio::test]
+    async fn a_taken_port_names_the_flag() {
+        let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        // It is among the nodes' ports, or their peer ports where there is no room for those above it.
+        let port = taken.local_addr().unwrap().port();
+        let base = if port <= 64_530 { port } else { port - 1000 };
+        let refused = wait_until_free(&plan(base), Duration::ZERO).await.unwrap_err();
+        assert!(refused.to_string().contains("--base-port"), "{refused}");
+    }
+
+    #[tokio::test]
+    async fn a_port_that_becomes_free_is_waited_for() {
+        let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = taken.local_addr().unwrap().port();
+        let node = plan(9092).nodes.swap_remove(0);
+        let node = NodePlan { address: HostPort { port, ..node.address.clone() }, ..node };
+        let node = NodePlan { peer_address: node.address.clone(), ..node };
+        let plan = Plan { nodes: vec![node] };
+        // The first future looks and finds the port taken before the second one is polled.
+        let (free, ()) = tokio::join!(wait_until_free(&plan, Duration::from_secs(60)), async { drop(taken) });
+        free.unwrap();
+    }
+}

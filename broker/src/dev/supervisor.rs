@@ -213,3 +213,68 @@ fn terminate(process: &NodeProcess) {
     process.signal(Signal::TERM);
     process.signal(Signal::CONT);
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::ExitStatusExt;
+
+    use super::*;
+    use crate::cli::Invocation;
+
+    /// A cluster whose nodes do nothing but wait for the end of their standard input.
+    fn cluster(home: &tempfile::TempDir) -> Supervisor {
+        let data_dir = home.path().to_str().unwrap();
+        let Ok(Invocation::Dev(options)) = crate::cli::invoke(&["dev", "--data-dir", data_dir]) else {
+            panic!()
+        };
+        let mut plan = Plan::new(&options);
+        for node in &mut plan.nodes {
+            node.arguments = vec!["-c".into(), "exec cat".into()];
+        }
+        Supervisor::start(plan, "/bin/sh".into()).unwrap()
+    }
+
+    fn is_up(cluster: &Supervisor, node: u32) -> bool {
+        matches!(cluster.nodes[&NodeId(node)], State::Up { .. })
+    }
+
+    #[tokio::test]
+    async fn a_node_is_killed_stays_down_and_is_started_again() {
+        let home = tempfile::tempdir().unwrap();
+        let mut cluster = cluster(&home);
+        let pid_file = home.path().join("node-2.pid");
+        assert!(pid_file.exists());
+        assert_eq!(cluster.obey("kill 2"), Next::GoOn);
+        let exit = cluster.next_exit().await;
+        assert_eq!(exit.node, NodeId(2));
+        assert_eq!(exit.status.as_ref().unwrap().signal(), Some(9));
+        cluster.ended(exit);
+        assert!(!is_up(&cluster, 2) && is_up(&cluster, 1) && is_up(&cluster, 3));
+        assert!(!pid_file.exists());
+        cluster.obey("kill 2");
+        assert!(!is_up(&cluster, 2), "a node that is down takes no signal");
+        cluster.obey("start 2");
+        assert!(is_up(&cluster, 2) && pid_file.exists());
+    }
+
+    #[tokio::test]
+    async fn a_paused_node_is_stopped_all_the_same() {
+        let home = tempfile::tempdir().unwrap();
+        let mut cluster = cluster(&home);
+        cluster.obey("pause 1");
+        cluster.obey("stop 1");
+        let exit = cluster.next_exit().await;
+        assert_eq!((exit.node, exit.status.unwrap().signal()), (NodeId(1), Some(15)));
+    }
+
+    #[tokio::test]
+    async fn everything_ends_with_the_cluster() {
+        let home = tempfile::tempdir().unwrap();
+        let mut cluster = cluster(&home);
+        cluster.obey("pause 3");
+        assert_eq!(cluster.obey("quit"), Next::Quit);
+        cluster.stop_all(&mut ShutdownSignals::listen(false).unwrap()).await;
+        let left = fs::read_dir(home.path()).unwrap().count();
+        assert_eq!(left, 0, "no process id is left behind");
+    }
+}
