@@ -1,6 +1,14 @@
 //! Replication, the controller and partition state of a Trilog cluster.
+//!
+//! A [`node::Node`] is what a broker holds. Behind it a driver thread runs a shard, which drives a Raft group for each
+//! partition and one for the [`controller`]; [`transport`] carries what nodes say to each other.
 
 pub mod controller;
+mod driver;
 pub mod ids;
+mod leadership;
+pub mod node;
 pub mod partition;
+pub mod replica;
+mod shard;
 pub mod transport;

@@ -120,6 +120,12 @@ impl MetadataImage {
         self.next_group
     }
 
+    /// Whether a partition's group was allotted and is no more: its topic has been deleted.
+    #[must_use]
+    pub fn has_dropped(&self, group: RaftGroupId) -> bool {
+        group != RaftGroupId::CONTROLLER && group < self.next_group() && self.partition_of(group).is_none()
+    }
+
     /// The first producer id that nobody was given.
     pub fn next_producer_id(&self) -> ProducerId {
         self.next_producer_id

@@ -34,7 +34,7 @@ pub mod record_check;
 pub mod records;
 pub mod state;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 
 pub use appender::{Appender, Prepared};
 pub use batch::{BatchError, BatchHeader, Codec, TimestampType, batches};

@@ -1,0 +1,257 @@
+//! The one thread with a clock: it drains the inbox, lets the shard work, and carries out what comes of it.
+//!
+//! A round's order is what makes it safe: send what a leader may send at once, apply the one batch, let the shard go
+//! on, publish, answer, and hand the rest to the [syncer] — disk, network and processor work side by side.
+
+mod background;
+mod fatal;
+pub(crate) mod inbox;
+mod published;
+mod syncer;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
+use trilog_storage::{Store, StoreError, TailCache};
+
+use self::background::Background;
+pub use self::fatal::FatalError;
+pub use self::inbox::Append;
+use self::inbox::{AppendReply, ControlReply, Inbox, Input};
+pub(crate) use self::published::Published;
+use self::syncer::Syncer;
+use crate::ids::NodeId;
+use crate::replica::Replica;
+use crate::shard::effects::{Effect, Ticket};
+use crate::shard::{AppendRequest, ControlRequest, Shard, ShardConfig, TICK};
+use crate::transport::{Frame, Transport};
+
+/// How long a node that is told to stop waits for others to take its leaderships.
+const HAND_OVER_WITHIN: Duration = Duration::from_secs(3);
+
+/// When a write counts as stored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// Once a majority has it on disk.
+    #[default]
+    Sync,
+    /// Once a majority has it in memory; synced every 100 ms. A power failure of a majority may lose acknowledged
+    /// records; the end of a process does not.
+    Relaxed,
+}
+
+/// What the driver works with.
+pub(crate) struct DriverConfig {
+    pub(crate) shard: ShardConfig,
+    pub(crate) store: Store,
+    pub(crate) tail: TailCache,
+    pub(crate) durability: Durability,
+    pub(crate) transport: Transport,
+    pub(crate) inbox: Arc<Inbox>,
+    pub(crate) published: Arc<Published>,
+}
+
+/// The thread's state.
+struct Driver {
+    shard: Shard,
+    store: Store,
+    tail: TailCache,
+    transport: Transport,
+    inbox: Arc<Inbox>,
+    published: Arc<Published>,
+    syncer: Syncer,
+    background: Background,
+    appends: HashMap<Ticket, AppendReply>,
+    controls: HashMap<Ticket, ControlReply>,
+    next_ticket: u64,
+    started: Instant,
+    /// When to stop at the latest, once that was asked for.
+    stop_by: Option<Instant>,
+}
+
+/// Starts the driver's thread. The receiver learns how it ended.
+pub(crate) fn start(config: DriverConfig) -> Result<oneshot::Receiver<Result<(), FatalError>>, FatalError> {
+    let DriverConfig { shard, store, tail, durability, transport, inbox, published } = config;
+    let shard = Shard::open(shard, store.clone(), tail.clone(), Duration::ZERO)?;
+    let syncer = Syncer::start(store.clone(), transport.clone(), Arc::clone(&inbox), durability)
+        .map_err(FatalError::Thread)?;
+    let background = Background::start(store.clone(), store.reader(&tail), Arc::clone(&inbox))
+        .map_err(FatalError::Thread)?;
+    let driver = Driver {
+        shard,
+        store,
+        tail,
+        transport,
+        inbox,
+        published,
+        syncer,
+        background,
+        appends: HashMap::new(),
+        controls: HashMap::new(),
+        next_ticket: 0,
+        started: Instant::now(),
+        stop_by: None,
+    };
+    let (ended, end) = oneshot::channel();
+    std::thread::Builder::new()
+        .name("driver".into())
+        .spawn(move || {
+            let _ = ended.send(driver.run().map_err(FatalError::Store));
+        })
+        .map_err(FatalError::Thread)?;
+    Ok(end)
+}
+
+impl Driver {
+    fn run(mut self) -> Result<(), StoreError> {
+        let mut next_tick = self.started;
+        self.work()?;
+        loop {
+            for input in self.inbox.drain(next_tick) {
+                self.take(input)?;
+            }
+            let now = Instant::now();
+            if now >= next_tick {
+                // Ticks that a stall swallowed are not made up for: they would only start elections.
+                next_tick = now + TICK;
+                self.shard.tick(self.elapsed());
+                self.forget_abandoned();
+            }
+            self.work()?;
+            if self.may_stop(now) {
+                return self.stop();
+            }
+        }
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    fn take(&mut self, input: Input) -> Result<(), StoreError> {
+        let now = self.elapsed();
+        match input {
+            Input::Append(append, reply) => self.take_append(now, append, reply),
+            Input::Control { request, topic_ids, reply } => {
+                let ticket = self.ticket();
+                self.controls.insert(ticket, reply);
+                self.shard.control(now, ControlRequest { ticket, request, topic_ids });
+            }
+            Input::Frame { from, frame } => self.shard.receive(now, from, frame),
+            Input::PeerEvent { peer, event } => self.shard.peer_event(now, peer, event),
+            Input::Persisted(readies) => self.shard.persisted(now, &readies),
+            Input::Fetched(group, entries) => self.shard.fetched(now, group, entries),
+            Input::Dropped(peer) => self.shard.frames_dropped(peer),
+            Input::Shutdown => {
+                self.stop_by.get_or_insert(Instant::now() + HAND_OVER_WITHIN);
+                self.shard.hand_over(now);
+            }
+            Input::Fail(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    fn take_append(&mut self, now: Duration, append: Append, reply: AppendReply) {
+        let Append { group, batch, timestamp_type, now: wall_clock, min_insync_replicas } = append;
+        let ticket = self.ticket();
+        self.appends.insert(ticket, reply);
+        let replicas = min_insync_replicas.and_then(|needed| usize::try_from(needed).ok());
+        let request = AppendRequest { ticket, batch, timestamp_type, now: wall_clock, replicas };
+        self.shard.append(now, group, request);
+    }
+
+    const fn ticket(&mut self) -> Ticket {
+        self.next_ticket += 1;
+        Ticket(self.next_ticket)
+    }
+
+    /// Rounds, until there is nothing left to do without new input.
+    fn work(&mut self) -> Result<(), StoreError> {
+        loop {
+            let round = self.shard.collect()?;
+            if let Some(round) = round {
+                self.send(round.sends.into_frames());
+                self.store.apply(round.batch)?;
+                self.shard.written()?;
+                self.syncer.submit(round.persist);
+            }
+            let effects = self.shard.take_effects();
+            let idle = effects.is_empty();
+            for effect in effects {
+                self.carry_out(effect);
+            }
+            if idle && !self.shard.has_work() {
+                return Ok(());
+            }
+        }
+    }
+
+    fn send(&self, frames: impl Iterator<Item = (NodeId, Frame)>) {
+        for (peer, frame) in frames {
+            if self.transport.send(peer, frame).is_err() {
+                self.inbox.push(Input::Dropped(peer));
+            }
+        }
+    }
+
+    fn carry_out(&mut self, effect: Effect) {
+        match effect {
+            // Whoever no longer waits for an answer has dropped its receiver.
+            Effect::Appended { ticket, result } => {
+                if let Some(reply) = self.appends.remove(&ticket) {
+                    let _ = reply.send(result);
+                }
+            }
+            Effect::Answered { ticket, result } => {
+                if let Some(reply) = self.controls.remove(&ticket) {
+                    let _ = reply.send(result);
+                }
+            }
+            Effect::ReplicaOpened(group) => {
+                self.published.open(Arc::new(Replica::new(
+                    group,
+                    self.store.reader(&self.tail),
+                    self.tail.clone(),
+                )));
+            }
+            Effect::ReplicaRemoved(group) => {
+                self.published.remove(group);
+                self.tail.forget(group);
+                self.background.purge();
+            }
+            Effect::ReplicaChanged { group, status, recent } => {
+                if let Some(replica) = self.published.replica(group) {
+                    replica.publish(status, recent);
+                }
+            }
+            Effect::Image(image) => self.published.set_image(image),
+            Effect::Leadership { group, leadership } => self.published.set_leadership(group, leadership),
+            Effect::Peers { alive, unfenced } => self.published.set_peers(alive, unfenced),
+            Effect::Fetch(group, fetch) => self.background.fetch(group, fetch),
+        }
+    }
+
+    /// Drops the answers that nobody waits for any more, as when a request timed out while a majority was away.
+    fn forget_abandoned(&mut self) {
+        if self.appends.len() > MANY_WAITING {
+            self.appends.retain(|_, reply| !reply.is_closed());
+        }
+    }
+
+    fn may_stop(&self, now: Instant) -> bool {
+        self.stop_by.is_some_and(|by| now >= by || !self.shard.leads_any())
+    }
+
+    /// Everything to disk, so that the next start replays nothing.
+    fn stop(mut self) -> Result<(), StoreError> {
+        self.shard.checkpoint_all()?;
+        self.work()?;
+        self.syncer.finish();
+        self.store.close()
+    }
+}
+
+/// Answers that may wait before the abandoned ones among them are looked for.
+const MANY_WAITING: usize = 4096;

@@ -1,0 +1,367 @@
+//! One node's handle: what a broker asks of the cluster.
+//!
+//! Everything here is either a look at what the [driver](crate::driver) published, or a message to it. Requests for
+//! the controller go to wherever it leads; any node takes them.
+
+mod link;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use tokio::sync::{oneshot, watch};
+use tokio::time::Instant;
+use trilog_storage::{Identity, OpenError, Store, StoreOptions, TailCache};
+use uuid::Uuid;
+
+use self::link::Link;
+use crate::controller::configs::BrokerSettings;
+use crate::controller::{Broker, ControllerRequest, ControllerResponse, Listener, MetadataImage};
+use crate::driver::inbox::{Inbox, Input};
+use crate::driver::{self, DriverConfig, Published};
+pub use crate::driver::{Append, Durability, FatalError};
+use crate::ids::{NodeId, RaftGroupId, TimestampMs, TopicId};
+pub use crate::leadership::Leadership;
+use crate::replica::Replica;
+use crate::shard::ShardConfig;
+pub use crate::shard::effects::{AppendError, Appended, NotController};
+use crate::transport::{RpcClient, Transport, TransportConfig};
+
+/// Recent entries that a node keeps in memory, for followers and consumers that keep up.
+const TAIL_BYTES: usize = 48 << 20;
+
+/// How long one attempt to reach the controller may take before another is made.
+const SUBMIT_ATTEMPT: Duration = Duration::from_secs(2);
+
+/// The pause after an attempt that failed at once.
+const SUBMIT_PAUSE: Duration = Duration::from_millis(20);
+
+/// What a node is started with.
+#[derive(Debug)]
+pub struct NodeConfig {
+    /// This node.
+    pub node: NodeId,
+    /// The cluster it belongs to; nodes of another one are refused.
+    pub cluster_id: String,
+    /// Where it keeps its data.
+    pub data_dir: PathBuf,
+    /// Where the other nodes reach it.
+    pub peer_listener: std::net::TcpListener,
+    /// All nodes of the cluster with their peer addresses (`host:port`), this one included.
+    pub peers: BTreeMap<NodeId, String>,
+    /// When a write counts as stored.
+    pub durability: Durability,
+    /// The broker's settings: defaults for topics.
+    pub settings: Arc<BrokerSettings>,
+    /// Where clients reach it, as registered with the controller.
+    pub listeners: Vec<Listener>,
+    /// The rack it stands in, for clients that care.
+    pub rack: Option<String>,
+}
+
+/// Why a node did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The data directory cannot be used.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// What the data directory holds cannot be read, or a thread cannot be started.
+    #[error(transparent)]
+    Fatal(#[from] FatalError),
+    /// The peer listener cannot be used.
+    #[error("the peer listener cannot be used: {0}")]
+    PeerListener(#[source] std::io::Error),
+}
+
+/// Why a request for the controller has no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SubmitError {
+    /// No controller answered in time. Whether the request was carried out is unknown.
+    #[error("no controller answered in time")]
+    TimedOut,
+    /// Another node answered something that this one does not understand.
+    #[error("the controller's answer cannot be understood")]
+    BadAnswer,
+}
+
+/// A running node. Clones are the same node.
+#[derive(Clone)]
+pub struct Node {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    node: NodeId,
+    cluster_id: String,
+    settings: Arc<BrokerSettings>,
+    published: Arc<Published>,
+    inbox: Arc<Inbox>,
+    transport: Transport,
+    rpc: Arc<RpcClient>,
+    /// How the driver ended, once it has.
+    ended: watch::Receiver<Option<Result<(), Arc<FatalError>>>>,
+}
+
+impl Node {
+    /// Opens the data directory, joins the cluster and starts to serve. Returns before a controller is elected.
+    ///
+    /// # Errors
+    /// [`StartError`]: the data directory or the peer listener cannot be used.
+    pub async fn start(config: NodeConfig) -> Result<Self, StartError> {
+        let NodeConfig {
+            node,
+            cluster_id,
+            data_dir,
+            peer_listener,
+            peers,
+            durability,
+            settings,
+            listeners,
+            rack,
+        } = config;
+        let identity = Identity { cluster_id: cluster_id.clone(), node_id: node.0 };
+        let opened =
+            tokio::task::spawn_blocking(move || Store::open(&data_dir, &identity, StoreOptions::default()));
+        let store = opened.await.map_err(|_| FatalError::Panicked("opening"))??;
+        peer_listener.set_nonblocking(true).map_err(StartError::PeerListener)?;
+        let listener = tokio::net::TcpListener::from_std(peer_listener).map_err(StartError::PeerListener)?;
+
+        let inbox = Arc::new(Inbox::default());
+        let published = Arc::new(Published::new());
+        let rpc = Arc::new(RpcClient::default());
+        let nodes: Vec<NodeId> = peers.keys().copied().collect();
+        let link = Arc::new(Link::new(Arc::clone(&inbox), Arc::clone(&rpc)));
+        let transport_config = TransportConfig { cluster_id: cluster_id.clone(), node, listener, peers };
+        let transport = Transport::start(transport_config, Arc::clone(&link) as _);
+        link.connect(transport.clone());
+
+        let end = driver::start(DriverConfig {
+            shard: ShardConfig { node, nodes, defaults: Arc::clone(&settings) },
+            store,
+            tail: TailCache::new(TAIL_BYTES),
+            durability,
+            transport: transport.clone(),
+            inbox: Arc::clone(&inbox),
+            published: Arc::clone(&published),
+        })?;
+        let (ended_sender, ended) = watch::channel(None);
+        tokio::spawn(async move {
+            let result = end.await.unwrap_or(Err(FatalError::Panicked("driver")));
+            ended_sender.send_replace(Some(result.map_err(Arc::new)));
+        });
+
+        let shared = Shared { node, cluster_id, settings, published, inbox, transport, rpc, ended };
+        let node = Self { shared: Arc::new(shared) };
+        tokio::spawn(node.clone().register(listeners, rack));
+        Ok(node)
+    }
+
+    /// Tells the controller where clients reach this node, until it knows.
+    async fn register(self, listeners: Vec<Listener>, rack: Option<String>) {
+        let broker = Broker { node: self.shared.node, incarnation: Uuid::new_v4(), listeners, rack };
+        let request = ControllerRequest::RegisterBroker(broker);
+        let mut ended = self.shared.ended.clone();
+        loop {
+            let submitted = self.submit(request.clone(), Duration::from_secs(60));
+            tokio::select! {
+                answer = submitted => match answer {
+                    Ok(ControllerResponse::RegisterBroker(Ok(()))) => return,
+                    Ok(ControllerResponse::RegisterBroker(Err(error))) => {
+                        tracing::error!(?error, "the controller refuses this node");
+                        return;
+                    }
+                    _ => tracing::warn!("no controller yet: is a majority of --peers up and reachable?"),
+                },
+                _ = ended.wait_for(Option::is_some) => return,
+            }
+        }
+    }
+
+    /// This node.
+    #[must_use]
+    pub fn id(&self) -> NodeId {
+        self.shared.node
+    }
+
+    /// The cluster's name.
+    #[must_use]
+    pub fn cluster_id(&self) -> &str {
+        &self.shared.cluster_id
+    }
+
+    /// The broker's settings.
+    #[must_use]
+    pub fn settings(&self) -> &Arc<BrokerSettings> {
+        &self.shared.settings
+    }
+
+    /// The cluster's metadata, as of what this node has applied.
+    #[must_use]
+    pub fn image(&self) -> Arc<MetadataImage> {
+        self.shared.published.image()
+    }
+
+    /// The node that leads the controller, if it is known.
+    #[must_use]
+    pub fn controller(&self) -> Option<NodeId> {
+        self.leadership(RaftGroupId::CONTROLLER).map(|leadership| leadership.leader)
+    }
+
+    /// Whether clients may be sent to `node`: it was heard within the session timeout.
+    #[must_use]
+    pub fn is_live(&self, node: NodeId) -> bool {
+        self.shared.published.is_unfenced(node)
+    }
+
+    /// A group's leader, its epoch and its in-sync replicas. None while no leader is known, or the known one is lost.
+    #[must_use]
+    pub fn leadership(&self, group: RaftGroupId) -> Option<Leadership> {
+        self.shared.published.leadership(group)
+    }
+
+    /// This node's replica of a group.
+    #[must_use]
+    pub fn replica(&self, group: RaftGroupId) -> Option<Arc<Replica>> {
+        self.shared.published.replica(group)
+    }
+
+    /// Adds a batch to a partition. The order of calls is the order in the log; the future resolves when the batch is
+    /// committed, or known not to be. Dropping the future changes nothing about the batch.
+    pub fn append(&self, append: Append) -> AppendFuture {
+        let (reply, answer) = oneshot::channel();
+        self.shared.inbox.push(Input::Append(append, reply));
+        AppendFuture(answer)
+    }
+
+    /// Asks the controller, wherever it leads, again and again until it answers or `timeout` is over. A request that
+    /// met a change of leader may be carried out twice: the second time it finds what the first did.
+    ///
+    /// # Errors
+    /// [`SubmitError`].
+    pub async fn submit(
+        &self,
+        request: ControllerRequest,
+        timeout: Duration,
+    ) -> Result<ControllerResponse, SubmitError> {
+        let deadline = Instant::now() + timeout;
+        let mut changes = self.shared.published.subscribe();
+        loop {
+            changes.mark_unchanged();
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(SubmitError::TimedOut);
+            }
+            if let Some(response) = self.try_submit(&request, left.min(SUBMIT_ATTEMPT)).await? {
+                return Ok(response);
+            }
+            // Another controller shows as a change; one that is just stepping down, only as time.
+            tokio::select! {
+                _ = changes.changed() => {}
+                () = tokio::time::sleep(left.min(SUBMIT_PAUSE)) => {}
+            }
+        }
+    }
+
+    /// One attempt; none when there is no controller, or it did not answer.
+    async fn try_submit(
+        &self,
+        request: &ControllerRequest,
+        timeout: Duration,
+    ) -> Result<Option<ControllerResponse>, SubmitError> {
+        let Some(controller) = self.controller() else { return Ok(None) };
+        if controller == self.shared.node {
+            let decided = link::control(&self.shared.inbox, request.clone());
+            return Ok(tokio::time::timeout(timeout, decided).await.ok().and_then(Result::ok));
+        }
+        let body = Bytes::from(request.encode());
+        match self.shared.rpc.call(&self.shared.transport, controller, body, timeout).await {
+            Ok(body) if body.is_empty() => Ok(None),
+            Ok(body) => ControllerResponse::decode(&body).map(Some).map_err(|_| SubmitError::BadAnswer),
+            Err(error) => {
+                tracing::debug!(%error, controller = controller.0, "the controller did not answer");
+                Ok(None)
+            }
+        }
+    }
+
+    /// Waits until every group has a leader that this node knows of. Returns whether they all do.
+    pub async fn await_leaders(&self, groups: &[RaftGroupId], timeout: Duration) -> bool {
+        let mut missing: Vec<RaftGroupId> = groups.to_vec();
+        self.await_published(timeout, || {
+            missing.retain(|group| self.leadership(*group).is_none());
+            missing.is_empty()
+        })
+        .await
+    }
+
+    /// Waits until `condition` holds of what is published: metadata, leaderships, peers. Returns whether it does.
+    pub async fn await_published(&self, timeout: Duration, mut condition: impl FnMut() -> bool) -> bool {
+        let mut changes = self.shared.published.subscribe();
+        let holds = async {
+            loop {
+                changes.mark_unchanged();
+                if condition() {
+                    return true;
+                }
+                if changes.changed().await.is_err() {
+                    return false;
+                }
+            }
+        };
+        tokio::time::timeout(timeout, holds).await.unwrap_or(false)
+    }
+
+    /// Hands every leadership over, writes everything to disk and stops.
+    ///
+    /// # Errors
+    /// What failed on the way: then the node stopped as if it had crashed, which loses nothing acknowledged.
+    pub async fn shutdown(&self) -> Result<(), Arc<FatalError>> {
+        self.shared.inbox.push(Input::Shutdown);
+        let ended = self.ended().await;
+        self.shared.transport.shutdown().await;
+        ended
+    }
+
+    /// Resolves when the node has stopped, by itself or on request: with an error if a write or a read failed.
+    ///
+    /// # Errors
+    /// What ended it.
+    pub async fn ended(&self) -> Result<(), Arc<FatalError>> {
+        let mut ended = self.shared.ended.clone();
+        match ended.wait_for(Option::is_some).await {
+            Ok(end) => end.clone().unwrap_or(Ok(())),
+            Err(_) => Err(Arc::new(FatalError::Panicked("driver"))),
+        }
+    }
+}
+
+/// The answer to [`Node::append`].
+#[derive(Debug)]
+pub struct AppendFuture(oneshot::Receiver<Result<Appended, AppendError>>);
+
+impl Future for AppendFuture {
+    type Output = Result<Appended, AppendError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.0).poll(context).map(|answer| answer.unwrap_or(Err(AppendError::Unknown)))
+    }
+}
+
+/// The wall clock, as record timestamps count it.
+#[must_use]
+pub fn wall_clock() -> TimestampMs {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    TimestampMs(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
+}
+
+/// A fresh topic id. Random ids never meet the two that Kafka reserves.
+fn topic_id() -> TopicId {
+    TopicId(Uuid::new_v4())
+}

@@ -1,0 +1,82 @@
+//! What comes from the transport: frames for the driver, and requests for the controller from other nodes.
+
+use std::sync::{Arc, OnceLock};
+
+use bytes::Bytes;
+
+use super::topic_id;
+use crate::controller::{ControllerRequest, ControllerResponse};
+use crate::driver::inbox::{Inbox, Input};
+use crate::ids::NodeId;
+use crate::shard::effects::NotController;
+use crate::transport::{Frame, PeerEvent, PeerHandler, RpcClient, Transport};
+
+/// The transport's end of a node.
+pub(super) struct Link {
+    inbox: Arc<Inbox>,
+    rpc: Arc<RpcClient>,
+    transport: OnceLock<Transport>,
+}
+
+impl Link {
+    pub(super) fn new(inbox: Arc<Inbox>, rpc: Arc<RpcClient>) -> Self {
+        Self { inbox, rpc, transport: OnceLock::new() }
+    }
+
+    /// Where answers go. The transport is made after its handler, so this comes a moment later; a request in between
+    /// is not answered, and asked again.
+    pub(super) fn connect(&self, transport: Transport) {
+        let _ = self.transport.set(transport);
+    }
+
+    /// Answers another node's request for the controller: with nothing in it if the controller is not here.
+    fn answer(&self, from: NodeId, id: u64, body: &Bytes) {
+        let Some(transport) = self.transport.get().cloned() else { return };
+        let request = ControllerRequest::decode(body);
+        let inbox = Arc::clone(&self.inbox);
+        tokio::spawn(async move {
+            let answered = match request {
+                Ok(request) => control(&inbox, request).await,
+                Err(error) => {
+                    tracing::warn!(peer = from.0, %error, "a request that cannot be understood: another version?");
+                    return;
+                }
+            };
+            let body = answered.map(|response| Bytes::from(response.encode())).unwrap_or_default();
+            // A lost answer is asked for again.
+            let _ = transport.send(from, Frame::Response { id, body });
+        });
+    }
+}
+
+impl PeerHandler for Link {
+    fn received(&self, from: NodeId, frame: Frame) {
+        match frame {
+            Frame::Request { id, body } => self.answer(from, id, &body),
+            Frame::Response { id, body } => self.rpc.complete(from, id, body),
+            frame => self.inbox.push_frame(from, frame),
+        }
+    }
+
+    fn peer_event(&self, peer: NodeId, event: PeerEvent) {
+        if event == PeerEvent::Disconnected {
+            self.rpc.disconnected(peer);
+        }
+        self.inbox.push(Input::PeerEvent { peer, event });
+    }
+}
+
+/// Asks this node's controller.
+pub(super) async fn control(
+    inbox: &Inbox,
+    request: ControllerRequest,
+) -> Result<ControllerResponse, NotController> {
+    let (reply, answer) = tokio::sync::oneshot::channel();
+    let topics = match &request {
+        ControllerRequest::CreateTopics(request) => request.topics.len(),
+        _ => 0,
+    };
+    let topic_ids = std::iter::repeat_with(topic_id).take(topics).collect();
+    inbox.push(Input::Control { request, topic_ids, reply });
+    answer.await.unwrap_or(Err(NotController))
+}

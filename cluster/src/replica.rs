@@ -1,0 +1,316 @@
+//! A partition's replica as readers see it, without entering the shard: how far it is committed, whether it leads, and
+//! the record batches themselves.
+//!
+//! Architecture Invariant: readers never see anything above the high watermark, and the high watermark is published
+//! only after the entries below it can be read.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use tokio::sync::Notify;
+use trilog_storage::{LogReader, OffsetIndexRow, StoreError, TailCache};
+
+use crate::ids::{LeaderEpoch, Offset, RaftGroupId, RaftIndex, TimestampMs};
+use crate::partition::{
+    LeaderEpochs, MaxTimestamp, RecordError, TimestampedOffset, offset_for_timestamp,
+    offset_of_max_timestamp, slice_for_fetch,
+};
+
+/// How many recently applied entries a replica can find without asking the offset index on disk.
+const RECENT_ENTRIES: usize = 512;
+
+/// What may be known of a replica at a moment.
+#[derive(Clone, Debug)]
+pub struct ReplicaStatus {
+    /// The epoch in which this replica serves as leader; none while it does not. A leader serves once an entry of its
+    /// own term is applied, so the high watermark never appears to go back.
+    pub leading: Option<LeaderEpoch>,
+    /// The first offset that can be read.
+    pub log_start_offset: Offset,
+    /// One past the last committed offset: reads end below it.
+    pub high_watermark: Offset,
+    /// Where each leader epoch began.
+    pub leader_epochs: Arc<LeaderEpochs>,
+    /// The greatest record timestamp, and the batch that holds it.
+    pub max_timestamp: Option<MaxTimestamp>,
+}
+
+/// Where an applied entry's records are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RecentEntry {
+    pub(crate) first_offset: Offset,
+    pub(crate) index: RaftIndex,
+}
+
+/// The outcome of a read that does not touch the disk.
+#[derive(Debug)]
+pub enum InMemory {
+    /// The batches asked for; empty at the high watermark.
+    Batches(Vec<Bytes>),
+    /// Older than what is kept in memory: read it with [`Replica::read_blocking`], on a thread that may wait.
+    OnDisk,
+}
+
+/// Why a read failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The offset lies below the log start or above the high watermark.
+    #[error("offset {offset} is outside {log_start_offset}..={high_watermark}")]
+    OffsetOutOfRange {
+        /// The offset asked for.
+        offset: Offset,
+        /// The first offset there is.
+        log_start_offset: Offset,
+        /// The last offset that may be asked for.
+        high_watermark: Offset,
+    },
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// An entry that should be there is not, or is not what it should be.
+    #[error("the log of {group} is damaged at offset {offset}: {detail}")]
+    Damaged {
+        /// The partition's group.
+        group: RaftGroupId,
+        /// Where.
+        offset: Offset,
+        /// What was found.
+        detail: String,
+    },
+}
+
+/// A local replica. Shared between the driver, which publishes to it, and the readers.
+pub struct Replica {
+    group: RaftGroupId,
+    reader: LogReader,
+    tail: TailCache,
+    published: Mutex<Published>,
+    watchers: Mutex<Vec<Arc<Notify>>>,
+}
+
+struct Published {
+    status: ReplicaStatus,
+    recent: VecDeque<RecentEntry>,
+}
+
+impl Replica {
+    pub(crate) fn new(group: RaftGroupId, reader: LogReader, tail: TailCache) -> Self {
+        let status = ReplicaStatus {
+            leading: None,
+            log_start_offset: Offset(0),
+            high_watermark: Offset(0),
+            leader_epochs: Arc::default(),
+            max_timestamp: None,
+        };
+        let published = Mutex::new(Published { status, recent: VecDeque::new() });
+        Self { group, reader, tail, published, watchers: Mutex::default() }
+    }
+
+    /// The partition's Raft group.
+    pub const fn group(&self) -> RaftGroupId {
+        self.group
+    }
+
+    /// How this replica stands.
+    pub fn status(&self) -> ReplicaStatus {
+        lock(&self.published).status.clone()
+    }
+
+    pub(crate) fn publish(&self, status: ReplicaStatus, recent: Vec<RecentEntry>) {
+        {
+            let mut published = lock(&self.published);
+            published.status = status;
+            published.recent.extend(recent);
+            let surplus = published.recent.len().saturating_sub(RECENT_ENTRIES);
+            published.recent.drain(..surplus);
+        }
+        for watcher in lock(&self.watchers).iter() {
+            watcher.notify_one();
+        }
+    }
+
+    /// Notifies `notify` at each change of the status until the guard is dropped.
+    pub fn watch(self: &Arc<Self>, notify: &Arc<Notify>) -> WatchGuard {
+        lock(&self.watchers).push(Arc::clone(notify));
+        WatchGuard { replica: Arc::clone(self), notify: Arc::clone(notify) }
+    }
+
+    /// Whole batches from the one that holds `offset`, up to the high watermark or about `max_bytes`; with
+    /// `at_least_one` the first batch even if it is larger. Empty at the high watermark.
+    ///
+    /// # Errors
+    /// [`ReadError::OffsetOutOfRange`], or damage found on the way.
+    pub fn read_in_memory(
+        &self,
+        offset: Offset,
+        max_bytes: usize,
+        at_least_one: bool,
+    ) -> Result<InMemory, ReadError> {
+        self.read(offset, max_bytes, at_least_one, Source::MemoryOnly)
+    }
+
+    /// The same, from disk where needed.
+    ///
+    /// # Errors
+    /// [`ReadError::OffsetOutOfRange`], a failure of the store, or damage found on the way.
+    pub fn read_blocking(
+        &self,
+        offset: Offset,
+        max_bytes: usize,
+        at_least_one: bool,
+    ) -> Result<Vec<Bytes>, ReadError> {
+        match self.read(offset, max_bytes, at_least_one, Source::MemoryOrDisk)? {
+            InMemory::Batches(batches) => Ok(batches),
+            InMemory::OnDisk => {
+                Err(self.damaged(offset, "no entry holds an offset below the high watermark"))
+            }
+        }
+    }
+
+    fn read(
+        &self,
+        offset: Offset,
+        max_bytes: usize,
+        at_least_one: bool,
+        source: Source,
+    ) -> Result<InMemory, ReadError> {
+        let (high_watermark, start) = {
+            let published = lock(&self.published);
+            let status = &published.status;
+            if offset < status.log_start_offset || offset > status.high_watermark {
+                return Err(ReadError::OffsetOutOfRange {
+                    offset,
+                    log_start_offset: status.log_start_offset,
+                    high_watermark: status.high_watermark,
+                });
+            }
+            if offset == status.high_watermark {
+                return Ok(InMemory::Batches(Vec::new()));
+            }
+            (status.high_watermark, published.find_recent(offset))
+        };
+        let start = match (start, source) {
+            (Some(index), _) => index,
+            (None, Source::MemoryOnly) => return Ok(InMemory::OnDisk),
+            (None, Source::MemoryOrDisk) => match self.reader.index_floor(self.group, offset)? {
+                Some(row) => row.raft_index,
+                None => return Ok(InMemory::OnDisk),
+            },
+        };
+        self.read_from(start, Want { offset, high_watermark, max_bytes, at_least_one }, source)
+    }
+
+    /// Reads entry after entry. Entries without records (a new leader's first, for one) have no batches to add.
+    fn read_from(&self, start: RaftIndex, want: Want, source: Source) -> Result<InMemory, ReadError> {
+        let Want { offset, high_watermark, max_bytes, at_least_one } = want;
+        let mut batches = Vec::new();
+        let (mut index, mut next, mut left) = (start, offset, max_bytes);
+        while next < high_watermark {
+            let entry = match source {
+                Source::MemoryOnly => self.tail.get(self.group, index),
+                Source::MemoryOrDisk => self.reader.entry(self.group, index)?,
+            };
+            let Some(entry) = entry else {
+                if batches.is_empty() {
+                    return Ok(InMemory::OnDisk);
+                }
+                break;
+            };
+            let slice = slice_for_fetch(&entry.payload, next, left, at_least_one && batches.is_empty())
+                .map_err(|error| self.damaged(next, error))?;
+            left = left.saturating_sub(slice.bytes.len());
+            next = slice.next_offset;
+            if !slice.bytes.is_empty() {
+                batches.push(slice.bytes);
+            }
+            if slice.limit_reached || left == 0 {
+                break;
+            }
+            index = index.next();
+        }
+        Ok(InMemory::Batches(batches))
+    }
+
+    /// The first record whose timestamp is at or after `timestamp`, as ListOffsets asks. None when there is no such
+    /// record. Reads from disk.
+    ///
+    /// # Errors
+    /// A failure of the store, or damage found on the way.
+    pub fn offset_for_timestamp(
+        &self,
+        timestamp: TimestampMs,
+    ) -> Result<Option<TimestampedOffset>, ReadError> {
+        let ReplicaStatus { log_start_offset, high_watermark, .. } = self.status();
+        let row = self.reader.index_at_or_after_timestamp(
+            self.group,
+            timestamp.0,
+            log_start_offset,
+            high_watermark,
+        )?;
+        let Some(row) = row else { return Ok(None) };
+        let found = offset_for_timestamp(&self.payload(&row)?, log_start_offset, timestamp);
+        found.map_err(|error: RecordError| self.damaged(row.base_offset, error))
+    }
+
+    /// The record with the greatest timestamp (KIP-734); none for a partition without timestamps. Reads from disk.
+    ///
+    /// # Errors
+    /// A failure of the store, or damage found on the way.
+    pub fn offset_of_max_timestamp(&self) -> Result<Option<TimestampedOffset>, ReadError> {
+        let Some(MaxTimestamp { base_offset, .. }) = self.status().max_timestamp else { return Ok(None) };
+        let Some(row) = self.reader.index_floor(self.group, base_offset)? else { return Ok(None) };
+        let found = offset_of_max_timestamp(&self.payload(&row)?);
+        found.map_err(|error: RecordError| self.damaged(base_offset, error))
+    }
+
+    fn payload(&self, row: &OffsetIndexRow) -> Result<Bytes, ReadError> {
+        let entry = self.reader.entry(self.group, row.raft_index)?;
+        entry.map(|entry| entry.payload).ok_or_else(|| self.damaged(row.base_offset, "the entry is missing"))
+    }
+
+    fn damaged(&self, offset: Offset, detail: impl ToString) -> ReadError {
+        ReadError::Damaged { group: self.group, offset, detail: detail.to_string() }
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Source {
+    MemoryOnly,
+    MemoryOrDisk,
+}
+
+struct Want {
+    offset: Offset,
+    high_watermark: Offset,
+    max_bytes: usize,
+    at_least_one: bool,
+}
+
+impl Published {
+    /// The entry that holds `offset`, if it is among the recent ones.
+    fn find_recent(&self, offset: Offset) -> Option<RaftIndex> {
+        let after = self.recent.partition_point(|entry| entry.first_offset <= offset);
+        after.checked_sub(1).map(|at| self.recent[at].index)
+    }
+}
+
+/// Ends a [`Replica::watch`] when dropped.
+pub struct WatchGuard {
+    replica: Arc<Replica>,
+    notify: Arc<Notify>,
+}
+
+impl Drop for WatchGuard {
+    fn drop(&mut self) {
+        let mut watchers = lock(&self.replica.watchers);
+        if let Some(at) = watchers.iter().position(|watcher| Arc::ptr_eq(watcher, &self.notify)) {
+            watchers.swap_remove(at);
+        }
+    }
+}
+
+/// A lock whose holder panicked guards plain data that is replaced as a whole, so it is still good.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,191 @@
+//! Ticks, heartbeats, and what a peer's loss or return means: who stands for election, and when.
+//!
+//! A group's followers do not all stand at once. In the order of preference, and leaving out replicas that are not
+//! alive, each waits a heartbeat longer than the one before it, so that votes are not split.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::effects::Effect;
+use super::group::Group;
+use super::peers::{HEARTBEAT_INTERVAL, PeerChange};
+use super::{Shard, TICK};
+use crate::ids::{NodeId, RaftGroupId};
+use crate::transport::{Frame, PeerEvent};
+
+/// On a start, the preferred replica of a group waits this long for its peers before it stands.
+const FIRST_CAMPAIGN_AFTER: Duration = Duration::from_millis(100);
+
+/// A gap between ticks that says that this process stood still (a pause, a stalled disk), and not its peers.
+const STOOD_STILL: Duration = Duration::from_millis(400);
+
+impl Shard {
+    /// Time has come to `now`. Called every [`TICK`].
+    pub(crate) fn tick(&mut self, now: Duration) {
+        if now > self.now + STOOD_STILL {
+            self.peers.forgive(now);
+        }
+        self.now = now;
+        if let Some(sequence) = self.peers.heartbeat_due(now) {
+            for peer in self.peers.ids().collect::<Vec<_>>() {
+                self.sends.frame(peer, Frame::Heartbeat { sequence });
+            }
+        }
+        for change in self.peers.newly_lost(now) {
+            self.peer_changed(change, Evidence::Silence);
+        }
+        let awake: Vec<RaftGroupId> = self.awake.iter().copied().collect();
+        for id in awake {
+            self.tick_group(id);
+        }
+        if now >= self.next_housekeeping {
+            self.next_housekeeping = now + super::housekeeping::INTERVAL;
+            self.keep_house();
+        }
+    }
+
+    fn tick_group(&mut self, id: RaftGroupId) {
+        let Some(group) = self.groups.get_mut(&id) else { return };
+        group.tick();
+        if group.campaign_at.take_if(|at| *at <= self.now).is_some()
+            && group.leader().is_none_or(|leader| leader != self.node && !self.peers.is_alive(leader))
+        {
+            group.campaign();
+        }
+        self.dirty.insert(id);
+        self.consider_sleep(id);
+    }
+
+    /// Something of `from` arrived.
+    pub(super) fn heard(&mut self, from: NodeId) {
+        if let Some(change) = self.peers.heard(from, self.now) {
+            self.peer_changed(change, Evidence::Silence);
+        }
+    }
+
+    /// The transport's view of a peer has changed.
+    pub(crate) fn peer_event(&mut self, now: Duration, peer: NodeId, event: PeerEvent) {
+        self.now = now;
+        match event {
+            // A process that has just connected may be a new one that has forgotten what it led and followed.
+            PeerEvent::Connected => {
+                self.sends.frame(peer, Frame::Leadership(self.leaderships.own_rows()));
+                self.peer_changed(PeerChange::Returned(peer), Evidence::Silence);
+            }
+            PeerEvent::Disconnected => {}
+            PeerEvent::Refused => {
+                if let Some(change) = self.peers.gone(peer) {
+                    self.peer_changed(change, Evidence::ProcessGone);
+                }
+            }
+        }
+    }
+
+    /// Frames for `peer` had to be dropped: Raft probes again from what the peer last acknowledged.
+    pub(crate) fn frames_dropped(&mut self, peer: NodeId) {
+        for group in self.groups.values_mut().filter(|group| group.is_leader() && !group.asleep) {
+            group.unreachable(peer);
+        }
+        self.leaderships.owe(peer);
+    }
+
+    fn peer_changed(&mut self, change: PeerChange, evidence: Evidence) {
+        let ids: Vec<RaftGroupId> = self.groups.keys().copied().collect();
+        match change {
+            PeerChange::Lost(peer) => {
+                tracing::info!(peer = peer.0, ?evidence, "peer lost");
+                for id in ids {
+                    self.peer_lost(id, peer, evidence);
+                }
+            }
+            PeerChange::Returned(peer) => {
+                tracing::debug!(peer = peer.0, "peer heard");
+                for id in ids {
+                    self.peer_returned(id, peer);
+                }
+            }
+        }
+        self.publish_peers();
+    }
+
+    pub(super) fn publish_peers(&mut self) {
+        let mut alive: BTreeSet<NodeId> =
+            self.peers.ids().filter(|peer| self.peers.is_alive(*peer)).collect();
+        alive.insert(self.node);
+        let mut unfenced = self.peers.unfenced(self.now);
+        unfenced.insert(self.node);
+        self.inputs.alive.clone_from(&alive);
+        self.effects.push(Effect::Peers { alive, unfenced });
+    }
+
+    fn peer_lost(&mut self, id: RaftGroupId, peer: NodeId, evidence: Evidence) {
+        let Some(group) = self.groups.get_mut(&id).filter(|group| group.voters().contains(&peer)) else {
+            return;
+        };
+        if group.is_leader() {
+            // Whether a majority is left, Raft's own quorum check finds out.
+            self.wake(id);
+            self.review_in_sync(id);
+            return;
+        }
+        if group.leader() != Some(peer) {
+            return;
+        }
+        group.forget_leader();
+        let rank = rank(group, self.node, |node| node == self.node || self.peers.is_alive(node));
+        match rank {
+            Some(0) if evidence == Evidence::ProcessGone => group.campaign_now(),
+            Some(0) => group.campaign(),
+            Some(rank) => group.campaign_at = Some(self.now + HEARTBEAT_INTERVAL * rank),
+            None => {}
+        }
+        self.wake(id);
+        self.dirty.insert(id);
+    }
+
+    /// A leader greets a returning follower, which may have forgotten it, and catches it up.
+    fn peer_returned(&mut self, id: RaftGroupId, peer: NodeId) {
+        let Some(group) = self.groups.get_mut(&id) else { return };
+        if group.is_leader() && group.voters().contains(&peer) {
+            self.wake(id);
+            if let Some(group) = self.groups.get_mut(&id) {
+                group.ping();
+            }
+            self.dirty.insert(id);
+        } else if group.leader() == Some(peer) {
+            // It may have come back without its leadership: if it has, its word will reset the election timer.
+            self.wake(id);
+        }
+    }
+
+    /// A new group's preferred leader stands at once; a group that was there before waits a moment for its peers.
+    pub(super) fn plan_first_campaign(&self, group: &mut Group, fresh: bool) {
+        let Some(rank) = rank(group, self.node, |_| true) else { return };
+        if rank == 0 && fresh && group.id() != RaftGroupId::CONTROLLER || group.voters().len() == 1 {
+            group.campaign_now();
+        } else {
+            group.campaign_at = Some(self.now + FIRST_CAMPAIGN_AFTER + 2 * TICK + HEARTBEAT_INTERVAL * rank);
+        }
+    }
+}
+
+/// How a peer's loss was learnt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Evidence {
+    /// Nothing was heard of it for a while: it may be cut off, paused or slow, and still think that it leads.
+    Silence,
+    /// Its connections were reset and new ones refused: the process is gone.
+    ProcessGone,
+}
+
+/// The place of `node` among a group's voters that `counts`, in order of preference.
+fn rank(group: &Group, node: NodeId, counts: impl Fn(NodeId) -> bool) -> Option<u32> {
+    let mut rank = 0;
+    for voter in group.voters() {
+        if *voter == node {
+            return Some(rank);
+        }
+        rank += u32::from(counts(*voter));
+    }
+    None
+}

@@ -1,0 +1,132 @@
+//! The controller: the cluster's metadata, and on its leader the requests that wait for a decision.
+//!
+//! Decisions are made one entry at a time, each against an image that holds all decisions before it. A queue of
+//! requests therefore takes a commit each, which is a millisecond; nothing has to be undone when a leader falls.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::{Proposal, SinceCheckpoint, Waiting};
+use crate::controller::configs::BrokerSettings;
+use crate::controller::{
+    ControllerRecord, ControllerRequest, DecisionContext, MetadataImage, decide, decode_entry, encode_entry,
+};
+use crate::ids::{NodeId, TopicId};
+use crate::shard::effects::{Effect, NotController, Ticket};
+
+/// How many requests may wait for a decision; more are refused and tried again by whoever sent them.
+const MAX_QUEUED: usize = 1024;
+
+/// A request for the controller.
+pub(crate) struct ControlRequest {
+    pub(crate) ticket: Ticket,
+    pub(crate) request: ControllerRequest,
+    /// Fresh topic ids, as many as the request names topics: the machine has no randomness of its own.
+    pub(crate) topic_ids: Vec<TopicId>,
+}
+
+/// What a decision depends on besides the image and the request.
+pub(crate) struct DecisionInputs {
+    pub(crate) alive: BTreeSet<NodeId>,
+    pub(crate) defaults: Arc<BrokerSettings>,
+}
+
+/// The replicated metadata, and its leader's work.
+#[derive(Default)]
+pub(crate) struct ControllerMachine {
+    image: Arc<MetadataImage>,
+    leading: Option<Leading>,
+    since_checkpoint: SinceCheckpoint,
+}
+
+#[derive(Default)]
+struct Leading {
+    queue: VecDeque<ControlRequest>,
+    /// A decision is on its way into the log: the next one waits for it.
+    deciding: bool,
+}
+
+impl ControllerMachine {
+    pub(crate) const fn image(&self) -> &Arc<MetadataImage> {
+        &self.image
+    }
+
+    pub(super) fn restore(&mut self, bytes: &[u8]) -> Result<(), String> {
+        self.image = Arc::new(MetadataImage::decode(bytes).map_err(|error| error.to_string())?);
+        self.since_checkpoint = SinceCheckpoint::default();
+        Ok(())
+    }
+
+    pub(super) fn encode(&self) -> Vec<u8> {
+        self.image.encode()
+    }
+
+    pub(super) const fn since_checkpoint(&mut self) -> &mut SinceCheckpoint {
+        &mut self.since_checkpoint
+    }
+
+    pub(super) fn apply(&mut self, payload: &Bytes) -> Result<Vec<ControllerRecord>, String> {
+        self.since_checkpoint.count(payload.len());
+        let records = decode_entry(payload).map_err(|error| error.to_string())?;
+        let image = Arc::make_mut(&mut self.image);
+        for record in &records {
+            image.replay(record);
+        }
+        if let Some(leading) = &mut self.leading {
+            leading.deciding = false;
+        }
+        Ok(records)
+    }
+
+    pub(super) fn start_leading(&mut self) {
+        self.leading = Some(Leading::default());
+    }
+
+    pub(super) fn stop_leading(&mut self, effects: &mut Vec<Effect>) {
+        for request in self.leading.take().into_iter().flat_map(|leading| leading.queue) {
+            effects.push(Effect::Answered { ticket: request.ticket, result: Err(NotController) });
+        }
+    }
+
+    pub(super) fn has_queued(&self) -> bool {
+        self.leading.as_ref().is_some_and(|leading| !leading.deciding && !leading.queue.is_empty())
+    }
+
+    pub(crate) fn enqueue(&mut self, request: ControlRequest, effects: &mut Vec<Effect>) {
+        match &mut self.leading {
+            Some(leading) if leading.queue.len() < MAX_QUEUED => leading.queue.push_back(request),
+            _ => effects.push(Effect::Answered { ticket: request.ticket, result: Err(NotController) }),
+        }
+    }
+
+    /// Decides request after request until one needs an entry.
+    pub(super) fn next_proposal(
+        &mut self,
+        inputs: &DecisionInputs,
+        effects: &mut Vec<Effect>,
+    ) -> Option<Proposal> {
+        let leading = self.leading.as_mut().filter(|leading| !leading.deciding)?;
+        while let Some(ControlRequest { ticket, request, mut topic_ids }) = leading.queue.pop_front() {
+            let mut new_topic_id =
+                || topic_ids.pop().expect("a request brings an id for each topic it names");
+            let mut context = DecisionContext {
+                alive: &inputs.alive,
+                defaults: &inputs.defaults,
+                new_topic_id: &mut new_topic_id,
+            };
+            let decision = decide(&self.image, &request, &mut context);
+            if decision.records.is_empty() {
+                effects.push(Effect::Answered { ticket, result: Ok(decision.response) });
+                continue;
+            }
+            leading.deciding = true;
+            return Some(Proposal {
+                payload: encode_entry(&decision.records),
+                waiting: vec![Waiting::Control { ticket, response: decision.response }],
+            });
+        }
+        None
+    }
+}

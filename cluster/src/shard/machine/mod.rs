@@ -1,0 +1,212 @@
+//! What a Raft group replicates: the state that its entries change, and what its leader proposes.
+//!
+//! Both kinds follow one pattern, decide → record → replay: a leader decides against what it knows, proposes the
+//! outcome, and every replica applies it. Applying never refuses, and applying an entry twice changes nothing.
+
+mod controller;
+mod partition;
+
+use bytes::Bytes;
+use trilog_storage::{Store, StoreError, WriteBatch};
+
+pub(crate) use self::controller::{ControlRequest, ControllerMachine, DecisionInputs};
+pub(crate) use self::partition::{AppendRequest, PartitionMachine};
+use super::effects::{AppendError, Appended, Effect, NotController, Ticket};
+use crate::controller::{ControllerRecord, ControllerResponse};
+use crate::ids::{LeaderEpoch, RaftGroupId, RaftIndex};
+use crate::replica::RecentEntry;
+
+/// The key of the record that holds a machine's checkpoint.
+const CHECKPOINT_KEY: &[u8] = b"checkpoint";
+
+/// What an accepted proposal answers once it is applied.
+#[derive(Debug)]
+pub(super) enum Waiting {
+    /// A batch, and how many replicas must hold it when that is more than a majority.
+    Append { ticket: Ticket, appended: Appended, replicas: Option<usize> },
+    /// A decision of the controller.
+    Control { ticket: Ticket, response: ControllerResponse },
+}
+
+impl Waiting {
+    /// The answer when the proposal is known not to be in the log.
+    pub(super) fn refused(self) -> Effect {
+        match self {
+            Self::Append { ticket, .. } => Effect::Appended { ticket, result: Err(AppendError::NotLeader) },
+            Self::Control { ticket, .. } => Effect::Answered { ticket, result: Err(NotController) },
+        }
+    }
+
+    /// The answer when the proposal's fate will not be learnt. Whoever asked the controller asks again, and finds
+    /// what its request did.
+    pub(super) fn unknown(self) -> Effect {
+        match self {
+            Self::Append { ticket, .. } => Effect::Appended { ticket, result: Err(AppendError::Unknown) },
+            control @ Self::Control { .. } => control.refused(),
+        }
+    }
+}
+
+/// Something to propose, and what waits for it.
+pub(super) struct Proposal {
+    /// The entry's payload. Empty when there is only something to wait for: what was proposed last.
+    pub(super) payload: Vec<u8>,
+    pub(super) waiting: Vec<Waiting>,
+}
+
+/// What applying an entry did.
+pub(super) enum Applied {
+    /// Nothing that anybody outside has to hear of.
+    Nothing,
+    /// Records became readable.
+    Records(RecentEntry),
+    /// The metadata changed by these records.
+    Metadata(Vec<ControllerRecord>),
+}
+
+/// The replicated state of one group.
+#[expect(clippy::large_enum_variant, reason = "nearly all groups of a node are partitions")]
+pub(super) enum Machine {
+    Controller(ControllerMachine),
+    Partition(PartitionMachine),
+}
+
+/// Where a machine's last checkpoint stands, and how much has been applied since.
+#[derive(Default)]
+struct SinceCheckpoint {
+    entries: u64,
+    bytes: u64,
+}
+
+impl SinceCheckpoint {
+    const fn count(&mut self, bytes: usize) {
+        self.entries += 1;
+        self.bytes += bytes as u64;
+    }
+}
+
+impl Machine {
+    /// The machine as its last checkpoint has it, with the index that it stands at.
+    pub(super) fn load(store: &Store, group: RaftGroupId) -> Result<Self, StoreError> {
+        let checkpoint = store.record(group, CHECKPOINT_KEY)?;
+        let mut machine = if group == RaftGroupId::CONTROLLER {
+            Self::Controller(ControllerMachine::default())
+        } else {
+            Self::Partition(PartitionMachine::default())
+        };
+        if let Some(bytes) = checkpoint {
+            machine.restore(&bytes).map_err(|detail| damaged(group, &detail))?;
+        }
+        Ok(machine)
+    }
+
+    /// Replaces the state by an encoded one.
+    pub(super) fn restore(&mut self, bytes: &[u8]) -> Result<(), String> {
+        match self {
+            Self::Controller(machine) => machine.restore(bytes),
+            Self::Partition(machine) => machine.restore(bytes),
+        }
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        match self {
+            Self::Controller(machine) => machine.encode(),
+            Self::Partition(machine) => machine.encode(),
+        }
+    }
+
+    /// Applies a committed entry's payload.
+    pub(super) fn apply(
+        &mut self,
+        group: RaftGroupId,
+        index: RaftIndex,
+        payload: &Bytes,
+        batch: &mut WriteBatch,
+    ) -> Result<Applied, StoreError> {
+        if payload.is_empty() {
+            return Ok(Applied::Nothing);
+        }
+        match self {
+            Self::Controller(machine) => {
+                machine.apply(payload).map(Applied::Metadata).map_err(|detail| damaged(group, &detail))
+            }
+            Self::Partition(machine) => {
+                let recent = machine.apply(group, index, payload, batch);
+                Ok(recent.map_or(Applied::Nothing, Applied::Records))
+            }
+        }
+    }
+
+    /// Writes a checkpoint when enough has been applied since the last one, or `now` regardless if anything has.
+    /// Returns whether it did: the caller then moves the applied index in the same batch.
+    pub(super) fn checkpoint(&mut self, group: RaftGroupId, batch: &mut WriteBatch, now: bool) -> bool {
+        let since = match self {
+            Self::Controller(machine) => machine.since_checkpoint(),
+            Self::Partition(machine) => machine.since_checkpoint(),
+        };
+        let due = since.entries >= CHECKPOINT_ENTRIES || since.bytes >= CHECKPOINT_BYTES;
+        if since.entries == 0 || !(due || now) {
+            return false;
+        }
+        *since = SinceCheckpoint::default();
+        batch.put_record(group, CHECKPOINT_KEY, self.encode());
+        true
+    }
+
+    /// Writes the state that a snapshot brought as this group's checkpoint.
+    pub(super) fn checkpoint_snapshot(&self, group: RaftGroupId, batch: &mut WriteBatch) {
+        batch.put_record(group, CHECKPOINT_KEY, self.encode());
+    }
+
+    /// The state as a snapshot carries it.
+    pub(super) fn snapshot(&self) -> Bytes {
+        self.encode().into()
+    }
+
+    /// An entry of this leader's own term is applied: it may decide from now on.
+    pub(super) fn start_leading(&mut self, epoch: LeaderEpoch) {
+        match self {
+            Self::Controller(machine) => machine.start_leading(),
+            Self::Partition(machine) => machine.start_leading(epoch),
+        }
+    }
+
+    /// The term is over. What was queued and never proposed is refused.
+    pub(super) fn stop_leading(&mut self, effects: &mut Vec<Effect>) {
+        match self {
+            Self::Controller(machine) => machine.stop_leading(effects),
+            Self::Partition(machine) => machine.stop_leading(effects),
+        }
+    }
+
+    /// Whether requests wait to be proposed.
+    pub(super) fn has_queued(&self) -> bool {
+        match self {
+            Self::Controller(machine) => machine.has_queued(),
+            Self::Partition(machine) => machine.has_queued(),
+        }
+    }
+
+    /// The next thing to propose. Requests that need no entry are answered into `effects`.
+    pub(super) fn next_proposal(
+        &mut self,
+        inputs: &DecisionInputs,
+        effects: &mut Vec<Effect>,
+    ) -> Option<Proposal> {
+        match self {
+            Self::Controller(machine) => machine.next_proposal(inputs, effects),
+            Self::Partition(machine) => machine.next_proposal(effects),
+        }
+    }
+}
+
+/// A checkpoint is written after this many entries at the latest: what a restart replays.
+const CHECKPOINT_ENTRIES: u64 = 1024;
+
+/// And after this many bytes of payload.
+const CHECKPOINT_BYTES: u64 = 64 << 20;
+
+/// What a group's log or checkpoint holds cannot be what was written.
+pub(super) fn damaged(group: RaftGroupId, detail: &str) -> StoreError {
+    StoreError::Damaged { detail: format!("{group}: {detail}") }
+}

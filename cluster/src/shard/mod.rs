@@ -1,0 +1,256 @@
+//! A shard drives many Raft groups and is pure: input and time go in, effects come out as values. No clock, no
+//! randomness, no task, no socket, no channel; the [driver](crate::driver) owns those.
+//!
+//! A round goes like this. Inputs ([`Shard::receive`], [`Shard::append`], …) step groups and mark them dirty.
+//! [`Shard::collect`] gathers, over all dirty groups, what to send at once, what to write and what may only be said
+//! after a sync. The driver applies the one batch; [`Shard::written`] then advances Raft and tells what readers and
+//! producers may know. When the batch is durable, [`Shard::persisted`] lets Raft count it.
+//!
+//! Architecture Invariant: a follower's acknowledgement and a vote leave only through [`Persist`](effects::Persist),
+//! that is after the sync that makes them true.
+
+pub(crate) mod effects;
+mod group;
+mod housekeeping;
+mod liveness;
+mod logger;
+mod machine;
+mod orphans;
+mod peers;
+mod proposals;
+mod topology;
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use slog::Logger;
+use trilog_storage::{FetchedEntries, Store, StoreError, TailCache, WriteBatch};
+
+use self::effects::{AppendError, Effect, NotController, Outbox, Persist, PersistedReady, Round};
+use self::group::Group;
+pub(crate) use self::machine::{AppendRequest, ControlRequest};
+use self::machine::{DecisionInputs, Machine};
+use self::orphans::Orphans;
+use self::peers::Peers;
+use crate::controller::configs::BrokerSettings;
+use crate::ids::{NodeId, RaftGroupId};
+use crate::leadership::Leaderships;
+use crate::transport::{Frame, GroupMessage};
+
+/// The length of a tick: Raft's timeouts are counted in it.
+pub(crate) const TICK: Duration = Duration::from_millis(50);
+
+/// What a shard has to know about its place in the cluster.
+pub(crate) struct ShardConfig {
+    pub(crate) node: NodeId,
+    /// Every node of the cluster, this one included: the controller's members.
+    pub(crate) nodes: Vec<NodeId>,
+    pub(crate) defaults: Arc<BrokerSettings>,
+}
+
+/// All Raft groups of one node.
+pub(crate) struct Shard {
+    node: NodeId,
+    nodes: Vec<NodeId>,
+    store: Store,
+    tail: TailCache,
+    logger: Logger,
+    groups: HashMap<RaftGroupId, Group>,
+    /// Groups that are ticked.
+    awake: HashSet<RaftGroupId>,
+    /// Groups that may have something to write or to say.
+    dirty: BTreeSet<RaftGroupId>,
+    /// Groups collected in the round that is being written.
+    writing: Vec<RaftGroupId>,
+    orphans: Orphans,
+    peers: Peers,
+    leaderships: Leaderships,
+    inputs: DecisionInputs,
+    /// Changes of a shard's own making, for the next batch: groups that came or went.
+    batch: WriteBatch,
+    sends: Outbox,
+    effects: Vec<Effect>,
+    now: Duration,
+    next_housekeeping: Duration,
+    handing_over: bool,
+}
+
+impl Shard {
+    /// Opens the groups that this node had, from their checkpoints, or makes the controller's group on a new node.
+    pub(crate) fn open(
+        config: ShardConfig,
+        store: Store,
+        tail: TailCache,
+        now: Duration,
+    ) -> Result<Self, StoreError> {
+        let others: Vec<NodeId> = config.nodes.iter().copied().filter(|node| *node != config.node).collect();
+        let alive = BTreeSet::from([config.node]);
+        let mut shard = Self {
+            node: config.node,
+            nodes: config.nodes,
+            store,
+            tail,
+            logger: logger::logger(),
+            groups: HashMap::new(),
+            awake: HashSet::new(),
+            dirty: BTreeSet::new(),
+            writing: Vec::new(),
+            orphans: Orphans::default(),
+            peers: Peers::new(others),
+            leaderships: Leaderships::new(config.node),
+            inputs: DecisionInputs { alive, defaults: config.defaults },
+            batch: WriteBatch::new(),
+            sends: Outbox::default(),
+            effects: Vec::new(),
+            now,
+            next_housekeeping: now,
+            handing_over: false,
+        };
+        shard.open_groups()?;
+        Ok(shard)
+    }
+
+    /// A frame from a peer.
+    pub(crate) fn receive(&mut self, now: Duration, from: NodeId, frame: Frame) {
+        self.now = now;
+        self.heard(from);
+        match frame {
+            Frame::Raft(messages) => {
+                for GroupMessage { group, message } in messages {
+                    self.step(from, group, message);
+                }
+            }
+            Frame::Heartbeat { sequence } => self.sends.frame(from, Frame::HeartbeatAck { sequence }),
+            Frame::HeartbeatAck { .. } => {}
+            Frame::Leadership(rows) => self.learn_leaderships(from, rows),
+            Frame::Sleep(rows) => self.fall_asleep(from, &rows),
+            Frame::Request { .. } | Frame::Response { .. } => {
+                debug_assert!(false, "requests between nodes are the node's concern");
+            }
+        }
+    }
+
+    fn step(&mut self, from: NodeId, id: RaftGroupId, message: raft::eraftpb::Message) {
+        if message.from != u64::from(from.0) || message.to != u64::from(self.node.0) {
+            return;
+        }
+        if let Some(group) = self.groups.get_mut(&id) {
+            group.step(message);
+            self.wake(id);
+            self.dirty.insert(id);
+        } else if self.may_come(id) {
+            self.orphans.keep(id, message);
+        }
+    }
+
+    /// A batch for a partition. Its answer is an [`Effect::Appended`].
+    pub(crate) fn append(&mut self, now: Duration, id: RaftGroupId, request: AppendRequest) {
+        self.now = now;
+        let Some(group) = self.groups.get_mut(&id) else {
+            return self.refuse_append(&request, AppendError::NotLeader);
+        };
+        if request.replicas.is_some_and(|needed| self.leaderships.in_sync(id) < needed) {
+            return self.refuse_append(&request, AppendError::NotEnoughReplicas);
+        }
+        let request = AppendRequest {
+            // A majority is what a commit means; only more than that has to be waited for.
+            replicas: request.replicas.filter(|needed| *needed > group.voters().len() / 2 + 1),
+            ..request
+        };
+        match group.machine_mut() {
+            Machine::Partition(machine) => machine.enqueue(request, &mut self.effects),
+            Machine::Controller(_) => self.refuse_append(&request, AppendError::NotLeader),
+        }
+        self.wake(id);
+        self.dirty.insert(id);
+    }
+
+    fn refuse_append(&mut self, request: &AppendRequest, error: AppendError) {
+        self.effects.push(Effect::Appended { ticket: request.ticket, result: Err(error) });
+    }
+
+    /// A request for the controller. Its answer is an [`Effect::Answered`].
+    pub(crate) fn control(&mut self, now: Duration, request: ControlRequest) {
+        self.now = now;
+        let id = RaftGroupId::CONTROLLER;
+        match self.groups.get_mut(&id).map(Group::machine_mut) {
+            Some(Machine::Controller(machine)) => machine.enqueue(request, &mut self.effects),
+            _ => self.effects.push(Effect::Answered { ticket: request.ticket, result: Err(NotController) }),
+        }
+        self.wake(id);
+        self.dirty.insert(id);
+    }
+
+    /// Old entries that a follower asked for have been read.
+    pub(crate) fn fetched(&mut self, now: Duration, id: RaftGroupId, entries: FetchedEntries) {
+        self.now = now;
+        if let Some(group) = self.groups.get_mut(&id) {
+            group.fetched(entries);
+            self.dirty.insert(id);
+        }
+    }
+
+    /// These readies are durable.
+    pub(crate) fn persisted(&mut self, now: Duration, readies: &[PersistedReady]) {
+        self.now = now;
+        for ready in readies {
+            if let Some(group) = self.groups.get_mut(&ready.group) {
+                group.persisted(ready.number);
+                self.dirty.insert(ready.group);
+            }
+        }
+    }
+
+    /// Gathers a round's work, if there is any.
+    pub(crate) fn collect(&mut self) -> Result<Option<Round>, StoreError> {
+        debug_assert!(self.writing.is_empty(), "a round begins after the one before it is written");
+        let mut round = Round {
+            sends: std::mem::take(&mut self.sends),
+            batch: std::mem::take(&mut self.batch),
+            persist: Persist::default(),
+        };
+        // Groups that came or went must be on disk before anything they promise.
+        round.persist.must_sync = !round.batch.is_empty();
+        for id in std::mem::take(&mut self.dirty) {
+            let Some(group) = self.groups.get_mut(&id) else { continue };
+            group.collect(&self.inputs, &mut round, &mut self.effects)?;
+            self.writing.push(id);
+        }
+        let idle = round.sends.is_empty() && round.batch.is_empty() && round.persist.readies.is_empty();
+        if idle {
+            self.writing.clear();
+        }
+        Ok((!idle).then_some(round))
+    }
+
+    /// The round's batch is visible.
+    pub(crate) fn written(&mut self) -> Result<(), StoreError> {
+        for id in std::mem::take(&mut self.writing) {
+            let Some(group) = self.groups.get_mut(&id) else { continue };
+            let outcome = group.written(&mut self.effects);
+            if outcome.leadership_changed {
+                self.announce(id);
+            }
+            if outcome.restored && id == RaftGroupId::CONTROLLER {
+                self.reconcile()?;
+            }
+            for record in &outcome.metadata {
+                self.follow(record)?;
+            }
+            // More may be committed than one round applies, and applying may have freed what was queued.
+            self.dirty.insert(id);
+        }
+        Ok(())
+    }
+
+    /// What is to be carried out, in order.
+    pub(crate) fn take_effects(&mut self) -> Vec<Effect> {
+        std::mem::take(&mut self.effects)
+    }
+
+    /// Whether another round may have something to do right away.
+    pub(crate) fn has_work(&self) -> bool {
+        !self.dirty.is_empty() || !self.batch.is_empty() || !self.sends.is_empty()
+    }
+}

@@ -1,0 +1,112 @@
+//! Which groups this node has: those whose partitions the metadata places here.
+
+use trilog_storage::{RaftLog, StoreError};
+
+use super::Shard;
+use super::effects::Effect;
+use super::group::Group;
+use super::machine::{Machine, damaged};
+use crate::controller::{ControllerRecord, MetadataImage, PartitionRecord};
+use crate::ids::{NodeId, RaftGroupId};
+
+impl Shard {
+    /// Opens the controller's group, then every group that its checkpoint places here. Later records follow as the
+    /// log is replayed.
+    pub(super) fn open_groups(&mut self) -> Result<(), StoreError> {
+        let nodes = self.nodes.clone();
+        self.open_group(RaftGroupId::CONTROLLER, nodes)?;
+        self.reconcile()
+    }
+
+    fn image(&self) -> std::sync::Arc<MetadataImage> {
+        match self.groups.get(&RaftGroupId::CONTROLLER).map(Group::machine) {
+            Some(Machine::Controller(machine)) => std::sync::Arc::clone(machine.image()),
+            _ => std::sync::Arc::default(),
+        }
+    }
+
+    /// Whether a group that is unknown here may yet be made: its number was not allotted when the metadata was last
+    /// heard of.
+    pub(super) fn may_come(&self, id: RaftGroupId) -> bool {
+        id >= self.image().next_group()
+    }
+
+    /// Follows a change of the metadata.
+    pub(super) fn follow(&mut self, record: &ControllerRecord) -> Result<(), StoreError> {
+        match record {
+            ControllerRecord::TopicCreated { partitions, .. }
+            | ControllerRecord::PartitionsAdded { partitions, .. } => {
+                for partition in partitions {
+                    self.open_if_mine(partition)?;
+                }
+                Ok(())
+            }
+            ControllerRecord::TopicDeleted { .. } => self.drop_unplaced(),
+            _ => Ok(()),
+        }
+    }
+
+    /// Makes the groups match the metadata as a whole, after a start or a snapshot.
+    pub(super) fn reconcile(&mut self) -> Result<(), StoreError> {
+        self.drop_unplaced()?;
+        let image = self.image();
+        for placed in image.groups_on(self.node) {
+            self.open_if_missing(placed.partition.group, &placed.partition.replicas)?;
+        }
+        Ok(())
+    }
+
+    fn open_if_mine(&mut self, partition: &PartitionRecord) -> Result<(), StoreError> {
+        if partition.replicas.contains(&self.node) {
+            self.open_if_missing(RaftGroupId(partition.group), &partition.replicas)?;
+        }
+        Ok(())
+    }
+
+    fn open_if_missing(&mut self, group: RaftGroupId, replicas: &[NodeId]) -> Result<(), StoreError> {
+        if self.groups.contains_key(&group) { Ok(()) } else { self.open_group(group, replicas.to_vec()) }
+    }
+
+    /// Drops the groups that the metadata no longer places here.
+    fn drop_unplaced(&mut self) -> Result<(), StoreError> {
+        let image = self.image();
+        let gone: Vec<RaftGroupId> =
+            self.groups.keys().copied().filter(|id| image.has_dropped(*id)).collect();
+        for id in gone {
+            if let Some(group) = self.groups.remove(&id) {
+                group.close(&mut self.effects);
+            }
+            self.awake.remove(&id);
+            self.dirty.remove(&id);
+            self.batch.mark_group_deleted(id);
+            self.effects.push(Effect::ReplicaRemoved(id));
+        }
+        self.leaderships.forget(|id| image.has_dropped(id));
+        Ok(())
+    }
+
+    fn open_group(&mut self, id: RaftGroupId, voters: Vec<NodeId>) -> Result<(), StoreError> {
+        let (log, fresh) = match RaftLog::open(&self.store, &self.tail, id)? {
+            Some(log) => (log, false),
+            None => {
+                let members: Vec<u64> = voters.iter().map(|voter| u64::from(voter.0)).collect();
+                (RaftLog::create(&self.store, &self.tail, id, &members, &mut self.batch), true)
+            }
+        };
+        let machine = Machine::load(&self.store, id)?;
+        let mut group = Group::new(self.node, id, voters, log, machine, &self.logger)
+            .map_err(|error| damaged(id, &error.to_string()))?;
+        for message in self.orphans.take(id) {
+            group.step(message);
+        }
+        if id != RaftGroupId::CONTROLLER {
+            self.effects.push(Effect::ReplicaOpened(id));
+        }
+        group.publish_opened(&mut self.effects);
+        self.plan_first_campaign(&mut group, fresh);
+        self.groups.insert(id, group);
+        self.awake.insert(id);
+        self.dirty.insert(id);
+        Ok(())
+    }
+}
