@@ -12,8 +12,8 @@ use tracing_subscriber::EnvFilter;
 
 use crate::cli::Invocation;
 
+mod api;
 mod cli;
-#[expect(dead_code, unused_imports, reason = "the APIs that it serves are not written yet")]
 mod connection;
 mod dev;
 mod server;
@@ -32,7 +32,9 @@ fn main() -> ExitCode {
             block_on(Builder::new_current_thread().enable_all().build(), dev::run(options))
         }
         Invocation::Serve(options) => {
-            block_on(Builder::new_multi_thread().enable_all().build(), server::run(options))
+            let mut runtime = Builder::new_multi_thread();
+            runtime.enable_all().max_blocking_threads(server::MAX_BLOCKING_THREADS);
+            block_on(runtime.build(), server::run(options))
         }
     };
     match outcome {

@@ -1,19 +1,53 @@
-//! One node.
+//! One node: started from its options, served to clients, stopped when asked.
+//!
+//! The order of starting is that of likely mistakes: addresses are bound first, as a port in use is found
+//! before the data directory is touched. The order of stopping is that of least harm: leaderships are handed
+//! over while clients are still answered, so that they learn of the new leaders here; only then are
+//! connections closed.
+
+mod bind;
 
 use std::io;
+use std::sync::Arc;
+use std::time::Duration;
 
 use thiserror::Error;
-use tracing::info;
+use tokio::sync::watch;
+use tracing::{info, warn};
+use trilog_cluster::controller;
+use trilog_cluster::node::{FatalError, Node, NodeConfig, StartError};
 
-use crate::cli::ServeOptions;
-use crate::shutdown::ShutdownSignals;
+use self::bind::BindError;
+use crate::api::KafkaApis;
+use crate::cli::{ServeOptions, serve};
+use crate::connection::{self, Limits, Listener};
+use crate::shutdown::{ShutdownCause, ShutdownSignals};
 
-/// Why a node ended other than by request.
+/// How many threads may wait for the disk at once, on behalf of consumers that lag behind. More would only
+/// queue there.
+pub(crate) const MAX_BLOCKING_THREADS: usize = 32;
+
+/// How long an idle connection is kept when there is no limit. Longer than any process runs.
+const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+
+/// Why a node did not start, or ended other than by request.
 #[derive(Debug, Error)]
 pub(crate) enum ServeError {
     /// The operating system refused a signal handler or a thread.
     #[error("cannot listen for signals: {0}")]
     Signals(#[source] io::Error),
+    /// An address cannot be listened on.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// The node's data directory or its peers' listener cannot be used.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// A listener was lost.
+    #[error("clients cannot be served: {0}")]
+    Serve(#[source] io::Error),
+    /// Something could not be written or read back. What is on disk is whole; a restart repairs the rest.
+    #[error("the node stopped: {0}")]
+    Failed(#[source] Arc<FatalError>),
 }
 
 /// Runs a node until it is asked to end.
@@ -22,34 +56,116 @@ pub(crate) enum ServeError {
 ///
 /// [`ServeError`].
 pub(crate) async fn run(options: ServeOptions) -> Result<(), ServeError> {
-    let mut shutdown = ShutdownSignals::listen(options.exit_with_parent).map_err(ServeError::Signals)?;
-    let ServeOptions {
-        node,
-        data_dir,
-        listeners,
+    let mut signals = ShutdownSignals::listen(options.exit_with_parent).map_err(ServeError::Signals)?;
+    let sockets = bind::clients(&options.listeners)?;
+    let peer_listener = bind::peers(options.peer_listener.as_ref())?;
+    announce(&options);
+    let limits = limits(&options);
+    let started = Node::start(config(options, peer_listener));
+    let node = tokio::select! {
+        started = started => started?,
+        cause = signals.requested() => {
+            info!(%cause, "ending before the start was complete");
+            return Ok(());
+        }
+    };
+    serve_clients(&node, sockets, limits, &mut signals).await
+}
+
+/// One line of who this is, and one for each setting that is not a default.
+fn announce(options: &ServeOptions) {
+    let listeners: Vec<_> = options
+        .listeners
+        .iter()
+        .map(|listener| format!("{}://{}", listener.name, listener.advertised))
+        .collect();
+    info!(
+        version = env!("CARGO_PKG_VERSION"),
+        node = %options.node,
+        nodes = options.members().len(),
+        cluster_id = options.cluster_id,
+        listeners = listeners.join(","),
+        data_dir = %options.data_dir.display(),
+        durability = options.durability.as_str(),
+        "starting"
+    );
+}
+
+fn limits(options: &ServeOptions) -> Limits {
+    Limits {
+        max_connections: options.settings.max_connections,
+        max_idle: options.settings.connections_max_idle.unwrap_or(FOREVER),
+        max_request_bytes: options.settings.socket_request_max_bytes,
+    }
+}
+
+fn config(options: ServeOptions, peer_listener: std::net::TcpListener) -> NodeConfig {
+    let listeners = options.listeners.into_iter().map(|listener| controller::Listener {
+        name: listener.name,
+        host: listener.advertised.host,
+        port: listener.advertised.port,
+    });
+    // Nobody dials this node's own entry; in a cluster of one it has no address at all.
+    let own = options.peer_listener.map_or_else(String::new, |address| address.to_string());
+    let peers = options.peers.into_iter().map(|(peer, address)| (peer, address.to_string()));
+    NodeConfig {
+        node: options.node,
+        cluster_id: options.cluster_id,
+        data_dir: options.data_dir,
         peer_listener,
-        peers,
-        cluster_id,
-        durability,
-        settings,
-        ..
-    } = &options;
-    let members = options.members().len();
-    info!(%node, members, cluster_id, data_dir = %data_dir.display(), durability = durability.as_str(), "starting");
-    for listener in listeners {
-        info!(
-            listener = listener.name,
-            bind = ?listener.bind,
-            port = listener.port,
-            advertised = %listener.advertised,
-            "serving clients"
-        );
+        peers: peers.chain([(options.node, own)]).collect(),
+        durability: match options.durability {
+            serve::Durability::Sync => trilog_cluster::node::Durability::Sync,
+            serve::Durability::Relaxed => trilog_cluster::node::Durability::Relaxed,
+        },
+        rack: options.settings.rack.clone(),
+        settings: Arc::new(options.settings),
+        listeners: listeners.collect(),
     }
-    for (peer, address) in peers {
-        info!(%peer, %address, listener = ?peer_listener, "peer");
+}
+
+/// Serves clients until the process is asked to end, or the node cannot go on.
+async fn serve_clients(
+    node: &Node,
+    listeners: Vec<Listener>,
+    limits: Limits,
+    signals: &mut ShutdownSignals,
+) -> Result<(), ServeError> {
+    let (stop, stopped) = watch::channel(false);
+    let apis = Arc::new(KafkaApis::new(node.clone()));
+    let serving = connection::serve(listeners, apis, limits, stopped);
+    tokio::pin!(serving);
+    tokio::select! {
+        // It ends by itself only if it could not begin.
+        served = &mut serving => return served.map_err(ServeError::Serve),
+        ended = node.ended() => return ended.map_err(ServeError::Failed),
+        cause = signals.requested() => info!(%cause, "ending: handing leaderships over"),
     }
-    info!(?settings, "broker settings");
-    let cause = shutdown.requested().await;
-    info!(%cause, "ending");
+    let stopping = async {
+        let ended = node.shutdown().await;
+        stop.send_replace(true);
+        ended
+    };
+    tokio::select! {
+        (ended, served) = async { tokio::join!(stopping, &mut serving) } => {
+            served.map_err(ServeError::Serve)?;
+            ended.map_err(ServeError::Failed)?;
+            info!("ended");
+        }
+        cause = impatience(signals) => {
+            warn!(%cause, "asked to end again: ending at once; what is acknowledged is on disk");
+        }
+    }
     Ok(())
+}
+
+/// A second request to end by somebody who will not wait. The parent's end is not one: it comes with the
+/// first.
+async fn impatience(signals: &mut ShutdownSignals) -> ShutdownCause {
+    loop {
+        let cause = signals.requested().await;
+        if cause != ShutdownCause::ParentEnded {
+            return cause;
+        }
+    }
 }

@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::ApiKey;
 use thiserror::Error;
 
@@ -55,7 +56,7 @@ pub(crate) enum CloseReason {
     /// A produce request with `acks=0` failed. Closing is the only way to tell, and makes the client refresh
     /// its metadata.
     #[error("a produce request with acks=0 failed: {0}")]
-    UnansweredProduceFailed(&'static str),
+    UnansweredProduceFailed(ResponseError),
     /// `connections.max.idle.ms` went by.
     #[error("idle for {0:?}")]
     Idle(Duration),

@@ -243,7 +243,7 @@ mod tests {
 
     fn connection() -> (DuplexStream, Connection<ReadHalf<DuplexStream>, WriteHalf<DuplexStream>, Unasked>) {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 9092));
-        let info = ConnectionInfo { id: 1, listener: "TEST".into(), peer: address, local: address };
+        let info = ConnectionInfo { id: 1, listener: "TEST".into(), peer: address };
         let (client, server) = tokio::io::duplex(1 << 10);
         let budget = ByteBudget::new(1 << 20);
         let halves = tokio::io::split(server);

@@ -146,12 +146,7 @@ impl<A: Api> Acceptor<A> {
 fn connection_info(id: u64, listener: &Arc<str>, stream: &TcpStream) -> io::Result<ConnectionInfo> {
     // Answers are written whole, so waiting for more to send would only delay them.
     stream.set_nodelay(true)?;
-    Ok(ConnectionInfo {
-        id,
-        listener: Arc::clone(listener),
-        peer: stream.peer_addr()?,
-        local: stream.local_addr()?,
-    })
+    Ok(ConnectionInfo { id, listener: Arc::clone(listener), peer: stream.peer_addr()? })
 }
 
 /// Log lines about connections that could not be taken, at most one in [`LOG_EVERY`].

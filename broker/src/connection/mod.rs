@@ -60,8 +60,6 @@ pub(crate) struct ConnectionInfo {
     pub(crate) listener: Arc<str>,
     /// The client's address.
     pub(crate) peer: SocketAddr,
-    /// The broker's address as the client reached it.
-    pub(crate) local: SocketAddr,
 }
 
 /// What an operator may set about connections, by Kafka's names.

@@ -1,0 +1,44 @@
+//! What the handlers of one node share.
+
+use std::sync::Arc;
+
+use trilog_cluster::controller::MetadataImage;
+use trilog_cluster::controller::configs::BrokerSettings;
+use trilog_cluster::node::Node;
+
+use super::endpoints::Endpoints;
+use super::producer_ids::ProducerIds;
+use super::topic_settings::TopicSettingsCache;
+
+/// A node as its APIs see it.
+pub(super) struct Broker {
+    /// The node itself.
+    pub(super) node: Node,
+    /// Producer ids to hand out.
+    pub(super) producer_ids: ProducerIds,
+    /// The topics' settings in force, parsed once.
+    pub(super) topic_settings: TopicSettingsCache,
+}
+
+impl Broker {
+    /// The APIs' view of `node`.
+    pub(super) fn new(node: Node) -> Self {
+        Self { node, producer_ids: ProducerIds::default(), topic_settings: TopicSettingsCache::default() }
+    }
+
+    /// The cluster's metadata as this node knows it now. A handler takes it once, so that its answer is of
+    /// one piece.
+    pub(super) fn image(&self) -> Arc<MetadataImage> {
+        self.node.image()
+    }
+
+    /// What this node was started with.
+    pub(super) fn settings(&self) -> &BrokerSettings {
+        self.node.settings()
+    }
+
+    /// The live nodes as seen from the listener called `listener`.
+    pub(super) fn endpoints(&self, image: &MetadataImage, listener: &str) -> Endpoints {
+        Endpoints::new(image, listener, |node| self.node.is_live(node))
+    }
+}

@@ -1,0 +1,108 @@
+//! A request on its way through its API: decoded, with all that it takes to answer it.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use kafka_protocol::protocol::{Encodable, Request as RequestMessage, StrBytes};
+
+use super::broker::Broker;
+use crate::connection::{Answer, CloseReason, ConnectionInfo, Reply, ReplyTo, Request};
+
+/// One API: which versions of it are served, and how a request is answered.
+pub(super) trait Handler {
+    /// The message of a request.
+    type Request: RequestMessage;
+
+    /// The versions that are served.
+    const SERVED: Versions;
+
+    /// The lowest version that ApiVersions lists. Other than the lowest one served only where clients draw
+    /// conclusions from it.
+    const LISTED_FROM: i16 = Self::SERVED.min;
+
+    /// Answers a request. What fixes its order among the connection's requests happens before this returns.
+    fn handle(broker: &Arc<Broker>, call: Call<Self::Request>) -> Reply;
+}
+
+/// A range of versions, both ends included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Versions {
+    /// The lowest.
+    pub(super) min: i16,
+    /// The highest.
+    pub(super) max: i16,
+}
+
+impl Versions {
+    /// From `min` to `max`, both included.
+    pub(super) const fn new(min: i16, max: i16) -> Self {
+        assert!(0 <= min && min <= max, "a range of versions is not empty");
+        Self { min, max }
+    }
+
+    /// Whether `version` is one of them.
+    pub(super) const fn contain(self, version: i16) -> bool {
+        self.min <= version && version <= self.max
+    }
+}
+
+/// A decoded request with the means to answer it.
+pub(super) struct Call<R> {
+    /// What was asked.
+    pub(super) request: R,
+    /// Whom to answer, and how.
+    pub(super) context: CallContext,
+}
+
+/// Whom to answer, and in which form.
+pub(super) struct CallContext {
+    /// The version of the request and of its answer.
+    pub(super) version: i16,
+    /// How the client calls itself, if it does.
+    pub(super) client_id: Option<StrBytes>,
+    /// Where the request came in.
+    pub(super) connection: Arc<ConnectionInfo>,
+    reply_to: ReplyTo,
+}
+
+impl<R: RequestMessage> Call<R> {
+    /// Decodes a request.
+    ///
+    /// # Errors
+    ///
+    /// A body that cannot be decoded closes the connection.
+    pub(super) fn decode(request: Request) -> Result<Self, CloseReason> {
+        let decoded = request.decode()?;
+        let reply_to = request.reply_to();
+        let Request { api_version: version, client_id, connection, .. } = request;
+        let context = CallContext { version, client_id, connection, reply_to };
+        Ok(Self { request: decoded, context })
+    }
+}
+
+impl CallContext {
+    /// The name of the listener that the client came in on.
+    pub(super) fn listener(&self) -> &str {
+        &self.connection.listener
+    }
+
+    /// How to answer with something else than a message.
+    pub(super) const fn reply_to(&self) -> ReplyTo {
+        self.reply_to
+    }
+
+    /// Answers with `response`.
+    pub(super) fn now<M: Encodable>(&self, response: &M) -> Reply {
+        self.answer(response).into()
+    }
+
+    /// Answers with what `response` comes to.
+    pub(super) fn later<M: Encodable>(self, response: impl Future<Output = M> + Send + 'static) -> Reply {
+        Reply::later(async move { self.answer(&response.await) })
+    }
+
+    /// The answer that consists of `response`.
+    pub(super) fn answer<M: Encodable>(&self, response: &M) -> Answer {
+        self.reply_to.answer(response)
+    }
+}

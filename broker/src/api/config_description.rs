@@ -1,0 +1,31 @@
+//! Settings as the wire describes them: numbers for where a value comes from and for its type (KIP-226,
+//! KIP-569).
+
+use trilog_cluster::controller::configs::{ConfigSource, Domain};
+
+/// Kafka's number for a topic's settings.
+pub(super) const TOPIC: i8 = 2;
+/// Kafka's number for a broker's settings.
+pub(super) const BROKER: i8 = 4;
+
+/// Kafka's `DescribeConfigsResponse.ConfigSource`.
+pub(super) const fn source_code(source: ConfigSource) -> i8 {
+    match source {
+        ConfigSource::DynamicTopic => 1,
+        ConfigSource::DynamicDefaultBroker => 3,
+        ConfigSource::StaticBroker => 4,
+        ConfigSource::Default => 5,
+    }
+}
+
+/// Kafka's `DescribeConfigsResponse.ConfigType`.
+pub(super) const fn type_code(domain: Domain) -> i8 {
+    match domain {
+        Domain::Boolean => 1,
+        Domain::Text | Domain::OneOf(_) => 2,
+        Domain::Int { .. } | Domain::IntOr { .. } => 3,
+        Domain::Long { .. } => 5,
+        Domain::Ratio => 6,
+        Domain::ListOf(_) | Domain::ThrottledReplicas => 7,
+    }
+}

@@ -1,0 +1,229 @@
+//! One partition of a fetch: what is asked for, and what has been read of it so far.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use kafka_protocol::error::ResponseError;
+use kafka_protocol::messages::fetch_request::FetchPartition;
+use trilog_cluster::ids::{LeaderEpoch, Offset, RaftGroupId};
+use trilog_cluster::partition::batches;
+use trilog_cluster::replica::{InMemory, ReadError, Replica, ReplicaStatus};
+
+use super::super::led_partition::{LedPartition, NO_EPOCH, check_epoch, end_of_epoch};
+use super::limits::Allowance;
+use super::zstd::before_zstd;
+
+/// From this version on clients know zstd.
+const ZSTD_FROM: i16 = 10;
+
+/// Where records may be read from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Source {
+    /// From memory only, at once.
+    Memory,
+    /// From disk too, on a thread that may wait.
+    Disk,
+}
+
+/// Records have to be read from disk, which this pass may not do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct NotInMemory;
+
+/// A partition in a fetch.
+pub(super) struct PartitionFetch {
+    /// The partition's index.
+    pub(super) index: i32,
+    /// Its group, if there is such a partition.
+    pub(super) group: Option<RaftGroupId>,
+    asked: Asked,
+    replica: Option<Arc<Replica>>,
+    seen: Option<Seen>,
+    /// What the answer says of it, as of the last pass.
+    pub(super) outcome: Result<Reading, ResponseError>,
+}
+
+/// What the client asks for.
+struct Asked {
+    offset: Offset,
+    max_bytes: usize,
+    believed_epoch: i32,
+    last_fetched_epoch: i32,
+    zstd_known: bool,
+}
+
+/// What a reading depends on. While it stays the same, so does the reading.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Seen {
+    leading: Option<LeaderEpoch>,
+    high_watermark: Offset,
+    log_start_offset: Offset,
+}
+
+/// What was read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Reading {
+    /// One past the last committed offset.
+    pub(super) high_watermark: Offset,
+    /// The first offset there is.
+    pub(super) log_start_offset: Offset,
+    /// Whole batches, in order.
+    pub(super) batches: Vec<Bytes>,
+    /// How many bytes they are.
+    pub(super) bytes: usize,
+    /// Where the log parts from what the client has of it, if it does: then nothing was read.
+    pub(super) diverging: Option<(LeaderEpoch, Offset)>,
+}
+
+impl PartitionFetch {
+    /// A partition that is asked for in `version`, with its group or what is wrong with it, and this node's
+    /// replica.
+    pub(super) fn new(
+        asked: &FetchPartition,
+        version: i16,
+        group: Result<RaftGroupId, ResponseError>,
+        replica: Option<Arc<Replica>>,
+    ) -> Self {
+        let outcome = match (&group, &replica) {
+            (Err(error), _) => Err(*error),
+            (Ok(_), None) => Err(ResponseError::NotLeaderOrFollower),
+            (Ok(_), Some(_)) => Ok(Reading::default()),
+        };
+        Self {
+            index: asked.partition,
+            group: group.ok(),
+            asked: Asked {
+                offset: Offset(asked.fetch_offset),
+                max_bytes: usize::try_from(asked.partition_max_bytes).unwrap_or(0),
+                believed_epoch: asked.current_leader_epoch,
+                last_fetched_epoch: asked.last_fetched_epoch,
+                zstd_known: version >= ZSTD_FROM,
+            },
+            replica,
+            seen: None,
+            outcome,
+        }
+    }
+
+    /// The replica that is read, to be watched.
+    pub(super) const fn replica(&self) -> Option<&Arc<Replica>> {
+        self.replica.as_ref()
+    }
+
+    /// The most bytes that the client wants of this partition.
+    pub(super) const fn max_bytes(&self) -> usize {
+        self.asked.max_bytes
+    }
+
+    /// How many bytes have been read.
+    pub(super) fn bytes(&self) -> usize {
+        self.outcome.as_ref().map_or(0, |reading| reading.bytes)
+    }
+
+    /// Whether the answer should leave at once: something is wrong, which the client should know.
+    pub(super) fn is_urgent(&self) -> bool {
+        self.outcome.as_ref().map_or(true, |reading| reading.diverging.is_some())
+    }
+
+    /// Whether there is more than was read: a limit has cut the reading short. Looks at every batch header,
+    /// so it is for those who would wait otherwise.
+    pub(super) fn is_cut_short(&self) -> bool {
+        let Ok(reading) = &self.outcome else { return false };
+        let last = reading.batches.last().and_then(|slice| batches(slice).last()?.ok());
+        last.is_some_and(|(header, _)| header.next_offset() < reading.high_watermark)
+    }
+
+    /// Reads the partition, if anything about it has changed since it was last read.
+    ///
+    /// # Errors
+    ///
+    /// [`NotInMemory`] with [`Source::Memory`]: the outcome is the one before.
+    pub(super) fn read(&mut self, allowance: Allowance, source: Source) -> Result<(), NotInMemory> {
+        let Some(replica) = self.replica.clone() else { return Ok(()) };
+        let status = replica.status();
+        let now = Seen {
+            leading: status.leading,
+            high_watermark: status.high_watermark,
+            log_start_offset: status.log_start_offset,
+        };
+        if self.seen == Some(now) {
+            return Ok(());
+        }
+        self.outcome = match self.asked.read(replica, status, allowance, source) {
+            Err(ReadFailure::NotInMemory) => return Err(NotInMemory),
+            Err(ReadFailure::Error(error)) => Err(error),
+            Ok(reading) => Ok(reading),
+        };
+        self.seen = Some(now);
+        Ok(())
+    }
+}
+
+/// Why there is no reading.
+enum ReadFailure {
+    NotInMemory,
+    Error(ResponseError),
+}
+
+impl From<ResponseError> for ReadFailure {
+    fn from(error: ResponseError) -> Self {
+        Self::Error(error)
+    }
+}
+
+impl Asked {
+    fn read(
+        &self,
+        replica: Arc<Replica>,
+        status: ReplicaStatus,
+        allowance: Allowance,
+        source: Source,
+    ) -> Result<Reading, ReadFailure> {
+        let epoch = check_epoch(status.leading, self.believed_epoch)?;
+        let led = LedPartition { replica, status, epoch };
+        let reading = Reading {
+            high_watermark: led.status.high_watermark,
+            log_start_offset: led.status.log_start_offset,
+            diverging: self.diverging(&led)?,
+            ..Reading::default()
+        };
+        if reading.diverging.is_some() {
+            return Ok(reading);
+        }
+        let Allowance { max_bytes, at_least_one } = allowance;
+        let read = match source {
+            Source::Memory => led.replica.read_in_memory(self.offset, max_bytes, at_least_one),
+            Source::Disk => {
+                led.replica.read_blocking(self.offset, max_bytes, at_least_one).map(InMemory::Batches)
+            }
+        };
+        let batches = match read.map_err(read_error)? {
+            InMemory::OnDisk => return Err(ReadFailure::NotInMemory),
+            InMemory::Batches(batches) if self.zstd_known => batches,
+            InMemory::Batches(batches) => {
+                before_zstd(batches).ok_or(ResponseError::UnsupportedCompressionType)?
+            }
+        };
+        Ok(Reading { bytes: batches.iter().map(Bytes::len).sum(), batches, ..reading })
+    }
+
+    /// Where the log parts from the client's, whose last record has the epoch it states (KIP-595).
+    fn diverging(&self, led: &LedPartition) -> Result<Option<(LeaderEpoch, Offset)>, ResponseError> {
+        if self.last_fetched_epoch == NO_EPOCH {
+            return Ok(None);
+        }
+        let end = end_of_epoch(&led.status, led.epoch, LeaderEpoch(self.last_fetched_epoch));
+        let (epoch, end) = end.ok_or(ResponseError::OffsetOutOfRange)?;
+        let parts = epoch.0 < self.last_fetched_epoch || end < self.offset;
+        Ok(parts.then_some((epoch, end)))
+    }
+}
+
+fn read_error(error: ReadError) -> ResponseError {
+    match error {
+        ReadError::OffsetOutOfRange { .. } => ResponseError::OffsetOutOfRange,
+        ReadError::Store(_) | ReadError::Damaged { .. } => {
+            tracing::error!(%error, "a partition cannot be read");
+            ResponseError::KafkaStorageError
+        }
+    }
+}

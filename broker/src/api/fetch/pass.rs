@@ -1,0 +1,130 @@
+//! All partitions of a fetch, and a pass over them.
+
+use std::sync::Arc;
+
+use kafka_protocol::error::ResponseError;
+use kafka_protocol::messages::TopicName;
+use kafka_protocol::messages::fetch_request::FetchTopic;
+use tokio::sync::Notify;
+use trilog_cluster::controller::{MetadataImage, Topic};
+use trilog_cluster::ids::TopicId;
+use trilog_cluster::replica::WatchGuard;
+use uuid::Uuid;
+
+use super::super::broker::Broker;
+use super::super::led_partition::group_of;
+use super::limits::Limits;
+use super::partition::{NotInMemory, PartitionFetch, Source};
+
+/// From this version on topics are named by id.
+const BY_ID_FROM: i16 = 13;
+
+/// A topic of a fetch.
+pub(super) struct TopicFetch {
+    /// Its name as the client gave it; empty where it gave an id.
+    pub(super) name: TopicName,
+    /// Its id as the client gave it; zero where it gave a name.
+    pub(super) id: Uuid,
+    /// Its partitions in the order asked for.
+    pub(super) partitions: Vec<PartitionFetch>,
+}
+
+/// A fetch under way.
+pub(super) struct Pass {
+    topics: Vec<TopicFetch>,
+    limits: Limits,
+    /// What all partitions have read together.
+    bytes: usize,
+}
+
+impl Pass {
+    /// Finds the partitions that are asked for. Nothing is read yet.
+    pub(super) fn plan(broker: &Broker, topics: Vec<FetchTopic>, limits: Limits, version: i16) -> Self {
+        let image = broker.image();
+        let topics = topics.into_iter().map(|asked| {
+            let topic = find_topic(&image, &asked, version);
+            let partitions = asked.partitions.iter().map(|partition| {
+                let group = topic.and_then(|topic| group_of(Some(topic), partition.partition));
+                let replica = group.ok().and_then(|group| broker.node.replica(group));
+                PartitionFetch::new(partition, version, group, replica)
+            });
+            TopicFetch { partitions: partitions.collect(), name: asked.topic, id: asked.topic_id }
+        });
+        Self { topics: topics.collect(), limits, bytes: 0 }
+    }
+
+    /// Reads every partition about which something has changed, in order, within the limits.
+    ///
+    /// # Errors
+    ///
+    /// [`NotInMemory`] with [`Source::Memory`]: what was read so far stays read.
+    pub(super) fn read(&mut self, source: Source) -> Result<(), NotInMemory> {
+        for partition in self.topics.iter_mut().flat_map(|topic| &mut topic.partitions) {
+            let others = self.bytes - partition.bytes();
+            let allowance = self.limits.allow(partition.max_bytes(), others);
+            partition.read(allowance, source)?;
+            self.bytes = others + partition.bytes();
+        }
+        Ok(())
+    }
+
+    /// Whether the answer need not wait any longer.
+    pub(super) fn is_enough(&self) -> bool {
+        let partitions = || self.topics.iter().flat_map(|topic| &topic.partitions);
+        self.limits.is_enough(self.bytes)
+            || partitions().next().is_none()
+            || partitions().any(PartitionFetch::is_urgent)
+            || (self.bytes > 0 && partitions().any(PartitionFetch::is_cut_short))
+    }
+
+    /// Has `changed` notified of whatever changes the outcome of a pass, until the guards are dropped.
+    pub(super) fn watch(&self, changed: &Arc<Notify>) -> Vec<WatchGuard> {
+        let partitions = self.topics.iter().flat_map(|topic| &topic.partitions);
+        partitions.filter_map(|partition| Some(partition.replica()?.watch(changed))).collect()
+    }
+
+    /// What has been read.
+    pub(super) fn into_topics(self) -> Vec<TopicFetch> {
+        self.topics
+    }
+}
+
+/// The topic that is asked for, or what all of its partitions are to be answered.
+fn find_topic<'a>(
+    image: &'a MetadataImage,
+    asked: &FetchTopic,
+    version: i16,
+) -> Result<&'a Arc<Topic>, ResponseError> {
+    if version >= BY_ID_FROM {
+        image.topic_by_id(TopicId(asked.topic_id)).ok_or(ResponseError::UnknownTopicId)
+    } else {
+        image.topic(&asked.topic).ok_or(ResponseError::UnknownTopicOrPartition)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use trilog_cluster::controller::configs::Configs;
+    use trilog_cluster::controller::{ControllerRecord, PartitionRecord};
+    use trilog_cluster::ids::NodeId;
+
+    use super::*;
+
+    #[test]
+    fn topics_are_found_by_what_the_version_names_them_by() {
+        let id = Uuid::from_u128(7);
+        let mut image = MetadataImage::default();
+        image.replay(&ControllerRecord::TopicCreated {
+            name: "t".into(),
+            id: TopicId(id),
+            partitions: vec![PartitionRecord { group: 1, replicas: vec![NodeId(1)] }],
+            configs: Configs::new(),
+        });
+        let by_name = FetchTopic::default().with_topic(TopicName("t".to_owned().into()));
+        let by_id = FetchTopic::default().with_topic_id(id);
+        assert!(find_topic(&image, &by_name, 12).is_ok());
+        assert_eq!(find_topic(&image, &by_id, 12), Err(ResponseError::UnknownTopicOrPartition));
+        assert!(find_topic(&image, &by_id, 13).is_ok());
+        assert_eq!(find_topic(&image, &by_name, 13), Err(ResponseError::UnknownTopicId));
+    }
+}

@@ -1,0 +1,98 @@
+//! From a partition as a client names it to the replica that this node leads.
+//!
+//! Fetch, ListOffsets and OffsetForLeaderEpoch all begin so, and all hold the leader epoch that the client
+//! believes in against the real one (KIP-320): a client with an older epoch has to refresh its metadata, one
+//! with a newer epoch has met a node that does not know yet what the client knows.
+
+use std::sync::Arc;
+
+use kafka_protocol::error::ResponseError;
+use trilog_cluster::controller::Topic;
+use trilog_cluster::ids::{LeaderEpoch, Offset, PartitionIndex, RaftGroupId};
+use trilog_cluster::replica::{Replica, ReplicaStatus};
+
+use super::broker::Broker;
+
+/// A client's way of saying that it knows no leader epoch.
+pub(super) const NO_EPOCH: i32 = -1;
+
+/// A partition that this node leads, at one moment.
+pub(super) struct LedPartition {
+    /// Its records.
+    pub(super) replica: Arc<Replica>,
+    /// How it stood when it was looked at.
+    pub(super) status: ReplicaStatus,
+    /// The epoch that this node leads it in.
+    pub(super) epoch: LeaderEpoch,
+}
+
+/// The Raft group of a topic's partition.
+///
+/// # Errors
+///
+/// UNKNOWN_TOPIC_OR_PARTITION for no topic, or one without that partition.
+pub(super) fn group_of(topic: Option<&Arc<Topic>>, index: i32) -> Result<RaftGroupId, ResponseError> {
+    let partition = topic.and_then(|topic| topic.partition(PartitionIndex(index)));
+    partition.map(|partition| partition.group).ok_or(ResponseError::UnknownTopicOrPartition)
+}
+
+impl LedPartition {
+    /// The partition with that group, if this node leads it in the epoch that the client believes in.
+    ///
+    /// # Errors
+    ///
+    /// NOT_LEADER_OR_FOLLOWER, FENCED_LEADER_EPOCH or UNKNOWN_LEADER_EPOCH.
+    pub(super) fn find(broker: &Broker, group: RaftGroupId, believed: i32) -> Result<Self, ResponseError> {
+        let replica = broker.node.replica(group).ok_or(ResponseError::NotLeaderOrFollower)?;
+        let status = replica.status();
+        let epoch = check_epoch(status.leading, believed)?;
+        Ok(Self { replica, status, epoch })
+    }
+}
+
+/// Holds the epoch that a client believes in against the one that is led in.
+///
+/// # Errors
+///
+/// NOT_LEADER_OR_FOLLOWER when none is led in; FENCED_LEADER_EPOCH or UNKNOWN_LEADER_EPOCH when they differ.
+pub(super) fn check_epoch(leading: Option<LeaderEpoch>, believed: i32) -> Result<LeaderEpoch, ResponseError> {
+    let epoch = leading.ok_or(ResponseError::NotLeaderOrFollower)?;
+    match believed {
+        NO_EPOCH => Ok(epoch),
+        older if older < epoch.0 => Err(ResponseError::FencedLeaderEpoch),
+        newer if newer > epoch.0 => Err(ResponseError::UnknownLeaderEpoch),
+        _ => Ok(epoch),
+    }
+}
+
+/// The greatest epoch not above `asked`, and the offset after its last record, in a partition that is led in
+/// the epoch `current`. An epoch in which nothing was written yet is in no list, but the current one is known
+/// all the same.
+pub(super) fn end_of_epoch(
+    status: &ReplicaStatus,
+    current: LeaderEpoch,
+    asked: LeaderEpoch,
+) -> Option<(LeaderEpoch, Offset)> {
+    let end = status.high_watermark;
+    if asked == current { Some((asked, end)) } else { status.leader_epochs.end_offset_for(asked, end) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_epoch_believed_in_has_to_be_the_one_led_in() {
+        let led = Some(LeaderEpoch(5));
+        assert_eq!(check_epoch(None, 5), Err(ResponseError::NotLeaderOrFollower));
+        assert_eq!(check_epoch(led, NO_EPOCH), Ok(LeaderEpoch(5)));
+        assert_eq!(check_epoch(led, 5), Ok(LeaderEpoch(5)));
+        assert_eq!(check_epoch(led, 4), Err(ResponseError::FencedLeaderEpoch));
+        assert_eq!(check_epoch(led, 6), Err(ResponseError::UnknownLeaderEpoch));
+    }
+
+    #[test]
+    fn a_partition_that_is_not_there_is_unknown() {
+        assert_eq!(group_of(None, 0), Err(ResponseError::UnknownTopicOrPartition));
+    }
+}

@@ -1,0 +1,268 @@
+//! Metadata (3), versions 0-13: the nodes, and which of them lead which partitions.
+//!
+//! Every node answers alike, from its own copy of the cluster's metadata and from what leaders say of
+//! themselves. The addresses are those of the listener the client came in on, and only nodes heard of lately
+//! are named. A partition without a known leader is answered LEADER_NOT_AVAILABLE with leader -1, which makes
+//! clients ask again.
+//!
+//! A topic that is named and does not exist is made on the way, if the client and `auto.create.topics.enable`
+//! allow it; the answer then waits a while for its leaders, so that the client's first produce request finds
+//! one.
+//!
+//! * v1: racks, controller, internal topics; all topics are asked for with null, where v0 has the empty list.
+//! * v2: cluster id. v3: throttle time. v4: `allow_auto_topic_creation`; below it, it is allowed.
+//! * v5: offline replicas. v6: LISTENER_NOT_FOUND exists. v7: leader epochs. v8: authorized operations
+//!   (KIP-430).
+//! * v9: flexible; from here on clients rely on leader epochs. v10: topic ids in the answer (KIP-516).
+//! * v11: the cluster's authorized operations have moved to DescribeCluster. v12: topics may be asked for by
+//!   id.
+//! * v13: an error for the whole answer, which is never set here (KIP-1102).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use kafka_protocol::error::ResponseError;
+use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
+use kafka_protocol::messages::metadata_response::{
+    MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
+};
+use kafka_protocol::messages::{MetadataRequest, MetadataResponse, TopicName};
+use kafka_protocol::protocol::StrBytes;
+use trilog_cluster::controller::{CreateTopics, CreationOrigin, MetadataImage, NewTopic, Topic, topic_name};
+use trilog_cluster::ids::{RaftGroupId, TopicId};
+use trilog_cluster::node::Leadership;
+use uuid::Uuid;
+
+use super::admin_deadline::{AdminDeadline, Expected};
+use super::authorized_operations;
+use super::broker::Broker;
+use super::call::{Call, CallContext, Handler, Versions};
+use super::create_topics::{self, NamedOutcome};
+use super::endpoints::Endpoints;
+use super::item_error::ItemError;
+use super::partition_description::PartitionDescription;
+use crate::connection::Reply;
+
+/// See the module.
+pub(super) struct Metadata;
+
+/// How long an answer waits for the leaders of topics that it has made, in milliseconds. Clients ask again
+/// anyway.
+const AUTO_CREATION_TIMEOUT_MS: i32 = 3_000;
+
+/// From this version on null, and not the empty list, asks for all topics.
+const ALL_IS_NULL_FROM: i16 = 1;
+/// From this version on the client says whether topics may be made.
+const AUTO_CREATION_ASKED_FROM: i16 = 4;
+/// From this version on clients know LISTENER_NOT_FOUND.
+const LISTENER_NOT_FOUND_KNOWN_FROM: i16 = 6;
+/// The versions whose answer can tell what the client may do to the cluster.
+const CLUSTER_OPERATIONS_IN: Versions = Versions::new(8, 10);
+/// From this version on topics may be asked for by id. Earlier ones have the field, and must not use it.
+const BY_ID_FROM: i16 = 12;
+
+impl Handler for Metadata {
+    type Request = MetadataRequest;
+    const SERVED: Versions = Versions::new(0, 13);
+
+    fn handle(broker: &Arc<Broker>, call: Call<Self::Request>) -> Reply {
+        let Call { request, context } = call;
+        let missing = if broker.settings().auto_create_topics_enable {
+            topics_to_make(&broker.image(), &request, context.version)
+        } else {
+            BTreeSet::new()
+        };
+        if missing.is_empty() {
+            return context.now(&answer(broker, &request, &context, None));
+        }
+        let broker = Arc::clone(broker);
+        Reply::later(async move {
+            let refused = make(&broker, missing).await;
+            context.answer(&answer(&broker, &request, &context, Some(&refused)))
+        })
+    }
+}
+
+/// The names asked for, unless all topics are.
+fn named(request: &MetadataRequest, version: i16) -> Option<&[MetadataRequestTopic]> {
+    let topics = request.topics.as_deref()?;
+    (version >= ALL_IS_NULL_FROM || !topics.is_empty()).then_some(topics)
+}
+
+/// The topics that this request brings into being, as far as the client goes.
+fn topics_to_make(image: &MetadataImage, request: &MetadataRequest, version: i16) -> BTreeSet<String> {
+    if version >= AUTO_CREATION_ASKED_FROM && !request.allow_auto_topic_creation {
+        return BTreeSet::new();
+    }
+    let names = named(request, version).into_iter().flatten().filter_map(|topic| topic.name.as_ref());
+    let missing = names.filter(|name| image.topic(name).is_none() && topic_name::check(name).is_ok());
+    missing.map(|name| name.to_string()).collect()
+}
+
+/// Why topics that were to be made are not, by name. Those that are there by now have no entry.
+type Refused = BTreeMap<String, ItemError>;
+
+/// Makes topics, and waits a while for their leaders. One that is not led in time is told so partition by
+/// partition.
+async fn make(broker: &Broker, names: BTreeSet<String>) -> Refused {
+    let topic = |name: &String| NewTopic {
+        name: name.clone(),
+        num_partitions: -1,
+        replication_factor: -1,
+        assignments: Vec::new(),
+        configs: Vec::new(),
+    };
+    let creation = CreateTopics {
+        topics: names.iter().map(topic).collect(),
+        validate_only: false,
+        origin: CreationOrigin::AutoCreation,
+    };
+    let deadline = AdminDeadline::after(AUTO_CREATION_TIMEOUT_MS);
+    let outcomes = match create_topics::submit(broker, creation, deadline).await {
+        Ok(outcomes) => outcomes,
+        Err(error) => return names.into_iter().map(|name| (name, error.clone())).collect(),
+    };
+    let there: Vec<_> = outcomes.iter().filter_map(there_by_now).collect();
+    deadline.await_leaders(broker, &there).await;
+    outcomes.into_iter().filter_map(|(name, outcome)| Some((name, outcome.err()?))).collect()
+}
+
+/// The topic, if this request or another one has made it.
+fn there_by_now(outcome: &NamedOutcome) -> Option<Expected> {
+    match outcome {
+        (name, Err(error)) if error.error == ResponseError::TopicAlreadyExists => {
+            Some(Expected { name: name.clone(), partitions: 1 })
+        }
+        _ => create_topics::expected(outcome),
+    }
+}
+
+/// The answer as of now. `refused` tells what came of the topics that were to be made, if there were any.
+fn answer(
+    broker: &Broker,
+    request: &MetadataRequest,
+    context: &CallContext,
+    refused: Option<&Refused>,
+) -> MetadataResponse {
+    let (image, version) = (broker.image(), context.version);
+    let endpoints = broker.endpoints(&image, context.listener());
+    let view = View {
+        image: &image,
+        endpoints: &endpoints,
+        leadership: &|group| broker.node.leadership(group),
+        version,
+        operations: if request.include_topic_authorized_operations {
+            authorized_operations::TOPIC
+        } else {
+            authorized_operations::NOT_ASKED
+        },
+    };
+    let topics = match named(request, version) {
+        None => image.topics().map(|topic| view.topic(topic)).collect(),
+        Some(topics) => topics.iter().map(|topic| view.asked(topic, refused)).collect(),
+    };
+    let cluster_operations =
+        if request.include_cluster_authorized_operations && CLUSTER_OPERATIONS_IN.contain(version) {
+            authorized_operations::CLUSTER
+        } else {
+            authorized_operations::NOT_ASKED
+        };
+    let brokers = endpoints.reachable().map(|endpoint| {
+        MetadataResponseBroker::default()
+            .with_node_id(endpoint.node)
+            .with_host(endpoint.host.clone())
+            .with_port(endpoint.port)
+            .with_rack(endpoint.rack.clone())
+    });
+    MetadataResponse::default()
+        .with_brokers(brokers.collect())
+        .with_cluster_id(Some(StrBytes::from_string(broker.node.cluster_id().to_owned())))
+        .with_controller_id(endpoints.controller(broker.node.controller()))
+        .with_topics(topics)
+        .with_cluster_authorized_operations(cluster_operations)
+}
+
+/// What one answer is made from.
+struct View<'a> {
+    image: &'a MetadataImage,
+    endpoints: &'a Endpoints,
+    leadership: &'a dyn Fn(RaftGroupId) -> Option<Leadership>,
+    version: i16,
+    /// What to tell of the client's rights to a topic.
+    operations: i32,
+}
+
+impl View<'_> {
+    /// The answer for one topic that was asked for.
+    fn asked(&self, asked: &MetadataRequestTopic, refused: Option<&Refused>) -> MetadataResponseTopic {
+        let MetadataRequestTopic { topic_id, name, .. } = asked;
+        if self.version < BY_ID_FROM && (name.is_none() || !topic_id.is_nil()) {
+            return missing(name.clone(), *topic_id, ResponseError::InvalidRequest);
+        }
+        match name {
+            _ if !topic_id.is_nil() => match self.image.topic_by_id(TopicId(*topic_id)) {
+                Some(topic) => self.topic(topic),
+                None => missing(None, *topic_id, ResponseError::UnknownTopicId),
+            },
+            None => missing(None, *topic_id, ResponseError::UnknownTopicId),
+            Some(name) => match self.image.topic(name) {
+                Some(topic) => self.topic(topic),
+                None => missing(Some(name.clone()), Uuid::nil(), why_missing(name, refused)),
+            },
+        }
+    }
+
+    fn topic(&self, topic: &Topic) -> MetadataResponseTopic {
+        let partitions = topic.indexed_partitions().map(|(index, partition)| {
+            let described = PartitionDescription::new(
+                partition,
+                (self.leadership)(partition.group).as_ref(),
+                self.endpoints,
+            );
+            let error_code = match described.error {
+                Some(ResponseError::ListenerNotFound) if self.version < LISTENER_NOT_FOUND_KNOWN_FROM => {
+                    ResponseError::LeaderNotAvailable.code()
+                }
+                _ => described.error_code(),
+            };
+            MetadataResponsePartition::default()
+                .with_error_code(error_code)
+                .with_partition_index(index.0)
+                .with_leader_id(described.leader)
+                .with_leader_epoch(described.leader_epoch)
+                .with_replica_nodes(described.replicas)
+                .with_isr_nodes(described.isr)
+                .with_offline_replicas(described.offline)
+        });
+        MetadataResponseTopic::default()
+            .with_name(Some(TopicName(StrBytes::from_string(topic.name.to_string()))))
+            .with_topic_id(topic.id.0)
+            .with_is_internal(topic_name::is_internal(&topic.name))
+            .with_partitions(partitions.collect())
+            .with_topic_authorized_operations(self.operations)
+    }
+}
+
+fn missing(name: Option<TopicName>, id: Uuid, error: ResponseError) -> MetadataResponseTopic {
+    MetadataResponseTopic::default().with_name(name).with_topic_id(id).with_error_code(error.code())
+}
+
+/// Why a name that was asked for is not there.
+fn why_missing(name: &str, refused: Option<&Refused>) -> ResponseError {
+    if topic_name::check(name).is_err() {
+        return ResponseError::InvalidTopicException;
+    }
+    match refused {
+        None => ResponseError::UnknownTopicOrPartition,
+        // Where it may be there in a moment, the client is to ask again.
+        Some(refused) => match refused.get(name).map(|error| error.error) {
+            None | Some(ResponseError::TopicAlreadyExists | ResponseError::RequestTimedOut) => {
+                ResponseError::LeaderNotAvailable
+            }
+            Some(error) => error,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests;

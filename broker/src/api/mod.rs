@@ -1,0 +1,70 @@
+//! The Kafka APIs: one file an API key, each headed by the versions served, the behaviour, and what each
+//! version changed.
+//!
+//! An API is a [`Handler`](call::Handler): it translates a request into the domain's terms, calls the domain,
+//! and translates the answer back. [`table`] lists them all; requests are dispatched by that list and
+//! ApiVersions is answered from it, so that what is advertised is what is served. An API that is not really
+//! implemented is not in the list: clients look each key up and fall back when it is missing, but break over
+//! one that only ever answers with errors.
+//!
+//! Three rules hold for all handlers:
+//!
+//! * What fixes a request's order stands before its `async move`, because [`Api::handle`] is called in the
+//!   order of arrival. The answers may come in any order; the connection puts them right.
+//! * An error that concerns a partition, a topic or a resource is data in the response. The connection is
+//!   closed only for what cannot be answered.
+//! * A client's record batches are never decoded and encoded again.
+
+mod admin_deadline;
+mod alter_configs;
+mod api_versions;
+mod authorized_operations;
+mod broker;
+mod call;
+mod config_alteration;
+mod config_description;
+mod create_partitions;
+mod create_topics;
+mod delete_topics;
+mod describe_cluster;
+mod describe_configs;
+mod describe_topic_partitions;
+mod endpoints;
+mod fetch;
+mod incremental_alter_configs;
+mod init_producer_id;
+mod item_error;
+mod led_partition;
+mod list_offsets;
+mod metadata;
+mod offset_for_leader_epoch;
+mod partition_description;
+mod produce;
+mod producer_ids;
+mod table;
+mod topic_settings;
+
+use std::sync::Arc;
+
+use trilog_cluster::node::Node;
+
+use self::broker::Broker;
+use crate::connection::{Api, Reply, Request};
+
+/// All APIs of one node, as connections call them.
+pub(crate) struct KafkaApis {
+    broker: Arc<Broker>,
+}
+
+impl KafkaApis {
+    /// Serves clients of `node`.
+    pub(crate) fn new(node: Node) -> Self {
+        Self { broker: Arc::new(Broker::new(node)) }
+    }
+}
+
+impl Api for KafkaApis {
+    fn handle(&self, request: Request) -> Reply {
+        table::dispatch(&self.broker, request)
+    }
+}

@@ -1,0 +1,138 @@
+//! Produce (0), versions 3-11: records into partitions.
+//!
+//! Each partition's record set is checked, put in line behind the ones before it, and answered when it is
+//! committed: stored by a majority of the partition's replicas. That holds for `acks=1` as well as for
+//! `acks=all`, as a leader alone can promise nothing; `acks=all` also demands `min.insync.replicas` in-sync
+//! replicas. With `acks=0` there is no answer. If such a request fails at once, the connection is closed, as
+//! in Kafka: it makes the client refresh its metadata.
+//!
+//! The order of record sets in a partition is that of the requests on a connection: checking and queueing are
+//! done before a request's turn ends, and only the wait is left for later.
+//!
+//! What is not committed when the request's timeout is over, and what was in flight when this node lost the
+//! partition, is answered REQUEST_TIMED_OUT: it may be committed yet, or not. Producers send it again, and an
+//! idempotent one is recognised.
+//!
+//! * v0-2 are listed and not served: clients without a batch format of their own fall back to them in no
+//!   case, but librdkafka up to 2.11 takes their absence for a broker that knows no compression
+//!   (KAFKA-18659).
+//! * v3: record batches (magic 2), transactional id. v4: KAFKA_STORAGE_ERROR exists. v5: log start offset.
+//! * v7: zstd (KIP-110). v8: an error message (KIP-467). v9: flexible.
+//! * v10: the new leader comes with NOT_LEADER_OR_FOLLOWER (KIP-951). v11: an error for transactions
+//!   (KIP-890).
+
+mod answer;
+mod intake;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kafka_protocol::error::ResponseError;
+use kafka_protocol::messages::produce_request::TopicProduceData;
+use kafka_protocol::messages::{ProduceRequest, TopicName};
+use tokio::time::Instant;
+use trilog_cluster::controller::MetadataImage;
+
+use self::answer::{Outcome, PartitionOutcome, TopicOutcomes};
+use self::intake::{Intake, Pending};
+use super::broker::Broker;
+use super::call::{Call, Handler, Versions};
+use super::item_error::ItemError;
+use crate::connection::{Answer, CloseReason, Reply};
+
+/// See the module.
+pub(super) struct Produce;
+
+/// How many acknowledgements a producer can ask for.
+const ACKS_NONE: i16 = 0;
+const ACKS_LEADER: i16 = 1;
+const ACKS_ALL: i16 = -1;
+
+impl Handler for Produce {
+    type Request = ProduceRequest;
+    const SERVED: Versions = Versions::new(3, 11);
+    const LISTED_FROM: i16 = 0;
+
+    fn handle(broker: &Arc<Broker>, call: Call<Self::Request>) -> Reply {
+        let Call { request, context } = call;
+        let timeout = Duration::from_millis(u64::try_from(request.timeout_ms).unwrap_or(0));
+        let deadline = Instant::now() + timeout;
+        let acks = request.acks;
+        let topics = take_in(broker, request, context.version);
+        if acks == ACKS_NONE {
+            return unanswered(&topics);
+        }
+        let broker = Arc::clone(broker);
+        Reply::later(async move {
+            let outcomes = await_commits(&broker, topics, deadline).await;
+            let image = broker.image();
+            let endpoints = broker.endpoints(&image, context.listener());
+            context.answer(&answer::response(outcomes, &endpoints, context.version))
+        })
+    }
+}
+
+/// A topic's record sets, each refused or on its way into the log.
+struct TopicPending {
+    name: TopicName,
+    partitions: Vec<(i32, Pending)>,
+}
+
+/// Stage one: checks every record set and puts it in line.
+fn take_in(broker: &Broker, request: ProduceRequest, version: i16) -> Vec<TopicPending> {
+    let image = broker.image();
+    let known_acks = matches!(request.acks, ACKS_NONE | ACKS_LEADER | ACKS_ALL);
+    let intake = known_acks.then(|| Intake::new(broker, request.acks == ACKS_ALL, version));
+    let topics = request.topic_data.into_iter();
+    topics.map(|topic| take_in_topic(&image, intake.as_ref(), topic)).collect()
+}
+
+fn take_in_topic(image: &MetadataImage, intake: Option<&Intake<'_>>, data: TopicProduceData) -> TopicPending {
+    let topic = image.topic(&data.name).and_then(|topic| Some(intake?.topic(image, topic)));
+    let partitions = data.partition_data.into_iter().map(|partition| {
+        let pending = match (&topic, intake) {
+            (_, None) => Pending::Refused(ItemError::bare(ResponseError::InvalidRequiredAcks), None),
+            (None, _) => Pending::Refused(ItemError::bare(ResponseError::UnknownTopicOrPartition), None),
+            (Some(topic), _) => topic.take_in(partition.index, partition.records),
+        };
+        (partition.index, pending)
+    });
+    TopicPending { partitions: partitions.collect(), name: data.name }
+}
+
+/// The end of a request without acknowledgement: nothing, or a closed connection.
+fn unanswered(topics: &[TopicPending]) -> Reply {
+    let partitions = topics.iter().flat_map(|topic| &topic.partitions);
+    let mut refusals = partitions.filter_map(|(_, pending)| match pending {
+        Pending::Refused(refusal, _) => Some(refusal.error),
+        Pending::Appending(..) => None,
+    });
+    match refusals.next() {
+        Some(error) => CloseReason::UnansweredProduceFailed(error).into(),
+        None => Answer::None.into(),
+    }
+}
+
+/// Stage two: waits for the commits. All are under way at once, so waiting for one after the other costs
+/// nothing.
+async fn await_commits(broker: &Broker, topics: Vec<TopicPending>, deadline: Instant) -> Vec<TopicOutcomes> {
+    let mut outcomes = Vec::with_capacity(topics.len());
+    for TopicPending { name, partitions } in topics {
+        let mut answered = Vec::with_capacity(partitions.len());
+        for (index, pending) in partitions {
+            let (group, outcome): (_, Outcome) = match pending {
+                Pending::Refused(refusal, group) => (group, Err(refusal)),
+                Pending::Appending(group, append) => match tokio::time::timeout_at(deadline, append).await {
+                    Ok(appended) => (Some(group), appended.map_err(ItemError::from)),
+                    Err(_) => (Some(group), Err(ItemError::bare(ResponseError::RequestTimedOut))),
+                },
+            };
+            let moved =
+                matches!(&outcome, Err(refusal) if refusal.error == ResponseError::NotLeaderOrFollower);
+            let leadership = group.filter(|_| moved).and_then(|group| broker.node.leadership(group));
+            answered.push(PartitionOutcome { index, outcome, leadership });
+        }
+        outcomes.push(TopicOutcomes { name, partitions: answered });
+    }
+    outcomes
+}

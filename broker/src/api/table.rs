@@ -1,0 +1,138 @@
+//! The list of APIs: what dispatches requests, and what ApiVersions is answered from.
+
+use std::sync::Arc;
+
+use kafka_protocol::messages::ApiKey;
+use kafka_protocol::messages::api_versions_response::ApiVersion;
+use kafka_protocol::protocol::Request as RequestMessage;
+
+use super::alter_configs::AlterConfigs;
+use super::api_versions::{self, ApiVersions};
+use super::broker::Broker;
+use super::call::{Call, Handler, Versions};
+use super::create_partitions::CreatePartitions;
+use super::create_topics::CreateTopics;
+use super::delete_topics::DeleteTopics;
+use super::describe_cluster::DescribeCluster;
+use super::describe_configs::DescribeConfigs;
+use super::describe_topic_partitions::DescribeTopicPartitions;
+use super::fetch::Fetch;
+use super::incremental_alter_configs::IncrementalAlterConfigs;
+use super::init_producer_id::InitProducerId;
+use super::list_offsets::ListOffsets;
+use super::metadata::Metadata;
+use super::offset_for_leader_epoch::OffsetForLeaderEpoch;
+use super::produce::Produce;
+use crate::connection::{CloseReason, Reply, Request};
+
+/// Every API that is served, by key.
+static TABLE: &[Entry] = &[
+    Entry::of::<Produce>(),
+    Entry::of::<Fetch>(),
+    Entry::of::<ListOffsets>(),
+    Entry::of::<Metadata>(),
+    Entry::of::<ApiVersions>(),
+    Entry::of::<CreateTopics>(),
+    Entry::of::<DeleteTopics>(),
+    Entry::of::<InitProducerId>(),
+    Entry::of::<OffsetForLeaderEpoch>(),
+    Entry::of::<DescribeConfigs>(),
+    Entry::of::<AlterConfigs>(),
+    Entry::of::<CreatePartitions>(),
+    Entry::of::<IncrementalAlterConfigs>(),
+    Entry::of::<DescribeCluster>(),
+    Entry::of::<DescribeTopicPartitions>(),
+];
+
+/// One API of the list.
+struct Entry {
+    key: i16,
+    served: Versions,
+    listed_from: i16,
+    run: fn(&Arc<Broker>, Request) -> Reply,
+}
+
+impl Entry {
+    const fn of<H: Handler>() -> Self {
+        assert!(H::LISTED_FROM <= H::SERVED.min, "what is served is listed");
+        Self {
+            key: <H::Request as RequestMessage>::KEY,
+            served: H::SERVED,
+            listed_from: H::LISTED_FROM,
+            run: run::<H>,
+        }
+    }
+}
+
+fn run<H: Handler>(broker: &Arc<Broker>, request: Request) -> Reply {
+    match Call::decode(request) {
+        Ok(call) => H::handle(broker, call),
+        Err(reason) => reason.into(),
+    }
+}
+
+/// Hands a request to its API. One that is not served closes the connection, as in Kafka; only ApiVersions
+/// has an answer for versions that it does not know.
+pub(super) fn dispatch(broker: &Arc<Broker>, request: Request) -> Reply {
+    let Request { api_key, api_version, .. } = request;
+    match TABLE.iter().find(|entry| entry.key == api_key as i16) {
+        Some(entry) if entry.served.contain(api_version) => (entry.run)(broker, request),
+        _ if api_key == ApiKey::ApiVersions => {
+            request.reply_to().in_version(0).answer(&api_versions::unsupported_version()).into()
+        }
+        _ => CloseReason::NotServed { api_key, api_version }.into(),
+    }
+}
+
+/// The list as ApiVersions tells it.
+pub(super) fn listed() -> impl Iterator<Item = ApiVersion> {
+    TABLE.iter().map(|entry| {
+        ApiVersion::default()
+            .with_api_key(entry.key)
+            .with_min_version(entry.listed_from)
+            .with_max_version(entry.served.max)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::structure;
+
+    #[test]
+    fn keys_rise() {
+        assert!(TABLE.is_sorted_by(|a, b| a.key < b.key));
+    }
+
+    #[test]
+    fn what_is_served_can_be_decoded() {
+        for entry in TABLE {
+            let key = ApiKey::try_from(entry.key).unwrap();
+            let decodable = key.valid_versions();
+            assert!(decodable.min <= entry.served.min && entry.served.max <= decodable.max, "{key:?}");
+            let schema = structure::schema_of(key).unwrap();
+            assert!((entry.served.min..=entry.served.max).all(|version| schema.covers(version)), "{key:?}");
+        }
+    }
+
+    #[test]
+    fn produce_is_listed_from_0_for_the_sake_of_librdkafka() {
+        let produce = listed().next().unwrap();
+        assert_eq!((produce.api_key, produce.min_version, produce.max_version), (0, 0, 11));
+    }
+
+    #[test]
+    fn versions_that_clients_insist_on_are_inside() {
+        let pinned = [
+            (ApiKey::Produce, [3, 7]),
+            (ApiKey::Fetch, [4, 10]),
+            (ApiKey::ListOffsets, [1, 1]),
+            (ApiKey::Metadata, [1, 6]),
+            (ApiKey::ApiVersions, [0, 3]),
+        ];
+        for (key, versions) in pinned {
+            let entry = TABLE.iter().find(|entry| entry.key == key as i16).unwrap();
+            assert!(versions.into_iter().all(|version| entry.served.contain(version)), "{key:?}");
+        }
+    }
+}
