@@ -9,7 +9,7 @@ pub(crate) mod inbox;
 mod published;
 mod syncer;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -66,6 +66,8 @@ struct Driver {
     appends: HashMap<Ticket, AppendReply>,
     controls: HashMap<Ticket, ControlReply>,
     next_ticket: u64,
+    /// Peers for whom frames were dropped since the last tick: a dead peer's are, one after the other.
+    dropped: BTreeSet<NodeId>,
     started: Instant,
     /// When to stop at the latest, once that was asked for.
     stop_by: Option<Instant>,
@@ -91,6 +93,7 @@ pub(crate) fn start(config: DriverConfig) -> Result<oneshot::Receiver<Result<(),
         appends: HashMap::new(),
         controls: HashMap::new(),
         next_ticket: 0,
+        dropped: BTreeSet::new(),
         started: Instant::now(),
         stop_by: None,
     };
@@ -117,6 +120,9 @@ impl Driver {
                 // Ticks that a stall swallowed are not made up for: they would only start elections.
                 next_tick = now + TICK;
                 self.shard.tick(self.elapsed());
+                for peer in std::mem::take(&mut self.dropped) {
+                    self.shard.frames_dropped(peer);
+                }
                 self.forget_abandoned();
             }
             self.work()?;
@@ -143,7 +149,9 @@ impl Driver {
             Input::PeerEvent { peer, event } => self.shard.peer_event(now, peer, event),
             Input::Persisted(readies) => self.shard.persisted(now, &readies),
             Input::Fetched(group, entries) => self.shard.fetched(now, group, entries),
-            Input::Dropped(peer) => self.shard.frames_dropped(peer),
+            Input::Dropped(peer) => {
+                self.dropped.insert(peer);
+            }
             Input::Shutdown => {
                 self.stop_by.get_or_insert(Instant::now() + HAND_OVER_WITHIN);
                 self.shard.hand_over(now);
@@ -188,10 +196,10 @@ impl Driver {
         }
     }
 
-    fn send(&self, frames: impl Iterator<Item = (NodeId, Frame)>) {
+    fn send(&mut self, frames: impl Iterator<Item = (NodeId, Frame)>) {
         for (peer, frame) in frames {
             if self.transport.send(peer, frame).is_err() {
-                self.inbox.push(Input::Dropped(peer));
+                self.dropped.insert(peer);
             }
         }
     }
