@@ -53,7 +53,7 @@ pub(crate) enum Input {
         peer: NodeId,
         event: PeerEvent,
     },
-    Persisted(Vec<PersistedReady>),
+    Persisted { readies: Vec<PersistedReady>, bytes: usize },
     Fetched(RaftGroupId, FetchedEntries),
     /// Frames for the peer were dropped on their way out.
     Dropped(NodeId),

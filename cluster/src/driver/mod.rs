@@ -147,7 +147,7 @@ impl Driver {
             }
             Input::Frame { from, frame } => self.shard.receive(now, from, frame),
             Input::PeerEvent { peer, event } => self.shard.peer_event(now, peer, event),
-            Input::Persisted(readies) => self.shard.persisted(now, &readies),
+            Input::Persisted { readies, bytes } => self.shard.persisted(now, &readies, bytes),
             Input::Fetched(group, entries) => self.shard.fetched(now, group, entries),
             Input::Dropped(peer) => {
                 self.dropped.insert(peer);

@@ -19,6 +19,9 @@ const MAX_WAITING_ROUNDS: usize = 256;
 /// How often relaxed durability syncs.
 const RELAXED_INTERVAL: Duration = Duration::from_millis(100);
 
+/// And after how many bytes at the latest: what is not written yet takes memory.
+const RELAXED_BYTES: usize = 8 << 20;
+
 /// The driver's end. Dropping it ends the thread after a last sync.
 pub(super) struct Syncer {
     jobs: Option<SyncSender<Persist>>,
@@ -88,7 +91,7 @@ impl Worker {
     /// Acknowledges from memory, and syncs from time to time.
     fn run_relaxed(&self) -> Result<(), StoreError> {
         let mut next_sync = Instant::now() + RELAXED_INTERVAL;
-        let mut unsynced = false;
+        let mut unsynced = 0;
         loop {
             let mut rounds = Vec::new();
             match self.waiting.recv_timeout(next_sync.saturating_duration_since(Instant::now())) {
@@ -97,10 +100,10 @@ impl Worker {
                 Err(RecvTimeoutError::Disconnected) => return self.store.sync(),
             }
             rounds.extend(self.waiting.try_iter());
-            unsynced |= rounds.iter().any(|round| round.must_sync);
+            unsynced += rounds.iter().map(|round| round.bytes).sum::<usize>();
             self.release(rounds);
-            if Instant::now() >= next_sync {
-                if std::mem::take(&mut unsynced) {
+            if Instant::now() >= next_sync || unsynced >= RELAXED_BYTES {
+                if std::mem::take(&mut unsynced) > 0 {
                     self.store.sync()?;
                 }
                 next_sync = Instant::now() + RELAXED_INTERVAL;
@@ -109,17 +112,18 @@ impl Worker {
     }
 
     fn release(&self, rounds: Vec<Persist>) {
-        let mut readies = Vec::new();
+        let (mut readies, mut bytes) = (Vec::new(), 0);
         for round in rounds {
             readies.extend(round.readies);
+            bytes += round.bytes;
             for (peer, frame) in round.sends.into_frames() {
                 if self.transport.send(peer, frame).is_err() {
                     self.inbox.push(Input::Dropped(peer));
                 }
             }
         }
-        if !readies.is_empty() {
-            self.inbox.push(Input::Persisted(readies));
+        if !readies.is_empty() || bytes > 0 {
+            self.inbox.push(Input::Persisted { readies, bytes });
         }
     }
 }

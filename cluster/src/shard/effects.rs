@@ -92,6 +92,8 @@ pub(crate) struct Persist {
     pub(crate) readies: Vec<PersistedReady>,
     /// Promises that may only leave after it: votes, acknowledgements of entries.
     pub(crate) sends: Outbox,
+    /// The size of the batch: what the store may still have to write.
+    pub(crate) bytes: usize,
     /// Whether anything in the batch has to be on disk before the promises leave. Promises without a write still
     /// queue behind the writes before them.
     pub(crate) must_sync: bool,

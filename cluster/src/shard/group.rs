@@ -24,11 +24,11 @@ const HEARTBEAT_TICKS: usize = 3;
 /// One append message carries about this much, and always at least one entry.
 const MAX_MESSAGE_BYTES: u64 = 1 << 20;
 /// Append messages on the way to one follower.
-const MAX_INFLIGHT_MESSAGES: usize = 32;
+const MAX_INFLIGHT_MESSAGES: usize = 8;
 /// Proposed and not yet committed bytes of one group; what comes on top waits in the machine's queue.
-const MAX_UNCOMMITTED_BYTES: u64 = 64 << 20;
+const MAX_UNCOMMITTED_BYTES: u64 = 32 << 20;
 /// Above this the queue waits, so that the bound above is never met.
-const UNCOMMITTED_HIGH_WATER: usize = 16 << 20;
+const UNCOMMITTED_HIGH_WATER: usize = 4 << 20;
 /// Applied in one round.
 const MAX_APPLY_BYTES: u64 = 8 << 20;
 
@@ -258,14 +258,8 @@ impl Group {
 
     /// Takes what the group has to write and to say. Its changes go into `round.batch`, and [`Self::written`] must
     /// follow once that batch is visible.
-    pub(super) fn collect(
-        &mut self,
-        inputs: &DecisionInputs,
-        round: &mut Round,
-        effects: &mut Vec<Effect>,
-    ) -> Result<(), StoreError> {
+    pub(super) fn collect(&mut self, round: &mut Round) -> Result<(), StoreError> {
         debug_assert!(self.writing.is_none(), "a round begins after the one before it is written");
-        self.propose_queued(inputs, effects);
         if !self.node.has_ready() {
             return Ok(());
         }
@@ -323,8 +317,11 @@ impl Group {
     }
 
     /// Puts queued requests into the log, as far as the bound on what is not committed allows.
-    fn propose_queued(&mut self, inputs: &DecisionInputs, effects: &mut Vec<Effect>) {
-        while self.serving.is_some()
+    pub(super) fn propose_queued(&mut self, inputs: &DecisionInputs, effects: &mut Vec<Effect>) {
+        // Raft may have stepped down since this was last observed, and a follower's proposals would be forwarded to
+        // the new leader, stamped with offsets and an epoch that are not its own.
+        while self.serving == Some(self.term())
+            && self.is_leader()
             && !self.is_transferring()
             && self.node.raft.uncommitted_size() < UNCOMMITTED_HIGH_WATER
         {

@@ -24,6 +24,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use raft::eraftpb::{Message, MessageType};
 use slog::Logger;
 use trilog_storage::{FetchedEntries, Store, StoreError, TailCache, WriteBatch};
 
@@ -40,6 +41,10 @@ use crate::transport::{Frame, GroupMessage};
 
 /// The length of a tick: Raft's timeouts are counted in it.
 pub(crate) const TICK: Duration = Duration::from_millis(50);
+
+/// Bytes that may be visible and not yet durable before leaders stop proposing: requests then wait in their groups'
+/// queues. The store keeps several times as much in memory until it is written.
+const MAX_UNSYNCED_BYTES: usize = 8 << 20;
 
 /// What a shard has to know about its place in the cluster.
 pub(crate) struct ShardConfig {
@@ -71,6 +76,8 @@ pub(crate) struct Shard {
     batch: WriteBatch,
     sends: Outbox,
     effects: Vec<Effect>,
+    /// Bytes that are visible and not yet durable.
+    unsynced_bytes: usize,
     now: Duration,
     next_housekeeping: Duration,
     handing_over: bool,
@@ -103,6 +110,7 @@ impl Shard {
             batch: WriteBatch::new(),
             sends: Outbox::default(),
             effects: Vec::new(),
+            unsynced_bytes: 0,
             now,
             next_housekeeping: now,
             handing_over: false,
@@ -131,8 +139,10 @@ impl Shard {
         }
     }
 
-    fn step(&mut self, from: NodeId, id: RaftGroupId, message: raft::eraftpb::Message) {
-        if message.from != u64::from(from.0) || message.to != u64::from(self.node.0) {
+    fn step(&mut self, from: NodeId, id: RaftGroupId, message: Message) {
+        let misdirected = message.from != u64::from(from.0) || message.to != u64::from(self.node.0);
+        // Nobody proposes on another node's behalf: only a leader stamps what enters its log.
+        if misdirected || message.msg_type == MessageType::MsgPropose {
             return;
         }
         if let Some(group) = self.groups.get_mut(&id) {
@@ -191,9 +201,15 @@ impl Shard {
         }
     }
 
-    /// These readies are durable.
-    pub(crate) fn persisted(&mut self, now: Duration, readies: &[PersistedReady]) {
+    /// These readies, and `bytes` of batches with them, are durable.
+    pub(crate) fn persisted(&mut self, now: Duration, readies: &[PersistedReady], bytes: usize) {
         self.now = now;
+        let was_full = self.unsynced_bytes >= MAX_UNSYNCED_BYTES;
+        self.unsynced_bytes = self.unsynced_bytes.saturating_sub(bytes);
+        if was_full {
+            // Groups whose requests had to wait.
+            self.dirty.extend(self.awake.iter().copied());
+        }
         for ready in readies {
             if let Some(group) = self.groups.get_mut(&ready.group) {
                 group.persisted(ready.number);
@@ -214,9 +230,14 @@ impl Shard {
         round.persist.must_sync = !round.batch.is_empty();
         for id in std::mem::take(&mut self.dirty) {
             let Some(group) = self.groups.get_mut(&id) else { continue };
-            group.collect(&self.inputs, &mut round, &mut self.effects)?;
+            if self.unsynced_bytes + round.batch.len_bytes() < MAX_UNSYNCED_BYTES {
+                group.propose_queued(&self.inputs, &mut self.effects);
+            }
+            group.collect(&mut round)?;
             self.writing.push(id);
         }
+        round.persist.bytes = round.batch.len_bytes();
+        self.unsynced_bytes += round.persist.bytes;
         let idle = round.sends.is_empty() && round.batch.is_empty() && round.persist.readies.is_empty();
         if idle {
             self.writing.clear();

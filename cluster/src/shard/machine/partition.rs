@@ -112,7 +112,9 @@ impl PartitionMachine {
     pub(super) fn next_proposal(&mut self, effects: &mut Vec<Effect>) -> Option<Proposal> {
         let log_start_offset = self.state.log_start_offset();
         let leading = self.leading.as_mut()?;
-        let mut payload = Vec::new();
+        let queued = leading.queue.iter().map(|request| request.batch.bytes().len());
+        let largest = leading.queue.front()?.batch.bytes().len().max(MAX_ENTRY_BYTES);
+        let mut payload = Vec::with_capacity(queued.sum::<usize>().min(largest));
         let mut waiting = Vec::new();
         while let Some(first) = leading.queue.front() {
             if !payload.is_empty() && payload.len() + first.batch.bytes().len() > MAX_ENTRY_BYTES {
