@@ -4,6 +4,7 @@
 //! believes in against the real one (KIP-320): a client with an older epoch has to refresh its metadata, one
 //! with a newer epoch has met a node that does not know yet what the client knows.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 use kafka_protocol::error::ResponseError;
@@ -66,15 +67,19 @@ pub(super) fn check_epoch(leading: Option<LeaderEpoch>, believed: i32) -> Result
 }
 
 /// The greatest epoch not above `asked`, and the offset after its last record, in a partition that is led in
-/// the epoch `current`. An epoch in which nothing was written yet is in no list, but the current one is known
-/// all the same.
+/// the epoch `current`. None where that is undefined: nothing was ever written, or nobody has heard of such an
+/// epoch yet. An epoch in which nothing was written is in no list, but the current one is known all the same.
 pub(super) fn end_of_epoch(
     status: &ReplicaStatus,
     current: LeaderEpoch,
     asked: LeaderEpoch,
 ) -> Option<(LeaderEpoch, Offset)> {
     let end = status.high_watermark;
-    if asked == current { Some((asked, end)) } else { status.leader_epochs.end_offset_for(asked, end) }
+    match asked.cmp(&current) {
+        Ordering::Less => status.leader_epochs.end_offset_for(asked, end),
+        Ordering::Equal => Some((asked, end)),
+        Ordering::Greater => None,
+    }
 }
 
 #[cfg(test)]
@@ -94,5 +99,24 @@ mod tests {
     #[test]
     fn a_partition_that_is_not_there_is_unknown() {
         assert_eq!(group_of(None, 0), Err(ResponseError::UnknownTopicOrPartition));
+    }
+
+    #[test]
+    fn epochs_end_where_the_next_begins_or_the_log_does() {
+        let status = ReplicaStatus {
+            leading: Some(LeaderEpoch(5)),
+            log_start_offset: Offset(0),
+            high_watermark: Offset(9),
+            leader_epochs: Arc::default(),
+            max_timestamp: None,
+        };
+        let end = |asked| end_of_epoch(&status, LeaderEpoch(5), LeaderEpoch(asked));
+        assert_eq!(
+            end(5),
+            Some((LeaderEpoch(5), Offset(9))),
+            "the current epoch needs no record to be known"
+        );
+        assert_eq!(end(6), None, "nobody knows of a later epoch");
+        assert_eq!(end(4), None, "nothing was written before");
     }
 }
