@@ -130,6 +130,12 @@ impl Replica {
         }
     }
 
+    /// This node has no replica any more: whoever still waits at this one learns that it does not lead.
+    pub(crate) fn close(&self) {
+        let status = ReplicaStatus { leading: None, ..self.status() };
+        self.publish(status, Vec::new());
+    }
+
     /// Notifies `notify` at each change of the status until the guard is dropped.
     pub fn watch(self: &Arc<Self>, notify: &Arc<Notify>) -> WatchGuard {
         lock(&self.watchers).push(Arc::clone(notify));

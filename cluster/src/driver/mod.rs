@@ -225,7 +225,9 @@ impl Driver {
                 )));
             }
             Effect::ReplicaRemoved(group) => {
-                self.published.remove(group);
+                if let Some(replica) = self.published.remove(group) {
+                    replica.close();
+                }
                 self.tail.forget(group);
                 self.background.purge();
             }

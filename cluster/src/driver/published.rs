@@ -85,10 +85,10 @@ impl Published {
         self.write().replicas.insert(replica.group(), replica);
     }
 
-    pub(super) fn remove(&self, group: RaftGroupId) {
+    pub(super) fn remove(&self, group: RaftGroupId) -> Option<Arc<Replica>> {
         let mut view = self.write();
-        view.replicas.remove(&group);
         view.leaderships.remove(&group);
+        view.replicas.remove(&group)
     }
 
     fn changed(&self) {
