@@ -1,7 +1,7 @@
 //! Who leads which partition, as leaders tell every node. The highest term wins; within a term there is one leader, and
 //! its newest word on the in-sync replicas counts.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::ids::{LeaderEpoch, NodeId, RaftGroupId};
@@ -21,14 +21,14 @@ pub struct Leadership {
 /// One node's knowledge of all leaderships.
 pub(crate) struct Leaderships {
     node: NodeId,
-    known: HashMap<RaftGroupId, LeadershipRow>,
+    known: BTreeMap<RaftGroupId, LeadershipRow>,
     /// Peers for whom news had to be dropped: they are told everything again.
     owed: BTreeSet<NodeId>,
 }
 
 impl Leaderships {
     pub(crate) fn new(node: NodeId) -> Self {
-        Self { node, known: HashMap::new(), owed: BTreeSet::new() }
+        Self { node, known: BTreeMap::new(), owed: BTreeSet::new() }
     }
 
     /// Takes a leader's word, unless a newer leader is known. Returns what is now known if that is new.

@@ -20,7 +20,7 @@ mod peers;
 mod proposals;
 mod topology;
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -61,9 +61,10 @@ pub(crate) struct Shard {
     store: Store,
     tail: TailCache,
     logger: Logger,
-    groups: HashMap<RaftGroupId, Group>,
+    /// In order, as everything that is gone through: equal inputs have equal outcomes.
+    groups: BTreeMap<RaftGroupId, Group>,
     /// Groups that are ticked.
-    awake: HashSet<RaftGroupId>,
+    awake: BTreeSet<RaftGroupId>,
     /// Groups that may have something to write or to say.
     dirty: BTreeSet<RaftGroupId>,
     /// Groups collected in the round that is being written.
@@ -99,8 +100,8 @@ impl Shard {
             store,
             tail,
             logger: logger::logger(),
-            groups: HashMap::new(),
-            awake: HashSet::new(),
+            groups: BTreeMap::new(),
+            awake: BTreeSet::new(),
             dirty: BTreeSet::new(),
             writing: Vec::new(),
             orphans: Orphans::default(),
