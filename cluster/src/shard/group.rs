@@ -17,7 +17,9 @@ use crate::controller::ControllerRecord;
 use crate::ids::{LeaderEpoch, NodeId, RaftGroupId, RaftIndex};
 use crate::replica::RecentEntry;
 
-/// Ticks without a leader's word before an election: half a second to a second.
+/// Ticks without a leader's word before the first replica stands for election: half a second. Each further one, in
+/// order of preference, waits [`HEARTBEAT_TICKS`] longer. So no two stand at the same time again and again, without
+/// the random timeouts that Raft has for it: a shard's outcomes depend on its inputs alone.
 const ELECTION_TICKS: usize = 10;
 /// Ticks between a leader's heartbeats to a group that is awake.
 const HEARTBEAT_TICKS: usize = 3;
@@ -85,9 +87,13 @@ impl Group {
         machine: Machine,
         logger: &Logger,
     ) -> raft::Result<Self> {
+        let rank = voters.iter().position(|voter| *voter == node).unwrap_or(voters.len());
+        let patience = ELECTION_TICKS + rank * HEARTBEAT_TICKS;
         let config = Config {
             id: u64::from(node.0),
             election_tick: ELECTION_TICKS,
+            min_election_tick: patience,
+            max_election_tick: patience + 1,
             heartbeat_tick: HEARTBEAT_TICKS,
             applied: log.applied().0,
             max_size_per_msg: MAX_MESSAGE_BYTES,
