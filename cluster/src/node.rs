@@ -30,8 +30,8 @@ pub use crate::driver::{Append, Durability, FatalError};
 use crate::ids::{NodeId, RaftGroupId, TimestampMs, TopicId};
 pub use crate::leadership::Leadership;
 use crate::replica::Replica;
-use crate::shard::ShardConfig;
 pub use crate::shard::effects::{AppendError, Appended, NotController};
+use crate::shard::{CheckpointPolicy, ShardConfig};
 use crate::transport::{RpcClient, Transport, TransportConfig};
 
 /// Recent entries that a node keeps in memory, for followers and consumers that keep up.
@@ -143,7 +143,12 @@ impl Node {
         link.connect(transport.clone());
 
         let end = driver::start(DriverConfig {
-            shard: ShardConfig { node, nodes, defaults: Arc::clone(&settings) },
+            shard: ShardConfig {
+                node,
+                nodes,
+                defaults: Arc::clone(&settings),
+                checkpoints: CheckpointPolicy::default(),
+            },
             store,
             tail: TailCache::new(TAIL_BYTES),
             durability,

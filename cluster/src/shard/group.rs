@@ -11,7 +11,7 @@ use slog::Logger;
 use trilog_storage::{FetchedEntries, RaftLog, StoreError, WriteBatch};
 
 use super::effects::{Effect, PersistedReady, Round};
-use super::machine::{Applied, DecisionInputs, Machine, Waiting, damaged};
+use super::machine::{Applied, CheckpointPolicy, DecisionInputs, Machine, Waiting, damaged};
 use super::proposals::{Fate, Proposals};
 use crate::controller::ControllerRecord;
 use crate::ids::{LeaderEpoch, NodeId, RaftGroupId, RaftIndex};
@@ -41,6 +41,7 @@ pub(super) struct Group {
     voters: Vec<NodeId>,
     node: RawNode<RaftLog>,
     machine: Machine,
+    checkpoints: CheckpointPolicy,
     proposals: Proposals<Waiting>,
     /// Committed, and waiting for more replicas than a majority.
     held: Vec<(RaftIndex, Waiting)>,
@@ -85,6 +86,7 @@ impl Group {
         voters: Vec<NodeId>,
         log: RaftLog,
         machine: Machine,
+        checkpoints: CheckpointPolicy,
         logger: &Logger,
     ) -> raft::Result<Self> {
         let rank = voters.iter().position(|voter| *voter == node).unwrap_or(voters.len());
@@ -114,6 +116,7 @@ impl Group {
             voters,
             node,
             machine,
+            checkpoints,
             proposals: Proposals::new(),
             held: Vec::new(),
             serving: None,
@@ -293,7 +296,7 @@ impl Group {
             self.apply(&entry, round, &mut writing)?;
         }
         if let Some(applied) = writing.applied {
-            let done = self.machine.checkpoint(self.id, &mut round.batch, false);
+            let done = self.machine.checkpoint(self.id, self.checkpoints, &mut round.batch);
             self.checkpointed(done.then_some(applied), &mut round.batch)?;
         }
         self.promise(&mut writing.ready, round);
@@ -316,7 +319,7 @@ impl Group {
         let Some(applied) = applied else { return Ok(()) };
         self.node.mut_store().set_applied(applied, batch);
         if self.id == RaftGroupId::CONTROLLER {
-            let up_to = RaftIndex(applied.0.saturating_sub(KEPT_CONTROLLER_ENTRIES));
+            let up_to = RaftIndex(applied.0.saturating_sub(self.checkpoints.kept_controller_entries));
             self.node.mut_store().compact(up_to, batch)?;
         }
         Ok(())
@@ -522,7 +525,7 @@ impl Group {
 
     /// Writes a checkpoint of whatever was applied since the last one, so that a restart replays nothing.
     pub(super) fn checkpoint(&mut self, batch: &mut WriteBatch) -> Result<(), StoreError> {
-        if self.machine.checkpoint(self.id, batch, true) {
+        if self.machine.checkpoint(self.id, self.checkpoints.at_once(), batch) {
             let applied = RaftIndex(self.node.raft.raft_log.applied);
             self.checkpointed(Some(applied), batch)?;
         }
@@ -535,9 +538,6 @@ impl Group {
         effects.extend(self.proposals.abandon().into_iter().map(Waiting::unknown));
     }
 }
-
-/// Controller entries kept behind a checkpoint.
-const KEPT_CONTROLLER_ENTRIES: u64 = 1024;
 
 /// A leader epoch is the Raft term. Terms count elections, so they stay far below an epoch's range.
 fn epoch(term: u64) -> LeaderEpoch {

@@ -30,7 +30,7 @@ use trilog_storage::{FetchedEntries, Store, StoreError, TailCache, WriteBatch};
 
 use self::effects::{AppendError, Effect, NotController, Outbox, Persist, PersistedReady, Round};
 use self::group::Group;
-pub(crate) use self::machine::{AppendRequest, ControlRequest};
+pub(crate) use self::machine::{AppendRequest, CheckpointPolicy, ControlRequest};
 use self::machine::{DecisionInputs, Machine};
 use self::orphans::Orphans;
 use self::peers::Peers;
@@ -52,6 +52,7 @@ pub(crate) struct ShardConfig {
     /// Every node of the cluster, this one included: the controller's members.
     pub(crate) nodes: Vec<NodeId>,
     pub(crate) defaults: Arc<BrokerSettings>,
+    pub(crate) checkpoints: CheckpointPolicy,
 }
 
 /// All Raft groups of one node.
@@ -60,6 +61,7 @@ pub(crate) struct Shard {
     nodes: Vec<NodeId>,
     store: Store,
     tail: TailCache,
+    checkpoints: CheckpointPolicy,
     logger: Logger,
     /// In order, as everything that is gone through: equal inputs have equal outcomes.
     groups: BTreeMap<RaftGroupId, Group>,
@@ -99,6 +101,7 @@ impl Shard {
             nodes: config.nodes,
             store,
             tail,
+            checkpoints: config.checkpoints,
             logger: logger::logger(),
             groups: BTreeMap::new(),
             awake: BTreeSet::new(),

@@ -94,7 +94,7 @@ impl Shard {
             }
         };
         let machine = Machine::load(&self.store, id)?;
-        let mut group = Group::new(self.node, id, voters, log, machine, &self.logger)
+        let mut group = Group::new(self.node, id, voters, log, machine, self.checkpoints, &self.logger)
             .map_err(|error| damaged(id, &error.to_string()))?;
         for message in self.orphans.take(id) {
             group.step(message);

@@ -71,6 +71,31 @@ pub(super) enum Machine {
     Partition(PartitionMachine),
 }
 
+/// When state is written out, and what the log keeps behind it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CheckpointPolicy {
+    /// A checkpoint is written after this many entries at the latest: what a restart replays.
+    pub(crate) every_entries: u64,
+    /// And after this many bytes of payload.
+    pub(crate) every_bytes: u64,
+    /// Controller entries that stay behind a checkpoint and spare a follower that was away a snapshot. A partition's
+    /// log is what consumers read, so checkpoints take nothing from it.
+    pub(crate) kept_controller_entries: u64,
+}
+
+impl Default for CheckpointPolicy {
+    fn default() -> Self {
+        Self { every_entries: 1024, every_bytes: 64 << 20, kept_controller_entries: 1024 }
+    }
+}
+
+impl CheckpointPolicy {
+    /// Anything that was applied is written out now.
+    pub(super) const fn at_once(self) -> Self {
+        Self { every_entries: 1, ..self }
+    }
+}
+
 /// Where a machine's last checkpoint stands, and how much has been applied since.
 #[derive(Default)]
 struct SinceCheckpoint {
@@ -137,15 +162,19 @@ impl Machine {
         }
     }
 
-    /// Writes a checkpoint when enough has been applied since the last one, or `now` regardless if anything has.
-    /// Returns whether it did: the caller then moves the applied index in the same batch.
-    pub(super) fn checkpoint(&mut self, group: RaftGroupId, batch: &mut WriteBatch, now: bool) -> bool {
+    /// Writes a checkpoint when enough has been applied since the last one. Returns whether it did: the caller then
+    /// moves the applied index in the same batch.
+    pub(super) fn checkpoint(
+        &mut self,
+        group: RaftGroupId,
+        policy: CheckpointPolicy,
+        batch: &mut WriteBatch,
+    ) -> bool {
         let since = match self {
             Self::Controller(machine) => machine.since_checkpoint(),
             Self::Partition(machine) => machine.since_checkpoint(),
         };
-        let due = since.entries >= CHECKPOINT_ENTRIES || since.bytes >= CHECKPOINT_BYTES;
-        if since.entries == 0 || !(due || now) {
+        if since.entries < policy.every_entries && since.bytes < policy.every_bytes {
             return false;
         }
         *since = SinceCheckpoint::default();
@@ -199,12 +228,6 @@ impl Machine {
         }
     }
 }
-
-/// A checkpoint is written after this many entries at the latest: what a restart replays.
-const CHECKPOINT_ENTRIES: u64 = 1024;
-
-/// And after this many bytes of payload.
-const CHECKPOINT_BYTES: u64 = 64 << 20;
 
 /// What a group's log or checkpoint holds cannot be what was written.
 pub(super) fn damaged(group: RaftGroupId, detail: &str) -> StoreError {
