@@ -99,9 +99,6 @@ impl Shard {
         for message in self.orphans.take(id) {
             group.step(message);
         }
-        if id != RaftGroupId::CONTROLLER {
-            self.effects.push(Effect::ReplicaOpened(id));
-        }
         group.publish_opened(&mut self.effects);
         self.plan_first_campaign(&mut group, fresh);
         self.groups.insert(id, group);
