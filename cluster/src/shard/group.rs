@@ -265,6 +265,15 @@ impl Group {
         self.node.on_entries_fetched(context);
     }
 
+    /// Sees to what Raft and producers wait for and what no ready tells of: a follower's word may be all it takes.
+    pub(super) fn attend(&mut self, effects: &mut Vec<Effect>) {
+        self.release_held(effects);
+        self.answer_snapshot_wish();
+        effects.extend(
+            self.node.mut_store().take_fetches().into_iter().map(|fetch| Effect::Fetch(self.id, fetch)),
+        );
+    }
+
     /// Takes what the group has to write and to say. Its changes go into `round.batch`, and [`Self::written`] must
     /// follow once that batch is visible.
     pub(super) fn collect(&mut self, round: &mut Round) -> Result<(), StoreError> {
@@ -432,11 +441,6 @@ impl Group {
         }
         // Whoever is told of its write may read it: the high watermark is published above.
         effects.extend(settled);
-        self.release_held(effects);
-        self.answer_snapshot_wish();
-        effects.extend(
-            self.node.mut_store().take_fetches().into_iter().map(|fetch| Effect::Fetch(self.id, fetch)),
-        );
         GroupOutcome { metadata, restored, leadership_changed }
     }
 

@@ -27,24 +27,35 @@ const STEADY_BEFORE_PREFERRED: Duration = Duration::from_secs(2);
 const PREFERRED_MOVES: usize = 64;
 
 impl Shard {
+    /// The group has work: it is ticked, and stays awake for a while.
     pub(super) fn wake(&mut self, id: RaftGroupId) {
         let Some(group) = self.groups.get_mut(&id) else { return };
         group.quiet_ticks = 0;
+        self.rouse(id);
+    }
+
+    /// The group is ticked, until it has been quiet for long enough.
+    pub(super) fn rouse(&mut self, id: RaftGroupId) {
+        let Some(group) = self.groups.get_mut(&id) else { return };
         if std::mem::take(&mut group.asleep) {
+            group.quiet_ticks = 0;
             group.woken();
             self.awake.insert(id);
             self.dirty.insert(id);
         }
     }
 
-    /// A leader without work lets its group sleep.
+    /// A leader without work lets its group sleep. Without a majority it stays awake, so as to find out and step down.
     pub(super) fn consider_sleep(&mut self, id: RaftGroupId) {
         let Some(group) = self.groups.get_mut(&id) else { return };
         let commit = group.commit();
         let followers = |id: &NodeId| *id != self.node && self.peers.is_alive(*id);
         let agreed = |follower: &NodeId| group.progress(*follower) == Some((commit, commit));
         let followers: Vec<NodeId> = group.voters().iter().copied().filter(followers).collect();
-        if group.serving().is_none() || !group.is_settled() || !followers.iter().all(agreed) {
+        let has_majority = followers.len() + 1 > group.voters().len() / 2;
+        // Raft may have stepped down in this very tick.
+        let leads = group.is_leader() && group.serving().is_some();
+        if !leads || !has_majority || !group.is_settled() || !followers.iter().all(agreed) {
             group.quiet_ticks = 0;
             return;
         }
@@ -119,7 +130,7 @@ impl Shard {
         self.dirty.insert(id);
     }
 
-    /// Hands every leadership to the most advanced living follower. [`Self::leads_any`] tells when it is done.
+    /// Hands every leadership to the most advanced living follower, the most preferred among equals. [`Self::leads_any`] tells when it is done.
     pub(crate) fn hand_over(&mut self, now: Duration) {
         self.now = now;
         self.handing_over = true;
@@ -135,7 +146,8 @@ impl Shard {
 
     fn heirs(&self) -> Vec<(RaftGroupId, NodeId)> {
         let heir = |(id, group): (&RaftGroupId, &super::Group)| {
-            let living = group.voters().iter().copied().filter(|voter| self.peers.is_alive(*voter));
+            let living = group.voters().iter().rev().copied().filter(|voter| self.peers.is_alive(*voter));
+            // Of equals the last is taken, which is the first in order of preference.
             let most_advanced =
                 living.max_by_key(|voter| group.progress(*voter).map(|(matched, _)| matched))?;
             Some((*id, most_advanced))

@@ -147,10 +147,11 @@ impl Shard {
     fn peer_returned(&mut self, id: RaftGroupId, peer: NodeId) {
         let Some(group) = self.groups.get_mut(&id) else { return };
         if group.is_leader() && group.voters().contains(&peer) {
-            self.wake(id);
-            if let Some(group) = self.groups.get_mut(&id) {
+            // Waking greets the followers as well.
+            if !group.asleep {
                 group.ping();
             }
+            self.wake(id);
             self.dirty.insert(id);
         } else if group.leader() == Some(peer) {
             // It may have come back without its leadership: if it has, its word will reset the election timer.

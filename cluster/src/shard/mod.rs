@@ -150,8 +150,16 @@ impl Shard {
             return;
         }
         if let Some(group) = self.groups.get_mut(&id) {
+            // A pulse is not work that keeps a group awake, nor does the answer to its last one wake a leader.
+            let answers_pulse =
+                message.msg_type == MessageType::MsgHeartbeatResponse && message.term == group.term();
+            let is_pulse = message.msg_type == MessageType::MsgHeartbeat;
             group.step(message);
-            self.wake(id);
+            if is_pulse {
+                self.rouse(id);
+            } else if !answers_pulse {
+                self.wake(id);
+            }
             self.dirty.insert(id);
         } else if self.may_come(id) {
             self.orphans.keep(id, message);
@@ -234,6 +242,7 @@ impl Shard {
         round.persist.must_sync = !round.batch.is_empty();
         for id in std::mem::take(&mut self.dirty) {
             let Some(group) = self.groups.get_mut(&id) else { continue };
+            group.attend(&mut self.effects);
             if self.unsynced_bytes + round.batch.len_bytes() < MAX_UNSYNCED_BYTES {
                 group.propose_queued(&self.inputs, &mut self.effects);
             }
