@@ -53,7 +53,10 @@ pub(crate) enum Input {
         peer: NodeId,
         event: PeerEvent,
     },
-    Persisted { readies: Vec<PersistedReady>, bytes: usize },
+    Persisted {
+        readies: Vec<PersistedReady>,
+        bytes: usize,
+    },
     Fetched(RaftGroupId, FetchedEntries),
     /// Frames for the peer were dropped on their way out.
     Dropped(NodeId),

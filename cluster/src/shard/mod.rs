@@ -10,6 +10,8 @@
 //! that is after the sync that makes them true.
 
 pub(crate) mod effects;
+#[cfg(test)]
+mod golden;
 mod group;
 mod housekeeping;
 mod liveness;

@@ -1,0 +1,138 @@
+//! Golden scripts: what a cluster of shards does, command by command, with its full output.
+//!
+//! A script is a text file in `scripts/`: comments, commands, a line `----`, and what the commands said, up to an empty
+//! line. It plays on a [stage](stage::Stage) of real shards over real stores, in one thread, where no message arrives and
+//! no time passes unless the script says so. What differs from what is written fails the test.
+//!
+//! `REWRITE_GOLDEN=1 cargo test -p trilog-cluster golden` writes what was played into the files. A rewritten script is
+//! reviewed like code: the test proves that nothing changed, only the reader that it is right.
+//!
+//! | command | what it does |
+//! | --- | --- |
+//! | `boot N [TOPIC=REPLICAS...] [OPTION...]` | starts nodes 1 to N, runs until the controller leads and knows them, and makes topics; shows nothing of that |
+//! | `cluster N [OPTION...]` | only starts the nodes, connected with each other |
+//! | `tick N [NODE...]` | lets N ticks pass, for all nodes or some |
+//! | `deliver [A->B] [GROUP]` | lets what is under way arrive, but not what is sent in answer |
+//! | `settle` | delivers everything, answers included, until nothing is under way |
+//! | `run N` | N times a tick and `settle` |
+//! | `drop [A->B] [GROUP]` | loses what is under way, and says what that was |
+//! | `cut A->B`, `cut-off NODE`, `heal` | what is sent on a link, or from and to a node, is lost from now on, until healed |
+//! | `refused A B` | A's transport says that B's process is gone |
+//! | `hold NODE`, `sync NODE`, `release NODE` | the node's disk syncs only when told to; syncs once; syncs by itself again, as it does at first |
+//! | `fetch NODE` | carries out the reads of old entries that the node's groups asked for (as `settle` does) |
+//! | `crash NODE`, `stop NODE`, `start NODE` | ends a node and loses what was not synced; ends it in order; starts it again |
+//! | `hand-over NODE` | hands all its leaderships over, as before a stop |
+//! | `register NODE BROKER`, `create-topic NODE NAME REPLICAS...`, `delete-topic NODE NAME`, `producer-ids NODE` | asks the controller at a node |
+//! | `append NODE PARTITION VALUE... [as=NAME] [producer=ID seq=N] [replicas=N]` | hands the node batches of one record each, at once |
+//! | `status GROUP`, `log NODE GROUP`, `network`, `unanswered` | shows the replicas, a log on disk, what is under way, and who still waits for an answer |
+//!
+//! Options of a cluster: `tail=BYTES` of entries in memory, `checkpoint-every=N` entries, and `keep=N` entries of the
+//! controller's log behind a checkpoint. What is sent to a node that is down is lost, and its sender learns of it.
+//!
+//! A group is called by its partition (`t-0`), `controller`, or `group-N` while it has no name. In the output an entry
+//! is `index/term [offset:value]`, a message `from->to group kind term: content`; *shows* is the high watermark that
+//! readers see. `boot`, `settle` and `run` leave messages out. Heartbeats between nodes and news of leaders travel like
+//! all messages but are never shown.
+
+mod command;
+mod describe;
+mod inspect;
+mod network;
+mod node;
+mod script;
+mod stage;
+
+use self::command::Interpreter;
+
+fn play(name: &str) {
+    assert!(SCRIPTS.contains(&name), "{name} is not in the list of scripts");
+    let mut interpreter = Interpreter::default();
+    script::play(name, |line| interpreter.run(line));
+}
+
+/// Every script, each of which has a test below.
+const SCRIPTS: [&str; 13] = [
+    "conflict",
+    "delete_topic",
+    "duplicate",
+    "early_messages",
+    "election",
+    "hand_over",
+    "lagging_follower",
+    "lost_leadership",
+    "lost_peer",
+    "propose",
+    "restart",
+    "sleep",
+    "snapshot",
+];
+
+#[test]
+fn no_script_is_forgotten() {
+    assert_eq!(script::names(), SCRIPTS);
+}
+
+#[test]
+fn conflict() {
+    play("conflict");
+}
+
+#[test]
+fn delete_topic() {
+    play("delete_topic");
+}
+
+#[test]
+fn duplicate() {
+    play("duplicate");
+}
+
+#[test]
+fn early_messages() {
+    play("early_messages");
+}
+
+#[test]
+fn election() {
+    play("election");
+}
+
+#[test]
+fn hand_over() {
+    play("hand_over");
+}
+
+#[test]
+fn lagging_follower() {
+    play("lagging_follower");
+}
+
+#[test]
+fn lost_leadership() {
+    play("lost_leadership");
+}
+
+#[test]
+fn lost_peer() {
+    play("lost_peer");
+}
+
+#[test]
+fn propose() {
+    play("propose");
+}
+
+#[test]
+fn restart() {
+    play("restart");
+}
+
+#[test]
+fn sleep() {
+    play("sleep");
+}
+
+#[test]
+fn snapshot() {
+    play("snapshot");
+}

@@ -1,0 +1,239 @@
+//! One node of the stage: a shard over a real store, and what the driver, the syncer and the background threads do
+//! around it, by hand.
+
+use std::collections::VecDeque;
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tempfile::TempDir;
+use trilog_storage::{EntryFetch, Identity, Store, StoreOptions, TailCache};
+
+use crate::controller::configs::BrokerSettings;
+use crate::ids::{NodeId, RaftGroupId};
+use crate::shard::effects::{Effect, Persist};
+use crate::shard::{CheckpointPolicy, Shard, ShardConfig};
+use crate::transport::Frame;
+
+/// What all nodes of a stage are made with.
+#[derive(Clone)]
+pub(super) struct NodeOptions {
+    pub(super) nodes: Vec<NodeId>,
+    pub(super) tail_bytes: usize,
+    pub(super) checkpoints: CheckpointPolicy,
+}
+
+/// What came out of a node, in order.
+pub(super) enum Output {
+    Sent(NodeId, Frame),
+    Effect(Effect),
+    /// A read of old entries was asked for.
+    Fetch(RaftGroupId),
+}
+
+/// A node, running or not, with its disk.
+pub(super) struct Node {
+    id: NodeId,
+    options: NodeOptions,
+    disk: TempDir,
+    /// The disk as of the last sync. Only kept while syncs are held; otherwise every write is synced at once.
+    synced: Option<TempDir>,
+    running: Option<Running>,
+}
+
+struct Running {
+    shard: Shard,
+    store: Store,
+    tail: TailCache,
+    /// What waits for a sync.
+    unsynced: VecDeque<Persist>,
+    fetches: VecDeque<(RaftGroupId, EntryFetch)>,
+}
+
+impl Node {
+    pub(super) fn new(id: NodeId, options: NodeOptions) -> Self {
+        Self { id, options, disk: tempfile::tempdir().unwrap(), synced: None, running: None }
+    }
+
+    pub(super) const fn is_running(&self) -> bool {
+        self.running.is_some()
+    }
+
+    pub(super) fn shard(&self) -> &Shard {
+        &self.up().shard
+    }
+
+    pub(super) fn store(&self) -> &Store {
+        &self.up().store
+    }
+
+    fn up(&self) -> &Running {
+        self.running.as_ref().unwrap_or_else(|| panic!("node {} is down", self.id))
+    }
+
+    fn up_mut(&mut self) -> &mut Running {
+        self.running.as_mut().unwrap_or_else(|| panic!("node {} is down", self.id))
+    }
+
+    /// Starts the node on what its disk holds.
+    pub(super) fn start(&mut self, now: Duration) -> Vec<Output> {
+        assert!(self.running.is_none(), "node {} is up", self.id);
+        let identity = Identity { cluster_id: "golden".into(), node_id: self.id.0 };
+        let store = Store::open(self.disk.path(), &identity, StoreOptions::default()).unwrap();
+        let tail = TailCache::new(self.options.tail_bytes);
+        let config = ShardConfig {
+            node: self.id,
+            nodes: self.options.nodes.clone(),
+            defaults: Arc::new(BrokerSettings::default()),
+            checkpoints: self.options.checkpoints,
+        };
+        let shard = Shard::open(config, store.clone(), tail.clone(), now).unwrap();
+        let running = Running { shard, store, tail, unsynced: VecDeque::new(), fetches: VecDeque::new() };
+        self.running = Some(running);
+        self.input(now, |_| ())
+    }
+
+    /// Ends the node as a power cut does: what was not synced is gone.
+    pub(super) fn crash(&mut self) {
+        assert!(self.running.take().is_some(), "node {} is down", self.id);
+        if let Some(synced) = self.synced.take() {
+            self.disk = synced;
+        }
+    }
+
+    /// Ends the node as SIGTERM does, after its leaderships are handed over: checkpoints, a last sync, and no replay
+    /// at the next start.
+    pub(super) fn stop(&mut self, now: Duration) -> Vec<Output> {
+        let mut outputs = self.input(now, |shard| shard.checkpoint_all().unwrap());
+        outputs.extend(self.release_syncs(now));
+        if let Some(running) = self.running.take() {
+            drop(running.shard);
+            running.store.close().unwrap();
+        }
+        outputs
+    }
+
+    /// Hands the shard an input and lets it work until it has nothing left to do.
+    pub(super) fn input(&mut self, now: Duration, input: impl FnOnce(&mut Shard)) -> Vec<Output> {
+        let mut outputs = Vec::new();
+        input(&mut self.up_mut().shard);
+        loop {
+            self.up_mut().work(&mut outputs);
+            let hold = self.synced.is_some();
+            if !self.up_mut().finish_writes(now, hold, &mut outputs) {
+                return outputs;
+            }
+        }
+    }
+
+    /// From here on nothing is synced unless the script says so.
+    pub(super) fn hold_syncs(&mut self) {
+        self.up().store.sync().unwrap();
+        self.synced = Some(copy_of(self.disk.path()));
+    }
+
+    /// One sync for everything that waits.
+    pub(super) fn sync(&mut self, now: Duration) -> Vec<Output> {
+        assert!(self.synced.is_some(), "the syncs of node {} are not held", self.id);
+        self.up().store.sync().unwrap();
+        self.synced = Some(copy_of(self.disk.path()));
+        let mut outputs = Vec::new();
+        self.up_mut().finish_writes(now, false, &mut outputs);
+        outputs.extend(self.input(now, |_| ()));
+        outputs
+    }
+
+    /// Syncs again as soon as there is something to.
+    pub(super) fn release_syncs(&mut self, now: Duration) -> Vec<Output> {
+        self.synced = None;
+        self.input(now, |_| ())
+    }
+
+    /// Carries out the reads that were asked for.
+    pub(super) fn fetch(&mut self, now: Duration) -> Vec<Output> {
+        let mut outputs = Vec::new();
+        while let Some((group, fetch)) = self.up_mut().fetches.pop_front() {
+            let running = self.up();
+            let fetched = fetch.read(&running.store.reader(&running.tail)).unwrap();
+            outputs.extend(self.input(now, |shard| shard.fetched(now, group, fetched)));
+        }
+        outputs
+    }
+}
+
+impl Running {
+    /// The driver's rounds.
+    fn work(&mut self, outputs: &mut Vec<Output>) {
+        loop {
+            if let Some(round) = self.shard.collect().unwrap() {
+                outputs.extend(round.sends.into_frames().map(|(peer, frame)| Output::Sent(peer, frame)));
+                self.store.apply(round.batch).unwrap();
+                self.shard.written().unwrap();
+                self.unsynced.push_back(round.persist);
+            }
+            let effects = self.shard.take_effects();
+            let idle = effects.is_empty();
+            for effect in effects {
+                outputs.push(self.carry_out(effect));
+            }
+            if idle && !self.shard.has_work() {
+                return;
+            }
+        }
+    }
+
+    fn carry_out(&mut self, effect: Effect) -> Output {
+        match effect {
+            Effect::Fetch(group, fetch) => {
+                self.fetches.push_back((group, fetch));
+                return Output::Fetch(group);
+            }
+            Effect::ReplicaRemoved(group) => {
+                self.tail.forget(group);
+                while self.store.purge(1024).unwrap().more {}
+            }
+            _ => {}
+        }
+        Output::Effect(effect)
+    }
+
+    /// The syncer's work, up to the first write that has to wait. Returns whether Raft was told of anything.
+    fn finish_writes(&mut self, now: Duration, hold: bool, outputs: &mut Vec<Output>) -> bool {
+        let (mut readies, mut bytes) = (Vec::new(), 0);
+        while self.unsynced.front().is_some_and(|persist| !(hold && persist.must_sync)) {
+            let Some(persist) = self.unsynced.pop_front() else { break };
+            if persist.must_sync {
+                self.store.sync().unwrap();
+            }
+            outputs.extend(persist.sends.into_frames().map(|(peer, frame)| Output::Sent(peer, frame)));
+            readies.extend(persist.readies);
+            bytes += persist.bytes;
+        }
+        let told = !readies.is_empty() || bytes > 0;
+        if told {
+            self.shard.persisted(now, &readies, bytes);
+        }
+        told
+    }
+}
+
+/// A directory with the same files.
+fn copy_of(directory: &Path) -> TempDir {
+    let copy = tempfile::tempdir().unwrap();
+    copy_into(directory, copy.path());
+    copy
+}
+
+fn copy_into(from: &Path, to: &Path) {
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            fs::create_dir(&target).unwrap();
+            copy_into(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
