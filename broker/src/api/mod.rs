@@ -31,6 +31,7 @@ mod describe_configs;
 mod describe_topic_partitions;
 mod endpoints;
 mod fetch;
+mod find_coordinator;
 mod incremental_alter_configs;
 mod init_producer_id;
 mod item_error;

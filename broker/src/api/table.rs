@@ -17,6 +17,7 @@ use super::describe_cluster::DescribeCluster;
 use super::describe_configs::DescribeConfigs;
 use super::describe_topic_partitions::DescribeTopicPartitions;
 use super::fetch::Fetch;
+use super::find_coordinator::FindCoordinator;
 use super::incremental_alter_configs::IncrementalAlterConfigs;
 use super::init_producer_id::InitProducerId;
 use super::list_offsets::ListOffsets;
@@ -31,6 +32,7 @@ static TABLE: &[Entry] = &[
     Entry::of::<Fetch>(),
     Entry::of::<ListOffsets>(),
     Entry::of::<Metadata>(),
+    Entry::of::<FindCoordinator>(),
     Entry::of::<ApiVersions>(),
     Entry::of::<CreateTopics>(),
     Entry::of::<DeleteTopics>(),
@@ -128,6 +130,7 @@ mod tests {
             (ApiKey::Fetch, [4, 10]),
             (ApiKey::ListOffsets, [1, 1]),
             (ApiKey::Metadata, [1, 6]),
+            (ApiKey::FindCoordinator, [0, 0]),
             (ApiKey::ApiVersions, [0, 3]),
         ];
         for (key, versions) in pinned {
