@@ -7,6 +7,8 @@
 //! The reader knows no bounds. Its callers ask only for what they know to be committed, and take a missing entry as
 //! compacted away.
 
+use sled::IVec;
+
 use crate::entry::LogEntry;
 use crate::error::StoreError;
 use crate::ids::{Offset, RaftGroupId, RaftIndex};
@@ -178,19 +180,25 @@ impl LogReader {
         index: RaftIndex,
     ) -> Result<Option<LogEntry>, StoreError> {
         let damaged = || StoreError::damaged(format!("{group}: entry {index} is not whole"));
-        let Some(first) = self.store.get(&raft_entry::key(group, index, 0))? else { return Ok(None) };
+        let Some(first) = self.chunk(group, index, 0)? else { return Ok(None) };
         let header = raft_entry::Header::decode(&first).ok_or_else(damaged)?;
         let mut chunks = Vec::with_capacity(usize::from(header.chunk_count()));
         chunks.push(first);
         for chunk in 1..header.chunk_count() {
-            match self.store.get(&raft_entry::key(group, index, chunk))? {
+            match self.chunk(group, index, chunk)? {
                 Some(value) => chunks.push(value),
-                // Gone since the first chunk was read: compacted away meanwhile.
-                None if self.store.get(&raft_entry::key(group, index, 0))?.is_none() => return Ok(None),
+                // Gone since the first chunk was read: compacted away meanwhile, from the first chunk on.
+                None if self.chunk(group, index, 0)?.is_none() => return Ok(None),
                 None => return Err(damaged()),
             }
         }
         header.assemble(index, chunks).map(Some).ok_or_else(damaged)
+    }
+
+    /// One chunk of an entry. A blank one is on its way out.
+    fn chunk(&self, group: RaftGroupId, index: RaftIndex, chunk: u16) -> Result<Option<IVec>, StoreError> {
+        let value = self.store.get(&raft_entry::key(group, index, chunk))?;
+        Ok(value.filter(|value| !value.is_empty()))
     }
 
     /// The header of the entry at `index`, from the store alone.
@@ -199,7 +207,7 @@ impl LogReader {
         group: RaftGroupId,
         index: RaftIndex,
     ) -> Result<Option<raft_entry::Header>, StoreError> {
-        let Some(first) = self.store.get(&raft_entry::key(group, index, 0))? else { return Ok(None) };
+        let Some(first) = self.chunk(group, index, 0)? else { return Ok(None) };
         let header = raft_entry::Header::decode(&first);
         header.map(Some).ok_or_else(|| StoreError::damaged(format!("{group}: entry {index} is not whole")))
     }

@@ -22,6 +22,11 @@ pub(crate) fn between_families() -> impl Iterator<Item = Vec<u8>> {
     run(Family::Record).chain(run(Family::RaftEntry))
 }
 
+/// The key in a fence that may have a value now and then, without harm to what is on either side.
+pub(crate) fn filler() -> Vec<u8> {
+    Family::Record.group_prefix(RaftGroupId(0))[..usize::from(FENCE_KEYS / 2)].to_vec()
+}
+
 /// The keys at the start of a group's log: chunks of index 0, which no entry has.
 pub(crate) fn before_log(group: RaftGroupId) -> impl Iterator<Item = [u8; 19]> {
     (0..FENCE_KEYS).map(move |chunk| raft_entry::key(group, RaftIndex(0), chunk))

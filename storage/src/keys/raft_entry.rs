@@ -27,7 +27,8 @@ pub(crate) fn key(group: RaftGroupId, index: RaftIndex, chunk: u16) -> [u8; 19] 
     key
 }
 
-/// The group, index and chunk that a key names; `None` for any other key.
+/// The group, index and chunk that a key names; `None` for any other key. The store itself always knows what it reads.
+#[cfg(test)]
 pub(crate) fn decode_key(key: &[u8]) -> Option<(RaftGroupId, RaftIndex, u16)> {
     let group = Family::RaftEntry.group_of(key)?;
     let mut rest = RowReader::new(&key[9..]);

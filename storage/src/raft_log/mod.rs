@@ -52,8 +52,6 @@ pub struct RaftLog {
     state: GroupState,
     /// Entries that are in a batch and not yet known to be applied, so that nobody can look them up.
     pending: VecDeque<Pending>,
-    /// The first index whose keys may still be there though it is compacted away.
-    purge_from: RaftIndex,
     /// What is being read for raft elsewhere. Behind a cell, since raft asks through a shared reference.
     fetches: RefCell<Fetches>,
     /// The snapshot that raft may have, or wants.

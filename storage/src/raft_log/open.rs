@@ -6,7 +6,6 @@ use std::collections::VecDeque;
 use super::RaftLog;
 use crate::error::StoreError;
 use crate::ids::{RaftGroupId, RaftIndex};
-use crate::keys::raft_entry;
 use crate::keys::raft_state::{self, GroupState, LogPosition};
 use crate::store::Store;
 use crate::tail::TailCache;
@@ -31,7 +30,7 @@ impl RaftLog {
             last: LogPosition::default(),
             voters: voters.into(),
         };
-        let log = Self::with_state(store, tail, group, state, RaftIndex(1));
+        let log = Self::with_state(store, tail, group, state);
         batch.put_log_fence(group);
         log.record_state(batch);
         log
@@ -48,25 +47,17 @@ impl RaftLog {
         let Some((_, state)) = GroupState::decode(&row) else {
             return Err(StoreError::damaged(format!("{group}: its raft state row cannot be read")));
         };
-        let purge_from = first_stored_index(store, group)?.unwrap_or(state.last.index.next());
-        let log = Self::with_state(store, tail, group, state, purge_from);
+        let log = Self::with_state(store, tail, group, state);
         log.verify()?;
         Ok(Some(log))
     }
 
-    fn with_state(
-        store: &Store,
-        tail: &TailCache,
-        group: RaftGroupId,
-        state: GroupState,
-        purge_from: RaftIndex,
-    ) -> Self {
+    fn with_state(store: &Store, tail: &TailCache, group: RaftGroupId, state: GroupState) -> Self {
         Self {
             group,
             reader: store.reader(tail),
             state,
             pending: VecDeque::new(),
-            purge_from,
             fetches: RefCell::default(),
             snapshot: RefCell::default(),
         }
@@ -95,14 +86,4 @@ impl RaftLog {
         }
         Ok(())
     }
-}
-
-/// The first index of which there are keys.
-fn first_stored_index(store: &Store, group: RaftGroupId) -> Result<Option<RaftIndex>, StoreError> {
-    let before_first = raft_entry::key(group, RaftIndex(0), u16::MAX);
-    let first = store.first_after(&before_first)?;
-    Ok(first.and_then(|(key, _)| match raft_entry::decode_key(&key) {
-        Some((owner, index, _)) if owner == group => Some(index),
-        _ => None,
-    }))
 }

@@ -140,7 +140,7 @@ fn a_committed_entry_is_never_replaced() {
 }
 
 #[test]
-fn compaction_moves_the_beginning_at_once_and_the_keys_in_steps() {
+fn compaction_moves_the_beginning_at_once_and_the_keys_go_bit_by_bit() {
     let node = Node::new();
     let mut log = create(&node);
     let entries: Vec<_> = (1..=300).map(|index| entry(index, index / 100 + 1, 100)).collect();
@@ -158,22 +158,27 @@ fn compaction_moves_the_beginning_at_once_and_the_keys_in_steps() {
         }
         log.set_applied(RaftIndex(290), batch);
     });
-    assert!(node.apply(|batch| log.compact(RaftIndex(250), batch).unwrap()));
+    node.apply(|batch| log.compact(RaftIndex(250), batch).unwrap());
     assert_eq!((log.first_index().unwrap(), log.term(250).unwrap()), (251, 3));
     assert!(is(read(&log, 250, 252), &StorageError::Compacted));
     assert!(is(log.term(249), &StorageError::Compacted));
     assert_eq!(read(&log, 251, 301).unwrap(), entries[250..]);
 
-    // A restart in the middle, and the rest is removed by the log that is opened then.
+    // A restart in the middle, and the rest is removed afterwards.
+    assert!(node.store.purge(100).unwrap().more);
+    assert_eq!(entry_keys(&node), 200);
+    drop(log);
+    let node = node.reopen();
+    while node.store.purge(100).unwrap().more {}
+    assert_eq!(entry_keys(&node), 50);
     let mut log = from_disk(&node);
     assert_eq!(log.first_index().unwrap(), 251);
-    while node.apply(|batch| log.purge_step(batch).unwrap()) {}
-    assert_eq!(entry_keys(&node), 50);
     let reader = node.store.reader(&node.tail);
     assert_eq!(reader.index_floor(GROUP, Offset(2509)).unwrap(), None);
     assert_eq!(reader.index_floor(GROUP, Offset(2510)).unwrap().unwrap().raft_index, RaftIndex(251));
     assert_eq!(read(&log, 251, 301).unwrap(), entries[250..]);
-    assert!(!node.apply(|batch| log.compact(RaftIndex(100), batch).unwrap()), "going back changes nothing");
+    node.apply(|batch| log.compact(RaftIndex(100), batch).unwrap());
+    assert_eq!(log.first_index().unwrap(), 251, "going back changes nothing");
 }
 
 #[test]
@@ -182,7 +187,7 @@ fn a_log_compacted_to_its_end_goes_on() {
     let mut log = create(&node);
     append(&node, &mut log, &[entry(1, 1, 10), entry(2, 2, 10)]);
     commit_and_apply(&node, &mut log, 2);
-    assert!(!node.apply(|batch| log.compact(RaftIndex(2), batch).unwrap()));
+    node.apply(|batch| log.compact(RaftIndex(2), batch).unwrap());
     let mut log = from_disk(&node);
     assert_eq!((log.first_index().unwrap(), log.last_index().unwrap(), log.term(2).unwrap()), (3, 2, 2));
     append(&node, &mut log, &[entry(3, 2, 10)]);
@@ -202,7 +207,7 @@ fn a_snapshot_replaces_the_log() {
         assert_eq!((log.applied(), log.hard_state().commit), (RaftIndex(15), 15));
     }
     append(&node, &mut log, &[entry(16, 5, 10)]);
-    while node.apply(|batch| log.purge_step(batch).unwrap()) {}
+    while node.store.purge(7).unwrap().more {}
     assert_eq!(entry_keys(&node), 1);
     assert_eq!(read(&from_disk(&node), 16, 17).unwrap(), [entry(16, 5, 10)]);
 }
@@ -324,7 +329,8 @@ proptest! {
                         truncated = (up_to, entry.term);
                     }
                     list = list.split_off(&(truncated.0 + 1));
-                    let _ = node.apply(|batch| log.compact(RaftIndex(up_to), batch).unwrap());
+                    node.apply(|batch| log.compact(RaftIndex(up_to), batch).unwrap());
+                    let _ = node.store.purge(2).unwrap();
                 }
                 Step::Reopen => log = RaftLog::open(&node.store, &node.tail, GROUP).unwrap().unwrap(),
             }
@@ -339,7 +345,7 @@ proptest! {
                 prop_assert_eq!(&read(log, truncated.0 + 1, log.last().0 + 1).unwrap(), &expected);
             }
         }
-        while node.apply(|batch| log.purge_step(batch).unwrap()) {}
+        while node.store.purge(5).unwrap().more {}
         let chunks = list.values().map(|entry| usize::from(raft_entry::chunk_count(&LogEntry::from_raft(entry))));
         prop_assert_eq!(entry_keys(&node), chunks.sum::<usize>());
         prop_assert_eq!(node.store.blob_files().unwrap(), 0);

@@ -53,7 +53,8 @@ impl Store {
             }
         }
         for (group, state) in batch.states {
-            rows.insert(&raft_state::key(group), state.encode(progress.next_version(group)));
+            let version = progress.next_version(group, state.truncated.index);
+            rows.insert(&raft_state::key(group), state.encode(version));
         }
         for group in batch.deleted_groups {
             progress.forget(group);

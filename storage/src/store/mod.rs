@@ -23,8 +23,10 @@ mod open;
 mod progress;
 mod purge;
 mod records;
+mod turnover;
 
 use std::fs::{self, File};
+use std::ops::RangeBounds;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -35,6 +37,7 @@ use crate::error::StoreError;
 use crate::ids::RaftGroupId;
 use durable::DurableMark;
 use progress::Progress;
+use turnover::Turnover;
 
 pub use open::OpenError;
 pub use purge::Purge;
@@ -80,6 +83,7 @@ struct Shared {
     /// The number of the last batch that is visible.
     visible_batches: AtomicU64,
     durable: Mutex<DurableMark>,
+    turnover: Mutex<Turnover>,
     /// The first write that failed, after which there are no more.
     failure: OnceLock<String>,
 }
@@ -159,7 +163,15 @@ impl Store {
         self.shared.db.get_lt(key).map_err(read_error)
     }
 
-    /// The pairs whose keys begin with `prefix`. Only for small families, and never to the end of a large one.
+    /// The pairs whose keys are in `range`. Never to the end of a large family: sled keeps what an iterator has passed.
+    pub(crate) fn range<K: AsRef<[u8]>, R: RangeBounds<K>>(
+        &self,
+        range: R,
+    ) -> impl Iterator<Item = Result<(IVec, IVec), StoreError>> + use<K, R> {
+        self.shared.db.range(range).map(|pair| pair.map_err(read_error))
+    }
+
+    /// The pairs whose keys begin with `prefix`. Never to the end of a large family, as with [`Self::range`].
     pub(crate) fn scan(
         &self,
         prefix: &[u8],

@@ -22,10 +22,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::durable::DurableMark;
-use super::progress::Progress;
+use super::progress::{GroupProgress, Progress};
 use super::{Identity, Shared, Store, StoreOptions, files};
 use crate::error::StoreError;
-use crate::ids::RaftGroupId;
 use crate::keys::meta::{IDENTITY_KEY, IdentityRow, PROGRESS_KEY, ProgressRow};
 use crate::keys::raft_state::{self, GroupState};
 use crate::keys::{Family, fence};
@@ -34,7 +33,11 @@ use crate::keys::{Family, fence};
 const FORMAT: u32 = 1;
 
 /// The size of sled's segments. A page above a quarter of it would leave the data file.
-const SEGMENT_BYTES: usize = 8 * 1024 * 1024;
+pub(super) const SEGMENT_BYTES: usize = 8 * 1024 * 1024;
+
+/// How often sled's own thread looks for segments that are mostly free, to move the rest out of one of them. Without
+/// it a segment with one live page is never used again, and the file never becomes shorter.
+pub(super) const CLEAN_INTERVAL_MS: u64 = 250;
 
 /// How long to wait for the lock of the data file. sled's own threads hold it for a moment after the last handle was
 /// dropped, and so does a process that is being killed.
@@ -150,6 +153,7 @@ impl Store {
                 visible_batches: AtomicU64::new(progress.row().batches),
                 progress: Mutex::new(progress),
                 durable: Mutex::new(mark),
+                turnover: Mutex::default(),
                 failure: OnceLock::new(),
             }),
         };
@@ -220,7 +224,7 @@ impl Place {
                 .mode(sled::Mode::HighThroughput)
                 .segment_size(SEGMENT_BYTES)
                 .cache_capacity(options.cache_bytes)
-                .flush_every_ms(None);
+                .flush_every_ms(Some(CLEAN_INTERVAL_MS));
             // sled checks some of what it reads from the file with assertions.
             let opened = catch_unwind(AssertUnwindSafe(|| config.open()));
             match opened {
@@ -289,17 +293,16 @@ impl Place {
                 row.batches
             )));
         }
-        let mut versions = HashMap::new();
+        let mut groups = HashMap::new();
         for pair in db.scan_prefix([Family::RaftState.ordinal()]) {
             let (key, state) = pair.map_err(|error| self.sled(error))?;
             let read = raft_state::group_of(&key).zip(GroupState::decode(&state));
-            let Some((group, (version, _))) = read else {
+            let Some((group, (version, state))) = read else {
                 return Err(self.damaged(format!("the raft state row {} cannot be read", key.escape_ascii())));
             };
-            versions.insert(group, version);
+            groups.insert(group, GroupProgress { version, truncated: state.truncated.index });
         }
-        let versions: HashMap<RaftGroupId, u64> = versions;
-        Progress::recover(row, versions).map_err(|error| match error {
+        Progress::recover(row, groups).map_err(|error| match error {
             StoreError::Damaged { detail } => self.damaged(detail),
             other => self.damaged(other.to_string()),
         })

@@ -8,35 +8,50 @@
 //! the log of a group that has been idle since would be shorter, and everything in it consistent. But the row of that
 //! group would have an older version than the sum accounts for.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use crate::error::StoreError;
-use crate::ids::RaftGroupId;
+use crate::ids::{RaftGroupId, RaftIndex};
 use crate::keys::meta::ProgressRow;
 
-/// The counts, in memory.
+/// The counts, in memory, and what they are counted from.
 #[derive(Debug, Default)]
 pub(super) struct Progress {
     row: ProgressRow,
-    /// The version of each group's raft state row.
-    versions: HashMap<RaftGroupId, u64>,
+    groups: HashMap<RaftGroupId, GroupProgress>,
+    /// The groups whose logs were compacted, and may have keys left before their beginnings.
+    compacted: BTreeSet<RaftGroupId>,
+}
+
+/// What is known of one group's raft state row.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct GroupProgress {
+    /// How often the row was written.
+    pub(super) version: u64,
+    /// The last index that is compacted away.
+    pub(super) truncated: RaftIndex,
 }
 
 impl Progress {
-    /// The counts of a store that has `row` and these versions of raft state rows.
+    /// The counts of a store that has `row` and raft state rows of these groups.
     ///
     /// # Errors
     ///
     /// When they do not add up.
-    pub(super) fn recover(row: ProgressRow, versions: HashMap<RaftGroupId, u64>) -> Result<Self, StoreError> {
-        let sum = versions.values().fold(0_u64, |sum, version| sum.wrapping_add(*version));
+    pub(super) fn recover(
+        row: ProgressRow,
+        groups: HashMap<RaftGroupId, GroupProgress>,
+    ) -> Result<Self, StoreError> {
+        let sum = groups.values().fold(0_u64, |sum, group| sum.wrapping_add(group.version));
         if sum != row.row_versions {
             return Err(StoreError::damaged(format!(
                 "raft state was written {} times and {sum} of them are accounted for",
                 row.row_versions
             )));
         }
-        Ok(Self { row, versions })
+        let truncated = groups.iter().filter(|(_, group)| group.truncated > RaftIndex(0));
+        let compacted = truncated.map(|(group, _)| *group).collect();
+        Ok(Self { row, groups, compacted })
     }
 
     /// The numbers as of the last batch.
@@ -46,7 +61,7 @@ impl Progress {
 
     /// The groups that have a row.
     pub(super) fn groups(&self) -> impl Iterator<Item = RaftGroupId> {
-        self.versions.keys().copied()
+        self.groups.keys().copied()
     }
 
     /// Counts a batch.
@@ -54,18 +69,36 @@ impl Progress {
         self.row.batches += 1;
     }
 
-    /// Counts one more write of a group's row and returns its version.
-    pub(super) fn next_version(&mut self, group: RaftGroupId) -> u64 {
-        let version = self.versions.entry(group).or_default();
-        *version += 1;
+    /// Counts one more write of a group's row, which says up to where the log is compacted, and returns its version.
+    pub(super) fn next_version(&mut self, group: RaftGroupId, truncated: RaftIndex) -> u64 {
+        let progress = self.groups.entry(group).or_default();
+        progress.version += 1;
+        if truncated > progress.truncated {
+            progress.truncated = truncated;
+            self.compacted.insert(group);
+        }
         self.row.row_versions = self.row.row_versions.wrapping_add(1);
-        *version
+        progress.version
     }
 
     /// Counts a group's row out.
     pub(super) fn forget(&mut self, group: RaftGroupId) {
-        if let Some(version) = self.versions.remove(&group) {
-            self.row.row_versions = self.row.row_versions.wrapping_sub(version);
+        self.compacted.remove(&group);
+        if let Some(progress) = self.groups.remove(&group) {
+            self.row.row_versions = self.row.row_versions.wrapping_sub(progress.version);
+        }
+    }
+
+    /// A group whose log may have keys before its beginning, and the last index that is compacted away.
+    pub(super) fn first_compacted(&self) -> Option<(RaftGroupId, RaftIndex)> {
+        let group = *self.compacted.first()?;
+        self.groups.get(&group).map(|progress| (group, progress.truncated))
+    }
+
+    /// Takes note that a group has no keys up to `truncated`.
+    pub(super) fn purged(&mut self, group: RaftGroupId, truncated: RaftIndex) {
+        if self.groups.get(&group).is_none_or(|progress| progress.truncated == truncated) {
+            self.compacted.remove(&group);
         }
     }
 }
@@ -74,24 +107,49 @@ impl Progress {
 mod tests {
     use super::*;
 
+    const A: RaftGroupId = RaftGroupId(1);
+    const B: RaftGroupId = RaftGroupId(2);
+
+    fn written(version: u64) -> GroupProgress {
+        GroupProgress { version, ..GroupProgress::default() }
+    }
+
     #[test]
     fn versions_add_up_whatever_is_written_and_forgotten() {
-        let (a, b) = (RaftGroupId(1), RaftGroupId(2));
         let mut progress = Progress::default();
-        assert_eq!(progress.next_version(a), 1);
-        assert_eq!(progress.next_version(a), 2);
-        assert_eq!(progress.next_version(b), 1);
-        progress.forget(a);
-        progress.forget(a);
+        assert_eq!(progress.next_version(A, RaftIndex(0)), 1);
+        assert_eq!(progress.next_version(A, RaftIndex(0)), 2);
+        assert_eq!(progress.next_version(B, RaftIndex(0)), 1);
+        progress.forget(A);
+        progress.forget(A);
         assert_eq!(progress.row().row_versions, 1);
-        let versions = HashMap::from([(b, 1)]);
-        assert!(Progress::recover(progress.row(), versions).is_ok());
+        assert!(Progress::recover(progress.row(), HashMap::from([(B, written(1))])).is_ok());
     }
 
     #[test]
     fn a_row_that_fell_back_is_noticed() {
         let row = ProgressRow { batches: 9, row_versions: 7 };
-        let versions = HashMap::from([(RaftGroupId(1), 4), (RaftGroupId(2), 2)]);
-        assert!(Progress::recover(row, versions).is_err());
+        assert!(Progress::recover(row, HashMap::from([(A, written(4)), (B, written(2))])).is_err());
+    }
+
+    #[test]
+    fn a_compacted_log_is_remembered_until_it_is_purged_to_its_beginning() {
+        let mut progress = Progress::default();
+        progress.next_version(A, RaftIndex(5));
+        assert_eq!(progress.first_compacted(), Some((A, RaftIndex(5))));
+        progress.next_version(A, RaftIndex(8));
+        progress.purged(A, RaftIndex(5));
+        assert_eq!(progress.first_compacted(), Some((A, RaftIndex(8))), "it was compacted meanwhile");
+        progress.purged(A, RaftIndex(8));
+        progress.next_version(A, RaftIndex(8));
+        assert_eq!(progress.first_compacted(), None);
+        let mut progress = Progress::recover(progress.row(), progress.groups).unwrap();
+        assert_eq!(
+            progress.first_compacted(),
+            Some((A, RaftIndex(8))),
+            "after a restart it is looked at again"
+        );
+        progress.forget(A);
+        assert_eq!(progress.first_compacted(), None);
     }
 }

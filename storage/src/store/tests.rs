@@ -174,6 +174,24 @@ fn deleted_groups_are_gone_at_once_and_purged_bit_by_bit_across_restarts() {
     open_after(node);
 }
 
+#[test]
+fn the_space_of_deleted_groups_goes_back_to_the_file_system() {
+    let node = Node::new();
+    let mut logs: Vec<_> = (1..=3).map(|group| fill(&node, RaftGroupId(group), 1)).collect();
+    for index in 2..=250 {
+        for log in &mut logs {
+            node.apply(|batch| log.append(&[entry(index, 1, 65_000)], batch).unwrap());
+        }
+    }
+    node.store.sync().unwrap();
+    let full = node.store.disk_usage().unwrap();
+    drop(logs);
+    node.apply(|batch| (1..=3).for_each(|group| batch.mark_group_deleted(RaftGroupId(group))));
+    while node.store.purge(256).unwrap().more {}
+    let left = node.store.disk_usage().unwrap();
+    assert!(left + 3 * 249 * 65_000 <= full, "{full} bytes became {left}");
+}
+
 /// Opens the store once more, for the checks at open.
 fn open_after(node: Node) {
     node.reopen();

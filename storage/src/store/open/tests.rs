@@ -5,7 +5,9 @@ use std::io::{Read, Seek, SeekFrom, Write};
 
 use super::*;
 use crate::fixture::{Node, entry, identity, open};
+use crate::ids::{RaftGroupId, RaftIndex};
 use crate::raft_log::RaftLog;
+use crate::tail::TailCache;
 use crate::write_batch::WriteBatch;
 
 const GROUP: RaftGroupId = RaftGroupId(1);
@@ -45,9 +47,6 @@ fn lost_nothing_silently(dir: &Path, entries: u64) -> Result<(), String> {
 fn settle(dir: &Path) {
     drop(open(dir).unwrap());
 }
-
-use crate::ids::RaftIndex;
-use crate::tail::TailCache;
 
 #[test]
 fn a_second_opening_is_refused() {

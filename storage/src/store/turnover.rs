@@ -1,0 +1,80 @@
+//! Giving the space of deleted groups back to the file system.
+//!
+//! sled's log is a file of segments. A segment is free once every page in it was written anew elsewhere, and the file
+//! becomes shorter once its last segments are free. Both happen only as the log moves on: sled's cleaner moves pages out
+//! of one segment at a time, and what it freed is let go of some segments later. A store that nobody writes to would
+//! keep the space of a deleted topic for good.
+//!
+//! So after a large deletion the log is turned over: a filler is written again and again, a little at a time, while the
+//! cleaner does its work in between. It ends when the file has become shorter by what was deleted, or when it was given
+//! enough time; other writes may take the space meanwhile, which is just as well.
+
+use std::thread;
+use std::time::Duration;
+
+use sled::IVec;
+
+use super::open::{CLEAN_INTERVAL_MS, SEGMENT_BYTES};
+use super::{Store, lock};
+use crate::error::StoreError;
+use crate::keys::{MAX_VALUE_BYTES, fence};
+
+/// How much must be deleted to be worth it.
+const WORTHWHILE_BYTES: u64 = 2 * SEGMENT_BYTES as u64;
+
+/// What sled keeps however little is in it: segments that are being written, and those that wait for their turn.
+const LEAST_DISK_USAGE: u64 = 6 * SEGMENT_BYTES as u64;
+
+/// How often the filler is written in one round: 1 MiB.
+const WRITES_A_ROUND: u8 = 16;
+
+/// The most rounds after one deletion: half a minute.
+const MAX_ROUNDS: u32 = 120;
+
+/// How far a turnover has come.
+#[derive(Debug, Default)]
+pub(super) struct Turnover {
+    /// What was deleted since the last one.
+    deleted_bytes: u64,
+    /// How large the store was when this one began.
+    disk_usage_before: u64,
+    rounds: u32,
+}
+
+impl Store {
+    /// Takes note that values of deleted groups were removed.
+    pub(super) fn count_deleted(&self, bytes: u64) {
+        lock(&self.shared.turnover).deleted_bytes += bytes;
+    }
+
+    /// Does one round if there is need, and says whether there may be need for another. Waits for the cleaner.
+    pub(super) fn turn_over(&self) -> Result<bool, StoreError> {
+        let mut turnover = lock(&self.shared.turnover);
+        if turnover.deleted_bytes < WORTHWHILE_BYTES {
+            return Ok(false);
+        }
+        let disk_usage = self.disk_usage()?;
+        if turnover.rounds == 0 {
+            turnover.disk_usage_before = disk_usage;
+        }
+        let expected = turnover.disk_usage_before.saturating_sub(turnover.deleted_bytes);
+        if disk_usage <= expected.max(LEAST_DISK_USAGE) || turnover.rounds == MAX_ROUNDS {
+            *turnover = Turnover::default();
+            self.write_filler(IVec::default())?;
+            return Ok(false);
+        }
+        turnover.rounds += 1;
+        drop(turnover);
+        thread::sleep(Duration::from_millis(CLEAN_INTERVAL_MS));
+        for write in 0..WRITES_A_ROUND {
+            // Not the same bytes twice: sled takes that for nothing to do.
+            self.write_filler(IVec::from(vec![write; MAX_VALUE_BYTES]))?;
+        }
+        Ok(true)
+    }
+
+    fn write_filler(&self, value: IVec) -> Result<(), StoreError> {
+        let written = self.shared.db.insert(fence::filler(), value);
+        written.map(drop).map_err(|error| StoreError::from_sled("turn the store over", error))
+    }
+}
