@@ -12,7 +12,7 @@ use trilog_client::{ClientError, Connection};
 use uuid::Uuid;
 
 use crate::cluster::{Cluster, connection_options};
-use crate::partition::Partition;
+use crate::partition::{LATEST, Partition};
 use crate::requests::{Target, only, topic_name};
 use crate::waiting::wait_until;
 
@@ -129,6 +129,17 @@ impl Cluster {
         (topic.error_code == 0).then_some(topic)
     }
 
+    /// Waits until every running node shows a topic: the answer to its creation comes from one of them.
+    pub async fn wait_shown(&self, name: &str) {
+        wait_until(&format!("every node shows {name}"), async || {
+            for node in self.started() {
+                self.topic_at(node, name).await?;
+            }
+            Some(())
+        })
+        .await;
+    }
+
     /// One partition as any running node shows it now.
     pub async fn partition_metadata(&self, topic: &str, partition: i32) -> Option<MetadataResponsePartition> {
         let topic = self.topic(topic).await?;
@@ -149,16 +160,22 @@ impl Cluster {
         .await
     }
 
-    /// A partition through a new connection to its leader, which says itself that it leads.
+    /// A partition through a new connection to its leader, which says itself that it leads and will go on to do so:
+    /// where the preferred leader (the first replica) runs, leadership is on its way back to it until it leads.
     pub async fn partition(&self, topic: &str, partition: i32) -> Partition {
-        wait_until(&format!("{topic}-{partition} is led"), async || {
-            let leader = self.leader(topic, partition).await;
-            let id = self.topic(topic).await?.topic_id;
-            let connection =
-                Connection::connect(self.node(leader).address(), &connection_options()).await.ok()?;
-            let target = Target { topic: topic.to_owned(), id, partition };
+        wait_until(&format!("{topic}-{partition} is led and stays so"), async || {
+            let shown = self.topic(topic).await?;
+            let row = shown.partitions.iter().find(|row| row.partition_index == partition)?;
+            let (leader, preferred) = (row.leader_id.0, row.replica_nodes.first()?.0);
+            let running = self.started();
+            if !running.contains(&leader) || (running.contains(&preferred) && leader != preferred) {
+                return None;
+            }
+            let address = self.node(leader).address();
+            let connection = Connection::connect(address, &connection_options()).await.ok()?;
+            let target = Target { topic: topic.to_owned(), id: shown.topic_id, partition };
             let partition = Partition { connection, target };
-            let led = partition.try_list_offset(-1).await.error_code == 0;
+            let led = partition.try_list_offset(LATEST).await.error_code == 0;
             led.then_some(partition)
         })
         .await

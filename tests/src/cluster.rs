@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::path::Path;
+use std::process::Command;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -96,11 +97,13 @@ impl Cluster {
     }
 
     /// The nodes, none of which runs. The executable is copied, so that a build during the tests changes nothing when
-    /// a node is started again.
+    /// a node is started again. A process of its own copies it: were the copy open for writing in this process, a child
+    /// that another test forks at that moment would hold it open too, and a file open for writing cannot be executed.
     fn prepare(executable: &Path, options: &ClusterOptions, permit: SemaphorePermit<'static>) -> Self {
         let scratch = Scratch::new("cluster");
         let own_executable = scratch.join("trilog");
-        std::fs::copy(executable, &own_executable).expect("the executable can be copied");
+        let copied = Command::new("cp").arg(executable).arg(&own_executable).status();
+        assert!(copied.expect("cp starts").success(), "the executable can be copied");
         let ports = (1..=options.nodes).map(|id| (id, free_port(), free_port())).collect::<Vec<_>>();
         let peers = ports.iter().map(|(id, _, peer)| format!("{id}@127.0.0.1:{peer}")).collect::<Vec<_>>();
         let nodes = ports.iter().map(|&(id, client_port, peer_port)| {

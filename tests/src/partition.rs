@@ -1,6 +1,7 @@
 //! A partition as its leader shows it.
 
 use bytes::Bytes;
+use kafka_protocol::ResponseError;
 use kafka_protocol::messages::fetch_response::PartitionData;
 use kafka_protocol::messages::list_offsets_response::ListOffsetsPartitionResponse;
 use kafka_protocol::messages::produce_response::PartitionProduceResponse;
@@ -8,7 +9,8 @@ use kafka_protocol::messages::{FetchRequest, InitProducerIdRequest, ProduceReque
 use trilog_client::Connection;
 
 use crate::batch::{Batch, BatchBuilder, Record};
-use crate::requests::{FetchPlan, Target, fetched, listed_offset, produced};
+use crate::requests::{FetchPlan, Target, error, fetched, listed_offset, produced};
+use crate::waiting::wait_until;
 
 /// The earliest offset, as ListOffsets takes it.
 pub const EARLIEST: i64 = -2;
@@ -144,15 +146,33 @@ impl Partition {
     /// A new producer id; its epoch is 0.
     ///
     /// # Panics
-    /// If the broker refuses.
+    /// If the broker refuses for good.
     pub async fn new_producer(&self) -> i64 {
+        let version = self.connection.versions().negotiate::<InitProducerIdRequest>();
+        init_producer(&self.connection, version.expect("InitProducerId is served")).await
+    }
+}
+
+/// Asks for a new producer id in a certain version; its epoch is 0. Asks again while the broker has none at hand, as
+/// every client does.
+///
+/// # Panics
+/// If the broker refuses for good.
+pub async fn init_producer(connection: &Connection, version: i16) -> i64 {
+    wait_until("there is a producer id", async || {
         let request = InitProducerIdRequest::default()
             .with_transactional_id(None)
             .with_transaction_timeout_ms(60_000)
             .with_producer_id((-1).into())
             .with_producer_epoch(-1);
-        let answer = self.connection.request(request).await.expect("InitProducerId is answered");
-        assert_eq!((answer.error_code, answer.producer_epoch), (0, 0));
-        answer.producer_id.0
-    }
+        let answer =
+            connection.request_at_version(request, version).await.expect("InitProducerId is answered");
+        if error(answer.error_code) == Some(ResponseError::CoordinatorLoadInProgress) {
+            return None;
+        }
+        assert_eq!((error(answer.error_code), answer.producer_epoch), (None, 0), "version {version}");
+        assert!(answer.producer_id.0 >= 0, "version {version}");
+        Some(answer.producer_id.0)
+    })
+    .await
 }
