@@ -1,1 +1,8 @@
 //! Real processes, real clients: one theme a module.
+//!
+//! Every test starts from what a client may rely on, as Kafka's documentation, its KIPs and other clients' sources have
+//! it, and looks at nothing but the wire, the files and the processes. None asserts how long something takes.
+
+#![cfg(test)]
+
+mod protocol;

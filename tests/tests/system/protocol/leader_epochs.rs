@@ -1,0 +1,59 @@
+//! OffsetForLeaderEpoch (KIP-320), while no leader changes. What it says after one does is told in `restart`.
+
+use kafka_protocol::ResponseError;
+use kafka_protocol::messages::OffsetForLeaderEpochRequest;
+use trilog_tests::batch::values;
+use trilog_tests::cluster::shared;
+use trilog_tests::requests::{Target, epoch_ended, error, served};
+
+#[tokio::test]
+async fn every_version_tells_where_the_current_epoch_ends() {
+    let cluster = shared().await;
+    let partition = cluster.new_partition("epochs-versions").await;
+    partition.produce(values(1, &["a", "b"])).await;
+    let epoch = partition.fetch(0).await[0].leader_epoch();
+    let shown = cluster.partition_metadata("epochs-versions", 0).await.expect("it exists");
+    assert_eq!(shown.leader_epoch, epoch, "Metadata and the batches agree");
+    for version in served::<OffsetForLeaderEpochRequest>(&partition.connection) {
+        let ask = async |asked| {
+            let request = partition.target.epoch_end(asked);
+            epoch_ended(partition.connection.request_at_version(request, version).await.unwrap())
+        };
+        let current = ask(epoch).await;
+        assert_eq!(error(current.error_code), None, "version {version}");
+        assert_eq!((current.leader_epoch, current.end_offset), (epoch, 2), "version {version}");
+        let future = ask(epoch + 1).await;
+        assert_eq!(error(future.error_code), None, "version {version}");
+        assert_eq!((future.leader_epoch, future.end_offset), (-1, -1), "nobody knows of a later epoch");
+        if epoch > 0 {
+            assert_eq!(ask(0).await.end_offset, 0, "before the first epoch there was nothing");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_knows_another_epoch_is_told() {
+    let cluster = shared().await;
+    let partition = cluster.new_partition("epochs-fenced").await;
+    partition.produce(values(1, &["a"])).await;
+    let epoch = partition.fetch(0).await[0].leader_epoch();
+    let ask = async |current| {
+        let mut request = partition.target.epoch_end(epoch);
+        request.topics[0].partitions[0].current_leader_epoch = current;
+        error(epoch_ended(partition.connection.request(request).await.unwrap()).error_code)
+    };
+    assert_eq!(ask(epoch).await, None);
+    assert_eq!(ask(epoch + 1).await, Some(ResponseError::UnknownLeaderEpoch));
+    if epoch > 0 {
+        assert_eq!(ask(epoch - 1).await, Some(ResponseError::FencedLeaderEpoch));
+    }
+}
+
+#[tokio::test]
+async fn unknown_partitions_are_refused() {
+    let cluster = shared().await;
+    let partition = cluster.new_partition("epochs-known").await;
+    let target = Target { partition: 3, ..partition.target.clone() };
+    let answer = partition.connection.request(target.epoch_end(0)).await.unwrap();
+    assert_eq!(error(epoch_ended(answer).error_code), Some(ResponseError::UnknownTopicOrPartition));
+}

@@ -1,0 +1,14 @@
+//! Every API in every version, as clients need it. All of these share one cluster and break nothing.
+
+mod describe_cluster;
+mod fetch;
+mod fetch_limits;
+mod idempotence;
+mod leader_epochs;
+mod list_offsets;
+mod long_poll;
+mod metadata;
+mod produce;
+mod topic_configs;
+mod topics;
+mod versions;
