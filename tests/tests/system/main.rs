@@ -5,4 +5,5 @@
 
 #![cfg(test)]
 
+mod bad_input;
 mod protocol;
