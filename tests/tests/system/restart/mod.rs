@@ -1,0 +1,8 @@
+//! Nodes that die, hang, come back, and what is left: every acknowledged write, once.
+
+mod all_nodes;
+mod converge;
+mod disk;
+mod leaders;
+mod leadership_lost;
+mod quorum;
