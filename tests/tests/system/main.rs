@@ -6,5 +6,7 @@
 #![cfg(test)]
 
 mod bad_input;
+mod kcat;
 mod protocol;
+mod rdkafka;
 mod restart;
