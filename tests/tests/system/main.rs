@@ -6,6 +6,7 @@
 #![cfg(test)]
 
 mod bad_input;
+mod dev;
 mod kcat;
 mod protocol;
 mod rdkafka;
