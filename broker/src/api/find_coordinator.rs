@@ -2,9 +2,11 @@
 //! yet.
 //!
 //! It is listed because librdkafka up to 2.x takes its absence for a broker that cannot read LZ4, and sends
-//! such batches uncompressed. A client that does look for a group's coordinator is answered
-//! UNSUPPORTED_VERSION, which it reports and does not take for a passing state. Version 1, with which
-//! producers look for the coordinator of transactions, is not listed, so that they give up by themselves.
+//! such batches uncompressed. The answer is COORDINATOR_NOT_AVAILABLE: librdkafka looks for a coordinator
+//! whenever a consumer has a group id, even one that assigns itself partitions, and any other error would be
+//! handed to the application that has no use for a coordinator. A consumer that subscribes waits. Version 1,
+//! with which producers look for the coordinator of transactions, is not listed, so that they give up by
+//! themselves.
 
 use std::sync::Arc;
 
@@ -29,7 +31,7 @@ impl Handler for FindCoordinator {
 
 fn none() -> FindCoordinatorResponse {
     FindCoordinatorResponse::default()
-        .with_error_code(ResponseError::UnsupportedVersion.code())
+        .with_error_code(ResponseError::CoordinatorNotAvailable.code())
         .with_node_id(BrokerId(-1))
         .with_port(-1)
 }

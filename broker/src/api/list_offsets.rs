@@ -9,8 +9,8 @@
 //! | -4 earliest local | v8 | the log start offset, as all of the log is local (KIP-405) |
 //! | -5 latest tiered | v9 | offset -1, as nothing is tiered (KIP-1005) |
 //!
-//! Other negative values, and these below their version, are answered UNSUPPORTED_VERSION. The first four
-//! need no disk; a lookup by time does, and runs on a thread that may wait.
+//! Other negative values, and these below their version, are answered UNSUPPORTED_VERSION. A time and the
+//! greatest timestamp are looked up on disk, on a thread that may wait; the rest is known.
 //!
 //! * v2: isolation level. v4: leader epochs. v5: OFFSET_NOT_AVAILABLE exists. v6: flexible.
 //! * v10: a timeout for tiered storage.

@@ -13,9 +13,8 @@
 //! partition, is answered REQUEST_TIMED_OUT: it may be committed yet, or not. Producers send it again, and an
 //! idempotent one is recognised.
 //!
-//! * v0-2 are listed and not served: clients without a batch format of their own fall back to them in no
-//!   case, but librdkafka up to 2.11 takes their absence for a broker that knows no compression
-//!   (KAFKA-18659).
+//! * v0-2 are listed and not served, as in Apache Kafka: nobody sends them any more, but librdkafka up to 2.11
+//!   takes their absence for a broker that cannot read compressed batches (KAFKA-18659).
 //! * v3: record batches (magic 2), transactional id. v4: KAFKA_STORAGE_ERROR exists. v5: log start offset.
 //! * v7: zstd (KIP-110). v8: an error message (KIP-467). v9: flexible.
 //! * v10: the new leader comes with NOT_LEADER_OR_FOLLOWER (KIP-951). v11: an error for transactions
