@@ -34,7 +34,7 @@ pub(crate) mod tombstone;
 use crate::ids::RaftGroupId;
 
 /// The longest value, in bytes.
-pub(crate) const MAX_VALUE_BYTES: usize = 64 * 1024;
+pub(crate) const MAX_VALUE_BYTES: usize = 16 * 1024;
 
 /// The first byte of a key. Append-only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -29,6 +29,7 @@ impl Store {
         });
         match applied {
             Ok(()) => {
+                give_memory_back();
                 self.shared.visible_batches.store(progress.row().batches, Ordering::Release);
                 Ok(())
             }
@@ -65,4 +66,11 @@ impl Store {
         rows.insert(&PROGRESS_KEY, &progress.row().encode());
         Ok(rows)
     }
+}
+
+/// Frees what sled has replaced. It defers each free until no reader can hold the value, in a bag a thread that is only
+/// looked at when it has 64 entries; one entry may be a write buffer of a whole segment, so full bags would be hundreds
+/// of megabytes.
+fn give_memory_back() {
+    crossbeam_epoch::pin().flush();
 }

@@ -32,8 +32,9 @@ use crate::keys::{Family, fence};
 /// The version of the layout that this code reads and writes.
 const FORMAT: u32 = 1;
 
-/// The size of sled's segments. A page above a quarter of it would leave the data file.
-pub(super) const SEGMENT_BYTES: usize = 8 * 1024 * 1024;
+/// The size of sled's segments. A page above a quarter of it would leave the data file; a leaf of 16 of the longest
+/// values is half of that. Each segment on its way to the disk is a buffer of this size, and there may be many.
+pub(super) const SEGMENT_BYTES: usize = 2 * 1024 * 1024;
 
 /// How often sled's own thread looks for segments that are mostly free, to move the rest out of one of them. Without
 /// it a segment with one live page is never used again, and the file never becomes shorter.
