@@ -35,7 +35,7 @@ use crate::shard::{CheckpointPolicy, ShardConfig};
 use crate::transport::{RpcClient, Transport, TransportConfig};
 
 /// Recent entries that a node keeps in memory, for followers and consumers that keep up.
-const TAIL_BYTES: usize = 48 << 20;
+const TAIL_BYTES: usize = 24 << 20;
 
 /// How long one attempt to reach the controller may take before another is made.
 const SUBMIT_ATTEMPT: Duration = Duration::from_secs(2);

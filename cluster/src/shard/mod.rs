@@ -46,7 +46,7 @@ pub(crate) const TICK: Duration = Duration::from_millis(50);
 
 /// Bytes that may be visible and not yet durable before leaders stop proposing: requests then wait in their groups'
 /// queues. The store keeps several times as much in memory until it is written.
-const MAX_UNSYNCED_BYTES: usize = 8 << 20;
+const MAX_UNSYNCED_BYTES: usize = 4 << 20;
 
 /// What a shard has to know about its place in the cluster.
 pub(crate) struct ShardConfig {
