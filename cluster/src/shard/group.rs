@@ -30,7 +30,7 @@ const MAX_INFLIGHT_MESSAGES: usize = 8;
 /// Proposed and not yet committed bytes of one group; what comes on top waits in the machine's queue.
 const MAX_UNCOMMITTED_BYTES: u64 = 32 << 20;
 /// Above this the queue waits, so that the bound above is never met.
-const UNCOMMITTED_HIGH_WATER: usize = 4 << 20;
+const UNCOMMITTED_HIGH_WATER: usize = 2 << 20;
 /// Applied in one round.
 const MAX_APPLY_BYTES: u64 = 8 << 20;
 

@@ -23,6 +23,7 @@ mod proposals;
 mod topology;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -48,6 +49,10 @@ pub(crate) const TICK: Duration = Duration::from_millis(50);
 /// queues. The store keeps several times as much in memory until it is written.
 const MAX_UNSYNCED_BYTES: usize = 4 << 20;
 
+/// A round ends with the group that fills its batch this far; the others have their turn in the next one. While a
+/// batch is applied no reader gets through, and the store can free nothing of what the batch replaces.
+const MAX_ROUND_BYTES: usize = 1 << 20;
+
 /// What a shard has to know about its place in the cluster.
 pub(crate) struct ShardConfig {
     pub(crate) node: NodeId,
@@ -71,6 +76,8 @@ pub(crate) struct Shard {
     awake: BTreeSet<RaftGroupId>,
     /// Groups that may have something to write or to say.
     dirty: BTreeSet<RaftGroupId>,
+    /// The group that had its turn last.
+    turn: RaftGroupId,
     /// Groups collected in the round that is being written.
     writing: Vec<RaftGroupId>,
     orphans: Orphans,
@@ -108,6 +115,7 @@ impl Shard {
             groups: BTreeMap::new(),
             awake: BTreeSet::new(),
             dirty: BTreeSet::new(),
+            turn: RaftGroupId::CONTROLLER,
             writing: Vec::new(),
             orphans: Orphans::default(),
             peers: Peers::new(others),
@@ -242,7 +250,9 @@ impl Shard {
         };
         // Groups that came or went must be on disk before anything they promise.
         round.persist.must_sync = !round.batch.is_empty();
-        for id in std::mem::take(&mut self.dirty) {
+        while round.batch.len_bytes() < MAX_ROUND_BYTES
+            && let Some(id) = self.next_dirty()
+        {
             let Some(group) = self.groups.get_mut(&id) else { continue };
             group.attend(&mut self.effects);
             if self.unsynced_bytes + round.batch.len_bytes() < MAX_UNSYNCED_BYTES {
@@ -258,6 +268,15 @@ impl Shard {
             self.writing.clear();
         }
         Ok((!idle).then_some(round))
+    }
+
+    /// The dirty group whose turn it is. They take turns, so that none waits while others fill round after round.
+    fn next_dirty(&mut self) -> Option<RaftGroupId> {
+        let after = self.dirty.range((Bound::Excluded(self.turn), Bound::Unbounded)).next();
+        let id = *after.or_else(|| self.dirty.first())?;
+        self.dirty.remove(&id);
+        self.turn = id;
+        Some(id)
     }
 
     /// The round's batch is visible.
