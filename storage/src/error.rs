@@ -9,7 +9,7 @@ use std::io;
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The operating system refused a read or a write: a full disk, a failing one, a removed directory.
-    #[error("the store could not {action}: {source}")]
+    #[error("cannot {action}: {source}")]
     Io {
         /// What was being done, as a verb: "write a batch".
         action: &'static str,
@@ -41,14 +41,35 @@ impl StoreError {
     /// Sorts an error of sled by what the reader of the message can do about it.
     pub(crate) fn from_sled(action: &'static str, error: sled::Error) -> Self {
         match error {
-            sled::Error::Io(source) => Self::Io { action, source },
+            sled::Error::Io(source) => Self::Io { action, source: undecorated(source) },
             other => Self::damaged(format!("cannot {action}: {other}")),
         }
+    }
+}
+
+/// The error as the operating system words it. sled hands out copies, whose message is the debug text of the original.
+fn undecorated(error: io::Error) -> io::Error {
+    match error.kind() {
+        io::ErrorKind::Other => error,
+        _ if error.raw_os_error().is_some() => error,
+        kind => kind.into(),
     }
 }
 
 impl From<StoreError> for raft::Error {
     fn from(error: StoreError) -> Self {
         Self::Store(raft::StorageError::Other(Box::new(error)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_named_in_plain_words() {
+        let copy = io::Error::new(io::ErrorKind::StorageFull, "Os { code: 28, kind: StorageFull }");
+        let error = StoreError::from_sled("write a batch", sled::Error::Io(copy));
+        assert_eq!(error.to_string(), "cannot write a batch: no storage space");
     }
 }

@@ -16,8 +16,9 @@
 //! **Invariant:** ordinals are append-only. A family that is given up leaves its number unused for good, and a value
 //! whose layout changes gets a new family or a new format version.
 //!
-//! **Invariant:** no value is longer than [`MAX_VALUE_BYTES`]. sled keeps up to 17 values on a leaf and moves a page
-//! above a quarter of a segment into a file of its own, which it never syncs. Longer values are cut into chunks.
+//! **Invariant:** no value is longer than [`MAX_VALUE_BYTES`]; longer ones are cut into chunks. sled keeps up to 17 values
+//! on a leaf, moves a page above a quarter of a segment into a file of its own, which it never syncs, and keeps more
+//! pages in memory than it is told to, whatever their size.
 //!
 //! The families stand in the order of their values' size. The small rows that every batch rewrites (progress, raft
 //! state, index) so share leaves with their like; on one leaf with payloads they would drag megabytes along each
@@ -33,7 +34,7 @@ pub(crate) mod tombstone;
 
 use crate::ids::RaftGroupId;
 
-/// The longest value, in bytes.
+/// The longest value, in bytes. Measured: larger ones cost memory, smaller ones time.
 pub(crate) const MAX_VALUE_BYTES: usize = 16 * 1024;
 
 /// The first byte of a key. Append-only.

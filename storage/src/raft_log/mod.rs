@@ -10,7 +10,8 @@
 //! 2. the owner of the thread applies the batch ([`Store::apply`](crate::Store::apply));
 //! 3. [`RaftLog::appended`] makes the new entries readable from memory.
 //!
-//! If step 2 fails the process ends, so a log never has to take anything back.
+//! If step 2 fails the process ends, so a log never has to take anything back. Within step 1 the order is raft's: a
+//! snapshot, then entries, then the hard state, which may commit them, then what is applied.
 //!
 //! **Invariants**, asserted where they could break:
 //!
@@ -128,14 +129,14 @@ impl RaftLog {
         if index < state.truncated.index || index > state.last.index {
             return Ok(None);
         }
+        if let Some(pending) = self.pending_at(index) {
+            return Ok(Some(pending.at.term));
+        }
         // Terms never fall along a log. Where both ends of a stretch have the same one, so has all between.
         let (tail_first, tail_term) =
             self.reader.tail().first(self.group).unwrap_or((state.last.index, state.last.term));
         if index <= tail_first && tail_term == state.truncated.term {
             return Ok(Some(tail_term));
-        }
-        if let Some(pending) = self.pending_at(index) {
-            return Ok(Some(pending.at.term));
         }
         if let Some(entry) = self.reader.tail().get(self.group, index) {
             return Ok(Some(entry.term));

@@ -5,8 +5,11 @@
 //! * `flush()` ends in `sync_file_range`, which does not reach the disk's platter, nor a file system's metadata.
 //!   [`Store::sync`] therefore follows it with an `fdatasync` of the data file. Only what was synced may be
 //!   acknowledged.
-//! * A page larger than a quarter of a segment becomes a file under `blobs/`, which is never synced. Segments of 8 MiB
-//!   and values of at most 64 KiB keep that directory empty; [`Store::blob_files`] checks it.
+//! * A page larger than a quarter of a segment becomes a file under `blobs/`, which is never synced. Segments of 2 MiB
+//!   and values of at most 16 KiB keep that directory empty; [`Store::blob_files`] checks it.
+//! * The page cache does not keep to its capacity. It has 256 parts, and each takes note of what was used only after 64
+//!   uses; until then nothing leaves it. What it really holds grows with the size of a leaf: writing and then reading
+//!   800 MB took 690 MB of memory with values of 64 KiB, 220 MB with values of 16 KiB, and less processor time.
 //! * `apply_batch` takes a lock that stops every reader in the process, and `flush` holds its other side. Batches are
 //!   to be bounded by who fills them, and a process holds one node.
 //! * Recovery never fails on a broken segment: it goes on with what is left. [`durable`] and [`progress`] find that

@@ -20,16 +20,17 @@ use crate::error::StoreError;
 use crate::keys::{MAX_VALUE_BYTES, fence};
 
 /// How much must be deleted to be worth it.
-const WORTHWHILE_BYTES: u64 = 2 * SEGMENT_BYTES as u64;
+const WORTHWHILE_BYTES: u64 = 8 * SEGMENT_BYTES as u64;
 
 /// What sled keeps however little is in it: segments that are being written, and those that wait for their turn.
-const LEAST_DISK_USAGE: u64 = 6 * SEGMENT_BYTES as u64;
+const LEAST_DISK_USAGE: u64 = 8 * SEGMENT_BYTES as u64;
 
-/// How often the filler is written in one round: 1 MiB.
-const WRITES_A_ROUND: u8 = 16;
+/// How often the filler is written in one round: half a megabyte.
+const WRITES_A_ROUND: u8 = 32;
 
-/// The most rounds after one deletion: half a minute.
-const MAX_ROUNDS: u32 = 120;
+/// The rounds that a turnover may take beside one for each segment's worth of what was deleted, which is about what the
+/// cleaner manages.
+const SPARE_ROUNDS: u64 = 120;
 
 /// How far a turnover has come.
 #[derive(Debug, Default)]
@@ -38,7 +39,7 @@ pub(super) struct Turnover {
     deleted_bytes: u64,
     /// How large the store was when this one began.
     disk_usage_before: u64,
-    rounds: u32,
+    rounds: u64,
 }
 
 impl Store {
@@ -58,7 +59,9 @@ impl Store {
             turnover.disk_usage_before = disk_usage;
         }
         let expected = turnover.disk_usage_before.saturating_sub(turnover.deleted_bytes);
-        if disk_usage <= expected.max(LEAST_DISK_USAGE) || turnover.rounds == MAX_ROUNDS {
+        if disk_usage <= expected.max(LEAST_DISK_USAGE)
+            || turnover.rounds >= SPARE_ROUNDS + turnover.deleted_bytes / SEGMENT_BYTES as u64
+        {
             *turnover = Turnover::default();
             self.write_filler(IVec::default())?;
             return Ok(false);
