@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use sled::IVec;
 
 use crate::entry::LogEntry;
-use crate::ids::{Offset, RaftGroupId, RaftIndex};
+use crate::ids::{RaftGroupId, RaftIndex};
 use crate::keys::offset_index::{self, OffsetIndexRow};
 use crate::keys::raft_state::GroupState;
 use crate::keys::{fence, raft_entry};
@@ -54,11 +54,6 @@ impl WriteBatch {
     /// Records where an entry's records are.
     pub fn put_index_row(&mut self, group: RaftGroupId, row: &OffsetIndexRow) {
         self.put(&offset_index::key(group, row.base_offset), IVec::from(&row.encode()));
-    }
-
-    /// Forgets the entry that begins at `base`.
-    pub fn delete_index_row(&mut self, group: RaftGroupId, base: Offset) {
-        self.remove(&offset_index::key(group, base));
     }
 
     /// Sets a state record of `group`. Keys and values may hold any bytes.

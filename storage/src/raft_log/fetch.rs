@@ -65,14 +65,6 @@ impl EntryFetch {
     }
 }
 
-impl FetchedEntries {
-    /// The group whose log asked, if anything was found.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
-    }
-}
-
 /// What a log has asked for and what it got.
 #[derive(Debug, Default)]
 pub(super) struct Fetches {
