@@ -24,7 +24,7 @@ const ELECTION_TICKS: usize = 10;
 /// Ticks between a leader's heartbeats to a group that is awake.
 const HEARTBEAT_TICKS: usize = 3;
 /// One append message carries about this much, and always at least one entry.
-const MAX_MESSAGE_BYTES: u64 = 1 << 20;
+const MAX_MESSAGE_BYTES: u64 = 512 << 10;
 /// Append messages on the way to one follower.
 const MAX_INFLIGHT_MESSAGES: usize = 8;
 /// Proposed and not yet committed bytes of one group; what comes on top waits in the machine's queue.

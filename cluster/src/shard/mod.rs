@@ -47,11 +47,11 @@ pub(crate) const TICK: Duration = Duration::from_millis(50);
 
 /// Bytes that may be visible and not yet durable before leaders stop proposing: requests then wait in their groups'
 /// queues. The store keeps several times as much in memory until it is written.
-const MAX_UNSYNCED_BYTES: usize = 4 << 20;
+const MAX_UNSYNCED_BYTES: usize = 2 << 20;
 
 /// A round ends with the group that fills its batch this far; the others have their turn in the next one. While a
 /// batch is applied no reader gets through, and the store can free nothing of what the batch replaces.
-const MAX_ROUND_BYTES: usize = 1 << 20;
+const MAX_ROUND_BYTES: usize = 512 << 10;
 
 /// What a shard has to know about its place in the cluster.
 pub(crate) struct ShardConfig {

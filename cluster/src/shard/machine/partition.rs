@@ -13,7 +13,7 @@ use crate::replica::{RecentEntry, ReplicaStatus};
 use crate::shard::effects::{AppendError, Appended, Effect, Ticket};
 
 /// Many produce requests become one Raft entry, up to this size. A larger batch gets an entry of its own.
-const MAX_ENTRY_BYTES: usize = 1 << 20;
+const MAX_ENTRY_BYTES: usize = 512 << 10;
 
 /// A producer's batch on its way into the log.
 #[derive(Debug)]
