@@ -1,0 +1,163 @@
+//! Requests on their way into the log, and the answers on their way out.
+//!
+//! A leader takes requests from its first applied entry of its own term until it leads no more. Every request that was
+//! taken ends in an answer: committed, known not to be in the log, or unknown.
+
+use std::sync::Arc;
+
+use raft::eraftpb::Snapshot;
+
+use super::{Group, epoch};
+use crate::ids::RaftIndex;
+use crate::replica::RecentEntry;
+use crate::shard::effects::Effect;
+use crate::shard::machine::{DecisionInputs, Machine, Waiting};
+use crate::shard::proposals::Fate;
+
+/// Proposed and not yet committed bytes of one group above which its queue waits, so that Raft's own bound is never met.
+const UNCOMMITTED_HIGH_WATER: usize = 2 << 20;
+
+impl Group {
+    /// Sees to what Raft and producers wait for and what no ready tells of: a follower's word may be all it takes.
+    pub(in crate::shard) fn attend(&mut self, effects: &mut Vec<Effect>) {
+        self.release_held(effects);
+        self.answer_snapshot_wish();
+        effects.extend(
+            self.node.mut_store().take_fetches().into_iter().map(|fetch| Effect::Fetch(self.id, fetch)),
+        );
+    }
+
+    /// Puts queued requests into the log, as far as the bound on what is not committed allows.
+    pub(in crate::shard) fn propose_queued(&mut self, inputs: &DecisionInputs, effects: &mut Vec<Effect>) {
+        // Raft may have stepped down since this was last observed, and a follower's proposals would be forwarded to
+        // the new leader, stamped with offsets and an epoch that are not its own.
+        while self.serving == Some(self.term())
+            && self.is_leader()
+            && !self.is_transferring()
+            && self.node.raft.uncommitted_size() < UNCOMMITTED_HIGH_WATER
+        {
+            let Some(proposal) = self.machine.next_proposal(inputs, effects) else { break };
+            if !proposal.payload.is_empty()
+                && let Err(error) = self.node.propose(Vec::new(), proposal.payload)
+            {
+                // Raft leaves a leader no reason to refuse within the bounds above. Should it, the requests are
+                // known not to be in the log, and what the machine planned on top of them is void.
+                tracing::warn!(group = self.id.0, %error, "a proposal was refused; stepping down");
+                effects.extend(proposal.waiting.into_iter().map(Waiting::refused));
+                let term = self.node.raft.term;
+                self.node.raft.become_follower(term, 0);
+                self.stop_serving(effects);
+                break;
+            }
+            self.await_commit(proposal.waiting, effects);
+        }
+    }
+
+    /// Parks answers until the log's last entry is applied: the proposal just made, or the one that a repeated
+    /// request is a copy of.
+    fn await_commit(&mut self, waiting: Vec<Waiting>, effects: &mut Vec<Effect>) {
+        let index = RaftIndex(self.node.raft.raft_log.last_index());
+        let already_applied = index.0 <= self.node.raft.raft_log.applied;
+        for one in waiting {
+            if already_applied {
+                self.settle(Fate::Committed(one), index, effects);
+            } else {
+                let displaced = self.proposals.push(index, self.node.raft.term, one);
+                effects.extend(displaced.into_iter().map(Waiting::refused));
+            }
+        }
+    }
+
+    pub(super) fn settle(&mut self, fate: Fate<Waiting>, index: RaftIndex, effects: &mut Vec<Effect>) {
+        match fate {
+            Fate::Overwritten(waiting) => effects.push(waiting.refused()),
+            Fate::Committed(Waiting::Control { ticket, response }) => {
+                effects.push(Effect::Answered { ticket, result: Ok(response) });
+            }
+            Fate::Committed(Waiting::Append { ticket, appended, replicas: None }) => {
+                effects.push(Effect::Appended { ticket, result: Ok(appended) });
+            }
+            Fate::Committed(waiting) => self.held.push((index, waiting)),
+        }
+    }
+
+    /// Answers the appends that enough replicas hold by now, beyond the majority that committed them.
+    fn release_held(&mut self, effects: &mut Vec<Effect>) {
+        if self.held.is_empty() {
+            return;
+        }
+        let matched: Vec<u64> = self.node.raft.prs().iter().map(|(_, progress)| progress.matched).collect();
+        let holding = |index: RaftIndex| matched.iter().filter(|matched| **matched >= index.0).count();
+        self.held.retain(|(index, waiting)| match waiting {
+            Waiting::Append { ticket, appended, replicas: Some(replicas) }
+                if holding(*index) >= *replicas =>
+            {
+                effects.push(Effect::Appended { ticket: *ticket, result: Ok(*appended) });
+                false
+            }
+            _ => true,
+        });
+    }
+
+    pub(super) fn publish(&self, recent: Vec<RecentEntry>, restored: bool, effects: &mut Vec<Effect>) {
+        match &self.machine {
+            Machine::Controller(machine) => effects.push(Effect::Image(Arc::clone(machine.image()))),
+            Machine::Partition(machine) => {
+                if restored {
+                    effects.push(Effect::ReplicaOpened(self.id));
+                }
+                effects.push(Effect::ReplicaChanged { group: self.id, status: machine.status(), recent });
+            }
+        }
+    }
+
+    /// Everything that readers may know, for a group that has just been opened.
+    pub(in crate::shard) fn publish_opened(&self, effects: &mut Vec<Effect>) {
+        self.publish(Vec::new(), true, effects);
+    }
+
+    /// A leader serves from its first applied entry of its own term until it leads no more.
+    pub(super) fn observe_leadership(&mut self, effects: &mut Vec<Effect>) -> bool {
+        let term = self.node.raft.term;
+        let leads = self.is_leader();
+        if self.serving.is_some_and(|serving| !leads || serving != term) {
+            self.stop_serving(effects);
+            return true;
+        }
+        if leads && self.serving.is_none() && self.node.raft.apply_to_current_term() {
+            self.serving = Some(term);
+            self.machine.start_leading(epoch(term));
+            return true;
+        }
+        false
+    }
+
+    pub(super) fn stop_serving(&mut self, effects: &mut Vec<Effect>) {
+        self.serving = None;
+        self.machine.stop_leading(effects);
+        // These are committed: a client that asks again gets the same answer from the next leader.
+        effects.extend(self.held.drain(..).map(|(_, waiting)| waiting.unknown()));
+    }
+
+    /// Raft wants a snapshot for a follower that is behind the log's start: the state as applied.
+    fn answer_snapshot_wish(&mut self) {
+        if !self.node.mut_store().take_snapshot_wanted() {
+            return;
+        }
+        let log = &self.node.raft.raft_log;
+        let applied = log.applied;
+        let Ok(term) = log.term(applied) else { return };
+        let mut snapshot = Snapshot { data: self.machine.snapshot(), ..Snapshot::default() };
+        let metadata = snapshot.mut_metadata();
+        metadata.index = applied;
+        metadata.term = term;
+        metadata.mut_conf_state().voters = self.voters.iter().map(|voter| u64::from(voter.0)).collect();
+        self.node.mut_store().provide_snapshot(snapshot);
+    }
+
+    /// The group leaves this node: nobody is left waiting.
+    pub(in crate::shard) fn close(mut self, effects: &mut Vec<Effect>) {
+        self.stop_serving(effects);
+        effects.extend(self.proposals.abandon().into_iter().map(Waiting::unknown));
+    }
+}

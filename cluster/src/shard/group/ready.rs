@@ -1,0 +1,171 @@
+//! What Raft has ready: written, applied, and told.
+//!
+//! The order that raft-rs asks for is kept in one place, [`Group::collect`] and [`Group::written`]: between `ready()`
+//! and `advance_append_async()` nothing touches the node, and the entries can be read before it is advanced.
+
+use raft::Ready;
+use raft::eraftpb::{Entry, EntryType};
+use trilog_storage::{StoreError, WriteBatch};
+
+use super::Group;
+use crate::controller::ControllerRecord;
+use crate::ids::{RaftGroupId, RaftIndex};
+use crate::replica::RecentEntry;
+use crate::shard::effects::{Effect, PersistedReady, Round};
+use crate::shard::machine::{Applied, Waiting, damaged};
+
+/// A ready between its collection and the moment its batch is visible.
+pub(super) struct Writing {
+    ready: Ready,
+    entries: Vec<Entry>,
+    applied: Option<RaftIndex>,
+    recent: Vec<RecentEntry>,
+    metadata: Vec<ControllerRecord>,
+    settled: Vec<Effect>,
+    restored: bool,
+}
+
+/// What a group did in a round that concerns the whole shard.
+#[derive(Default)]
+pub(in crate::shard) struct GroupOutcome {
+    /// The metadata changed by these records.
+    pub(in crate::shard) metadata: Vec<ControllerRecord>,
+    /// The whole state was replaced by a snapshot.
+    pub(in crate::shard) restored: bool,
+    /// Whether this replica serves as leader has changed.
+    pub(in crate::shard) leadership_changed: bool,
+}
+
+impl Group {
+    /// Takes what the group has to write and to say. Its changes go into `round.batch`, and [`Self::written`] must
+    /// follow once that batch is visible.
+    pub(in crate::shard) fn collect(&mut self, round: &mut Round) -> Result<(), StoreError> {
+        debug_assert!(self.writing.is_none(), "a round begins after the one before it is written");
+        if !self.node.has_ready() {
+            return Ok(());
+        }
+        let mut ready = self.node.ready();
+        for message in ready.take_messages() {
+            round.sends.message(self.id, message);
+        }
+        let mut writing = Writing {
+            entries: ready.take_entries(),
+            applied: None,
+            recent: Vec::new(),
+            metadata: Vec::new(),
+            settled: Vec::new(),
+            restored: false,
+            ready,
+        };
+        if !writing.ready.snapshot().is_empty() {
+            self.install(&mut writing, round)?;
+        }
+        self.node.mut_store().append(&writing.entries, &mut round.batch)?;
+        if let Some(hard_state) = writing.ready.hs() {
+            self.node.mut_store().set_hard_state(hard_state, &mut round.batch);
+        }
+        for entry in writing.ready.take_committed_entries() {
+            self.apply(&entry, round, &mut writing)?;
+        }
+        if let Some(applied) = writing.applied {
+            let done = self.machine.checkpoint(self.id, self.checkpoints, &mut round.batch);
+            self.checkpointed(done.then_some(applied), &mut round.batch)?;
+        }
+        self.promise(&mut writing.ready, round);
+        self.writing = Some(writing);
+        Ok(())
+    }
+
+    /// What may only be said once the ready is durable.
+    fn promise(&self, ready: &mut Ready, round: &mut Round) {
+        for message in ready.take_persisted_messages() {
+            round.persist.sends.message(self.id, message);
+        }
+        round.persist.readies.push(PersistedReady { group: self.id, number: ready.number() });
+        round.persist.must_sync |= ready.must_sync();
+    }
+
+    fn apply(&mut self, entry: &Entry, round: &mut Round, writing: &mut Writing) -> Result<(), StoreError> {
+        let index = RaftIndex(entry.index);
+        // Membership is fixed at creation, so an entry of another type carries nothing that is understood here.
+        if entry.entry_type == EntryType::EntryNormal {
+            match self.machine.apply(self.id, index, &entry.data, &mut round.batch)? {
+                Applied::Nothing => {}
+                Applied::Records(recent) => writing.recent.push(recent),
+                Applied::Metadata(records) => writing.metadata.extend(records),
+            }
+        }
+        writing.applied = Some(index);
+        for fate in self.proposals.applied(index, entry.term) {
+            self.settle(fate, index, &mut writing.settled);
+        }
+        Ok(())
+    }
+
+    /// The batch is visible: Raft may go on, and the world may know.
+    pub(in crate::shard) fn written(&mut self, effects: &mut Vec<Effect>) -> GroupOutcome {
+        let Some(Writing { ready, entries, applied, recent, metadata, settled, restored }) =
+            self.writing.take()
+        else {
+            return GroupOutcome::default();
+        };
+        self.node.mut_store().appended(&entries);
+        self.node.advance_append_async(ready);
+        if let Some(applied) = applied {
+            self.node.advance_apply_to(applied.0);
+        }
+        let leadership_changed = self.observe_leadership(effects);
+        if applied.is_some() || restored || leadership_changed {
+            self.publish(recent, restored, effects);
+        }
+        // Whoever is told of its write may read it: the high watermark is published above.
+        effects.extend(settled);
+        GroupOutcome { metadata, restored, leadership_changed }
+    }
+
+    /// The ready of this number, and those before it, are durable.
+    pub(in crate::shard) fn persisted(&mut self, number: u64) {
+        self.node.on_persist_ready(number);
+        if let Some((_, index)) = self.installing.take_if(|(ready, _)| *ready <= number) {
+            self.node.advance_apply_to(index.0);
+        }
+    }
+
+    /// Replaces log and state by the leader's snapshot.
+    fn install(&mut self, writing: &mut Writing, round: &mut Round) -> Result<(), StoreError> {
+        let snapshot = writing.ready.snapshot();
+        let metadata = snapshot.get_metadata();
+        let index = RaftIndex(metadata.index);
+        self.machine.restore(&snapshot.data).map_err(|detail| damaged(self.id, &detail))?;
+        let voters = metadata.get_conf_state().voters.clone();
+        self.node.mut_store().install_snapshot(index, metadata.term, &voters, &mut round.batch)?;
+        self.machine.checkpoint_snapshot(self.id, &mut round.batch);
+        self.node.mut_store().set_applied(index, &mut round.batch);
+        self.installing = Some((writing.ready.number(), index));
+        writing.settled.extend(self.proposals.abandon().into_iter().map(Waiting::unknown));
+        writing.restored = true;
+        tracing::info!(group = self.id.0, index = index.0, "took a snapshot from the leader");
+        Ok(())
+    }
+
+    /// A checkpoint at `applied` is in the batch: Raft resumes there after a restart, and the controller's log before
+    /// it can go, but for a tail that spares a follower a snapshot.
+    fn checkpointed(&mut self, applied: Option<RaftIndex>, batch: &mut WriteBatch) -> Result<(), StoreError> {
+        let Some(applied) = applied else { return Ok(()) };
+        self.node.mut_store().set_applied(applied, batch);
+        if self.id == RaftGroupId::CONTROLLER {
+            let up_to = RaftIndex(applied.0.saturating_sub(self.checkpoints.kept_controller_entries));
+            self.node.mut_store().compact(up_to, batch)?;
+        }
+        Ok(())
+    }
+
+    /// Writes a checkpoint of whatever was applied since the last one, so that a restart replays nothing.
+    pub(in crate::shard) fn checkpoint(&mut self, batch: &mut WriteBatch) -> Result<(), StoreError> {
+        if self.machine.checkpoint(self.id, self.checkpoints.at_once(), batch) {
+            let applied = RaftIndex(self.node.raft.raft_log.applied);
+            self.checkpointed(Some(applied), batch)?;
+        }
+        Ok(())
+    }
+}
