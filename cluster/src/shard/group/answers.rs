@@ -41,12 +41,12 @@ impl Group {
                 && let Err(error) = self.node.propose(Vec::new(), proposal.payload)
             {
                 // Raft leaves a leader no reason to refuse within the bounds above. Should it, the requests are
-                // known not to be in the log, and what the machine planned on top of them is void.
+                // known not to be in the log, and what the machine planned on top of them is void: the leadership
+                // ends, here as everywhere, when the next ready shows it.
                 tracing::warn!(group = self.id.0, %error, "a proposal was refused; stepping down");
                 effects.extend(proposal.waiting.into_iter().map(Waiting::refused));
                 let term = self.node.raft.term;
                 self.node.raft.become_follower(term, 0);
-                self.stop_serving(effects);
                 break;
             }
             self.await_commit(proposal.waiting, effects);
@@ -120,19 +120,19 @@ impl Group {
     pub(super) fn observe_leadership(&mut self, effects: &mut Vec<Effect>) -> bool {
         let term = self.node.raft.term;
         let leads = self.is_leader();
-        if self.serving.is_some_and(|serving| !leads || serving != term) {
+        let stops = self.serving.is_some_and(|serving| !leads || serving != term);
+        if stops {
             self.stop_serving(effects);
-            return true;
         }
-        if leads && self.serving.is_none() && self.node.raft.apply_to_current_term() {
+        let starts = leads && self.serving.is_none() && self.node.raft.apply_to_current_term();
+        if starts {
             self.serving = Some(term);
             self.machine.start_leading(epoch(term));
-            return true;
         }
-        false
+        stops || starts
     }
 
-    pub(super) fn stop_serving(&mut self, effects: &mut Vec<Effect>) {
+    fn stop_serving(&mut self, effects: &mut Vec<Effect>) {
         self.serving = None;
         self.machine.stop_leading(effects);
         // These are committed: a client that asks again gets the same answer from the next leader.
