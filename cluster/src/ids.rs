@@ -46,6 +46,10 @@ pub struct ProducerId(pub i64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ProducerEpoch(pub i16);
 
+/// Names an answer that somebody waits for. The driver knows who.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Ticket(pub(crate) u64);
+
 /// Milliseconds since the Unix epoch, as record timestamps count them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct TimestampMs(pub i64);

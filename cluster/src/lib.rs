@@ -4,7 +4,9 @@
 //! partition and one for the [`controller`]; [`transport`] carries what nodes say to each other.
 
 pub mod controller;
+pub mod coordinator;
 mod driver;
+mod encoding;
 pub mod ids;
 mod leadership;
 pub mod node;

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::configs::{BrokerSettings, Configs, TopicSettings};
-use super::encoding::DecodeError;
 use super::records::{Broker, ControllerRecord, PartitionRecord, decode_entry, encode_entry};
 use super::topic::{Partition, Topic};
+use crate::encoding::DecodeError;
 use crate::ids::{NodeId, PartitionIndex, ProducerId, RaftGroupId, TopicId, TopicName};
 
 #[cfg(test)]

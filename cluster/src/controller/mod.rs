@@ -24,7 +24,6 @@
 
 pub mod configs;
 mod decide;
-mod encoding;
 mod errors;
 mod image;
 mod limits;
@@ -39,8 +38,8 @@ mod fixtures;
 #[cfg(test)]
 mod properties;
 
+pub use crate::encoding::DecodeError;
 pub use decide::{Decision, DecisionContext, decide};
-pub use encoding::DecodeError;
 pub use errors::{ControllerError, ErrorCode};
 pub use image::{MetadataImage, PartitionView};
 pub use limits::{

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::configs::Configs;
-use super::encoding::{self, DecodeError};
+use crate::encoding::{self, DecodeError};
 use crate::ids::{NodeId, PartitionIndex, ProducerId, TopicId};
 
 /// One change of the cluster's metadata. Variants are numbered by their order on disk: new ones go to the end.

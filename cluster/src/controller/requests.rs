@@ -7,9 +7,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::configs::{ConfigSource, Configs};
-use super::encoding::{self, DecodeError};
 use super::errors::ControllerError;
 use super::records::Broker;
+use crate::encoding::{self, DecodeError};
 use crate::ids::{ProducerId, TopicId};
 
 /// A request to the controller. Variants are numbered by their order on the wire: new ones go to the end.

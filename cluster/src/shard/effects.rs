@@ -7,15 +7,12 @@ use raft::eraftpb::Message;
 use trilog_storage::{EntryFetch, WriteBatch};
 
 use crate::controller::{ControllerResponse, MetadataImage};
+pub(crate) use crate::ids::Ticket;
 use crate::ids::{NodeId, Offset, RaftGroupId, TimestampMs};
 use crate::leadership::Leadership;
 use crate::partition::ProducerError;
 use crate::replica::{RecentEntry, ReplicaStatus};
 use crate::transport::{Frame, GroupMessage, LeadershipRow, SleepRow};
-
-/// Names an answer that somebody waits for. The driver knows who.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Ticket(pub(crate) u64);
 
 /// A batch in the log, as its producer is told of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

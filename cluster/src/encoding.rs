@@ -1,4 +1,4 @@
-//! The envelope around everything the controller writes down or sends: one version byte, then postcard.
+//! The envelope around replicated state and its changes, on disk and between nodes: one version byte, then postcard.
 //!
 //! Postcard does not describe itself, so the version byte is what lets a later release change a type's shape. Enum
 //! variants are numbered by their order: new ones go to the end, and a variant's fields never change within a version.
@@ -14,30 +14,30 @@ const VERSION: u8 = 1;
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum DecodeError {
     /// No bytes at all, not even a version.
-    #[error("the metadata is empty")]
+    #[error("there is nothing")]
     Empty,
     /// The version byte is not one that this release reads.
-    #[error("the metadata is of version {0}; this release reads version {VERSION}")]
+    #[error("it is of version {0}; this release reads version {VERSION}")]
     UnknownVersion(u8),
     /// The bytes end early, or hold a value that no release writes.
-    #[error("the metadata is damaged: {0}")]
+    #[error("it is damaged: {0}")]
     Damaged(#[from] postcard::Error),
     /// A whole value was read, and bytes are left over.
-    #[error("the metadata has {0} bytes too many")]
+    #[error("it has {0} bytes too many")]
     TrailingBytes(usize),
     /// A record holds what no decision produces.
-    #[error("the metadata holds an impossible record: {0}")]
+    #[error("it holds an impossible record: {0}")]
     ImpossibleRecord(&'static str),
 }
 
 /// `value` in the envelope.
-pub(super) fn encode<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
+pub(crate) fn encode<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
     postcard::to_extend(value, vec![VERSION])
         .expect("a vector takes any number of bytes, and every sequence here knows its length")
 }
 
 /// The value in the envelope `bytes`. Never panics, and allocates in proportion to `bytes`.
-pub(super) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
+pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
     let (&version, body) = bytes.split_first().ok_or(DecodeError::Empty)?;
     if version != VERSION {
         return Err(DecodeError::UnknownVersion(version));

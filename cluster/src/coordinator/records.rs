@@ -1,0 +1,42 @@
+//! What a coordinator writes down: every change of its groups, as an entry of its partition's Raft group.
+//!
+//! A record states an outcome, never an instruction, and holds the whole new value of what it sets, so that the last one
+//! wins however often it is replayed.
+
+use serde::{Deserialize, Serialize};
+
+use super::classic::ClassicRecord;
+use super::consumer::ConsumerRecord;
+use super::ids::GroupId;
+use super::offsets::OffsetsRecord;
+use crate::encoding::{self, DecodeError};
+
+/// One change of one group.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct GroupRecord {
+    pub(super) group: GroupId,
+    pub(super) change: GroupChange,
+}
+
+/// What has changed. Variants are numbered by their order on disk: new ones go to the end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum GroupChange {
+    /// Offsets were committed or removed.
+    Offsets(OffsetsRecord),
+    /// A classic group was rebalanced.
+    Classic(ClassicRecord),
+    /// Something about a consumer group.
+    Consumer(ConsumerRecord),
+    /// The group is gone, offsets and all.
+    Removed,
+}
+
+/// The payload of the Raft entry that makes all of `records` happen together.
+pub(crate) fn encode_entry(records: &[GroupRecord]) -> Vec<u8> {
+    encoding::encode(records)
+}
+
+/// The records of an entry. Fails on damaged bytes and on those of a release that knows more; never panics.
+pub(crate) fn decode_entry(bytes: &[u8]) -> Result<Vec<GroupRecord>, DecodeError> {
+    encoding::decode(bytes)
+}

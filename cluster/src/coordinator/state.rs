@@ -1,0 +1,88 @@
+//! The replicated state of a coordinator: what its records make, on all replicas alike.
+//!
+//! A leader has two of it: the one that is applied, which snapshots and the next leader come from, and its
+//! [coordinator's](super::GroupCoordinator) own, which also holds what is proposed and not yet committed. Groups are
+//! shared between the two until one of them changes.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::classic::ClassicGroup;
+use super::consumer::ConsumerGroup;
+use super::ids::GroupId;
+use super::offsets::GroupOffsets;
+use super::records::{GroupChange, GroupRecord};
+use crate::encoding::{self, DecodeError};
+
+/// All groups of one coordinator.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CoordinatorState {
+    groups: BTreeMap<GroupId, Arc<Group>>,
+}
+
+/// One group: who is in it, and what it has consumed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Group {
+    pub(super) offsets: GroupOffsets,
+    pub(super) membership: Membership,
+}
+
+/// Who is in a group, as far as it is replicated.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Membership {
+    /// Nobody ever was: the offsets are those of consumers that assign themselves.
+    #[default]
+    None,
+    /// A group of the classic protocol, as of its last rebalance.
+    Classic(ClassicGroup),
+    /// A group of the consumer protocol.
+    Consumer(ConsumerGroup),
+}
+
+impl CoordinatorState {
+    pub(super) fn group(&self, id: &GroupId) -> Option<&Group> {
+        self.groups.get(id).map(Arc::as_ref)
+    }
+
+    pub(super) fn groups(&self) -> impl ExactSizeIterator<Item = (&GroupId, &Group)> {
+        self.groups.iter().map(|(id, group)| (id, group.as_ref()))
+    }
+
+    /// Applies a committed record, or one that is about to be. Replaying one twice changes nothing.
+    pub(crate) fn replay(&mut self, record: &GroupRecord) {
+        let GroupRecord { group: id, change } = record;
+        if matches!(change, GroupChange::Removed) {
+            self.groups.remove(id);
+            return;
+        }
+        let group = Arc::make_mut(self.groups.entry(id.clone()).or_default());
+        match change {
+            GroupChange::Offsets(record) => group.offsets.replay(record),
+            GroupChange::Classic(record) => group.membership.replay_classic(record),
+            GroupChange::Consumer(record) => group.membership.replay_consumer(record),
+            GroupChange::Removed => {}
+        }
+        if group.is_nothing() {
+            self.groups.remove(id);
+        }
+    }
+
+    /// The whole state as bytes, for a checkpoint or a snapshot.
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        encoding::encode(self)
+    }
+
+    /// The state that [`encode`](Self::encode) wrote. Never panics.
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        encoding::decode(bytes)
+    }
+}
+
+impl Group {
+    /// Whether nothing is left of the group.
+    fn is_nothing(&self) -> bool {
+        matches!(self.membership, Membership::None) && self.offsets.is_empty()
+    }
+}

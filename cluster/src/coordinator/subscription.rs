@@ -1,0 +1,1 @@
+//! What the members of a classic group of consumers tell each other: the embedded protocol "consumer".
