@@ -30,6 +30,30 @@ pub enum DecodeError {
     ImpossibleRecord(&'static str),
 }
 
+/// The envelope's beginning, for several values behind each other.
+pub(crate) fn header() -> Vec<u8> {
+    vec![VERSION]
+}
+
+/// Adds a value to an envelope that [`header`] began.
+pub(crate) fn extend<T: Serialize + ?Sized>(value: &T, envelope: &mut Vec<u8>) {
+    let extended = postcard::to_extend(value, std::mem::take(envelope));
+    *envelope =
+        extended.expect("a vector takes any number of bytes, and every sequence here knows its length");
+}
+
+/// All values in an envelope that [`header`] began. Never panics.
+pub(crate) fn decode_all<T: DeserializeOwned>(bytes: &[u8]) -> Result<Vec<T>, DecodeError> {
+    let mut rest = body(bytes)?;
+    let mut values = Vec::new();
+    while !rest.is_empty() {
+        let (value, after) = postcard::take_from_bytes(rest)?;
+        values.push(value);
+        rest = after;
+    }
+    Ok(values)
+}
+
 /// `value` in the envelope.
 pub(crate) fn encode<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
     postcard::to_extend(value, vec![VERSION])
@@ -38,12 +62,16 @@ pub(crate) fn encode<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
 
 /// The value in the envelope `bytes`. Never panics, and allocates in proportion to `bytes`.
 pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
-    let (&version, body) = bytes.split_first().ok_or(DecodeError::Empty)?;
-    if version != VERSION {
-        return Err(DecodeError::UnknownVersion(version));
-    }
-    let (value, rest) = postcard::take_from_bytes(body)?;
+    let (value, rest) = postcard::take_from_bytes(body(bytes)?)?;
     if rest.is_empty() { Ok(value) } else { Err(DecodeError::TrailingBytes(rest.len())) }
+}
+
+fn body(bytes: &[u8]) -> Result<&[u8], DecodeError> {
+    match bytes.split_first() {
+        Some((&VERSION, body)) => Ok(body),
+        Some((&version, _)) => Err(DecodeError::UnknownVersion(version)),
+        None => Err(DecodeError::Empty),
+    }
 }
 
 #[cfg(test)]
@@ -53,6 +81,17 @@ mod tests {
     #[test]
     fn a_value_comes_back() {
         assert_eq!(decode::<Vec<u32>>(&encode(&vec![1u32, 70_000])), Ok(vec![1, 70_000]));
+    }
+
+    #[test]
+    fn values_behind_each_other_come_back() {
+        let mut envelope = header();
+        for value in ["a", "bc"] {
+            extend(value, &mut envelope);
+        }
+        assert_eq!(decode_all::<String>(&envelope), Ok(vec!["a".into(), "bc".into()]));
+        assert_eq!(decode_all::<String>(&header()), Ok(vec![]));
+        assert!(matches!(decode_all::<String>(&envelope[..4]), Err(DecodeError::Damaged(_))));
     }
 
     #[test]

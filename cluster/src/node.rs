@@ -3,6 +3,7 @@
 //! Everything here is either a look at what the [driver](crate::driver) published, or a message to it. Requests for
 //! the controller go to wherever it leads; any node takes them.
 
+mod coordinators;
 mod link;
 #[cfg(test)]
 mod tests;
@@ -21,6 +22,7 @@ use tokio::time::Instant;
 use trilog_storage::{Identity, OpenError, Store, StoreOptions, TailCache};
 use uuid::Uuid;
 
+pub use self::coordinators::CoordinateFuture;
 use self::link::Link;
 use crate::controller::configs::BrokerSettings;
 use crate::controller::{Broker, ControllerRequest, ControllerResponse, Listener, MetadataImage};
@@ -30,7 +32,7 @@ pub use crate::driver::{Append, Durability, FatalError};
 use crate::ids::{NodeId, RaftGroupId, TimestampMs, TopicId};
 pub use crate::leadership::Leadership;
 use crate::replica::Replica;
-pub use crate::shard::effects::{AppendError, Appended, NotController};
+pub use crate::shard::effects::{AppendError, Appended, NotController, NotCoordinator};
 use crate::shard::{CheckpointPolicy, ShardConfig};
 use crate::transport::{RpcClient, Transport, TransportConfig};
 
@@ -99,6 +101,8 @@ pub struct Node {
 
 struct Shared {
     node: NodeId,
+    /// How many nodes the cluster has.
+    nodes: usize,
     cluster_id: String,
     settings: Arc<BrokerSettings>,
     published: Arc<Published>,
@@ -137,6 +141,7 @@ impl Node {
         let published = Arc::new(Published::new());
         let rpc = Arc::new(RpcClient::default());
         let nodes: Vec<NodeId> = peers.keys().copied().collect();
+        let node_count = nodes.len();
         let link = Arc::new(Link::new(Arc::clone(&inbox), Arc::clone(&rpc)));
         let transport_config = TransportConfig { cluster_id: cluster_id.clone(), node, listener, peers };
         let transport = Transport::start(transport_config, Arc::clone(&link) as _);
@@ -162,10 +167,17 @@ impl Node {
             ended_sender.send_replace(Some(result.map_err(Arc::new)));
         });
 
-        let shared = Shared { node, cluster_id, settings, published, inbox, transport, rpc, ended };
+        let shared =
+            Shared { node, nodes: node_count, cluster_id, settings, published, inbox, transport, rpc, ended };
         let node = Self { shared: Arc::new(shared) };
-        tokio::spawn(node.clone().register(listeners, rack));
+        tokio::spawn(node.clone().join_cluster(listeners, rack));
         Ok(node)
+    }
+
+    /// What a node does by itself once it runs.
+    async fn join_cluster(self, listeners: Vec<Listener>, rack: Option<String>) {
+        self.clone().register(listeners, rack).await;
+        self.keep_coordinators().await;
     }
 
     /// Tells the controller where clients reach this node, until it knows.

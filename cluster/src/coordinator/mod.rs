@@ -40,7 +40,7 @@ use std::time::Duration;
 
 pub use self::error::{GroupError, GroupErrorCode};
 pub use self::ids::{Generation, GroupId, InstanceId, MemberEpoch, MemberId};
-pub(crate) use self::records::{GroupRecord, decode_entry, encode_entry};
+pub(crate) use self::records::{GroupRecord, decode_entry, encode_record, entry_header};
 pub use self::request::{
     ClassicDescription, ClassicMemberDescription, CommitOffsets, CommitPartition, CommitTopic,
     ConsumerDescription, ConsumerHeartbeat, ConsumerHeartbeatAnswer, ConsumerMemberDescription,

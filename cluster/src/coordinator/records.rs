@@ -31,12 +31,17 @@ pub(super) enum GroupChange {
     Removed,
 }
 
-/// The payload of the Raft entry that makes all of `records` happen together.
-pub(crate) fn encode_entry(records: &[GroupRecord]) -> Vec<u8> {
-    encoding::encode(records)
+/// How the payload of a Raft entry begins. Records follow, one after the other, and happen together.
+pub(crate) fn entry_header() -> Vec<u8> {
+    encoding::header()
+}
+
+/// Adds a record to an entry's payload.
+pub(crate) fn encode_record(record: &GroupRecord, payload: &mut Vec<u8>) {
+    encoding::extend(record, payload);
 }
 
 /// The records of an entry. Fails on damaged bytes and on those of a release that knows more; never panics.
-pub(crate) fn decode_entry(bytes: &[u8]) -> Result<Vec<GroupRecord>, DecodeError> {
-    encoding::decode(bytes)
+pub(crate) fn decode_entry(payload: &[u8]) -> Result<Vec<GroupRecord>, DecodeError> {
+    encoding::decode_all(payload)
 }

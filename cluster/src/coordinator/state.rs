@@ -18,7 +18,7 @@ use crate::encoding::{self, DecodeError};
 
 /// All groups of one coordinator.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CoordinatorState {
+pub(crate) struct CoordinatorState {
     groups: BTreeMap<GroupId, Arc<Group>>,
 }
 

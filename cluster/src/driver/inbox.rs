@@ -11,9 +11,10 @@ use tokio::sync::oneshot;
 use trilog_storage::{FetchedEntries, StoreError};
 
 use crate::controller::{ControllerRequest, ControllerResponse};
+use crate::coordinator::{GroupRequest, GroupResponse};
 use crate::ids::{NodeId, RaftGroupId, TimestampMs, TopicId};
 use crate::partition::{CheckedBatch, TimestampType};
-use crate::shard::effects::{AppendError, Appended, NotController, PersistedReady};
+use crate::shard::effects::{AppendError, Appended, NotController, NotCoordinator, PersistedReady};
 use crate::transport::{Frame, PeerEvent};
 
 /// Payload bytes of peers' frames that may wait for the driver.
@@ -35,6 +36,7 @@ pub struct Append {
 }
 
 pub(crate) type AppendReply = oneshot::Sender<Result<Appended, AppendError>>;
+pub(crate) type CoordinateReply = oneshot::Sender<Result<GroupResponse, NotCoordinator>>;
 pub(crate) type ControlReply = oneshot::Sender<Result<ControllerResponse, NotController>>;
 
 /// What the driver reacts to.
@@ -45,6 +47,13 @@ pub(crate) enum Input {
         topic_ids: Vec<TopicId>,
         reply: ControlReply,
     },
+    Coordinate {
+        coordinator: RaftGroupId,
+        request: Box<GroupRequest>,
+        reply: CoordinateReply,
+    },
+    /// Offsets that are too old, by the wall clock, are to go.
+    ExpireOffsets(TimestampMs),
     Frame {
         from: NodeId,
         frame: Frame,

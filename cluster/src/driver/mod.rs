@@ -19,7 +19,7 @@ use trilog_storage::{Store, StoreError, TailCache};
 use self::background::Background;
 pub use self::fatal::FatalError;
 pub use self::inbox::Append;
-use self::inbox::{AppendReply, ControlReply, Inbox, Input};
+use self::inbox::{AppendReply, ControlReply, CoordinateReply, Inbox, Input};
 pub(crate) use self::published::Published;
 use self::syncer::Syncer;
 use crate::ids::NodeId;
@@ -65,6 +65,7 @@ struct Driver {
     background: Background,
     appends: HashMap<Ticket, AppendReply>,
     controls: HashMap<Ticket, ControlReply>,
+    coordinations: HashMap<Ticket, CoordinateReply>,
     next_ticket: u64,
     /// Peers for whom frames were dropped since the last tick: a dead peer's are, one after the other.
     dropped: BTreeSet<NodeId>,
@@ -92,6 +93,7 @@ pub(crate) fn start(config: DriverConfig) -> Result<oneshot::Receiver<Result<(),
         background,
         appends: HashMap::new(),
         controls: HashMap::new(),
+        coordinations: HashMap::new(),
         next_ticket: 0,
         dropped: BTreeSet::new(),
         started: Instant::now(),
@@ -145,6 +147,12 @@ impl Driver {
                 self.controls.insert(ticket, reply);
                 self.shard.control(now, ControlRequest { ticket, request, topic_ids });
             }
+            Input::Coordinate { coordinator, request, reply } => {
+                let ticket = self.ticket();
+                self.coordinations.insert(ticket, reply);
+                self.shard.coordinate(now, coordinator, ticket, *request);
+            }
+            Input::ExpireOffsets(wall_clock) => self.shard.expire_offsets(now, wall_clock),
             Input::Frame { from, frame } => self.shard.receive(now, from, frame),
             Input::PeerEvent { peer, event } => self.shard.peer_event(now, peer, event),
             Input::Persisted { readies, bytes } => self.shard.persisted(now, &readies, bytes),
@@ -217,6 +225,12 @@ impl Driver {
                     let _ = reply.send(result);
                 }
             }
+            Effect::Coordinated { ticket, result } => {
+                if let Some(reply) = self.coordinations.remove(&ticket) {
+                    let _ = reply.send(result);
+                }
+            }
+            Effect::LogCompacted => self.background.purge(),
             Effect::ReplicaOpened(group) => {
                 self.published.open(Arc::new(Replica::new(
                     group,
@@ -247,6 +261,9 @@ impl Driver {
     fn forget_abandoned(&mut self) {
         if self.appends.len() > MANY_WAITING {
             self.appends.retain(|_, reply| !reply.is_closed());
+        }
+        if self.coordinations.len() > MANY_WAITING {
+            self.coordinations.retain(|_, reply| !reply.is_closed());
         }
     }
 

@@ -7,6 +7,7 @@ use raft::eraftpb::Message;
 use trilog_storage::{EntryFetch, WriteBatch};
 
 use crate::controller::{ControllerResponse, MetadataImage};
+use crate::coordinator::GroupResponse;
 pub(crate) use crate::ids::Ticket;
 use crate::ids::{NodeId, Offset, RaftGroupId, TimestampMs};
 use crate::leadership::Leadership;
@@ -47,6 +48,11 @@ pub enum AppendError {
 #[error("this node does not lead the controller")]
 pub struct NotController;
 
+/// A request reached a node that does not coordinate the group (any more). Whether it changed anything is unknown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("this node does not coordinate the group")]
+pub struct NotCoordinator;
+
 /// Something the shard wants done or known.
 pub(crate) enum Effect {
     /// This node has a replica of the group from now on.
@@ -65,6 +71,10 @@ pub(crate) enum Effect {
     Appended { ticket: Ticket, result: Result<Appended, AppendError> },
     /// The answer to a controller request.
     Answered { ticket: Ticket, result: Result<ControllerResponse, NotController> },
+    /// The answer to a request for a group coordinator.
+    Coordinated { ticket: Ticket, result: Result<GroupResponse, NotCoordinator> },
+    /// Entries behind a checkpoint are of no use any more: what they occupy is to be purged.
+    LogCompacted,
     /// A follower wants entries that are no longer in memory: to be read on another thread.
     Fetch(RaftGroupId, EntryFetch),
 }

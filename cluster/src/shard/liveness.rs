@@ -38,6 +38,7 @@ impl Shard {
         for id in awake {
             self.tick_group(id);
         }
+        self.tick_coordinators();
         if now >= self.next_housekeeping {
             self.next_housekeeping = now + super::housekeeping::INTERVAL;
             self.keep_house();

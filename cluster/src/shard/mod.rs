@@ -9,6 +9,7 @@
 //! Architecture Invariant: a follower's acknowledgement and a vote leave only through [`Persist`](effects::Persist),
 //! that is after the sync that makes them true.
 
+mod coordinators;
 pub(crate) mod effects;
 #[cfg(test)]
 mod golden;
@@ -72,6 +73,8 @@ pub(crate) struct Shard {
     logger: Logger,
     /// In order, as everything that is gone through: equal inputs have equal outcomes.
     groups: BTreeMap<RaftGroupId, Group>,
+    /// The groups that are coordinators, leading or not.
+    coordinators: BTreeSet<RaftGroupId>,
     /// Groups that are ticked.
     awake: BTreeSet<RaftGroupId>,
     /// Groups that may have something to write or to say.
@@ -113,6 +116,7 @@ impl Shard {
             checkpoints: config.checkpoints,
             logger: logger::logger(),
             groups: BTreeMap::new(),
+            coordinators: BTreeSet::new(),
             awake: BTreeSet::new(),
             dirty: BTreeSet::new(),
             turn: RaftGroupId::CONTROLLER,
@@ -120,7 +124,7 @@ impl Shard {
             orphans: Orphans::default(),
             peers: Peers::new(others),
             leaderships: Leaderships::new(config.node),
-            inputs: DecisionInputs { alive, defaults: config.defaults },
+            inputs: DecisionInputs { alive, defaults: config.defaults, image: Arc::default(), now },
             batch: WriteBatch::new(),
             sends: Outbox::default(),
             effects: Vec::new(),
@@ -192,7 +196,9 @@ impl Shard {
         };
         match group.machine_mut() {
             Machine::Partition(machine) => machine.enqueue(request, &mut self.effects),
-            Machine::Controller(_) => self.refuse_append(&request, AppendError::NotLeader),
+            Machine::Controller(_) | Machine::Coordinator(_) => {
+                self.refuse_append(&request, AppendError::NotLeader)
+            }
         }
         self.wake(id);
         self.dirty.insert(id);
@@ -243,6 +249,7 @@ impl Shard {
     /// Gathers a round's work, if there is any.
     pub(crate) fn collect(&mut self) -> Result<Option<Round>, StoreError> {
         debug_assert!(self.writing.is_empty(), "a round begins after the one before it is written");
+        self.inputs.now = self.now;
         let mut round = Round {
             sends: std::mem::take(&mut self.sends),
             batch: std::mem::take(&mut self.batch),
@@ -283,7 +290,7 @@ impl Shard {
     pub(crate) fn written(&mut self) -> Result<(), StoreError> {
         for id in std::mem::take(&mut self.writing) {
             let Some(group) = self.groups.get_mut(&id) else { continue };
-            let outcome = group.written(&mut self.effects);
+            let outcome = group.written(&self.inputs, &mut self.effects);
             if outcome.leadership_changed {
                 self.announce(id);
             }
@@ -292,6 +299,14 @@ impl Shard {
             }
             for record in &outcome.metadata {
                 self.follow(record)?;
+            }
+            if outcome.restored && id == RaftGroupId::CONTROLLER {
+                self.tell_coordinators(None);
+            } else if !outcome.metadata.is_empty() {
+                self.tell_coordinators(Some(&outcome.metadata));
+            }
+            if outcome.compacted {
+                self.effects.push(Effect::LogCompacted);
             }
             // More may be committed than one round applies, and applying may have freed what was queued.
             self.dirty.insert(id);

@@ -5,7 +5,8 @@ use trilog_storage::{RaftLog, StoreError};
 use super::Shard;
 use super::effects::Effect;
 use super::group::Group;
-use super::machine::{Machine, damaged};
+use super::machine::{Machine, Purpose, damaged};
+use crate::controller::topic_name::CONSUMER_OFFSETS;
 use crate::controller::{ControllerRecord, MetadataImage, PartitionRecord};
 use crate::ids::{NodeId, RaftGroupId};
 
@@ -14,11 +15,12 @@ impl Shard {
     /// log is replayed.
     pub(super) fn open_groups(&mut self) -> Result<(), StoreError> {
         let nodes = self.nodes.clone();
-        self.open_group(RaftGroupId::CONTROLLER, nodes)?;
+        self.open_group(RaftGroupId::CONTROLLER, nodes, Purpose::Controller)?;
+        self.tell_coordinators(None);
         self.reconcile()
     }
 
-    fn image(&self) -> std::sync::Arc<MetadataImage> {
+    pub(super) fn image(&self) -> std::sync::Arc<MetadataImage> {
         match self.groups.get(&RaftGroupId::CONTROLLER).map(Group::machine) {
             Some(Machine::Controller(machine)) => std::sync::Arc::clone(machine.image()),
             _ => std::sync::Arc::default(),
@@ -34,12 +36,13 @@ impl Shard {
     /// Follows a change of the metadata.
     pub(super) fn follow(&mut self, record: &ControllerRecord) -> Result<(), StoreError> {
         match record {
-            ControllerRecord::TopicCreated { partitions, .. }
-            | ControllerRecord::PartitionsAdded { partitions, .. } => {
-                for partition in partitions {
-                    self.open_if_mine(partition)?;
-                }
-                Ok(())
+            ControllerRecord::TopicCreated { name, partitions, .. } => {
+                self.open_mine(partitions, purpose_of(name))
+            }
+            ControllerRecord::PartitionsAdded { id, partitions, .. } => {
+                let image = self.image();
+                let purpose = image.topic_by_id(*id).map(|topic| purpose_of(&topic.name));
+                self.open_mine(partitions, purpose.unwrap_or(Purpose::Partition))
             }
             ControllerRecord::TopicDeleted { .. } => self.drop_unplaced(),
             _ => Ok(()),
@@ -51,20 +54,30 @@ impl Shard {
         self.drop_unplaced()?;
         let image = self.image();
         for placed in image.groups_on(self.node) {
-            self.open_if_missing(placed.partition.group, &placed.partition.replicas)?;
+            let purpose = purpose_of(&placed.topic.name);
+            self.open_if_missing(placed.partition.group, &placed.partition.replicas, purpose)?;
         }
         Ok(())
     }
 
-    fn open_if_mine(&mut self, partition: &PartitionRecord) -> Result<(), StoreError> {
-        if partition.replicas.contains(&self.node) {
-            self.open_if_missing(RaftGroupId(partition.group), &partition.replicas)?;
+    fn open_mine(&mut self, partitions: &[PartitionRecord], purpose: Purpose) -> Result<(), StoreError> {
+        let node = self.node;
+        for partition in partitions.iter().filter(|partition| partition.replicas.contains(&node)) {
+            self.open_if_missing(RaftGroupId(partition.group), &partition.replicas, purpose)?;
         }
         Ok(())
     }
 
-    fn open_if_missing(&mut self, group: RaftGroupId, replicas: &[NodeId]) -> Result<(), StoreError> {
-        if self.groups.contains_key(&group) { Ok(()) } else { self.open_group(group, replicas.to_vec()) }
+    fn open_if_missing(
+        &mut self,
+        group: RaftGroupId,
+        replicas: &[NodeId],
+        purpose: Purpose,
+    ) -> Result<(), StoreError> {
+        if self.groups.contains_key(&group) {
+            return Ok(());
+        }
+        self.open_group(group, replicas.to_vec(), purpose)
     }
 
     /// Drops the groups that the metadata no longer places here.
@@ -76,6 +89,7 @@ impl Shard {
             if let Some(group) = self.groups.remove(&id) {
                 group.close(&mut self.effects);
             }
+            self.coordinators.remove(&id);
             self.awake.remove(&id);
             self.dirty.remove(&id);
             self.batch.mark_group_deleted(id);
@@ -85,7 +99,12 @@ impl Shard {
         Ok(())
     }
 
-    fn open_group(&mut self, id: RaftGroupId, voters: Vec<NodeId>) -> Result<(), StoreError> {
+    fn open_group(
+        &mut self,
+        id: RaftGroupId,
+        voters: Vec<NodeId>,
+        purpose: Purpose,
+    ) -> Result<(), StoreError> {
         let (log, fresh) = match RaftLog::open(&self.store, &self.tail, id)? {
             Some(log) => (log, false),
             None => {
@@ -93,7 +112,7 @@ impl Shard {
                 (RaftLog::create(&self.store, &self.tail, id, &members, &mut self.batch), true)
             }
         };
-        let machine = Machine::load(&self.store, id)?;
+        let machine = Machine::load(&self.store, id, purpose)?;
         let mut group = Group::new(self.node, id, voters, log, machine, self.checkpoints, &self.logger)
             .map_err(|error| damaged(id, &error.to_string()))?;
         for message in self.orphans.take(id) {
@@ -102,8 +121,16 @@ impl Shard {
         group.publish_opened(&mut self.effects);
         self.plan_first_campaign(&mut group, fresh);
         self.groups.insert(id, group);
+        if purpose == Purpose::Coordinator {
+            self.coordinators.insert(id);
+        }
         self.awake.insert(id);
         self.dirty.insert(id);
         Ok(())
     }
+}
+
+/// What the partitions of the topic called `name` are for.
+fn purpose_of(name: &str) -> Purpose {
+    if name == CONSUMER_OFFSETS { Purpose::Coordinator } else { Purpose::Partition }
 }

@@ -110,7 +110,7 @@ fn node_options(words: &Words<'_>) -> NodeOptions {
         tail_bytes: words.option("tail").unwrap_or(1 << 20),
         checkpoints: CheckpointPolicy {
             every_entries: words.option("checkpoint-every").unwrap_or(defaults.every_entries),
-            kept_controller_entries: words.option("keep").unwrap_or(defaults.kept_controller_entries),
+            kept_entries: words.option("keep").unwrap_or(defaults.kept_entries),
             ..defaults
         },
     }

@@ -242,7 +242,8 @@ impl Stage {
                 let question = self.vocabulary.answered(ticket);
                 self.happened(format!("{id} answers {question}: {}", describe::control_answer(result)));
             }
-            Effect::Leadership { .. } | Effect::Fetch(..) => {}
+            Effect::Coordinated { .. } => debug_assert!(false, "no script asks a coordinator here"),
+            Effect::Leadership { .. } | Effect::Fetch(..) | Effect::LogCompacted => {}
         }
     }
 

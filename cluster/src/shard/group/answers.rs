@@ -74,6 +74,9 @@ impl Group {
             Fate::Committed(Waiting::Control { ticket, response }) => {
                 effects.push(Effect::Answered { ticket, result: Ok(response) });
             }
+            Fate::Committed(Waiting::Group { ticket, response }) => {
+                effects.push(Effect::Coordinated { ticket, result: Ok(*response) });
+            }
             Fate::Committed(Waiting::Append { ticket, appended, replicas: None }) => {
                 effects.push(Effect::Appended { ticket, result: Ok(appended) });
             }
@@ -102,6 +105,8 @@ impl Group {
     pub(super) fn publish(&self, recent: Vec<RecentEntry>, restored: bool, effects: &mut Vec<Effect>) {
         match &self.machine {
             Machine::Controller(machine) => effects.push(Effect::Image(Arc::clone(machine.image()))),
+            // Nobody reads a coordinator's log.
+            Machine::Coordinator(_) => {}
             Machine::Partition(machine) => {
                 if restored {
                     effects.push(Effect::ReplicaOpened(self.id));
@@ -117,7 +122,7 @@ impl Group {
     }
 
     /// A leader serves from its first applied entry of its own term until it leads no more.
-    pub(super) fn observe_leadership(&mut self, effects: &mut Vec<Effect>) -> bool {
+    pub(super) fn observe_leadership(&mut self, inputs: &DecisionInputs, effects: &mut Vec<Effect>) -> bool {
         let term = self.node.raft.term;
         let leads = self.is_leader();
         let stops = self.serving.is_some_and(|serving| !leads || serving != term);
@@ -127,7 +132,7 @@ impl Group {
         let starts = leads && self.serving.is_none() && self.node.raft.apply_to_current_term();
         if starts {
             self.serving = Some(term);
-            self.machine.start_leading(epoch(term));
+            self.machine.start_leading(epoch(term), inputs);
         }
         stops || starts
     }

@@ -9,10 +9,10 @@ use trilog_storage::{StoreError, WriteBatch};
 
 use super::Group;
 use crate::controller::ControllerRecord;
-use crate::ids::{RaftGroupId, RaftIndex};
+use crate::ids::RaftIndex;
 use crate::replica::RecentEntry;
 use crate::shard::effects::{Effect, PersistedReady, Round};
-use crate::shard::machine::{Applied, Waiting, damaged};
+use crate::shard::machine::{Applied, CheckpointPolicy, DecisionInputs, Waiting, damaged};
 
 /// A ready between its collection and the moment its batch is visible.
 pub(super) struct Writing {
@@ -23,6 +23,7 @@ pub(super) struct Writing {
     metadata: Vec<ControllerRecord>,
     settled: Vec<Effect>,
     restored: bool,
+    compacted: bool,
 }
 
 /// What a group did in a round that concerns the whole shard.
@@ -32,6 +33,8 @@ pub(in crate::shard) struct GroupOutcome {
     pub(in crate::shard) metadata: Vec<ControllerRecord>,
     /// The whole state was replaced by a snapshot.
     pub(in crate::shard) restored: bool,
+    /// Entries behind a checkpoint are of no use any more.
+    pub(in crate::shard) compacted: bool,
     /// Whether this replica serves as leader has changed.
     pub(in crate::shard) leadership_changed: bool,
 }
@@ -55,6 +58,7 @@ impl Group {
             metadata: Vec::new(),
             settled: Vec::new(),
             restored: false,
+            compacted: false,
             ready,
         };
         if !writing.ready.snapshot().is_empty() {
@@ -69,6 +73,7 @@ impl Group {
         }
         if let Some(applied) = writing.applied {
             let done = self.machine.checkpoint(self.id, self.checkpoints, &mut round.batch);
+            writing.compacted |= done && self.machine.is_compacted();
             self.checkpointed(done.then_some(applied), &mut round.batch)?;
         }
         self.promise(&mut writing.ready, round);
@@ -103,8 +108,12 @@ impl Group {
     }
 
     /// The batch is visible: Raft may go on, and the world may know.
-    pub(in crate::shard) fn written(&mut self, effects: &mut Vec<Effect>) -> GroupOutcome {
-        let Some(Writing { ready, entries, applied, recent, metadata, settled, restored }) =
+    pub(in crate::shard) fn written(
+        &mut self,
+        inputs: &DecisionInputs,
+        effects: &mut Vec<Effect>,
+    ) -> GroupOutcome {
+        let Some(Writing { ready, entries, applied, recent, metadata, settled, restored, compacted }) =
             self.writing.take()
         else {
             return GroupOutcome::default();
@@ -114,13 +123,13 @@ impl Group {
         if let Some(applied) = applied {
             self.node.advance_apply_to(applied.0);
         }
-        let leadership_changed = self.observe_leadership(effects);
+        let leadership_changed = self.observe_leadership(inputs, effects);
         if applied.is_some() || restored || leadership_changed {
             self.publish(recent, restored, effects);
         }
         // Whoever is told of its write may read it: the high watermark is published above.
         effects.extend(settled);
-        GroupOutcome { metadata, restored, leadership_changed }
+        GroupOutcome { metadata, restored, compacted: compacted || restored, leadership_changed }
     }
 
     /// The ready of this number, and those before it, are durable.
@@ -148,13 +157,13 @@ impl Group {
         Ok(())
     }
 
-    /// A checkpoint at `applied` is in the batch: Raft resumes there after a restart, and the controller's log before
-    /// it can go, but for a tail that spares a follower a snapshot.
+    /// A checkpoint at `applied` is in the batch: Raft resumes there after a restart, and where the state replaces the
+    /// log, what is before it can go, but for a tail that spares a follower a snapshot.
     fn checkpointed(&mut self, applied: Option<RaftIndex>, batch: &mut WriteBatch) -> Result<(), StoreError> {
         let Some(applied) = applied else { return Ok(()) };
         self.node.mut_store().set_applied(applied, batch);
-        if self.id == RaftGroupId::CONTROLLER {
-            let up_to = RaftIndex(applied.0.saturating_sub(self.checkpoints.kept_controller_entries));
+        if self.machine.is_compacted() {
+            let up_to = RaftIndex(applied.0.saturating_sub(self.checkpoints.kept_entries));
             self.node.mut_store().compact(up_to, batch)?;
         }
         Ok(())
@@ -162,7 +171,7 @@ impl Group {
 
     /// Writes a checkpoint of whatever was applied since the last one, so that a restart replays nothing.
     pub(in crate::shard) fn checkpoint(&mut self, batch: &mut WriteBatch) -> Result<(), StoreError> {
-        if self.machine.checkpoint(self.id, self.checkpoints.at_once(), batch) {
+        if self.machine.checkpoint(self.id, CheckpointPolicy::AT_ONCE, batch) {
             let applied = RaftIndex(self.node.raft.raft_log.applied);
             self.checkpointed(Some(applied), batch)?;
         }

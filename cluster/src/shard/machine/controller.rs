@@ -3,17 +3,16 @@
 //! Decisions are made one entry at a time, each against an image that holds all decisions before it. A queue of
 //! requests therefore takes a commit each, which is a millisecond; nothing has to be undone when a leader falls.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{Proposal, SinceCheckpoint, Waiting};
-use crate::controller::configs::BrokerSettings;
+use super::{DecisionInputs, Proposal, SinceCheckpoint, Waiting};
 use crate::controller::{
     ControllerRecord, ControllerRequest, DecisionContext, MetadataImage, decide, decode_entry, encode_entry,
 };
-use crate::ids::{NodeId, TopicId};
+use crate::ids::TopicId;
 use crate::shard::effects::{Effect, NotController, Ticket};
 
 /// How many requests may wait for a decision; more are refused and tried again by whoever sent them.
@@ -25,12 +24,6 @@ pub(crate) struct ControlRequest {
     pub(crate) request: ControllerRequest,
     /// Fresh topic ids, as many as the request names topics: the machine has no randomness of its own.
     pub(crate) topic_ids: Vec<TopicId>,
-}
-
-/// What a decision depends on besides the image and the request.
-pub(crate) struct DecisionInputs {
-    pub(crate) alive: BTreeSet<NodeId>,
-    pub(crate) defaults: Arc<BrokerSettings>,
 }
 
 /// The replicated metadata, and its leader's work.

@@ -1,19 +1,27 @@
 //! What a Raft group replicates: the state that its entries change, and what its leader proposes.
 //!
-//! Both kinds follow one pattern, decide → record → replay: a leader decides against what it knows, proposes the
+//! All kinds follow one pattern, decide → record → replay: a leader decides against what it knows, proposes the
 //! outcome, and every replica applies it. Applying never refuses, and applying an entry twice changes nothing.
 
 mod controller;
+mod coordinator;
 mod partition;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use trilog_storage::{Store, StoreError, WriteBatch};
 
-pub(crate) use self::controller::{ControlRequest, ControllerMachine, DecisionInputs};
+pub(crate) use self::controller::{ControlRequest, ControllerMachine};
+pub(crate) use self::coordinator::CoordinatorMachine;
 pub(crate) use self::partition::{AppendRequest, PartitionMachine};
-use super::effects::{AppendError, Appended, Effect, NotController, Ticket};
-use crate::controller::{ControllerRecord, ControllerResponse};
-use crate::ids::{LeaderEpoch, RaftGroupId, RaftIndex};
+use super::effects::{AppendError, Appended, Effect, NotController, NotCoordinator, Ticket};
+use crate::controller::configs::BrokerSettings;
+use crate::controller::{ControllerRecord, ControllerResponse, MetadataImage};
+use crate::coordinator::GroupResponse;
+use crate::ids::{LeaderEpoch, NodeId, RaftGroupId, RaftIndex};
 use crate::replica::RecentEntry;
 
 /// The key of the record that holds a machine's checkpoint.
@@ -26,6 +34,8 @@ pub(super) enum Waiting {
     Append { ticket: Ticket, appended: Appended, replicas: Option<usize> },
     /// A decision of the controller.
     Control { ticket: Ticket, response: ControllerResponse },
+    /// A decision of a group coordinator.
+    Group { ticket: Ticket, response: Box<GroupResponse> },
 }
 
 impl Waiting {
@@ -34,17 +44,38 @@ impl Waiting {
         match self {
             Self::Append { ticket, .. } => Effect::Appended { ticket, result: Err(AppendError::NotLeader) },
             Self::Control { ticket, .. } => Effect::Answered { ticket, result: Err(NotController) },
+            Self::Group { ticket, .. } => Effect::Coordinated { ticket, result: Err(NotCoordinator) },
         }
     }
 
-    /// The answer when the proposal's fate will not be learnt. Whoever asked the controller asks again, and finds
-    /// what its request did.
+    /// The answer when the proposal's fate will not be learnt. Whoever asked the controller or a coordinator asks
+    /// again, and finds what its request did.
     pub(super) fn unknown(self) -> Effect {
         match self {
             Self::Append { ticket, .. } => Effect::Appended { ticket, result: Err(AppendError::Unknown) },
-            control @ Self::Control { .. } => control.refused(),
+            decision @ (Self::Control { .. } | Self::Group { .. }) => decision.refused(),
         }
     }
+}
+
+/// What a group is for. Decided by the topic whose partition it is, for ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// The cluster's metadata.
+    Controller,
+    /// A partition of `__consumer_offsets`: consumer groups.
+    Coordinator,
+    /// Any other partition: records.
+    Partition,
+}
+
+/// What a decision depends on besides the state and the request.
+pub(crate) struct DecisionInputs {
+    pub(crate) alive: BTreeSet<NodeId>,
+    pub(crate) defaults: Arc<BrokerSettings>,
+    /// The metadata as this node has applied it.
+    pub(crate) image: Arc<MetadataImage>,
+    pub(crate) now: Duration,
 }
 
 /// Something to propose, and what waits for it.
@@ -68,6 +99,7 @@ pub(super) enum Applied {
 #[expect(clippy::large_enum_variant, reason = "nearly all groups of a node are partitions")]
 pub(super) enum Machine {
     Controller(ControllerMachine),
+    Coordinator(CoordinatorMachine),
     Partition(PartitionMachine),
 }
 
@@ -78,21 +110,28 @@ pub(crate) struct CheckpointPolicy {
     pub(crate) every_entries: u64,
     /// And after this many bytes of payload.
     pub(crate) every_bytes: u64,
-    /// Controller entries that stay behind a checkpoint and spare a follower that was away a snapshot. A partition's
-    /// log is what consumers read, so checkpoints take nothing from it.
-    pub(crate) kept_controller_entries: u64,
+    /// Entries of the controller or a coordinator that stay behind a checkpoint and spare a follower that was away a
+    /// snapshot. A partition's log is what consumers read, so checkpoints take nothing from it.
+    pub(crate) kept_entries: u64,
 }
 
 impl Default for CheckpointPolicy {
     fn default() -> Self {
-        Self { every_entries: 1024, every_bytes: 64 << 20, kept_controller_entries: 1024 }
+        Self { every_entries: 1024, every_bytes: 64 << 20, kept_entries: 1024 }
     }
 }
 
 impl CheckpointPolicy {
     /// Anything that was applied is written out now.
-    pub(super) const fn at_once(self) -> Self {
-        Self { every_entries: 1, ..self }
+    pub(super) const AT_ONCE: Self = Self { every_entries: 1, every_bytes: 1, kept_entries: 0 };
+
+    /// For a state that only grows with what it holds: written out once the log behind it has grown by `bytes`.
+    const fn by_bytes(self, bytes: u64) -> Self {
+        if self.every_bytes < bytes {
+            self
+        } else {
+            Self { every_entries: u64::MAX, every_bytes: bytes, ..self }
+        }
     }
 }
 
@@ -112,12 +151,12 @@ impl SinceCheckpoint {
 
 impl Machine {
     /// The machine as its last checkpoint has it, with the index that it stands at.
-    pub(super) fn load(store: &Store, group: RaftGroupId) -> Result<Self, StoreError> {
+    pub(super) fn load(store: &Store, group: RaftGroupId, purpose: Purpose) -> Result<Self, StoreError> {
         let checkpoint = store.record(group, CHECKPOINT_KEY)?;
-        let mut machine = if group == RaftGroupId::CONTROLLER {
-            Self::Controller(ControllerMachine::default())
-        } else {
-            Self::Partition(PartitionMachine::default())
+        let mut machine = match purpose {
+            Purpose::Controller => Self::Controller(ControllerMachine::default()),
+            Purpose::Coordinator => Self::Coordinator(CoordinatorMachine::default()),
+            Purpose::Partition => Self::Partition(PartitionMachine::default()),
         };
         if let Some(bytes) = checkpoint {
             machine.restore(&bytes).map_err(|detail| damaged(group, &detail))?;
@@ -129,6 +168,7 @@ impl Machine {
     pub(super) fn restore(&mut self, bytes: &[u8]) -> Result<(), String> {
         match self {
             Self::Controller(machine) => machine.restore(bytes),
+            Self::Coordinator(machine) => machine.restore(bytes),
             Self::Partition(machine) => machine.restore(bytes),
         }
     }
@@ -136,6 +176,7 @@ impl Machine {
     fn encode(&self) -> Vec<u8> {
         match self {
             Self::Controller(machine) => machine.encode(),
+            Self::Coordinator(machine) => machine.encode(),
             Self::Partition(machine) => machine.encode(),
         }
     }
@@ -155,6 +196,9 @@ impl Machine {
             Self::Controller(machine) => {
                 machine.apply(payload).map(Applied::Metadata).map_err(|detail| damaged(group, &detail))
             }
+            Self::Coordinator(machine) => {
+                machine.apply(payload).map(|()| Applied::Nothing).map_err(|detail| damaged(group, &detail))
+            }
             Self::Partition(machine) => {
                 let recent = machine.apply(group, index, payload, batch);
                 Ok(recent.map_or(Applied::Nothing, Applied::Records))
@@ -170,15 +214,23 @@ impl Machine {
         policy: CheckpointPolicy,
         batch: &mut WriteBatch,
     ) -> bool {
-        let since = match self {
-            Self::Controller(machine) => machine.since_checkpoint(),
-            Self::Partition(machine) => machine.since_checkpoint(),
+        let (since, policy) = match self {
+            Self::Controller(machine) => (machine.since_checkpoint(), policy),
+            Self::Coordinator(machine) => {
+                let policy = policy.by_bytes(machine.checkpoint_every_bytes());
+                (machine.since_checkpoint(), policy)
+            }
+            Self::Partition(machine) => (machine.since_checkpoint(), policy),
         };
         if since.entries < policy.every_entries && since.bytes < policy.every_bytes {
             return false;
         }
         *since = SinceCheckpoint::default();
-        batch.put_record(group, CHECKPOINT_KEY, self.encode());
+        let encoded = self.encode();
+        if let Self::Coordinator(machine) = self {
+            machine.checkpoint_written(encoded.len());
+        }
+        batch.put_record(group, CHECKPOINT_KEY, encoded);
         true
     }
 
@@ -187,15 +239,21 @@ impl Machine {
         batch.put_record(group, CHECKPOINT_KEY, self.encode());
     }
 
+    /// Whether the state replaces the log: entries behind a checkpoint can go.
+    pub(super) const fn is_compacted(&self) -> bool {
+        matches!(self, Self::Controller(_) | Self::Coordinator(_))
+    }
+
     /// The state as a snapshot carries it.
     pub(super) fn snapshot(&self) -> Bytes {
         self.encode().into()
     }
 
     /// An entry of this leader's own term is applied: it may decide from now on.
-    pub(super) fn start_leading(&mut self, epoch: LeaderEpoch) {
+    pub(super) fn start_leading(&mut self, epoch: LeaderEpoch, inputs: &DecisionInputs) {
         match self {
             Self::Controller(machine) => machine.start_leading(),
+            Self::Coordinator(machine) => machine.start_leading(inputs),
             Self::Partition(machine) => machine.start_leading(epoch),
         }
     }
@@ -204,6 +262,7 @@ impl Machine {
     pub(super) fn stop_leading(&mut self, effects: &mut Vec<Effect>) {
         match self {
             Self::Controller(machine) => machine.stop_leading(effects),
+            Self::Coordinator(machine) => machine.stop_leading(effects),
             Self::Partition(machine) => machine.stop_leading(effects),
         }
     }
@@ -212,6 +271,7 @@ impl Machine {
     pub(super) fn has_queued(&self) -> bool {
         match self {
             Self::Controller(machine) => machine.has_queued(),
+            Self::Coordinator(machine) => machine.has_queued(),
             Self::Partition(machine) => machine.has_queued(),
         }
     }
@@ -224,6 +284,7 @@ impl Machine {
     ) -> Option<Proposal> {
         match self {
             Self::Controller(machine) => machine.next_proposal(inputs, effects),
+            Self::Coordinator(machine) => machine.next_proposal(),
             Self::Partition(machine) => machine.next_proposal(effects),
         }
     }

@@ -1,0 +1,197 @@
+//! A partition of `__consumer_offsets`: the replicated groups, and on its leader the coordinator that they belong to.
+//!
+//! The leader's coordinator is ahead of what is applied by what it has proposed, so requests do not wait for the ones
+//! before them, and many of them share an entry. In return every answer is given only once all records that were written
+//! before it are committed, its own included. When the leadership ends, the coordinator is thrown away with everything
+//! that it was ahead.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::{DecisionInputs, Proposal, SinceCheckpoint, Waiting};
+use crate::controller::MetadataImage;
+use crate::coordinator::{
+    CoordinatorState, GroupCoordinator, GroupRequest, GroupResponse, GroupSettings, decode_entry,
+    encode_record, entry_header,
+};
+use crate::ids::{Ticket, TimestampMs};
+use crate::shard::effects::{Effect, NotCoordinator};
+
+/// Many requests' records become one Raft entry, up to about this size.
+const MAX_ENTRY_BYTES: usize = 512 << 10;
+
+/// Bytes of log between two checkpoints, at least. A checkpoint writes all groups anew, so that a larger state is
+/// written less often: the log grows by as much as it before.
+const MIN_CHECKPOINT_BYTES: u64 = 1 << 20;
+
+/// The replicated groups of one coordinator, and its leader's work.
+#[derive(Default)]
+pub(crate) struct CoordinatorMachine {
+    applied: CoordinatorState,
+    leading: Option<Leading>,
+    since_checkpoint: SinceCheckpoint,
+    /// The length of the last checkpoint.
+    checkpoint_bytes: u64,
+}
+
+struct Leading {
+    coordinator: GroupCoordinator,
+    queue: VecDeque<Decided>,
+}
+
+/// What came of one call of the coordinator: encoded records, and the answers that wait for them.
+struct Decided {
+    records: Vec<u8>,
+    answers: Vec<(Ticket, GroupResponse)>,
+}
+
+impl CoordinatorMachine {
+    pub(super) fn restore(&mut self, bytes: &[u8]) -> Result<(), String> {
+        self.applied = CoordinatorState::decode(bytes).map_err(|error| error.to_string())?;
+        self.since_checkpoint = SinceCheckpoint::default();
+        self.checkpoint_bytes = bytes.len() as u64;
+        Ok(())
+    }
+
+    pub(super) fn encode(&self) -> Vec<u8> {
+        self.applied.encode()
+    }
+
+    pub(super) const fn since_checkpoint(&mut self) -> &mut SinceCheckpoint {
+        &mut self.since_checkpoint
+    }
+
+    /// How many bytes of log are worth a checkpoint.
+    pub(super) fn checkpoint_every_bytes(&self) -> u64 {
+        self.checkpoint_bytes.max(MIN_CHECKPOINT_BYTES)
+    }
+
+    /// A checkpoint of this length is on its way to the disk.
+    pub(super) const fn checkpoint_written(&mut self, bytes: usize) {
+        self.checkpoint_bytes = bytes as u64;
+    }
+
+    pub(super) fn apply(&mut self, payload: &Bytes) -> Result<(), String> {
+        self.since_checkpoint.count(payload.len());
+        for record in decode_entry(payload).map_err(|error| error.to_string())? {
+            self.applied.replay(&record);
+        }
+        Ok(())
+    }
+
+    pub(super) fn start_leading(&mut self, inputs: &DecisionInputs) {
+        let mut leading = Leading {
+            coordinator: GroupCoordinator::new(
+                self.applied.clone(),
+                Arc::new(GroupSettings::default()),
+                Arc::clone(&inputs.image),
+                inputs.now,
+            ),
+            queue: VecDeque::new(),
+        };
+        leading.take_decided();
+        self.leading = Some(leading);
+    }
+
+    pub(super) fn stop_leading(&mut self, effects: &mut Vec<Effect>) {
+        let Some(Leading { coordinator, queue }) = self.leading.take() else { return };
+        let decided = queue.into_iter().flat_map(|decided| decided.answers).map(|(ticket, _)| ticket);
+        for ticket in decided.chain(coordinator.abandon()) {
+            effects.push(Effect::Coordinated { ticket, result: Err(NotCoordinator) });
+        }
+    }
+
+    /// Whether something was decided that is to be proposed.
+    pub(crate) fn has_queued(&self) -> bool {
+        self.leading.as_ref().is_some_and(|leading| !leading.queue.is_empty())
+    }
+
+    /// Takes a request in, in the order of the calls. Refused unless this replica leads.
+    pub(crate) fn request(
+        &mut self,
+        now: Duration,
+        ticket: Ticket,
+        request: GroupRequest,
+        effects: &mut Vec<Effect>,
+    ) {
+        match &mut self.leading {
+            Some(leading) => leading.decide(|coordinator| coordinator.handle(now, ticket, request)),
+            None => effects.push(Effect::Coordinated { ticket, result: Err(NotCoordinator) }),
+        }
+    }
+
+    /// Does what has become due.
+    pub(crate) fn tick(&mut self, now: Duration) {
+        let Some(leading) = &mut self.leading else { return };
+        if leading.coordinator.next_deadline().is_some_and(|deadline| deadline <= now) {
+            leading.decide(|coordinator| coordinator.handle_timeout(now));
+        }
+    }
+
+    /// The cluster's metadata has changed; `topics_deleted` when topics are gone.
+    pub(crate) fn metadata_changed(
+        &mut self,
+        now: Duration,
+        image: &Arc<MetadataImage>,
+        topics_deleted: bool,
+    ) {
+        let Some(leading) = &mut self.leading else { return };
+        leading.coordinator.set_image(Arc::clone(image));
+        if topics_deleted {
+            leading.decide(|coordinator| coordinator.topics_deleted(now));
+        }
+    }
+
+    /// Removes what is too old.
+    pub(crate) fn expire(&mut self, now: Duration, wall_clock: TimestampMs) {
+        if let Some(leading) = &mut self.leading {
+            leading.decide(|coordinator| coordinator.expire(now, wall_clock));
+        }
+    }
+
+    /// Puts what was decided since the last time into one payload. Answers without a record of their own wait for what
+    /// was proposed last.
+    pub(super) fn next_proposal(&mut self) -> Option<Proposal> {
+        let leading = self.leading.as_mut().filter(|leading| !leading.queue.is_empty())?;
+        let mut payload = Vec::new();
+        let mut waiting = Vec::new();
+        while let Some(decided) = leading.queue.front() {
+            if !payload.is_empty() && payload.len() + decided.records.len() > MAX_ENTRY_BYTES {
+                break;
+            }
+            let Some(Decided { records, answers }) = leading.queue.pop_front() else { break };
+            if payload.is_empty() && !records.is_empty() {
+                payload = entry_header();
+            }
+            payload.extend(records);
+            waiting.extend(
+                answers
+                    .into_iter()
+                    .map(|(ticket, response)| Waiting::Group { ticket, response: Box::new(response) }),
+            );
+        }
+        Some(Proposal { payload, waiting })
+    }
+}
+
+impl Leading {
+    fn decide(&mut self, call: impl FnOnce(&mut GroupCoordinator)) {
+        call(&mut self.coordinator);
+        self.take_decided();
+    }
+
+    fn take_decided(&mut self) {
+        let actions = self.coordinator.take_actions();
+        if actions.records.is_empty() && actions.answers.is_empty() {
+            return;
+        }
+        let mut records = Vec::new();
+        for record in &actions.records {
+            encode_record(record, &mut records);
+        }
+        self.queue.push_back(Decided { records, answers: actions.answers });
+    }
+}
