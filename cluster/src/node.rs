@@ -25,7 +25,7 @@ use uuid::Uuid;
 pub use self::coordinators::CoordinateFuture;
 use self::link::Link;
 use crate::controller::configs::BrokerSettings;
-use crate::controller::{Broker, ControllerRequest, ControllerResponse, Listener, MetadataImage};
+use crate::controller::{Broker, ControllerRequest, ControllerResponse, Listener, MetadataImage, Partition};
 use crate::driver::inbox::{Inbox, Input};
 use crate::driver::{self, DriverConfig, Published};
 pub use crate::driver::{Append, Durability, FatalError};
@@ -142,7 +142,7 @@ impl Node {
         let rpc = Arc::new(RpcClient::default());
         let nodes: Vec<NodeId> = peers.keys().copied().collect();
         let node_count = nodes.len();
-        let link = Arc::new(Link::new(Arc::clone(&inbox), Arc::clone(&rpc)));
+        let link = Arc::new(Link::new(Arc::clone(&inbox), Arc::clone(&published), Arc::clone(&rpc)));
         let transport_config = TransportConfig { cluster_id: cluster_id.clone(), node, listener, peers };
         let transport = Transport::start(transport_config, Arc::clone(&link) as _);
         link.connect(transport.clone());
@@ -241,6 +241,13 @@ impl Node {
     #[must_use]
     pub fn leadership(&self, group: RaftGroupId) -> Option<Leadership> {
         self.shared.published.leadership(group)
+    }
+
+    /// Whether the partition has just lost its leader and is about to elect another, so that asking again in a moment
+    /// is worth it. Not so once that takes longer than a second, or while there is no majority.
+    #[must_use]
+    pub fn is_electing(&self, partition: &Partition) -> bool {
+        self.shared.published.is_electing(partition.group, &partition.replicas)
     }
 
     /// This node's replica of a group.

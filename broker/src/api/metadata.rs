@@ -5,6 +5,9 @@
 //! are named. A partition without a known leader is answered LEADER_NOT_AVAILABLE with leader -1, which makes
 //! clients ask again.
 //!
+//! While partitions that are asked for elect a leader, because theirs has just died, the answer waits for the
+//! outcome, which takes milliseconds: a client that is told of no leader asks again only after its back-off.
+//!
 //! A topic that is named and does not exist is made on the way, if the client and `auto.create.topics.enable`
 //! allow it; the answer then waits a while for its leaders, so that the client's first produce request finds
 //! one.
@@ -20,6 +23,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
@@ -28,7 +32,9 @@ use kafka_protocol::messages::metadata_response::{
 };
 use kafka_protocol::messages::{MetadataRequest, MetadataResponse, TopicName};
 use kafka_protocol::protocol::StrBytes;
-use trilog_cluster::controller::{CreateTopics, CreationOrigin, MetadataImage, NewTopic, Topic, topic_name};
+use trilog_cluster::controller::{
+    CreateTopics, CreationOrigin, MetadataImage, NewTopic, Partition, Topic, topic_name,
+};
 use trilog_cluster::ids::{RaftGroupId, TopicId};
 use trilog_cluster::node::Leadership;
 use uuid::Uuid;
@@ -49,6 +55,9 @@ pub(super) struct Metadata;
 /// How long an answer waits for the leaders of topics that it has made, in milliseconds. Clients ask again
 /// anyway.
 const AUTO_CREATION_TIMEOUT_MS: i32 = 3_000;
+
+/// How long an answer waits for elections.
+const ELECTION_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// From this version on null, and not the empty list, asks for all topics.
 const ALL_IS_NULL_FROM: i16 = 1;
@@ -72,13 +81,20 @@ impl Handler for Metadata {
         } else {
             BTreeSet::new()
         };
-        if missing.is_empty() {
+        let electing = |broker: &Broker, request: &MetadataRequest, version| {
+            asked_partitions(&broker.image(), request, version, |partition| {
+                broker.node.is_electing(partition)
+            })
+        };
+        if missing.is_empty() && !electing(broker, &request, context.version) {
             return context.now(&answer(broker, &request, &context, None));
         }
         let broker = Arc::clone(broker);
         Reply::later(async move {
-            let refused = make(&broker, missing).await;
-            context.answer(&answer(&broker, &request, &context, Some(&refused)))
+            let refused = if missing.is_empty() { None } else { Some(make(&broker, missing).await) };
+            let settled = || !electing(&broker, &request, context.version);
+            broker.node.await_published(ELECTION_TIMEOUT, settled).await;
+            context.answer(&answer(&broker, &request, &context, refused.as_ref()))
         })
     }
 }
@@ -87,6 +103,23 @@ impl Handler for Metadata {
 fn named(request: &MetadataRequest, version: i16) -> Option<&[MetadataRequestTopic]> {
     let topics = request.topics.as_deref()?;
     (version >= ALL_IS_NULL_FROM || !topics.is_empty()).then_some(topics)
+}
+
+/// Whether any partition that is asked for is so.
+fn asked_partitions(
+    image: &MetadataImage,
+    request: &MetadataRequest,
+    version: i16,
+    is_so: impl Fn(&Partition) -> bool,
+) -> bool {
+    let any = |topic: &Arc<Topic>| topic.partitions.iter().any(&is_so);
+    match named(request, version) {
+        None => image.topics().any(any),
+        Some(topics) => topics.iter().any(|asked| {
+            let by_name = asked.name.as_ref().and_then(|name| image.topic(name));
+            by_name.or_else(|| image.topic_by_id(TopicId(asked.topic_id))).is_some_and(any)
+        }),
+    }
 }
 
 /// The topics that this request brings into being, as far as the client goes.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
@@ -10,12 +11,20 @@ use crate::ids::{NodeId, RaftGroupId};
 use crate::leadership::Leadership;
 use crate::replica::Replica;
 
+/// How long after a leader's loss an election is worth waiting for. One that takes longer lacks a majority.
+const ELECTION_PATIENCE: Duration = Duration::from_secs(1);
+
 #[derive(Default)]
 struct View {
     image: Arc<MetadataImage>,
     leaderships: HashMap<RaftGroupId, Leadership>,
     alive: BTreeSet<NodeId>,
     unfenced: BTreeSet<NodeId>,
+    /// Peers whose connection is lost and not restored: a moment later the shard knows whether they are. Until then
+    /// nobody is sent to them.
+    suspects: BTreeSet<NodeId>,
+    /// When a peer was last suspected or lost.
+    doubted_at: HashMap<NodeId, Instant>,
     replicas: HashMap<RaftGroupId, Arc<Replica>>,
 }
 
@@ -23,6 +32,16 @@ struct View {
 pub(crate) struct Published {
     view: RwLock<View>,
     changes: watch::Sender<u64>,
+}
+
+impl View {
+    fn is_trusted(&self, node: NodeId) -> bool {
+        self.alive.contains(&node) && !self.suspects.contains(&node)
+    }
+
+    fn doubt(&mut self, node: NodeId) {
+        self.doubted_at.insert(node, Instant::now());
+    }
 }
 
 impl Published {
@@ -37,7 +56,36 @@ impl Published {
     /// The group's leader, if one is known and alive.
     pub(crate) fn leadership(&self, group: RaftGroupId) -> Option<Leadership> {
         let view = self.read();
-        view.leaderships.get(&group).filter(|known| view.alive.contains(&known.leader)).cloned()
+        view.leaderships.get(&group).filter(|known| view.is_trusted(known.leader)).cloned()
+    }
+
+    /// Whether the group, whose replicas are on these nodes, has just lost its leader and is about to elect another:
+    /// a majority is there, and it has not been long.
+    pub(crate) fn is_electing(&self, group: RaftGroupId, replicas: &[NodeId]) -> bool {
+        let view = self.read();
+        let Some(leader) = view.leaderships.get(&group).map(|known| known.leader) else { return false };
+        let trusted = replicas.iter().filter(|node| view.is_trusted(**node)).count();
+        let lately = |at: &Instant| at.elapsed() < ELECTION_PATIENCE;
+        !view.is_trusted(leader)
+            && trusted > replicas.len() / 2
+            && view.doubted_at.get(&leader).is_some_and(lately)
+    }
+
+    /// The connection to a peer is lost.
+    pub(crate) fn suspect(&self, peer: NodeId) {
+        {
+            let mut view = self.write();
+            view.suspects.insert(peer);
+            view.doubt(peer);
+        }
+        self.changed();
+    }
+
+    /// The connection to a peer stands.
+    pub(crate) fn trust(&self, peer: NodeId) {
+        if self.write().suspects.remove(&peer) {
+            self.changed();
+        }
     }
 
     pub(crate) fn is_unfenced(&self, node: NodeId) -> bool {
@@ -75,6 +123,10 @@ impl Published {
             if view.alive == alive && view.unfenced == unfenced {
                 return;
             }
+            let lost: Vec<NodeId> = view.alive.difference(&alive).copied().collect();
+            for peer in lost {
+                view.doubt(peer);
+            }
             view.alive = alive;
             view.unfenced = unfenced;
         }
@@ -101,5 +153,57 @@ impl Published {
 
     fn write(&self) -> RwLockWriteGuard<'_, View> {
         self.view.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::LeaderEpoch;
+
+    const GROUP: RaftGroupId = RaftGroupId(7);
+    const REPLICAS: [NodeId; 3] = [NodeId(1), NodeId(2), NodeId(3)];
+
+    /// Node 1 sees nodes 2 and 3, the latter of which leads.
+    fn published() -> Published {
+        let published = Published::new();
+        published.set_peers(REPLICAS.into(), REPLICAS.into());
+        let leadership = Leadership { leader: NodeId(3), epoch: LeaderEpoch(1), isr: REPLICAS.into() };
+        published.set_leadership(GROUP, leadership);
+        published
+    }
+
+    fn shows(published: &Published) -> (Option<u32>, bool) {
+        let leader = published.leadership(GROUP).map(|leadership| leadership.leader.0);
+        (leader, published.is_electing(GROUP, &REPLICAS))
+    }
+
+    #[test]
+    fn nobody_is_sent_to_a_leader_whose_connection_is_lost() {
+        let published = published();
+        assert_eq!(shows(&published), (Some(3), false));
+        published.suspect(NodeId(3));
+        assert_eq!(shows(&published), (None, true));
+        published.trust(NodeId(3));
+        assert_eq!(shows(&published), (Some(3), false));
+    }
+
+    #[test]
+    fn a_lost_leader_is_waited_for_until_there_is_another() {
+        let published = published();
+        published.suspect(NodeId(3));
+        published.set_peers([NodeId(1), NodeId(2)].into(), REPLICAS.into());
+        assert_eq!(shows(&published), (None, true));
+        let leadership = Leadership { leader: NodeId(2), epoch: LeaderEpoch(2), isr: REPLICAS.into() };
+        published.set_leadership(GROUP, leadership);
+        assert_eq!(shows(&published), (Some(2), false));
+    }
+
+    #[test]
+    fn no_election_is_awaited_without_a_majority() {
+        let published = published();
+        published.suspect(NodeId(3));
+        published.suspect(NodeId(2));
+        assert_eq!(shows(&published), (None, false));
     }
 }

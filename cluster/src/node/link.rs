@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use super::topic_id;
 use crate::controller::{ControllerRequest, ControllerResponse};
+use crate::driver::Published;
 use crate::driver::inbox::{Inbox, Input};
 use crate::ids::NodeId;
 use crate::shard::effects::NotController;
@@ -14,13 +15,14 @@ use crate::transport::{Frame, PeerEvent, PeerHandler, RpcClient, Transport};
 /// The transport's end of a node.
 pub(super) struct Link {
     inbox: Arc<Inbox>,
+    published: Arc<Published>,
     rpc: Arc<RpcClient>,
     transport: OnceLock<Transport>,
 }
 
 impl Link {
-    pub(super) fn new(inbox: Arc<Inbox>, rpc: Arc<RpcClient>) -> Self {
-        Self { inbox, rpc, transport: OnceLock::new() }
+    pub(super) fn new(inbox: Arc<Inbox>, published: Arc<Published>, rpc: Arc<RpcClient>) -> Self {
+        Self { inbox, published, rpc, transport: OnceLock::new() }
     }
 
     /// Where answers go. The transport is made after its handler, so this comes a moment later; a request in between
@@ -59,8 +61,13 @@ impl PeerHandler for Link {
     }
 
     fn peer_event(&self, peer: NodeId, event: PeerEvent) {
-        if event == PeerEvent::Disconnected {
-            self.rpc.disconnected(peer);
+        match event {
+            PeerEvent::Connected => self.published.trust(peer),
+            PeerEvent::Disconnected => {
+                self.published.suspect(peer);
+                self.rpc.disconnected(peer);
+            }
+            PeerEvent::Refused => {}
         }
         self.inbox.push(Input::PeerEvent { peer, event });
     }
