@@ -33,6 +33,7 @@ mod settings;
 mod state;
 mod subscription;
 mod timers;
+mod view;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

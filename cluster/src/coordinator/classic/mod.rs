@@ -5,7 +5,10 @@ use serde::{Deserialize, Serialize};
 use super::GroupCoordinator;
 use super::error::GroupErrorCode;
 use super::ids::{GroupId, MemberId};
-use super::request::{GroupResponse, Heartbeat, JoinGroup, JoinedGroup, LeaveGroup, LeftGroup, SyncGroup};
+use super::request::{
+    ClassicDescription, CommitOffsets, GroupResponse, Heartbeat, JoinGroup, JoinedGroup, LeaveGroup,
+    LeftGroup, SyncGroup,
+};
 use super::state::Membership;
 use crate::ids::Ticket;
 
@@ -26,6 +29,31 @@ impl LiveGroup {
     pub(super) fn into_waiting(self) -> Vec<Ticket> {
         Vec::new()
     }
+
+    pub(super) fn is_empty(&self) -> bool {
+        true
+    }
+
+    pub(super) fn state_name(&self) -> &'static str {
+        "Empty"
+    }
+
+    pub(super) fn protocol_type(&self) -> &str {
+        ""
+    }
+
+    pub(super) fn describe(&self) -> ClassicDescription {
+        ClassicDescription {
+            state: "Empty",
+            protocol_type: String::new(),
+            protocol: String::new(),
+            members: Vec::new(),
+        }
+    }
+
+    pub(super) fn subscribes_to(&self, _topic: &str) -> bool {
+        false
+    }
 }
 
 impl Membership {
@@ -34,6 +62,14 @@ impl Membership {
 
 impl GroupCoordinator {
     pub(super) fn load_classic_groups(&mut self) {}
+
+    pub(super) fn check_classic_commit(&mut self, _request: &CommitOffsets) -> Result<(), GroupErrorCode> {
+        Ok(())
+    }
+
+    pub(super) fn remove_classic_group(&mut self, group: &GroupId) {
+        self.classic.remove(group);
+    }
 
     pub(super) fn join(&mut self, ticket: Ticket, request: JoinGroup) {
         let refused = JoinedGroup::refused(request.member, GroupErrorCode::CoordinatorNotAvailable);

@@ -1,46 +1,30 @@
-//! Committed offsets.
+//! Committed offsets: how far each group has consumed each partition.
+//!
+//! | file | what it tells |
+//! | --- | --- |
+//! | [`committed`] | what is replicated, and how it changes |
+//! | [`commit`] | OffsetCommit: who may, and what is kept |
+//! | [`fetch`] | OffsetFetch |
+//! | [`delete`] | OffsetDelete (KIP-496), and topics that were deleted |
+//! | [`expiry`] | offsets and groups that nobody uses any more (KIP-211) |
+//!
+//! An offset belongs to a partition, not to a name: with each is kept the Raft group that the partition had when it was
+//! committed, and Raft groups are never allotted twice. So a topic that was deleted and made anew starts without
+//! offsets, however late its coordinator hears of it; and an offset goes only when the metadata say that its partition
+//! is gone for good, never because this node has not heard of the partition yet.
 
-use serde::{Deserialize, Serialize};
+mod commit;
+mod committed;
+mod delete;
+mod expiry;
+mod fetch;
+mod flat_map;
 
-use super::GroupCoordinator;
-use super::error::GroupErrorCode;
-use super::request::{CommitOffsets, DeleteOffsets, FetchOffsets, FetchedTopic, TopicResults};
-use crate::ids::TimestampMs;
+#[cfg(test)]
+mod fixture;
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod tests;
 
-/// The committed offsets of one group.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct GroupOffsets {}
-
-/// A change of a group's offsets.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct OffsetsRecord {}
-
-impl GroupOffsets {
-    /// Whether nothing is committed.
-    pub(super) fn is_empty(&self) -> bool {
-        true
-    }
-
-    pub(super) fn replay(&mut self, _record: &OffsetsRecord) {}
-}
-
-impl GroupCoordinator {
-    pub(super) fn commit_offsets(&mut self, _request: CommitOffsets) -> Vec<TopicResults> {
-        Vec::new()
-    }
-
-    pub(super) fn fetch_offsets(&self, _request: &FetchOffsets) -> Result<Vec<FetchedTopic>, GroupErrorCode> {
-        Err(GroupErrorCode::CoordinatorNotAvailable)
-    }
-
-    pub(super) fn delete_offsets(
-        &mut self,
-        _request: DeleteOffsets,
-    ) -> Result<Vec<TopicResults>, GroupErrorCode> {
-        Err(GroupErrorCode::CoordinatorNotAvailable)
-    }
-
-    pub(super) fn expire_offsets(&mut self, _wall_clock: TimestampMs) {}
-
-    pub(super) fn forget_deleted_topics(&mut self) {}
-}
+pub(super) use self::committed::{GroupOffsets, OffsetsRecord};

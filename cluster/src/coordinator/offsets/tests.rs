@@ -1,0 +1,195 @@
+//! What a member of no group sees of its offsets, and administrators of its group.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::fixture::{Coordinator, RETENTION_MS, commit_request};
+use crate::coordinator::records::{encode_record, entry_header};
+use crate::coordinator::request::{CommitOffsets, FetchOffsets};
+use crate::coordinator::{GroupCoordinator, GroupErrorCode};
+use crate::ids::{Offset, PartitionIndex, TimestampMs};
+
+fn partitions(coordinator: &Coordinator, group: &str) -> Vec<(String, i32)> {
+    coordinator.offsets(group).into_keys().collect()
+}
+
+#[test]
+fn what_is_committed_comes_back_as_it_was_given() {
+    let mut coordinator = Coordinator::with_topics(&["a"]);
+    let mut request = commit_request("g", 0, &[("a", 1, 7), ("a", 0, 9)]);
+    request.topics[0].partitions[0].metadata = "\0 \u{1f99c}é".into();
+    request.topics[1].partitions[0].leader_epoch = None;
+    assert_eq!(coordinator.commit(request), [Ok(()), Ok(())]);
+    let offsets = coordinator.offsets("g");
+    assert_eq!(offsets[&("a".into(), 1)].metadata, "\0 \u{1f99c}é");
+    assert_eq!((offsets[&("a".into(), 0)].offset, offsets[&("a".into(), 0)].leader_epoch), (Offset(9), None));
+}
+
+#[test]
+fn a_request_is_one_record() {
+    let mut coordinator = Coordinator::with_topics(&["a", "b"]);
+    coordinator.commit(commit_request("g", 0, &[("a", 0, 1), ("b", 2, 1), ("a", 1, 1)]));
+    coordinator.delete("g", &[("a", 0), ("b", 2)]);
+    coordinator.delete_topic("a");
+    assert_eq!(coordinator.written.len(), 3);
+}
+
+#[test]
+fn a_commit_of_one_partition_costs_the_log_little() {
+    let mut coordinator = Coordinator::with_topics(&["topic"]);
+    coordinator.commit(commit_request("group", 1_800_000_000_000, &[("topic", 0, 1 << 40)]));
+    let mut payload = entry_header();
+    encode_record(&coordinator.written[0], &mut payload);
+    assert!(payload.len() < 64, "{} bytes", payload.len());
+}
+
+#[test]
+fn each_partition_is_judged_for_itself() {
+    let mut coordinator = Coordinator::with_topics(&["a"]);
+    let mut request =
+        commit_request("g", 0, &[("a", 0, 1), ("a", 9, 1), ("a", -1, 1), ("b", 0, 1), ("a", 1, 1)]);
+    // Twenty UTF-16 units are as many as are allowed here, however many bytes they take.
+    request.topics[0].partitions[0].metadata = "\u{20ac}".repeat(20);
+    request.topics[4].partitions[0].metadata = "x".repeat(21);
+    let unknown = Err(GroupErrorCode::UnknownTopicOrPartition);
+    assert_eq!(
+        coordinator.commit(request),
+        [Ok(()), unknown, unknown, unknown, Err(GroupErrorCode::OffsetMetadataTooLarge)]
+    );
+    assert_eq!(partitions(&coordinator, "g"), [("a".into(), 0)]);
+}
+
+#[test]
+fn who_claims_to_be_a_member_of_no_group_is_refused() {
+    let mut coordinator = Coordinator::with_topics(&["a"]);
+    let claim = |knows_epochs| CommitOffsets {
+        member: "m".into(),
+        epoch: 3,
+        knows_epochs,
+        ..commit_request("g", 0, &[("a", 0, 1)])
+    };
+    assert_eq!(coordinator.commit(claim(true)), [Err(GroupErrorCode::GroupIdNotFound)]);
+    assert_eq!(coordinator.commit(claim(false)), [Err(GroupErrorCode::IllegalGeneration)]);
+    coordinator.commit(commit_request("g", 0, &[("a", 0, 1)]));
+    assert_eq!(coordinator.commit(claim(true)), [Err(GroupErrorCode::UnknownMemberId)]);
+}
+
+#[test]
+fn a_request_for_nothing_that_exists_does_not_reach_the_group() {
+    let mut coordinator = Coordinator::with_topics(&["a"]);
+    let request = CommitOffsets { epoch: 3, ..commit_request("g", 0, &[("b", 0, 1)]) };
+    assert_eq!(coordinator.commit(request), [Err(GroupErrorCode::UnknownTopicOrPartition)]);
+    assert!(coordinator.written.is_empty());
+}
+
+#[test]
+fn what_was_never_committed_is_no_error() {
+    let mut coordinator = Coordinator::with_topics(&["a"]);
+    let fetch = |coordinator: &Coordinator, group: &str| {
+        let partitions = vec![PartitionIndex(2), PartitionIndex(0)];
+        let topics = Some([("a".into(), partitions)].into());
+        let request =
+            FetchOffsets { group: group.into(), member: None, epoch: -1, topics, require_stable: false };
+        let fetched = coordinator.inner.fetch_offsets(&request).unwrap().remove(0);
+        fetched.partitions.into_iter().map(|(_, offset)| offset.is_some()).collect::<Vec<_>>()
+    };
+    assert_eq!(fetch(&coordinator, "g"), [false, false]);
+    coordinator.commit(commit_request("g", 0, &[("a", 0, 1)]));
+    assert_eq!(fetch(&coordinator, "g"), [false, true]);
+}
+
+#[test]
+fn a_topic_made_anew_has_no_offsets_even_before_the_old_ones_are_removed() {
+    let mut coordinator = Coordinator::with_topics(&["a", "b"]);
+    coordinator.commit(commit_request("g", 0, &[("a", 0, 1), ("b", 0, 1)]));
+    let before = coordinator.inner.state.clone();
+    coordinator.delete_topic("a");
+    coordinator.create_topic("a");
+    assert_eq!(partitions(&coordinator, "g"), [("b".into(), 0)]);
+
+    // A coordinator that starts later with the old offsets forgets them.
+    let image = Arc::new(coordinator.image.clone());
+    coordinator.inner = GroupCoordinator::new(before, Arc::default(), image, Duration::ZERO);
+    assert_eq!(partitions(&coordinator, "g"), [("b".into(), 0)]);
+    assert_eq!(coordinator.inner.take_actions().records.len(), 1);
+}
+
+#[test]
+fn a_topic_that_a_coordinator_has_not_heard_of_keeps_its_offsets() {
+    let mut coordinator = Coordinator::with_topics(&["a"]);
+    let old_image = Arc::new(coordinator.image.clone());
+    coordinator.create_topic("b");
+    coordinator.commit(commit_request("g", 0, &[("b", 0, 1)]));
+    let state = coordinator.inner.state.clone();
+    coordinator.inner = GroupCoordinator::new(state, Arc::default(), old_image, Duration::ZERO);
+    coordinator.inner.topics_deleted(Duration::ZERO);
+    assert_eq!(partitions(&coordinator, "g"), [("b".into(), 0)]);
+}
+
+#[test]
+fn offsets_and_their_group_expire() {
+    let mut coordinator = Coordinator::with_topics(&["a"]);
+    coordinator.commit(commit_request("g", 0, &[("a", 0, 1)]));
+    coordinator.commit(commit_request("g", 500, &[("a", 1, 1)]));
+    coordinator.sweep(RETENTION_MS - 1);
+    assert_eq!(coordinator.written.len(), 2);
+    coordinator.sweep(RETENTION_MS);
+    assert_eq!(partitions(&coordinator, "g"), [("a".into(), 1)]);
+    coordinator.sweep(RETENTION_MS + 500);
+    assert_eq!(
+        coordinator.inner.describe_classic(&"g".into()).unwrap_err().code,
+        GroupErrorCode::GroupIdNotFound
+    );
+}
+
+#[test]
+fn an_end_that_the_client_states_counts_instead_of_the_retention() {
+    let mut coordinator = Coordinator::with_topics(&["a"]);
+    let commit = |partition, retention_ms| CommitOffsets {
+        retention_ms: Some(retention_ms),
+        ..commit_request("g", 0, &[("a", partition, 1)])
+    };
+    coordinator.commit(commit(0, 10 * RETENTION_MS));
+    coordinator.commit(commit(1, 10));
+    coordinator.commit(commit(2, -1));
+    coordinator.sweep(10);
+    assert_eq!(partitions(&coordinator, "g"), [("a".into(), 0), ("a".into(), 2)]);
+    coordinator.sweep(9 * RETENTION_MS);
+    assert_eq!(partitions(&coordinator, "g"), [("a".into(), 0)]);
+}
+
+#[test]
+fn a_clock_that_was_set_back_expires_nothing() {
+    let mut coordinator = Coordinator::with_topics(&["a"]);
+    coordinator.commit(commit_request("g", i64::MAX, &[("a", 0, 1)]));
+    for now in [0, i64::MIN, i64::MAX] {
+        coordinator.sweep(now);
+        assert_eq!(partitions(&coordinator, "g"), [("a".into(), 0)]);
+    }
+}
+
+#[test]
+fn only_what_exists_can_be_deleted() {
+    let mut coordinator = Coordinator::with_topics(&["a"]);
+    assert_eq!(coordinator.delete("", &[("a", 0)]), [Err(GroupErrorCode::InvalidGroupId)]);
+    assert_eq!(coordinator.delete("g", &[("a", 0)]), [Err(GroupErrorCode::GroupIdNotFound)]);
+    coordinator.commit(commit_request("g", 0, &[("a", 0, 1), ("a", 1, 1)]));
+    assert_eq!(
+        coordinator.delete("g", &[("a", 0), ("a", 2), ("a", 3), ("b", 0)]),
+        [
+            Ok(()),
+            Ok(()),
+            Err(GroupErrorCode::UnknownTopicOrPartition),
+            Err(GroupErrorCode::UnknownTopicOrPartition)
+        ]
+    );
+    assert_eq!(partitions(&coordinator, "g"), [("a".into(), 1)]);
+}
+
+#[test]
+fn the_empty_name_is_a_group_for_consumers_without_one() {
+    let mut coordinator = Coordinator::with_topics(&["a"]);
+    let request = CommitOffsets { now: TimestampMs(0), ..commit_request("", 0, &[("a", 0, 1)]) };
+    assert_eq!(coordinator.commit(request), [Ok(())]);
+    assert_eq!(partitions(&coordinator, ""), [("a".into(), 0)]);
+}
