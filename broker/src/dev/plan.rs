@@ -8,6 +8,10 @@ use trilog_cluster::ids::NodeId;
 use crate::cli::dev::{DevOptions, PEER_PORT_DISTANCE};
 use crate::cli::host_port::HostPort;
 
+/// A setting that a local cluster has unless the user sets it: the first member of a group is not to wait for more.
+/// The configuration that Kafka's own quick start uses has it too.
+const NO_REBALANCE_DELAY: (&str, &str) = ("group.initial.rebalance.delay.ms", "0");
+
 /// The nodes of a local cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Plan {
@@ -81,16 +85,28 @@ fn arguments(node: &NodePlan, peers: &str, options: &DevOptions) -> Vec<OsString
         format!("--log={}", options.log).into(),
         "--exit-with-parent".into(),
     ];
+    let (name, value) = NO_REBALANCE_DELAY;
+    if !options.settings.iter().any(|setting| setting.name == name) {
+        arguments.push(format!("--set={name}={value}").into());
+    }
     arguments.extend(options.settings.iter().map(|setting| format!("--set={setting}").into()));
     arguments
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
-    use crate::cli::serve::Durability;
+    use crate::cli::serve::{Durability, ServeOptions};
     use crate::cli::setting::Setting;
     use crate::cli::{Invocation, invoke};
+
+    fn understood(node: &NodePlan) -> ServeOptions {
+        let arguments: Vec<&str> = node.arguments.iter().map(|flag| flag.to_str().unwrap()).collect();
+        let Ok(Invocation::Serve(serve)) = invoke(&arguments) else { panic!("{arguments:?}") };
+        serve
+    }
 
     fn options() -> DevOptions {
         DevOptions {
@@ -118,8 +134,7 @@ mod tests {
     #[test]
     fn a_node_understands_the_flags_it_is_given() {
         for node in Plan::new(&options()).nodes {
-            let arguments: Vec<&str> = node.arguments.iter().map(|flag| flag.to_str().unwrap()).collect();
-            let Ok(Invocation::Serve(serve)) = invoke(&arguments) else { panic!("{arguments:?}") };
+            let serve = understood(&node);
             assert_eq!((serve.node, &serve.data_dir), (node.id, &node.data_dir));
             assert_eq!(serve.listeners[0].advertised, node.address);
             assert_eq!(serve.peer_listener.as_ref(), Some(&node.peer_address));
@@ -128,5 +143,16 @@ mod tests {
             assert_eq!(serve.settings.num_partitions, 3);
             assert!(serve.exit_with_parent);
         }
+    }
+
+    #[test]
+    fn a_group_does_not_wait_for_more_members_unless_told_to() {
+        let delay = |settings: &[&str]| {
+            let mut options = options();
+            options.settings.extend(settings.iter().map(|setting| setting.parse::<Setting>().unwrap()));
+            understood(&Plan::new(&options).nodes[0]).settings.groups.initial_rebalance_delay
+        };
+        assert_eq!(delay(&[]), Duration::ZERO);
+        assert_eq!(delay(&["group.initial.rebalance.delay.ms=250"]), Duration::from_millis(250));
     }
 }

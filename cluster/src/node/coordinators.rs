@@ -80,7 +80,7 @@ impl Node {
             while !self.await_published(CREATE_WITHIN, all_registered).await
                 || !self.ensure_coordinators(CREATE_WITHIN).await
             {}
-            let mut interval = tokio::time::interval(EXPIRY_INTERVAL);
+            let mut interval = tokio::time::interval(self.settings().offsets.retention_check_interval);
             interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
             loop {
                 interval.tick().await;
@@ -93,8 +93,6 @@ impl Node {
         }
     }
 }
-
-const EXPIRY_INTERVAL: Duration = Duration::from_secs(600);
 
 fn coordinators(image: &MetadataImage) -> impl Iterator<Item = RaftGroupId> {
     image

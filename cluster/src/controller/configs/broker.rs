@@ -1,6 +1,6 @@
 //! What a node was started with: `--set NAME=VALUE`, by Kafka's names.
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use thiserror::Error;
@@ -8,12 +8,15 @@ use thiserror::Error;
 use super::Configs;
 use super::broker_table::{
     AUTO_CREATE_TOPICS_ENABLE, BROKER_RACK, CONNECTIONS_MAX_IDLE_MS, DEFAULT_REPLICATION_FACTOR,
-    DELETE_TOPIC_ENABLE, MAX_CONNECTIONS, NUM_PARTITIONS, SOCKET_REQUEST_MAX_BYTES, broker_config,
-    broker_domain, broker_names, flag_instead_of,
+    DELETE_TOPIC_ENABLE, MAX_CONNECTIONS, NUM_PARTITIONS, SOCKET_REQUEST_MAX_BYTES, broker_domain,
+    broker_names, flag_instead_of,
 };
-use super::domain::{InvalidValue, boolean, integer};
+use super::domain::InvalidValue;
+use super::given::Given;
+use super::group::{OffsetsSettings, group_settings, offsets_settings};
 use super::nearest::nearest;
 use super::topic::{TopicConfigError, check_topic_configs};
+use crate::coordinator::GroupSettings;
 
 /// How many replicas a partition gets when neither a client nor a setting says, given enough nodes.
 const REPLICAS_BY_DEFAULT: usize = 3;
@@ -38,8 +41,12 @@ pub struct BrokerSettings {
     pub connections_max_idle: Option<Duration>,
     /// `broker.rack`: where the node stands, told to clients.
     pub rack: Option<String>,
+    /// What group coordinators go by.
+    pub groups: Arc<GroupSettings>,
+    /// How committed offsets are stored.
+    pub offsets: OffsetsSettings,
     /// What was given, by name.
-    given: BTreeMap<&'static str, String>,
+    given: Given,
 }
 
 /// Why a `NAME=VALUE` pair is refused. Names what is wrong and what is allowed.
@@ -74,6 +81,29 @@ pub enum SettingError {
     /// Settings that are allowed one by one, but not together.
     #[error(transparent)]
     Conflict(TopicConfigError),
+    /// A bound that is on the wrong side of what it bounds.
+    #[error("{lower} ({below}) must not be greater than {upper} ({above})")]
+    NotAscending {
+        /// The setting that must not be the greater one.
+        lower: &'static str,
+        /// Its value.
+        below: i64,
+        /// The setting that must not be the smaller one.
+        upper: &'static str,
+        /// Its value.
+        above: i64,
+    },
+    /// Members of consumer groups would be thrown out before their first heartbeat.
+    #[error(
+        "group.consumer.heartbeat.interval.ms ({interval}) must be less than \
+         group.consumer.session.timeout.ms ({session})"
+    )]
+    HeartbeatTooSlow {
+        /// How often members send heartbeats, in milliseconds.
+        interval: i64,
+        /// After how many milliseconds without one they are gone.
+        session: i64,
+    },
 }
 
 impl BrokerSettings {
@@ -84,24 +114,25 @@ impl BrokerSettings {
         N: AsRef<str>,
         V: Into<String>,
     {
-        let mut given = BTreeMap::new();
+        let mut given = Given::default();
         for (name, value) in pairs {
             let (name, value) = check(name.as_ref().trim(), value.into())?;
             given.insert(name, value);
         }
-        let idle = integer_of(&given, CONNECTIONS_MAX_IDLE_MS)?;
-        let factor = given.contains_key(DEFAULT_REPLICATION_FACTOR);
         let settings = Self {
-            num_partitions: size_of(&given, NUM_PARTITIONS)?,
-            default_replication_factor: factor
-                .then(|| size_of(&given, DEFAULT_REPLICATION_FACTOR))
-                .transpose()?,
-            auto_create_topics_enable: boolean_of(&given, AUTO_CREATE_TOPICS_ENABLE)?,
-            delete_topic_enable: boolean_of(&given, DELETE_TOPIC_ENABLE)?,
-            socket_request_max_bytes: size_of(&given, SOCKET_REQUEST_MAX_BYTES)?,
-            max_connections: size_of(&given, MAX_CONNECTIONS)?,
-            connections_max_idle: u64::try_from(idle).ok().map(Duration::from_millis),
-            rack: given.get(BROKER_RACK).cloned(),
+            num_partitions: given.size(NUM_PARTITIONS)?,
+            default_replication_factor: given.size_if_given(DEFAULT_REPLICATION_FACTOR)?,
+            auto_create_topics_enable: given.boolean(AUTO_CREATE_TOPICS_ENABLE)?,
+            delete_topic_enable: given.boolean(DELETE_TOPIC_ENABLE)?,
+            socket_request_max_bytes: given.size(SOCKET_REQUEST_MAX_BYTES)?,
+            max_connections: given.size(MAX_CONNECTIONS)?,
+            // A negative one means never.
+            connections_max_idle: u64::try_from(given.integer(CONNECTIONS_MAX_IDLE_MS)?)
+                .ok()
+                .map(Duration::from_millis),
+            rack: given.get(BROKER_RACK).map(str::to_owned),
+            groups: Arc::new(group_settings(&given)?),
+            offsets: offsets_settings(&given)?,
             given,
         };
         check_topic_configs(&settings, &Configs::new(), &Configs::new()).map_err(SettingError::Conflict)?;
@@ -114,9 +145,14 @@ impl BrokerSettings {
         self.default_replication_factor.unwrap_or(REPLICAS_BY_DEFAULT.min(nodes))
     }
 
+    /// How many replicas a partition of `__consumer_offsets` gets, with `nodes` in the cluster.
+    pub fn offsets_replication_factor(&self, nodes: usize) -> usize {
+        self.offsets.topic_replication_factor.unwrap_or_else(|| self.replication_factor(nodes))
+    }
+
     /// The value given for a setting, if one was.
     pub fn given(&self, name: &str) -> Option<&str> {
-        self.given.get(name).map(String::as_str)
+        self.given.get(name)
     }
 }
 
@@ -141,29 +177,6 @@ fn check(name: &str, value: String) -> Result<(&'static str, String), SettingErr
         Ok(()) => Ok((name, value)),
         Err(reason) => Err(SettingError::InvalidValue { name, value, reason }),
     }
-}
-
-type Given = BTreeMap<&'static str, String>;
-
-fn text_of<'a>(given: &'a Given, name: &'static str) -> &'a str {
-    let default = || broker_config(name).and_then(|config| config.default).unwrap_or_default();
-    given.get(name).map_or_else(default, String::as_str)
-}
-
-fn refused(given: &Given, name: &'static str, reason: InvalidValue) -> SettingError {
-    SettingError::InvalidValue { name, value: text_of(given, name).to_owned(), reason }
-}
-
-fn integer_of(given: &Given, name: &'static str) -> Result<i64, SettingError> {
-    integer(text_of(given, name)).ok_or_else(|| refused(given, name, InvalidValue::NotNumber("LONG")))
-}
-
-fn size_of(given: &Given, name: &'static str) -> Result<usize, SettingError> {
-    usize::try_from(integer_of(given, name)?).map_err(|_| refused(given, name, InvalidValue::TooLow(0)))
-}
-
-fn boolean_of(given: &Given, name: &'static str) -> Result<bool, SettingError> {
-    boolean(text_of(given, name)).ok_or_else(|| refused(given, name, InvalidValue::NotBoolean))
 }
 
 #[cfg(test)]

@@ -4,19 +4,20 @@
 //! flags of their own, and [`flag_instead_of`] says so to whoever sets them by Kafka's name.
 
 use super::domain::Domain;
+use super::group_table::GROUP_CONFIGS;
 use super::topic_table::TOPIC_CONFIGS;
 
 /// One setting of a broker.
 #[derive(Debug)]
-pub struct BrokerConfig {
+pub(super) struct BrokerConfig {
     /// Kafka's name.
-    pub name: &'static str,
+    pub(super) name: &'static str,
     /// What values it may have.
-    pub domain: Domain,
+    pub(super) domain: Domain,
     /// Its value when it is not set. None where its absence means something.
-    pub default: Option<&'static str>,
+    pub(super) default: Option<&'static str>,
     /// What it means, in a sentence or two.
-    pub doc: &'static str,
+    pub(super) doc: &'static str,
 }
 
 pub(super) const AUTO_CREATE_TOPICS_ENABLE: &str = "auto.create.topics.enable";
@@ -28,7 +29,7 @@ pub(super) const MAX_CONNECTIONS: &str = "max.connections";
 pub(super) const NUM_PARTITIONS: &str = "num.partitions";
 pub(super) const SOCKET_REQUEST_MAX_BYTES: &str = "socket.request.max.bytes";
 
-const fn config(
+pub(super) const fn config(
     name: &'static str,
     domain: Domain,
     default: Option<&'static str>,
@@ -37,8 +38,8 @@ const fn config(
     BrokerConfig { name, domain, default, doc }
 }
 
-/// A broker's own settings, sorted by name. The topics' defaults come on top: see [`Synonym`](super::Synonym).
-pub static BROKER_CONFIGS: &[BrokerConfig] = &[
+/// A broker's own settings but those of [consumer groups](GROUP_CONFIGS), sorted by name.
+static OWN_CONFIGS: &[BrokerConfig] = &[
     config(
         AUTO_CREATE_TOPICS_ENABLE,
         Domain::Boolean,
@@ -79,9 +80,14 @@ pub static BROKER_CONFIGS: &[BrokerConfig] = &[
     ),
 ];
 
-/// The table's entry for `name`.
+/// All settings of a broker that are no topic's default. Those come on top: see [`Synonym`](super::Synonym).
+pub(super) fn broker_configs() -> impl Iterator<Item = &'static BrokerConfig> {
+    OWN_CONFIGS.iter().chain(GROUP_CONFIGS)
+}
+
+/// The tables' entry for `name`.
 pub(super) fn broker_config(name: &str) -> Option<&'static BrokerConfig> {
-    BROKER_CONFIGS.binary_search_by(|config| config.name.cmp(name)).ok().map(|at| &BROKER_CONFIGS[at])
+    broker_configs().find(|config| config.name == name)
 }
 
 /// The name in the tables and the values of a broker's setting, whether its own or a topic's default.
@@ -98,7 +104,7 @@ pub(super) fn broker_domain(name: &str) -> Option<(&'static str, Domain)> {
 /// All names that a broker's setting can have.
 pub(super) fn broker_names() -> impl Iterator<Item = &'static str> {
     let synonyms = TOPIC_CONFIGS.iter().flat_map(|topic| topic.synonyms);
-    BROKER_CONFIGS.iter().map(|config| config.name).chain(synonyms.map(|synonym| synonym.name))
+    broker_configs().map(|config| config.name).chain(synonyms.map(|synonym| synonym.name))
 }
 
 /// The flag that takes the place of a setting that Kafka's configuration file has.
@@ -121,9 +127,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_table_is_sorted_and_its_defaults_are_allowed() {
-        assert!(BROKER_CONFIGS.is_sorted_by(|a, b| a.name < b.name));
-        for config in BROKER_CONFIGS {
+    fn the_tables_are_sorted_and_their_defaults_are_allowed() {
+        assert!([OWN_CONFIGS, GROUP_CONFIGS].iter().all(|table| table.is_sorted_by(|a, b| a.name < b.name)));
+        for config in broker_configs() {
             assert_eq!(config.default.map_or(Ok(()), |value| config.domain.check(value)), Ok(()));
         }
     }

@@ -71,6 +71,12 @@ pub enum InvalidValue {
     /// A list that names something twice.
     #[error("Values must not be duplicated")]
     Duplicate,
+    /// A list without anything in it.
+    #[error("List must not be empty")]
+    Empty,
+    /// A list without a word that it must have.
+    #[error("List must contain {0}")]
+    Lacks(&'static str),
     /// Not a list of throttled replicas.
     #[error(
         "Must be the literal '*' or a list of replicas in the form [partitionId]:[brokerId],[partitionId]:[brokerId]"

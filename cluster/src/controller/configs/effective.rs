@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Configs;
 use super::broker::BrokerSettings;
-use super::broker_table::BROKER_CONFIGS;
+use super::broker_table::broker_configs;
 use super::domain::{Domain, integer};
 use super::topic_table::{Synonym, TOPIC_CONFIGS, TopicConfig, Unit};
 
@@ -58,7 +58,7 @@ pub fn effective_topic_configs(
 /// Every setting of a broker, sorted by name: set for all brokers are `cluster`, for this one `broker`. Topics'
 /// defaults come under the names that brokers have for them, with the value in the unit of the name.
 pub fn effective_broker_configs(broker: &BrokerSettings, cluster: &Configs) -> Vec<EffectiveConfig> {
-    let own = BROKER_CONFIGS.iter().map(|config| (config.name, config.domain, config.default, config.doc));
+    let own = broker_configs().map(|config| (config.name, config.domain, config.default, config.doc));
     let topics = TOPIC_CONFIGS.iter().flat_map(|topic| {
         topic.synonyms.iter().map(|synonym| {
             let default = (synonym.unit == Unit::Same).then_some(topic.default);

@@ -13,6 +13,9 @@ mod broker;
 mod broker_table;
 mod domain;
 mod effective;
+mod given;
+mod group;
+mod group_table;
 mod nearest;
 mod topic;
 mod topic_table;
@@ -20,10 +23,10 @@ mod topic_table;
 use std::collections::BTreeMap;
 
 pub use broker::{BrokerSettings, SettingError};
-pub use broker_table::{BROKER_CONFIGS, BrokerConfig};
 pub(super) use domain::list_value;
 pub use domain::{Domain, InvalidValue};
 pub use effective::{ConfigSource, EffectiveConfig, effective_broker_configs, effective_topic_configs};
+pub use group::OffsetsSettings;
 pub use topic::{MAX_VALUE_LENGTH, TopicConfigError, TopicSettings, check_topic_configs};
 pub use topic_table::{Synonym, TOPIC_CONFIGS, TopicConfig, Unit, topic_config};
 

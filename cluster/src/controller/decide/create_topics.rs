@@ -20,10 +20,6 @@ use crate::ids::NodeId;
 #[cfg(test)]
 mod tests;
 
-/// How many partitions one of the cluster's own topics gets when it is first needed: enough to spread coordinators
-/// over the nodes, and few enough to cost nothing.
-const INTERNAL_TOPIC_PARTITIONS: usize = 16;
-
 pub(super) fn decide(
     image: &MetadataImage,
     request: &CreateTopics,
@@ -141,6 +137,25 @@ fn assign(
     Ok(placed)
 }
 
+/// What a topic gets where its creator leaves it open.
+struct Defaults {
+    partitions: usize,
+    factor: usize,
+}
+
+impl Defaults {
+    /// The cluster's own topics, made when they are first needed, are wide enough to spread coordinators over the
+    /// nodes.
+    fn of(topic: &NewTopic, origin: CreationOrigin, nodes: usize, context: &DecisionContext<'_>) -> Self {
+        let settings = context.defaults;
+        if origin == CreationOrigin::AutoCreation && topic_name::is_internal(&topic.name) {
+            let partitions = settings.offsets.topic_num_partitions;
+            return Self { partitions, factor: settings.offsets_replication_factor(nodes) };
+        }
+        Self { partitions: settings.num_partitions, factor: settings.replication_factor(nodes) }
+    }
+}
+
 /// Replicas as the controller chooses them.
 fn place(
     draft: &mut Draft,
@@ -148,9 +163,9 @@ fn place(
     origin: CreationOrigin,
     context: &DecisionContext<'_>,
 ) -> Result<Vec<Vec<NodeId>>, ControllerError> {
-    let nodes = draft.placer.nodes();
+    let defaults = Defaults::of(topic, origin, draft.placer.nodes(), context);
     let factor = match topic.replication_factor {
-        -1 => context.defaults.replication_factor(nodes),
+        -1 => defaults.factor,
         given => usize::try_from(given).unwrap_or(0),
     };
     if factor == 0 && topic.replication_factor != -1 {
@@ -160,10 +175,7 @@ fn place(
         ));
     }
     let partitions = match topic.num_partitions {
-        -1 if origin == CreationOrigin::AutoCreation && topic_name::is_internal(&topic.name) => {
-            INTERNAL_TOPIC_PARTITIONS
-        }
-        -1 => context.defaults.num_partitions,
+        -1 => defaults.partitions,
         given => usize::try_from(given).unwrap_or(0),
     };
     if partitions == 0 {

@@ -14,8 +14,8 @@ use bytes::Bytes;
 use super::{DecisionInputs, Proposal, SinceCheckpoint, Waiting};
 use crate::controller::MetadataImage;
 use crate::coordinator::{
-    CoordinatorState, GroupCoordinator, GroupRequest, GroupResponse, GroupSettings, decode_entry,
-    encode_record, entry_header,
+    CoordinatorState, GroupCoordinator, GroupRequest, GroupResponse, decode_entry, encode_record,
+    entry_header,
 };
 use crate::ids::{Ticket, TimestampMs};
 use crate::shard::effects::{Effect, NotCoordinator};
@@ -86,7 +86,7 @@ impl CoordinatorMachine {
         let mut leading = Leading {
             coordinator: GroupCoordinator::new(
                 self.applied.clone(),
-                Arc::new(GroupSettings::default()),
+                Arc::clone(&inputs.defaults.groups),
                 Arc::clone(&inputs.image),
                 inputs.now,
             ),

@@ -288,12 +288,20 @@ fn validating_changes_nothing() {
 
 #[test]
 fn the_clusters_own_topics_are_made_wide_when_they_are_first_needed() {
-    let partitions = |origin, name| {
+    let made = |settings: &[(&str, &str)], origin, name| {
         let topics = vec![topic(name)];
         let request = ControllerRequest::CreateTopics(CreateTopics { topics, validate_only: false, origin });
-        outcomes(&mut Cluster::of(3), &request).remove(0).unwrap().partitions
+        let mut cluster = Cluster::of(3);
+        cluster.settings = BrokerSettings::from_pairs(settings.iter().copied()).unwrap();
+        let made = outcomes(&mut cluster, &request).remove(0).unwrap();
+        (made.partitions, made.replication_factor)
     };
-    assert_eq!(partitions(CreationOrigin::AutoCreation, topic_name::CONSUMER_OFFSETS), 16);
-    assert_eq!(partitions(CreationOrigin::Explicit, topic_name::CONSUMER_OFFSETS), 1);
-    assert_eq!(partitions(CreationOrigin::AutoCreation, "t"), 1);
+    let (offsets, auto) = (topic_name::CONSUMER_OFFSETS, CreationOrigin::AutoCreation);
+    assert_eq!(made(&[], auto, offsets), (16, 3));
+    assert_eq!(made(&[], CreationOrigin::Explicit, offsets), (1, 3));
+    assert_eq!(made(&[], auto, "t"), (1, 3));
+    let smaller = [("offsets.topic.num.partitions", "4"), ("offsets.topic.replication.factor", "1")];
+    assert_eq!(made(&smaller, auto, offsets), (4, 1));
+    assert_eq!(made(&smaller, auto, "t"), (1, 3));
+    assert_eq!(made(&[("default.replication.factor", "2")], auto, offsets), (16, 2));
 }
