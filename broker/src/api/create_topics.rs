@@ -19,8 +19,8 @@ use kafka_protocol::messages::create_topics_response::{CreatableTopicConfigs, Cr
 use kafka_protocol::messages::{CreateTopicsRequest, CreateTopicsResponse, TopicName};
 use kafka_protocol::protocol::StrBytes;
 use trilog_cluster::controller::{
-    Assignment, ControllerRequest, ControllerResponse, CreateTopics as Creation, CreatedTopic,
-    CreationOrigin, ItemResult, NewTopic,
+    Assignment, ControllerRequest, ControllerResponse, CreateTopics as Creation, CreatedTopic, ItemResult,
+    NewTopic,
 };
 
 use super::admin_deadline::{AdminDeadline, Expected};
@@ -53,7 +53,7 @@ async fn create(
     let validate_only = request.validate_only;
     let topics: Vec<_> = request.topics.into_iter().map(new_topic).collect();
     let names: Vec<_> = topics.iter().map(|topic| topic.name.clone()).collect();
-    let creation = Creation { topics, validate_only, origin: CreationOrigin::Explicit };
+    let creation = Creation { topics, validate_only };
     let results = match submit(broker, creation, deadline).await {
         Ok(results) => results,
         Err(error) => names.into_iter().map(|name| (name, Err(error.clone()))).collect(),

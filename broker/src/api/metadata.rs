@@ -32,9 +32,7 @@ use kafka_protocol::messages::metadata_response::{
 };
 use kafka_protocol::messages::{MetadataRequest, MetadataResponse, TopicName};
 use kafka_protocol::protocol::StrBytes;
-use trilog_cluster::controller::{
-    CreateTopics, CreationOrigin, MetadataImage, NewTopic, Partition, Topic, topic_name,
-};
+use trilog_cluster::controller::{CreateTopics, MetadataImage, NewTopic, Partition, Topic, topic_name};
 use trilog_cluster::ids::{RaftGroupId, TopicId};
 use trilog_cluster::node::Leadership;
 use uuid::Uuid;
@@ -145,11 +143,7 @@ async fn make(broker: &Broker, names: BTreeSet<String>) -> Refused {
         assignments: Vec::new(),
         configs: Vec::new(),
     };
-    let creation = CreateTopics {
-        topics: names.iter().map(topic).collect(),
-        validate_only: false,
-        origin: CreationOrigin::AutoCreation,
-    };
+    let creation = CreateTopics { topics: names.iter().map(topic).collect(), validate_only: false };
     let deadline = AdminDeadline::after(AUTO_CREATION_TIMEOUT_MS);
     let outcomes = match create_topics::submit(broker, creation, deadline).await {
         Ok(outcomes) => outcomes,

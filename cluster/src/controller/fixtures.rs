@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use uuid::Uuid;
 
 use super::configs::BrokerSettings;
-use super::requests::{ControllerRequest, ControllerResponse, CreateTopics, CreationOrigin, NewTopic};
+use super::requests::{ControllerRequest, ControllerResponse, CreateTopics, NewTopic};
 use super::{Broker, ControllerRecord, Decision, DecisionContext, Listener, MetadataImage, decide};
 use crate::ids::{NodeId, TopicId};
 
@@ -38,11 +38,7 @@ pub(super) fn topic(name: &str) -> NewTopic {
 }
 
 pub(super) fn create(topics: Vec<NewTopic>) -> ControllerRequest {
-    ControllerRequest::CreateTopics(CreateTopics {
-        topics,
-        validate_only: false,
-        origin: CreationOrigin::Explicit,
-    })
+    ControllerRequest::CreateTopics(CreateTopics { topics, validate_only: false })
 }
 
 impl Cluster {

@@ -48,8 +48,7 @@ pub use limits::{
 pub use records::{Broker, ControllerRecord, Listener, PartitionRecord, decode_entry, encode_entry};
 pub use requests::{
     AlterTopicConfigs, Assignment, ConfigAlteration, ConfigChange, ConfigEntry, ConfigOperation,
-    ControllerRequest, ControllerResponse, CreatePartitions, CreateTopics, CreatedTopic, CreationOrigin,
-    DeleteTopics, ItemResult, NewPartitions, NewTopic, ProducerIdBlock, TopicAlteration, TopicGrowth,
-    TopicRef,
+    ControllerRequest, ControllerResponse, CreatePartitions, CreateTopics, CreatedTopic, DeleteTopics,
+    ItemResult, NewPartitions, NewTopic, ProducerIdBlock, TopicAlteration, TopicGrowth, TopicRef,
 };
 pub use topic::{Partition, Topic};

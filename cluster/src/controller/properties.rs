@@ -7,8 +7,8 @@ use proptest::prelude::*;
 use super::fixtures::{Cluster, broker, topic};
 use super::requests::{
     AlterTopicConfigs, Assignment, ConfigAlteration, ConfigChange, ConfigOperation, ControllerRequest,
-    ControllerResponse, CreatePartitions, CreateTopics, CreationOrigin, DeleteTopics, NewTopic,
-    TopicAlteration, TopicGrowth, TopicRef,
+    ControllerResponse, CreatePartitions, CreateTopics, DeleteTopics, NewTopic, TopicAlteration, TopicGrowth,
+    TopicRef,
 };
 use super::{ControllerRecord, MetadataImage, decode_entry, encode_entry};
 use crate::ids::NodeId;
@@ -60,12 +60,9 @@ fn change() -> impl Strategy<Value = ConfigChange> {
 }
 
 fn request() -> impl Strategy<Value = ControllerRequest> {
-    let create = (vec(new_topic(), 1..4), prop::bool::weighted(0.1), any::<bool>()).prop_map(
-        |(topics, validate_only, auto)| {
-            let origin = if auto { CreationOrigin::AutoCreation } else { CreationOrigin::Explicit };
-            ControllerRequest::CreateTopics(CreateTopics { topics, validate_only, origin })
-        },
-    );
+    let create = (vec(new_topic(), 1..4), prop::bool::weighted(0.1)).prop_map(|(topics, validate_only)| {
+        ControllerRequest::CreateTopics(CreateTopics { topics, validate_only })
+    });
     let delete = vec(name().prop_map(TopicRef::Name), 1..3)
         .prop_map(|topics| ControllerRequest::DeleteTopics(DeleteTopics { topics }));
     let growth = (name(), -1..12i32, option::weighted(0.2, vec(vec(1..4i32, 1..4), 0..3)))

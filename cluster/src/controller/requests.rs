@@ -62,17 +62,6 @@ pub struct CreateTopics {
     pub topics: Vec<NewTopic>,
     /// Only to say what would come of it.
     pub validate_only: bool,
-    /// Who wants them.
-    pub origin: CreationOrigin,
-}
-
-/// Why a topic is made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum CreationOrigin {
-    /// A client sent CreateTopics.
-    Explicit,
-    /// A client used a topic that was not there, or the cluster needs one of its own.
-    AutoCreation,
 }
 
 /// A topic to be made.

@@ -11,6 +11,9 @@ pub const CONSUMER_OFFSETS: &str = "__consumer_offsets";
 /// The topic that holds the state of transactions.
 pub const TRANSACTION_STATE: &str = "__transaction_state";
 
+/// The topics that belong to the cluster itself.
+pub const INTERNAL: [&str; 2] = [CONSUMER_OFFSETS, TRANSACTION_STATE];
+
 /// The name under which Kafka keeps its own metadata log. No client may create a topic of that name.
 pub const CLUSTER_METADATA: &str = "__cluster_metadata";
 
@@ -53,7 +56,7 @@ pub fn collide(a: &str, b: &str) -> bool {
 
 /// Whether the cluster itself owns the topic: clients are told so in Metadata.
 pub fn is_internal(name: &str) -> bool {
-    matches!(name, CONSUMER_OFFSETS | TRANSACTION_STATE)
+    INTERNAL.contains(&name)
 }
 
 #[cfg(test)]

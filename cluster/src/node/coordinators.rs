@@ -10,7 +10,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use super::{Node, NotCoordinator, wall_clock};
 use crate::controller::topic_name::CONSUMER_OFFSETS;
-use crate::controller::{ControllerRequest, CreateTopics, CreationOrigin, MetadataImage, NewTopic};
+use crate::controller::{ControllerRequest, CreateTopics, MetadataImage, NewTopic};
 use crate::coordinator::{GroupId, GroupRequest, GroupResponse};
 use crate::driver::inbox::Input;
 use crate::ids::RaftGroupId;
@@ -59,11 +59,7 @@ impl Node {
                 assignments: Vec::new(),
                 configs: Vec::new(),
             };
-            let request = CreateTopics {
-                topics: vec![topic],
-                validate_only: false,
-                origin: CreationOrigin::AutoCreation,
-            };
+            let request = CreateTopics { topics: vec![topic], validate_only: false };
             // That somebody else made it in the meantime is as good.
             let _ = self.submit(ControllerRequest::CreateTopics(request), left()).await;
         }

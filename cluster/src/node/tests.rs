@@ -10,8 +10,7 @@ use tempfile::TempDir;
 use super::{Append, AppendError, Appended, Durability, Node, NodeConfig, wall_clock};
 use crate::controller::configs::BrokerSettings;
 use crate::controller::{
-    ControllerRequest, ControllerResponse, CreateTopics, CreationOrigin, DeleteTopics, Listener, NewTopic,
-    TopicRef,
+    ControllerRequest, ControllerResponse, CreateTopics, DeleteTopics, Listener, NewTopic, TopicRef,
 };
 use crate::ids::{NodeId, Offset, RaftGroupId};
 use crate::partition::testing::{BatchBuilder, TestRecord};
@@ -83,8 +82,7 @@ impl Cluster {
             assignments: Vec::new(),
             configs: Vec::new(),
         };
-        let request =
-            CreateTopics { topics: vec![topic], validate_only: false, origin: CreationOrigin::Explicit };
+        let request = CreateTopics { topics: vec![topic], validate_only: false };
         let response = self.any().submit(ControllerRequest::CreateTopics(request), PATIENCE).await.unwrap();
         let ControllerResponse::CreateTopics(results) = response else { panic!("{response:?}") };
         results[0].outcome.as_ref().unwrap();

@@ -1,4 +1,7 @@
 //! CreatePartitions: topics get more partitions (KIP-195). Never fewer: a partition's data has nowhere to go.
+//!
+//! The cluster's own topics keep the partitions they have: with another number of them every group would have another
+//! coordinator, which knows nothing of it.
 
 use std::collections::BTreeSet;
 
@@ -10,6 +13,7 @@ use crate::controller::requests::{
     ControllerResponse, CreatePartitions, ItemResult, NewPartitions, TopicGrowth,
 };
 use crate::controller::topic::Topic;
+use crate::controller::topic_name;
 use crate::ids::{NodeId, PartitionIndex};
 
 #[cfg(test)]
@@ -43,6 +47,12 @@ fn grow(
         return Err(ControllerError::new(ErrorCode::InvalidRequest, "Duplicate topic name."));
     }
     let topic = draft.image.topic(&growth.name).cloned().ok_or_else(unknown_topic)?;
+    if topic_name::is_internal(&topic.name) {
+        return Err(ControllerError::new(
+            ErrorCode::InvalidRequest,
+            format!("The internal topic {} keeps the number of partitions that it has.", topic.name),
+        ));
+    }
     let present = topic.partitions.len();
     let wanted = check_count(growth, present)?;
     draft.check_limits(present, wanted - present)?;

@@ -1,5 +1,8 @@
 //! CreateTopics: topics come into being, by a client's request or because one was used that was not there.
 //!
+//! The cluster's own topics may be asked for by name like any other, and then are as they would be anyway: what is kept
+//! in one belongs to a partition by the number of partitions, so that nobody may choose another.
+//!
 //! Each topic of a request stands for itself: some may be made and others refused. The order of the checks is
 //! Kafka's, name before existence before settings before counts, as a client is told only of the first fault.
 
@@ -11,8 +14,7 @@ use crate::controller::configs::{Configs, check_topic_configs, effective_topic_c
 use crate::controller::image::MetadataImage;
 use crate::controller::records::ControllerRecord;
 use crate::controller::requests::{
-    ConfigEntry, ControllerResponse, CreateTopics, CreatedTopic, CreationOrigin, ItemResult, NewTopic,
-    without_nulls,
+    ConfigEntry, ControllerResponse, CreateTopics, CreatedTopic, ItemResult, NewTopic, without_nulls,
 };
 use crate::controller::topic_name;
 use crate::ids::NodeId;
@@ -29,8 +31,8 @@ pub(super) fn decide(
     let repeated = repeated(request.topics.iter().map(|topic| &topic.name));
     let mut results = Vec::with_capacity(request.topics.len());
     for topic in &request.topics {
-        let outcome = check_name(&draft.image, topic, &repeated)
-            .and_then(|()| create(&mut draft, topic, request.origin, context));
+        let outcome =
+            check_name(&draft.image, topic, &repeated).and_then(|()| create(&mut draft, topic, context));
         results.push(ItemResult { item: topic.name.clone(), outcome });
     }
     Decision {
@@ -62,10 +64,13 @@ fn check_name(
             format!("Topic '{name}' already exists."),
         ));
     }
-    match image.topics().find(|existing| topic_name::collide(&existing.name, name)) {
-        Some(existing) => Err(ControllerError::new(
+    // The cluster's own topics are there or will be: a name that collides with one would keep it from being made.
+    let own = topic_name::INTERNAL.into_iter().filter(|own| *own != name);
+    let mut taken = image.topics().map(|topic| topic.name.as_ref()).chain(own);
+    match taken.find(|taken| topic_name::collide(taken, name)) {
+        Some(taken) => Err(ControllerError::new(
             ErrorCode::InvalidTopicException,
-            format!("Topic '{name}' collides with existing topic: {}", existing.name),
+            format!("Topic '{name}' collides with existing topic: {taken}"),
         )),
         None => Ok(()),
     }
@@ -74,12 +79,11 @@ fn check_name(
 fn create(
     draft: &mut Draft,
     topic: &NewTopic,
-    origin: CreationOrigin,
     context: &mut DecisionContext<'_>,
 ) -> Result<CreatedTopic, ControllerError> {
     let configs = check_configs(&draft.image, topic, context)?;
     let placed = if topic.assignments.is_empty() {
-        place(draft, topic, origin, context)?
+        place(draft, topic, context)?
     } else {
         assign(draft, topic, context)?
     };
@@ -129,6 +133,7 @@ fn assign(
     if topic.num_partitions != -1 {
         return both("numPartitions");
     }
+    check_internal(&topic.name, topic.assignments.len(), context)?;
     draft.check_limits(0, topic.assignments.len())?;
     let placed = assignment::of_topic(&draft.image, &topic.assignments, context)?;
     for replicas in &placed {
@@ -144,11 +149,10 @@ struct Defaults {
 }
 
 impl Defaults {
-    /// The cluster's own topics, made when they are first needed, are wide enough to spread coordinators over the
-    /// nodes.
-    fn of(topic: &NewTopic, origin: CreationOrigin, nodes: usize, context: &DecisionContext<'_>) -> Self {
+    /// The cluster's own topics are wide enough to spread coordinators over the nodes.
+    fn of(topic: &NewTopic, nodes: usize, context: &DecisionContext<'_>) -> Self {
         let settings = context.defaults;
-        if origin == CreationOrigin::AutoCreation && topic_name::is_internal(&topic.name) {
+        if topic_name::is_internal(&topic.name) {
             let partitions = settings.offsets.topic_num_partitions;
             return Self { partitions, factor: settings.offsets_replication_factor(nodes) };
         }
@@ -160,10 +164,9 @@ impl Defaults {
 fn place(
     draft: &mut Draft,
     topic: &NewTopic,
-    origin: CreationOrigin,
     context: &DecisionContext<'_>,
 ) -> Result<Vec<Vec<NodeId>>, ControllerError> {
-    let defaults = Defaults::of(topic, origin, draft.placer.nodes(), context);
+    let defaults = Defaults::of(topic, draft.placer.nodes(), context);
     let factor = match topic.replication_factor {
         -1 => defaults.factor,
         given => usize::try_from(given).unwrap_or(0),
@@ -184,9 +187,28 @@ fn place(
             "Number of partitions was set to an invalid non-positive value.",
         ));
     }
+    check_internal(&topic.name, partitions, context)?;
     draft.check_limits(0, partitions)?;
     draft.check_factor(factor)?;
     Ok(draft.placer.place(&[], partitions, factor))
+}
+
+/// Whether one of the cluster's own topics, if it is one, would have the partitions that it has to have.
+fn check_internal(
+    name: &str,
+    partitions: usize,
+    context: &DecisionContext<'_>,
+) -> Result<(), ControllerError> {
+    let own = context.defaults.offsets.topic_num_partitions;
+    if topic_name::is_internal(name) && partitions != own {
+        return Err(ControllerError::new(
+            ErrorCode::InvalidRequest,
+            format!(
+                "The internal topic {name} has {own} partition(s), and cannot be created with {partitions}."
+            ),
+        ));
+    }
+    Ok(())
 }
 
 fn config_entries(

@@ -1,6 +1,9 @@
 //! DeleteTopics: topics go, by name or by id, and with them their settings and, on every node, their data.
 //!
 //! A topic may be named once in a request, in whichever way. What the request says twice is refused, not done once.
+//!
+//! The cluster's own topics stay. Kafka would delete `__consumer_offsets` like any other topic, and every group's offsets
+//! with it.
 
 use std::collections::BTreeSet;
 
@@ -9,6 +12,7 @@ use crate::controller::image::MetadataImage;
 use crate::controller::records::ControllerRecord;
 use crate::controller::requests::{ControllerResponse, DeleteTopics, ItemResult, TopicRef};
 use crate::controller::topic::Topic;
+use crate::controller::topic_name;
 use crate::ids::TopicId;
 
 #[cfg(test)]
@@ -55,7 +59,7 @@ fn check<'a>(
         let what = if matches!(item, TopicRef::Name(_)) { "name" } else { "id" };
         return Err(ControllerError::new(ErrorCode::InvalidRequest, format!("Duplicate topic {what}.")));
     }
-    match item {
+    let topic = match item {
         TopicRef::Name(name) => image.topic(name).map(AsRef::as_ref).ok_or_else(unknown_topic),
         TopicRef::Id(TopicId(id)) if id.is_nil() => Err(ControllerError::new(
             ErrorCode::InvalidRequest,
@@ -64,5 +68,12 @@ fn check<'a>(
         TopicRef::Id(id) => image.topic_by_id(*id).map(AsRef::as_ref).ok_or_else(|| {
             ControllerError::new(ErrorCode::UnknownTopicId, "This server does not host this topic ID.")
         }),
+    }?;
+    if topic_name::is_internal(&topic.name) {
+        return Err(ControllerError::new(
+            ErrorCode::InvalidRequest,
+            format!("The internal topic {} cannot be deleted.", topic.name),
+        ));
     }
+    Ok(topic)
 }

@@ -7,8 +7,7 @@ use super::network::Selection;
 use super::node::{Node, NodeOptions};
 use super::stage::Stage;
 use crate::controller::{
-    Assignment, Broker, ControllerRequest, CreateTopics, CreationOrigin, DeleteTopics, Listener, NewTopic,
-    TopicRef,
+    Assignment, Broker, ControllerRequest, CreateTopics, DeleteTopics, Listener, NewTopic, TopicRef,
 };
 use crate::ids::{NodeId, RaftGroupId, TimestampMs, TopicId};
 use crate::partition::testing::{BatchBuilder, TestRecord, header_of};
@@ -279,8 +278,7 @@ fn ask_controller(stage: &mut Stage, node: NodeId, question: String, request: Co
 }
 
 fn create_topics(topic: NewTopic) -> ControllerRequest {
-    let origin = CreationOrigin::Explicit;
-    ControllerRequest::CreateTopics(CreateTopics { topics: vec![topic], validate_only: false, origin })
+    ControllerRequest::CreateTopics(CreateTopics { topics: vec![topic], validate_only: false })
 }
 
 /// A topic with the replicas of each partition given as `1,2,3`.

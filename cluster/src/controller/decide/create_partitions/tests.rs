@@ -121,3 +121,14 @@ fn validating_changes_nothing() {
     assert_eq!(results[0].as_ref().unwrap().partitions, 2);
     assert_eq!(cluster.image, before);
 }
+
+#[test]
+fn the_clusters_own_topics_do_not_grow() {
+    let mut cluster = Cluster::of(3).with_topics(&["__consumer_offsets"]);
+    refused(
+        &mut cluster,
+        growth("__consumer_offsets", 17),
+        ErrorCode::InvalidRequest,
+        "The internal topic __consumer_offsets keeps the number of partitions that it has.",
+    );
+}

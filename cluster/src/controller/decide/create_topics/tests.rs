@@ -277,7 +277,6 @@ fn validating_changes_nothing() {
     let request = ControllerRequest::CreateTopics(CreateTopics {
         topics: vec![sized("t", 2, 3), sized("u", 0, 1)],
         validate_only: true,
-        origin: CreationOrigin::Explicit,
     });
     let decision = cluster.decide(&request);
     assert_eq!(decision.records, []);
@@ -287,21 +286,36 @@ fn validating_changes_nothing() {
 }
 
 #[test]
-fn the_clusters_own_topics_are_made_wide_when_they_are_first_needed() {
-    let made = |settings: &[(&str, &str)], origin, name| {
-        let topics = vec![topic(name)];
-        let request = ControllerRequest::CreateTopics(CreateTopics { topics, validate_only: false, origin });
+fn the_clusters_own_topics_have_the_partitions_that_they_have_to_have() {
+    let made = |settings: &[(&str, &str)], wanted| {
         let mut cluster = Cluster::of(3);
         cluster.settings = BrokerSettings::from_pairs(settings.iter().copied()).unwrap();
-        let made = outcomes(&mut cluster, &request).remove(0).unwrap();
+        let made = outcome(&mut cluster, wanted).unwrap();
         (made.partitions, made.replication_factor)
     };
-    let (offsets, auto) = (topic_name::CONSUMER_OFFSETS, CreationOrigin::AutoCreation);
-    assert_eq!(made(&[], auto, offsets), (16, 3));
-    assert_eq!(made(&[], CreationOrigin::Explicit, offsets), (1, 3));
-    assert_eq!(made(&[], auto, "t"), (1, 3));
+    let own = topic_name::CONSUMER_OFFSETS;
+    assert_eq!(made(&[], topic(own)), (16, 3));
+    assert_eq!(made(&[], sized(own, 16, 2)), (16, 2));
+    assert_eq!(made(&[("default.replication.factor", "2")], topic(own)), (16, 2));
     let smaller = [("offsets.topic.num.partitions", "4"), ("offsets.topic.replication.factor", "1")];
-    assert_eq!(made(&smaller, auto, offsets), (4, 1));
-    assert_eq!(made(&smaller, auto, "t"), (1, 3));
-    assert_eq!(made(&[("default.replication.factor", "2")], auto, offsets), (16, 2));
+    assert_eq!(made(&smaller, topic(own)), (4, 1));
+    assert_eq!(made(&smaller, topic("t")), (1, 3));
+
+    let assignments = vec![Assignment { partition: 0, replicas: vec![1] }];
+    for (wanted, partitions) in [(sized(own, 3, 3), 3), (NewTopic { assignments, ..topic(own) }, 1)] {
+        let message = format!(
+            "The internal topic __consumer_offsets has 16 partition(s), and cannot be created with {partitions}."
+        );
+        refused(&mut Cluster::of(3), wanted, ErrorCode::InvalidRequest, &message);
+    }
+}
+
+#[test]
+fn no_name_may_keep_the_clusters_own_topics_from_being_made() {
+    refused(
+        &mut Cluster::of(3),
+        topic("__consumer.offsets"),
+        ErrorCode::InvalidTopicException,
+        "Topic '__consumer.offsets' collides with existing topic: __consumer_offsets",
+    );
 }

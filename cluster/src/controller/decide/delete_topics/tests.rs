@@ -86,3 +86,13 @@ fn deletion_can_be_turned_off() {
     cluster.settings = BrokerSettings::from_pairs([("delete.topic.enable", "false")]).unwrap();
     refused(&mut cluster, name("a"), ErrorCode::TopicDeletionDisabled, "Topic deletion is disabled.");
 }
+
+#[test]
+fn the_clusters_own_topics_stay() {
+    let mut cluster = Cluster::of(3).with_topics(&["__consumer_offsets"]);
+    let id = TopicRef::Id(cluster.image.topic("__consumer_offsets").unwrap().id);
+    for topic in [name("__consumer_offsets"), id] {
+        let message = "The internal topic __consumer_offsets cannot be deleted.";
+        refused(&mut cluster, topic, ErrorCode::InvalidRequest, message);
+    }
+}
