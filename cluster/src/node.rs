@@ -264,6 +264,15 @@ impl Node {
         AppendFuture(answer)
     }
 
+    /// Asks a majority of the group's replicas whether this node leads it, which takes a message there and back.
+    /// What this node knew of the group before it was asked is up to date then. Another leader may have been elected
+    /// since this node last heard of it otherwise, as when it was cut off or stood still.
+    pub async fn confirm_leadership(&self, group: RaftGroupId) -> bool {
+        let (reply, answer) = oneshot::channel();
+        self.shared.inbox.push(Input::Confirm(group, reply));
+        answer.await.unwrap_or(false)
+    }
+
     /// Asks the controller, wherever it leads, again and again until it answers or `timeout` is over. A request that
     /// met a change of leader may be carried out twice: the second time it finds what the first did.
     ///

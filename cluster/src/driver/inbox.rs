@@ -37,6 +37,7 @@ pub struct Append {
 
 pub(crate) type AppendReply = oneshot::Sender<Result<Appended, AppendError>>;
 pub(crate) type CoordinateReply = oneshot::Sender<Result<GroupResponse, NotCoordinator>>;
+pub(crate) type ConfirmReply = oneshot::Sender<bool>;
 pub(crate) type ControlReply = oneshot::Sender<Result<ControllerResponse, NotController>>;
 
 /// What the driver reacts to.
@@ -52,6 +53,8 @@ pub(crate) enum Input {
         request: Box<GroupRequest>,
         reply: CoordinateReply,
     },
+    /// Ask a majority whether this node leads the group.
+    Confirm(RaftGroupId, ConfirmReply),
     /// Offsets that are too old, by the wall clock, are to go.
     ExpireOffsets(TimestampMs),
     Frame {

@@ -19,7 +19,7 @@ use trilog_storage::{Store, StoreError, TailCache};
 use self::background::Background;
 pub use self::fatal::FatalError;
 pub use self::inbox::Append;
-use self::inbox::{AppendReply, ControlReply, CoordinateReply, Inbox, Input};
+use self::inbox::{AppendReply, ConfirmReply, ControlReply, CoordinateReply, Inbox, Input};
 pub(crate) use self::published::Published;
 use self::syncer::Syncer;
 use crate::ids::NodeId;
@@ -66,6 +66,7 @@ struct Driver {
     appends: HashMap<Ticket, AppendReply>,
     controls: HashMap<Ticket, ControlReply>,
     coordinations: HashMap<Ticket, CoordinateReply>,
+    confirmations: HashMap<Ticket, ConfirmReply>,
     next_ticket: u64,
     /// Peers for whom frames were dropped since the last tick: a dead peer's are, one after the other.
     dropped: BTreeSet<NodeId>,
@@ -94,6 +95,7 @@ pub(crate) fn start(config: DriverConfig) -> Result<oneshot::Receiver<Result<(),
         appends: HashMap::new(),
         controls: HashMap::new(),
         coordinations: HashMap::new(),
+        confirmations: HashMap::new(),
         next_ticket: 0,
         dropped: BTreeSet::new(),
         started: Instant::now(),
@@ -151,6 +153,11 @@ impl Driver {
                 let ticket = self.ticket();
                 self.coordinations.insert(ticket, reply);
                 self.shard.coordinate(now, coordinator, ticket, *request);
+            }
+            Input::Confirm(group, reply) => {
+                let ticket = self.ticket();
+                self.confirmations.insert(ticket, reply);
+                self.shard.confirm(now, group, ticket);
             }
             Input::ExpireOffsets(wall_clock) => self.shard.expire_offsets(now, wall_clock),
             Input::Frame { from, frame } => self.shard.receive(now, from, frame),
@@ -230,6 +237,11 @@ impl Driver {
                     let _ = reply.send(result);
                 }
             }
+            Effect::Confirmed { ticket, leads } => {
+                if let Some(reply) = self.confirmations.remove(&ticket) {
+                    let _ = reply.send(leads);
+                }
+            }
             Effect::LogCompacted => self.background.purge(),
             Effect::ReplicaOpened(group) => {
                 self.published.open(Arc::new(Replica::new(
@@ -264,6 +276,9 @@ impl Driver {
         }
         if self.coordinations.len() > MANY_WAITING {
             self.coordinations.retain(|_, reply| !reply.is_closed());
+        }
+        if self.confirmations.len() > MANY_WAITING {
+            self.confirmations.retain(|_, reply| !reply.is_closed());
         }
     }
 

@@ -71,6 +71,8 @@ pub(crate) enum Effect {
     Appended { ticket: Ticket, result: Result<Appended, AppendError> },
     /// The answer to a controller request.
     Answered { ticket: Ticket, result: Result<ControllerResponse, NotController> },
+    /// Whether the replica led when it was asked.
+    Confirmed { ticket: Ticket, leads: bool },
     /// The answer to a request for a group coordinator.
     Coordinated { ticket: Ticket, result: Result<GroupResponse, NotCoordinator> },
     /// Entries behind a checkpoint are of no use any more: what they occupy is to be purged.

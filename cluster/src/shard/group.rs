@@ -4,6 +4,7 @@
 //! [`answers`].
 
 mod answers;
+mod reads;
 mod ready;
 
 use std::time::Duration;
@@ -13,6 +14,7 @@ use raft::{Config, RawNode, SnapshotStatus, StateRole};
 use slog::Logger;
 use trilog_storage::{FetchedEntries, RaftLog};
 
+use self::reads::Reads;
 use self::ready::Writing;
 use super::machine::{CheckpointPolicy, Machine, Waiting};
 use super::proposals::Proposals;
@@ -42,6 +44,7 @@ pub(super) struct Group {
     machine: Machine,
     checkpoints: CheckpointPolicy,
     proposals: Proposals<Waiting>,
+    reads: Reads,
     /// Committed, and waiting for more replicas than a majority.
     held: Vec<(RaftIndex, Waiting)>,
     /// The term in which this replica serves as leader.
@@ -95,6 +98,7 @@ impl Group {
             machine,
             checkpoints,
             proposals: Proposals::new(),
+            reads: Reads::default(),
             held: Vec::new(),
             serving: None,
             writing: None,
@@ -144,10 +148,13 @@ impl Group {
         RaftIndex(self.node.raft.raft_log.committed)
     }
 
-    /// Whether everything in this replica's log is committed and applied here.
+    /// Whether everything in this replica's log is committed and applied here, and nobody waits.
     pub(super) fn is_settled(&self) -> bool {
         let log = &self.node.raft.raft_log;
-        log.committed == log.last_index() && log.applied == log.committed && !self.machine.has_queued()
+        log.committed == log.last_index()
+            && log.applied == log.committed
+            && !self.machine.has_queued()
+            && self.reads.is_empty()
     }
 
     /// How far this leader knows `voter` to be: the last entry it holds, and the commit it knows of.

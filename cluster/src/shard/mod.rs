@@ -35,11 +35,11 @@ use trilog_storage::{FetchedEntries, Store, StoreError, TailCache, WriteBatch};
 use self::effects::{AppendError, Effect, NotController, Outbox, Persist, PersistedReady, Round};
 use self::group::Group;
 pub(crate) use self::machine::{AppendRequest, CheckpointPolicy, ControlRequest};
-use self::machine::{DecisionInputs, Machine};
+use self::machine::{DecisionInputs, Machine, Waiting};
 use self::orphans::Orphans;
 use self::peers::Peers;
 use crate::controller::configs::BrokerSettings;
-use crate::ids::{NodeId, RaftGroupId};
+use crate::ids::{NodeId, RaftGroupId, Ticket};
 use crate::leadership::Leaderships;
 use crate::transport::{Frame, GroupMessage};
 
@@ -159,8 +159,8 @@ impl Shard {
 
     fn step(&mut self, from: NodeId, id: RaftGroupId, message: Message) {
         let misdirected = message.from != u64::from(from.0) || message.to != u64::from(self.node.0);
-        // Nobody proposes on another node's behalf: only a leader stamps what enters its log.
-        if misdirected || message.msg_type == MessageType::MsgPropose {
+        // Nobody proposes or asks on another node's behalf: only a leader stamps what enters its log, and only it answers.
+        if misdirected || matches!(message.msg_type, MessageType::MsgPropose | MessageType::MsgReadIndex) {
             return;
         }
         if let Some(group) = self.groups.get_mut(&id) {
@@ -206,6 +206,17 @@ impl Shard {
 
     fn refuse_append(&mut self, request: &AppendRequest, error: AppendError) {
         self.effects.push(Effect::Appended { ticket: request.ticket, result: Err(error) });
+    }
+
+    /// Asks a majority whether this node leads a group. The answer is an [`Effect::Confirmed`].
+    pub(crate) fn confirm(&mut self, now: Duration, id: RaftGroupId, ticket: Ticket) {
+        self.now = now;
+        match self.groups.get_mut(&id) {
+            Some(group) => group.confirm(vec![Waiting::Read { ticket }], &mut self.effects),
+            None => self.effects.push(Effect::Confirmed { ticket, leads: false }),
+        }
+        self.wake(id);
+        self.dirty.insert(id);
     }
 
     /// A request for the controller. Its answer is an [`Effect::Answered`].

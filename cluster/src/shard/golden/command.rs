@@ -151,6 +151,11 @@ fn act(stage: &mut Stage, command: &str, words: &Words<'_>) {
         }
         "hand-over" => stage.input(words.node(0), Shard::hand_over),
         "append" => append(stage, words),
+        "confirm" => {
+            let (node, group) = (words.node(0), group(stage, words, words.word(1)));
+            let ticket = stage.ask(words.text("as").unwrap_or("confirm").into());
+            stage.input(node, |shard, now| shard.confirm(now, group, ticket));
+        }
         "create-topic" | "delete-topic" | "register" | "producer-ids" => control(stage, command, words),
         _ => words.refuse(),
     }

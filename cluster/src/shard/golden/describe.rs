@@ -89,7 +89,10 @@ impl Vocabulary {
                 format!("not after {index}, perhaps after {reject_hint}/{log_term}")
             }
             MessageType::MsgAppendResponse => format!("has {index}"),
-            MessageType::MsgHeartbeat => format!("commit {commit}"),
+            MessageType::MsgHeartbeat => format!("commit {commit}{}", question(message)),
+            MessageType::MsgHeartbeatResponse if !message.context.is_empty() => {
+                question(message).trim_start_matches(", ").into()
+            }
             MessageType::MsgSnapshot => {
                 let metadata = message.get_snapshot().get_metadata();
                 format!("as of {}/{}", metadata.index, metadata.term)
@@ -161,4 +164,10 @@ fn first_word(value: &impl std::fmt::Debug) -> String {
 /// Nodes, separated by commas.
 pub(super) fn nodes<'a>(nodes: impl IntoIterator<Item = &'a NodeId>) -> String {
     nodes.into_iter().map(NodeId::to_string).collect::<Vec<_>>().join(",")
+}
+
+/// The question that a leader asks with a heartbeat, and that its followers answer.
+fn question(message: &Message) -> String {
+    let number = <[u8; 8]>::try_from(&message.context[..]).map(u64::from_be_bytes);
+    number.map_or_else(|_| String::new(), |number| format!(", question {number}"))
 }

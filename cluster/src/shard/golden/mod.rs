@@ -24,6 +24,7 @@
 //! | `hand-over NODE` | hands all its leaderships over, as before a stop |
 //! | `register NODE BROKER`, `create-topic NODE NAME REPLICAS...`, `delete-topic NODE NAME`, `producer-ids NODE` | asks the controller at a node |
 //! | `append NODE PARTITION VALUE... [as=NAME] [producer=ID seq=N] [replicas=N]` | hands the node batches of one record each, at once |
+//! | `confirm NODE GROUP [as=NAME]` | asks whether the node leads the group, which a majority has to confirm |
 //! | `status GROUP`, `log NODE GROUP`, `network`, `unanswered` | shows the replicas, a log on disk, what is under way, and who still waits for an answer |
 //!
 //! Options of a cluster: `tail=BYTES` of entries in memory, `checkpoint-every=N` entries, and `keep=N` entries of the
@@ -51,7 +52,8 @@ fn play(name: &str) {
 }
 
 /// Every script, each of which has a test below.
-const SCRIPTS: [&str; 13] = [
+const SCRIPTS: [&str; 14] = [
+    "confirm",
     "conflict",
     "delete_topic",
     "duplicate",
@@ -70,6 +72,11 @@ const SCRIPTS: [&str; 13] = [
 #[test]
 fn no_script_is_forgotten() {
     assert_eq!(script::names(), SCRIPTS);
+}
+
+#[test]
+fn confirm() {
+    play("confirm");
 }
 
 #[test]

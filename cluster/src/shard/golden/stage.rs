@@ -242,6 +242,13 @@ impl Stage {
                 let question = self.vocabulary.answered(ticket);
                 self.happened(format!("{id} answers {question}: {}", describe::control_answer(result)));
             }
+            Effect::Confirmed { ticket, leads } => {
+                let question = self.vocabulary.answered(ticket);
+                self.happened(format!(
+                    "{id} answers {question}: {}",
+                    if leads { "it leads" } else { "it does not lead" }
+                ));
+            }
             Effect::Coordinated { .. } => debug_assert!(false, "no script asks a coordinator here"),
             Effect::Leadership { .. } | Effect::Fetch(..) | Effect::LogCompacted => {}
         }

@@ -11,7 +11,7 @@ use super::{Group, epoch};
 use crate::ids::RaftIndex;
 use crate::replica::RecentEntry;
 use crate::shard::effects::Effect;
-use crate::shard::machine::{DecisionInputs, Machine, Waiting};
+use crate::shard::machine::{DecisionInputs, Machine, Proposal, Waiting};
 use crate::shard::proposals::Fate;
 
 /// Proposed and not yet committed bytes of one group above which its queue waits, so that Raft's own bound is never met.
@@ -29,28 +29,36 @@ impl Group {
 
     /// Puts queued requests into the log, as far as the bound on what is not committed allows.
     pub(in crate::shard) fn propose_queued(&mut self, inputs: &DecisionInputs, effects: &mut Vec<Effect>) {
-        // Raft may have stepped down since this was last observed, and a follower's proposals would be forwarded to
-        // the new leader, stamped with offsets and an epoch that are not its own.
-        while self.serving == Some(self.term())
-            && self.is_leader()
+        while self.may_propose()
             && !self.is_transferring()
             && self.node.raft.uncommitted_size() < UNCOMMITTED_HIGH_WATER
         {
-            let Some(proposal) = self.machine.next_proposal(inputs, effects) else { break };
-            if !proposal.payload.is_empty()
-                && let Err(error) = self.node.propose(Vec::new(), proposal.payload)
-            {
-                // Raft leaves a leader no reason to refuse within the bounds above. Should it, the requests are
-                // known not to be in the log, and what the machine planned on top of them is void: the leadership
-                // ends, here as everywhere, when the next ready shows it.
-                tracing::warn!(group = self.id.0, %error, "a proposal was refused; stepping down");
-                effects.extend(proposal.waiting.into_iter().map(Waiting::refused));
-                let term = self.node.raft.term;
-                self.node.raft.become_follower(term, 0);
-                break;
+            match self.machine.next_proposal(inputs, effects) {
+                None => break,
+                Some(Proposal::Entry { payload, waiting }) => self.propose(payload, waiting, effects),
+                Some(Proposal::Repetition { waiting }) => self.await_commit(waiting, effects),
+                Some(Proposal::Read { waiting }) => self.confirm(waiting, effects),
             }
-            self.await_commit(proposal.waiting, effects);
         }
+    }
+
+    /// Whether this replica serves as leader, and Raft agrees: it may have stepped down since this was last observed,
+    /// and would forward what a follower proposes to the new leader, stamped with offsets and an epoch that are not its own.
+    pub(super) fn may_propose(&self) -> bool {
+        self.serving == Some(self.term()) && self.is_leader()
+    }
+
+    fn propose(&mut self, payload: Vec<u8>, waiting: Vec<Waiting>, effects: &mut Vec<Effect>) {
+        let Err(error) = self.node.propose(Vec::new(), payload) else {
+            return self.await_commit(waiting, effects);
+        };
+        // Raft leaves a leader no reason to refuse within the bounds above. Should it, the requests are known not to
+        // be in the log, and what the machine planned on top of them is void: the leadership ends, here as everywhere,
+        // when the next ready shows it.
+        tracing::warn!(group = self.id.0, %error, "a proposal was refused; stepping down");
+        effects.extend(waiting.into_iter().map(Waiting::refused));
+        let term = self.node.raft.term;
+        self.node.raft.become_follower(term, 0);
     }
 
     /// Parks answers until the log's last entry is applied: the proposal just made, or the one that a repeated
@@ -73,6 +81,9 @@ impl Group {
             Fate::Overwritten(waiting) => effects.push(waiting.refused()),
             Fate::Committed(Waiting::Control { ticket, response }) => {
                 effects.push(Effect::Answered { ticket, result: Ok(response) });
+            }
+            Fate::Committed(Waiting::Read { ticket }) => {
+                effects.push(Effect::Confirmed { ticket, leads: true });
             }
             Fate::Committed(Waiting::Group { ticket, response }) => {
                 effects.push(Effect::Coordinated { ticket, result: Ok(*response) });
@@ -140,6 +151,7 @@ impl Group {
     fn stop_serving(&mut self, effects: &mut Vec<Effect>) {
         self.serving = None;
         self.machine.stop_leading(effects);
+        self.refuse_reads(effects);
         // These are committed: a client that asks again gets the same answer from the next leader.
         effects.extend(self.held.drain(..).map(|(_, waiting)| waiting.unknown()));
     }

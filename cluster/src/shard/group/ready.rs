@@ -71,6 +71,10 @@ impl Group {
         for entry in writing.ready.take_committed_entries() {
             self.apply(&entry, round, &mut writing)?;
         }
+        self.confirmed(writing.ready.take_read_states());
+        // Nothing is to be seen of the entries before the batch is, and their answers leave after it.
+        let applied = writing.applied.map_or(self.node.raft.raft_log.applied, |applied| applied.0);
+        self.settle_reads(RaftIndex(applied), &mut writing.settled);
         if let Some(applied) = writing.applied {
             let done = self.machine.checkpoint(self.id, self.checkpoints, &mut round.batch);
             writing.compacted |= done && self.machine.is_compacted();

@@ -115,7 +115,7 @@ impl ControllerMachine {
                 continue;
             }
             leading.deciding = true;
-            return Some(Proposal {
+            return Some(Proposal::Entry {
                 payload: encode_entry(&decision.records),
                 waiting: vec![Waiting::Control { ticket, response: decision.response }],
             });

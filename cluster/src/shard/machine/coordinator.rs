@@ -2,7 +2,7 @@
 //!
 //! The leader's coordinator is ahead of what is applied by what it has proposed, so requests do not wait for the ones
 //! before them, and many of them share an entry. In return every answer is given only once all records that were written
-//! before it are committed, its own included. When the leadership ends, the coordinator is thrown away with everything
+//! before it are committed, its own included; one without a record once a majority has confirmed the leadership. When the leadership ends, the coordinator is thrown away with everything
 //! that it was ahead.
 
 use std::collections::VecDeque;
@@ -152,8 +152,8 @@ impl CoordinatorMachine {
         }
     }
 
-    /// Puts what was decided since the last time into one payload. Answers without a record of their own wait for what
-    /// was proposed last.
+    /// Puts what was decided since the last time into one payload. Answers without any record are given once a majority
+    /// confirms that this is still the coordinator, and what was proposed before them is committed.
     pub(super) fn next_proposal(&mut self) -> Option<Proposal> {
         let leading = self.leading.as_mut().filter(|leading| !leading.queue.is_empty())?;
         let mut payload = Vec::new();
@@ -173,7 +173,8 @@ impl CoordinatorMachine {
                     .map(|(ticket, response)| Waiting::Group { ticket, response: Box::new(response) }),
             );
         }
-        Some(Proposal { payload, waiting })
+        let is_read = payload.is_empty();
+        Some(if is_read { Proposal::Read { waiting } } else { Proposal::Entry { payload, waiting } })
     }
 }
 

@@ -34,6 +34,8 @@ pub(super) enum Waiting {
     Append { ticket: Ticket, appended: Appended, replicas: Option<usize> },
     /// A decision of the controller.
     Control { ticket: Ticket, response: ControllerResponse },
+    /// That this replica leads.
+    Read { ticket: Ticket },
     /// A decision of a group coordinator.
     Group { ticket: Ticket, response: Box<GroupResponse> },
 }
@@ -44,6 +46,7 @@ impl Waiting {
         match self {
             Self::Append { ticket, .. } => Effect::Appended { ticket, result: Err(AppendError::NotLeader) },
             Self::Control { ticket, .. } => Effect::Answered { ticket, result: Err(NotController) },
+            Self::Read { ticket } => Effect::Confirmed { ticket, leads: false },
             Self::Group { ticket, .. } => Effect::Coordinated { ticket, result: Err(NotCoordinator) },
         }
     }
@@ -53,7 +56,7 @@ impl Waiting {
     pub(super) fn unknown(self) -> Effect {
         match self {
             Self::Append { ticket, .. } => Effect::Appended { ticket, result: Err(AppendError::Unknown) },
-            decision @ (Self::Control { .. } | Self::Group { .. }) => decision.refused(),
+            other @ (Self::Control { .. } | Self::Group { .. } | Self::Read { .. }) => other.refused(),
         }
     }
 }
@@ -79,10 +82,13 @@ pub(crate) struct DecisionInputs {
 }
 
 /// Something to propose, and what waits for it.
-pub(super) struct Proposal {
-    /// The entry's payload. Empty when there is only something to wait for: what was proposed last.
-    pub(super) payload: Vec<u8>,
-    pub(super) waiting: Vec<Waiting>,
+pub(super) enum Proposal {
+    /// An entry with this payload.
+    Entry { payload: Vec<u8>, waiting: Vec<Waiting> },
+    /// Nothing new: these wait for what was proposed last, of which they are copies.
+    Repetition { waiting: Vec<Waiting> },
+    /// Nothing new: these rest on what is known here, and wait for a majority to confirm that it is up to date.
+    Read { waiting: Vec<Waiting> },
 }
 
 /// What applying an entry did.

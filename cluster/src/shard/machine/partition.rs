@@ -138,7 +138,15 @@ impl PartitionMachine {
         }
         // Should Raft refuse the proposal, the leadership ends, and the appender with it.
         leading.appender.accept_draft();
-        (!waiting.is_empty()).then_some(Proposal { payload, waiting })
+        if waiting.is_empty() {
+            return None;
+        }
+        let is_repetition = payload.is_empty();
+        Some(if is_repetition {
+            Proposal::Repetition { waiting }
+        } else {
+            Proposal::Entry { payload, waiting }
+        })
     }
 
     /// What readers may see.
