@@ -21,6 +21,8 @@ pub enum GroupErrorCode {
     IllegalGeneration,
     /// The member supports no protocol that the group's other members do, or speaks the other group protocol.
     InconsistentGroupProtocol,
+    /// What is to be committed with one request is more than a record holds.
+    InvalidCommitOffsetSize,
     /// A group's name that may not be used for this.
     InvalidGroupId,
     /// The subscription is no regular expression of RE2's syntax (KIP-848).

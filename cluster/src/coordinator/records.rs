@@ -31,6 +31,14 @@ pub(super) enum GroupChange {
     Removed,
 }
 
+impl GroupRecord {
+    /// Whether it may be committed and the other lost: what changes of one group belongs together, and no request
+    /// changes two.
+    pub(crate) fn is_independent_of(&self, other: &Self) -> bool {
+        self.group != other.group
+    }
+}
+
 /// How the payload of a Raft entry begins. Records follow, one after the other, and happen together.
 pub(crate) fn entry_header() -> Vec<u8> {
     encoding::header()

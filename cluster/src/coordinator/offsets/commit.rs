@@ -11,9 +11,16 @@ use crate::controller::Topic;
 use crate::coordinator::GroupCoordinator;
 use crate::coordinator::error::GroupErrorCode;
 use crate::coordinator::records::GroupChange;
-use crate::coordinator::request::{CommitOffsets, CommitPartition, TopicResults};
+use crate::coordinator::request::{CommitOffsets, CommitPartition, CommitTopic, TopicResults};
 use crate::coordinator::view::GroupView;
 use crate::ids::{RaftGroupId, TimestampMs, TopicName};
+
+/// How much one request may want to be kept, in bytes. It becomes one record and is replicated as a whole, so it has to
+/// be far below what a message between nodes holds. Kafka has a lower bound, from its `message.max.bytes`.
+const MAX_COMMIT_BYTES: usize = 4 << 20;
+
+/// The most that a record holds of one partition beside its metadata.
+const MAX_FIXED_BYTES: usize = 64;
 
 /// What `retention_ms` says when the client leaves it to the coordinator.
 const DEFAULT_RETENTION: i64 = -1;
@@ -72,7 +79,11 @@ impl GroupCoordinator {
             None if claims_membership => Err(GroupErrorCode::IllegalGeneration),
             None if !self.has_room() => Err(GroupErrorCode::GroupMaxSizeReached),
             Some(GroupView::Simple) | None => Ok(()),
+        }?;
+        if max_size(request) > MAX_COMMIT_BYTES {
+            return Err(GroupErrorCode::InvalidCommitOffsetSize);
         }
+        Ok(())
     }
 
     /// The Raft group of a partition whose offset can be kept.
@@ -90,6 +101,14 @@ impl GroupCoordinator {
         }
         Ok(partition.group)
     }
+}
+
+/// How long the record of a request is at most.
+fn max_size(request: &CommitOffsets) -> usize {
+    let partitions = |topic: &CommitTopic| -> usize {
+        topic.partitions.iter().map(|partition| partition.metadata.len() + MAX_FIXED_BYTES).sum()
+    };
+    request.topics.iter().map(|topic| topic.name.len() + partitions(topic)).sum()
 }
 
 /// Until when the client wants the offsets kept, if it says so.

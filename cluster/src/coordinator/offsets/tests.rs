@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::fixture::{Coordinator, RETENTION_MS, commit_request};
 use crate::coordinator::records::{encode_record, entry_header};
 use crate::coordinator::request::{CommitOffsets, FetchOffsets};
-use crate::coordinator::{GroupCoordinator, GroupErrorCode};
+use crate::coordinator::{CoordinatorState, GroupCoordinator, GroupErrorCode, GroupSettings, MAX_GROUPS};
 use crate::ids::{Offset, PartitionIndex, TimestampMs};
 
 fn partitions(coordinator: &Coordinator, group: &str) -> Vec<(String, i32)> {
@@ -57,6 +57,34 @@ fn each_partition_is_judged_for_itself() {
         [Ok(()), unknown, unknown, unknown, Err(GroupErrorCode::OffsetMetadataTooLarge)]
     );
     assert_eq!(partitions(&coordinator, "g"), [("a".into(), 0)]);
+}
+
+#[test]
+fn a_request_for_more_than_a_record_holds_is_refused() {
+    let settings = Arc::new(GroupSettings { offset_metadata_max_bytes: 1 << 20, ..GroupSettings::default() });
+    let mut coordinator = Coordinator::with_topics(&["a", "b"]);
+    let image = Arc::new(coordinator.image.clone());
+    coordinator.inner = GroupCoordinator::new(CoordinatorState::default(), settings, image, Duration::ZERO);
+    let partitions = [("a", 0, 1), ("a", 1, 1), ("a", 2, 1), ("b", 0, 1), ("b", 9, 1)];
+    let mut request = commit_request("g", 0, &partitions);
+    for topic in &mut request.topics {
+        topic.partitions[0].metadata = "x".repeat(1 << 20);
+    }
+    let refused = Err(GroupErrorCode::InvalidCommitOffsetSize);
+    let unknown = Err(GroupErrorCode::UnknownTopicOrPartition);
+    assert_eq!(coordinator.commit(request), [refused, refused, refused, refused, unknown]);
+    assert!(coordinator.written.is_empty());
+}
+
+#[test]
+fn a_group_too_many_is_refused() {
+    let mut coordinator = Coordinator::with_topics(&["a"]);
+    let outcome = |coordinator: &mut Coordinator, group: usize| {
+        coordinator.commit(commit_request(&group.to_string(), 0, &[("a", 0, 1)])).remove(0)
+    };
+    assert!((0..MAX_GROUPS).all(|group| outcome(&mut coordinator, group).is_ok()));
+    assert_eq!(outcome(&mut coordinator, MAX_GROUPS), Err(GroupErrorCode::GroupMaxSizeReached));
+    assert_eq!(outcome(&mut coordinator, 0), Ok(()), "a group that there is goes on");
 }
 
 #[test]
