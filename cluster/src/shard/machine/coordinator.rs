@@ -190,9 +190,87 @@ impl Leading {
             return;
         }
         let mut records = Vec::new();
+        let mut last = None;
         for record in &actions.records {
+            // A sweep over all groups may write more than an entry ought to hold.
+            let may_part = last.is_some_and(|last| record.is_independent_of(last));
+            if may_part && records.len() >= MAX_ENTRY_BYTES {
+                self.queue.push_back(Decided { records: std::mem::take(&mut records), answers: Vec::new() });
+            }
             encode_record(record, &mut records);
+            last = Some(record);
         }
         self.queue.push_back(Decided { records, answers: actions.answers });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::controller::configs::BrokerSettings;
+    use crate::controller::{ControllerRecord, PartitionRecord};
+    use crate::coordinator::{CommitOffsets, CommitPartition, CommitTopic};
+    use crate::ids::{NodeId, Offset, PartitionIndex, TopicId};
+
+    fn leading_with_topic(name: &str) -> CoordinatorMachine {
+        let mut image = MetadataImage::default();
+        image.replay(&ControllerRecord::TopicCreated {
+            name: name.to_owned(),
+            id: TopicId(Uuid::from_u128(7)),
+            partitions: vec![PartitionRecord { group: 1, replicas: vec![NodeId(1)] }],
+            configs: BTreeMap::new(),
+        });
+        let mut machine = CoordinatorMachine::default();
+        machine.start_leading(&DecisionInputs {
+            alive: BTreeSet::new(),
+            defaults: Arc::new(BrokerSettings::default()),
+            image: Arc::new(image),
+            now: Duration::ZERO,
+        });
+        machine
+    }
+
+    fn commit(group: &str, topic: &str) -> GroupRequest {
+        let partition = CommitPartition {
+            index: PartitionIndex(0),
+            offset: Offset(1),
+            leader_epoch: None,
+            metadata: String::new(),
+        };
+        GroupRequest::CommitOffsets(CommitOffsets {
+            group: group.into(),
+            member: "".into(),
+            epoch: -1,
+            instance: None,
+            retention_ms: None,
+            knows_epochs: true,
+            now: TimestampMs(0),
+            topics: vec![CommitTopic { name: topic.into(), partitions: vec![partition] }],
+        })
+    }
+
+    fn proposals(machine: &mut CoordinatorMachine) -> Vec<Proposal> {
+        std::iter::from_fn(|| machine.next_proposal()).collect()
+    }
+
+    #[test]
+    fn a_sweep_over_all_groups_becomes_many_entries() {
+        let mut machine = leading_with_topic("t");
+        let groups = (0..100).map(|number| format!("{number:010000}")).collect::<Vec<_>>();
+        for (ticket, group) in (0..).zip(&groups) {
+            machine.request(Duration::ZERO, Ticket(ticket), commit(group, "t"), &mut Vec::new());
+        }
+        let waiting: usize = proposals(&mut machine).iter().map(|proposal| proposal.waiting.len()).sum();
+        assert_eq!(waiting, groups.len());
+
+        machine.expire(Duration::ZERO, TimestampMs(i64::MAX));
+        let proposals = proposals(&mut machine);
+        assert!(proposals.iter().all(|proposal| proposal.payload.len() < MAX_ENTRY_BYTES + 20_000));
+        let removed = |proposal: &Proposal| decode_entry(&proposal.payload).unwrap().len();
+        assert_eq!(proposals.iter().map(removed).sum::<usize>(), groups.len());
     }
 }
