@@ -12,5 +12,7 @@ mod leadership;
 pub mod node;
 pub mod partition;
 pub mod replica;
+#[cfg(test)]
+mod script;
 mod shard;
 pub mod transport;

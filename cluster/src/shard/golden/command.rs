@@ -12,6 +12,7 @@ use crate::controller::{
 use crate::ids::{NodeId, RaftGroupId, TimestampMs, TopicId};
 use crate::partition::testing::{BatchBuilder, TestRecord, header_of};
 use crate::partition::{RecordLimits, TimestampType, check_record_set};
+use crate::script::Words;
 use crate::shard::{AppendRequest, CheckpointPolicy, ControlRequest, Shard};
 use crate::transport::PeerEvent;
 
@@ -27,48 +28,19 @@ pub(super) struct Interpreter {
     stage: Option<Stage>,
 }
 
-/// The words of a command after the first.
-struct Words<'a> {
-    line: &'a str,
-    plain: Vec<&'a str>,
-    named: Vec<(&'a str, &'a str)>,
+/// Words that are nodes.
+trait Nodes {
+    fn node(&self, at: usize) -> NodeId;
+    fn nodes(&self, from: usize) -> Vec<NodeId>;
 }
 
-impl<'a> Words<'a> {
-    fn of(line: &'a str) -> (&'a str, Self) {
-        let mut words = line.split_whitespace();
-        let command = words.next().unwrap_or_default();
-        let (named, plain): (Vec<_>, Vec<_>) = words.partition(|word| word.contains('='));
-        let named = named.into_iter().filter_map(|word| word.split_once('=')).collect();
-        (command, Self { line, plain, named })
-    }
-
-    fn refuse(&self) -> ! {
-        panic!("cannot make sense of `{}`", self.line)
-    }
-
-    fn word(&self, at: usize) -> &'a str {
-        self.plain.get(at).copied().unwrap_or_else(|| self.refuse())
-    }
-
-    fn number<T: std::str::FromStr>(&self, word: &str) -> T {
-        word.parse().unwrap_or_else(|_| self.refuse())
-    }
-
+impl Nodes for Words<'_> {
     fn node(&self, at: usize) -> NodeId {
         NodeId(self.number(self.word(at)))
     }
 
     fn nodes(&self, from: usize) -> Vec<NodeId> {
         self.plain.iter().skip(from).map(|word| NodeId(self.number(word))).collect()
-    }
-
-    fn option<T: std::str::FromStr>(&self, name: &str) -> Option<T> {
-        self.named.iter().find(|(known, _)| *known == name).map(|(_, value)| self.number(value))
-    }
-
-    fn text(&self, name: &str) -> Option<&'a str> {
-        self.named.iter().find(|(known, _)| *known == name).map(|(_, value)| *value)
     }
 }
 

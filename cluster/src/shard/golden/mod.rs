@@ -1,11 +1,7 @@
 //! Golden scripts: what a cluster of shards does, command by command, with its full output.
 //!
-//! A script is a text file in `scripts/`: comments, commands, a line `----`, and what the commands said, up to an empty
-//! line. It plays on a [stage](stage::Stage) of real shards over real stores, in one thread, where no message arrives and
-//! no time passes unless the script says so. What differs from what is written fails the test.
-//!
-//! `REWRITE_GOLDEN=1 cargo test -p trilog-cluster golden` writes what was played into the files. A rewritten script is
-//! reviewed like code: the test proves that nothing changed, only the reader that it is right.
+//! A [script](crate::script) plays on a [stage](stage::Stage) of real shards over real stores, in one thread, where no
+//! message arrives and no time passes unless the script says so.
 //!
 //! | command | what it does |
 //! | --- | --- |
@@ -40,15 +36,15 @@ mod describe;
 mod inspect;
 mod network;
 mod node;
-mod script;
 mod stage;
 
 use self::command::Interpreter;
+use crate::script;
 
 fn play(name: &str) {
     assert!(SCRIPTS.contains(&name), "{name} is not in the list of scripts");
     let mut interpreter = Interpreter::default();
-    script::play(name, |line| interpreter.run(line));
+    script::play("shard", name, |line| interpreter.run(line));
 }
 
 /// Every script, each of which has a test below.
@@ -71,7 +67,7 @@ const SCRIPTS: [&str; 14] = [
 
 #[test]
 fn no_script_is_forgotten() {
-    assert_eq!(script::names(), SCRIPTS);
+    assert_eq!(script::names("shard"), SCRIPTS);
 }
 
 #[test]

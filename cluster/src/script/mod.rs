@@ -1,8 +1,18 @@
-//! The files: blocks of commands and their output, and how a file is rewritten.
+//! Golden scripts as files: blocks of commands and their output, and how a file is rewritten. What the commands are is
+//! the affair of the room whose behaviour a script tells.
+//!
+//! A script is comments, commands, a line `----`, and what the commands said, up to an empty line. What differs from what
+//! is written fails the test. `REWRITE_GOLDEN=1 cargo test -p trilog-cluster golden` writes what was played into the
+//! files; a rewritten script is reviewed like code: the test proves that nothing changed, only the reader that it is
+//! right.
+
+mod words;
 
 use std::fmt::Write;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+pub(crate) use self::words::Words;
 
 /// Between commands and their output.
 const RULE: &str = "----";
@@ -10,9 +20,9 @@ const RULE: &str = "----";
 /// The variable that rewrites the scripts' output instead of comparing it.
 const REWRITE: &str = "REWRITE_GOLDEN";
 
-/// Plays a script: hands each command to `run`, in order, and compares what it says with what is written.
-pub(super) fn play(name: &str, mut run: impl FnMut(&str) -> Vec<String>) {
-    let path = directory().join(format!("{name}.txt"));
+/// Plays a script of a room: hands each command to `run`, in order, and compares what it says with what is written.
+pub(crate) fn play(room: &str, name: &str, mut run: impl FnMut(&str) -> Vec<String>) {
+    let path = directory(room).join(format!("{name}.txt"));
     let written = fs::read_to_string(&path).unwrap();
     let mut played = String::new();
     let mut lines = written.lines().enumerate();
@@ -51,15 +61,16 @@ fn compare(name: &str, line: usize, expected: &[&str], output: &[String]) {
     );
 }
 
-/// The names of all scripts.
-pub(super) fn names() -> Vec<String> {
-    let files = fs::read_dir(directory()).unwrap();
+/// The names of all scripts of a room.
+pub(crate) fn names(room: &str) -> Vec<String> {
+    let files = fs::read_dir(directory(room)).unwrap();
     let mut names: Vec<String> =
         files.map(|file| file.unwrap().path().file_stem().unwrap().to_string_lossy().into_owned()).collect();
     names.sort();
     names
 }
 
-fn directory() -> PathBuf {
-    [env!("CARGO_MANIFEST_DIR"), "src/shard/golden/scripts"].iter().collect()
+/// Where the scripts of a room are, which is a path below `src`.
+fn directory(room: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(room).join("golden/scripts")
 }
