@@ -74,6 +74,21 @@ fn body(bytes: &[u8]) -> Result<&[u8], DecodeError> {
     }
 }
 
+/// How shared bytes are kept in a record, for `#[serde(with = "blob")]`: their length, then themselves. What is read is a
+/// copy, so that a value never holds on to the entry that it came from.
+pub(crate) mod blob {
+    use bytes::Bytes;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(crate) fn serialize<S: Serializer>(bytes: &Bytes, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(bytes)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Bytes, D::Error> {
+        <&[u8]>::deserialize(deserializer).map(Bytes::copy_from_slice)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

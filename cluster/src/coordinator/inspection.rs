@@ -15,6 +15,7 @@ impl GroupCoordinator {
     pub(super) fn describe_classic(&self, id: &GroupId) -> Result<ClassicDescription, GroupError> {
         match self.view(id) {
             Some(GroupView::Classic(group)) => Ok(group.describe()),
+            Some(GroupView::Abandoned(group)) => Ok(group.describe_empty()),
             Some(view @ GroupView::Simple) => Ok(ClassicDescription {
                 state: view.state_name(),
                 protocol_type: String::new(),

@@ -24,6 +24,8 @@ pub(crate) mod assignor;
 mod classic;
 mod consumer;
 mod error;
+#[cfg(test)]
+mod golden;
 mod ids;
 mod inspection;
 mod offsets;
@@ -58,6 +60,10 @@ use crate::ids::{Ticket, TimestampMs};
 /// How many groups one coordinator holds. A request that would make one more is refused with
 /// GROUP_MAX_SIZE_REACHED, so that no client can fill the memory of a node with names.
 const MAX_GROUPS: usize = 65_536;
+
+/// How many deadlines one coordinator keeps, which is how many members it has in all groups, those included that were only
+/// given an id. Beyond it a new member is refused with GROUP_MAX_SIZE_REACHED, for the same reason.
+const MAX_DEADLINES: usize = 4 * MAX_GROUPS;
 
 /// What a leader does for the groups of one partition of `__consumer_offsets`.
 pub(crate) struct GroupCoordinator {
@@ -227,5 +233,10 @@ impl GroupCoordinator {
     fn has_room(&self) -> bool {
         let live = self.classic.len().max(self.consumer.len());
         self.state.groups().len().max(live) < MAX_GROUPS
+    }
+
+    /// Whether one more member may come into being.
+    fn has_room_for_member(&self) -> bool {
+        self.timers.len() < MAX_DEADLINES
     }
 }

@@ -50,6 +50,11 @@ impl Timers {
         self.by_timer.get(timer).copied()
     }
 
+    /// How many deadlines are set.
+    pub(super) fn len(&self) -> usize {
+        self.by_timer.len()
+    }
+
     /// The soonest deadline.
     pub(super) fn next(&self) -> Option<Duration> {
         self.by_time.first().map(|(at, _)| *at)

@@ -20,6 +20,8 @@ pub(super) enum GroupView<'a> {
     Simple,
     /// A classic group.
     Classic(&'a classic::LiveGroup),
+    /// A classic group that all members have left.
+    Abandoned(&'a classic::ClassicGroup),
     /// A consumer group.
     Consumer(&'a ConsumerGroup),
 }
@@ -28,7 +30,7 @@ impl<'a> GroupView<'a> {
     /// Whether it has no members.
     pub(super) fn is_empty(self) -> bool {
         match self {
-            Self::Simple => true,
+            Self::Simple | Self::Abandoned(_) => true,
             Self::Classic(group) => group.is_empty(),
             Self::Consumer(group) => group.is_empty(),
         }
@@ -37,7 +39,7 @@ impl<'a> GroupView<'a> {
     /// Kafka's name of its state.
     pub(super) fn state_name(self) -> &'static str {
         match self {
-            Self::Simple => "Empty",
+            Self::Simple | Self::Abandoned(_) => "Empty",
             Self::Classic(group) => group.state_name(),
             Self::Consumer(group) => group.state_name(),
         }
@@ -46,7 +48,7 @@ impl<'a> GroupView<'a> {
     /// Kafka's name of the protocol that its members speak.
     pub(super) const fn group_type(self) -> &'static str {
         match self {
-            Self::Simple | Self::Classic(_) => "classic",
+            Self::Simple | Self::Classic(_) | Self::Abandoned(_) => "classic",
             Self::Consumer(_) => "consumer",
         }
     }
@@ -56,6 +58,7 @@ impl<'a> GroupView<'a> {
         match self {
             Self::Simple => "",
             Self::Classic(group) => group.protocol_type(),
+            Self::Abandoned(group) => group.protocol_type(),
             Self::Consumer(_) => CONSUMER_PROTOCOL_TYPE,
         }
     }
@@ -68,7 +71,7 @@ impl<'a> GroupView<'a> {
     /// Whether it can be told which topics its members subscribe to: not of those that have not yet joined again.
     pub(super) fn knows_subscriptions(self) -> bool {
         match self {
-            Self::Simple => false,
+            Self::Simple | Self::Abandoned(_) => false,
             Self::Classic(_) => self.is_of_consumers() && self.state_name() == "Stable",
             Self::Consumer(_) => true,
         }
@@ -77,7 +80,7 @@ impl<'a> GroupView<'a> {
     /// Whether a member subscribes to the topic.
     pub(super) fn subscribes_to(self, topic: &str) -> bool {
         match self {
-            Self::Simple => false,
+            Self::Simple | Self::Abandoned(_) => false,
             Self::Classic(group) => group.subscribes_to(topic),
             Self::Consumer(group) => group.subscribes_to(topic),
         }
@@ -101,11 +104,11 @@ impl GroupCoordinator {
     }
 
     fn view_of<'a>(&'a self, id: &GroupId, group: &'a Group) -> GroupView<'a> {
-        match &group.membership {
-            Membership::Consumer(group) => GroupView::Consumer(group),
-            Membership::None | Membership::Classic(_) => {
-                self.classic.get(id).map_or(GroupView::Simple, GroupView::Classic)
-            }
+        match (&group.membership, self.classic.get(id)) {
+            (Membership::Consumer(group), _) => GroupView::Consumer(group),
+            (Membership::None | Membership::Classic(_), Some(live)) => GroupView::Classic(live),
+            (Membership::Classic(group), None) => GroupView::Abandoned(group),
+            (Membership::None, None) => GroupView::Simple,
         }
     }
 

@@ -74,11 +74,13 @@ impl GroupCoordinator {
         match self.view(&request.group) {
             Some(GroupView::Classic(_)) => self.check_classic_commit(request),
             Some(GroupView::Consumer(_)) => self.check_consumer_commit(request),
-            Some(GroupView::Simple) if claims_membership => Err(GroupErrorCode::UnknownMemberId),
+            Some(GroupView::Simple | GroupView::Abandoned(_)) if claims_membership => {
+                Err(GroupErrorCode::UnknownMemberId)
+            }
             None if claims_membership && request.knows_epochs => Err(GroupErrorCode::GroupIdNotFound),
             None if claims_membership => Err(GroupErrorCode::IllegalGeneration),
             None if !self.has_room() => Err(GroupErrorCode::GroupMaxSizeReached),
-            Some(GroupView::Simple) | None => Ok(()),
+            Some(GroupView::Simple | GroupView::Abandoned(_)) | None => Ok(()),
         }?;
         if max_size(request) > MAX_COMMIT_BYTES {
             return Err(GroupErrorCode::InvalidCommitOffsetSize);

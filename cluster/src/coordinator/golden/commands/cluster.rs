@@ -1,0 +1,85 @@
+//! Commands about what surrounds the groups: settings, topics, time, and the loss of the coordinator.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use crate::controller::{ControllerRecord, PartitionRecord};
+use crate::coordinator::GroupSettings;
+use crate::coordinator::golden::stage::Stage;
+use crate::ids::{NodeId, PartitionIndex, TopicId};
+use crate::script::Words;
+
+/// Carries the command out, if it is one of these.
+pub(super) fn run(stage: &mut Stage, command: &str, words: &Words<'_>) -> bool {
+    match command {
+        "coordinator" => *stage = Stage::with_settings(settings(words, &Stage::default().settings)),
+        "failover" => {
+            stage.settings = settings(words, &stage.settings);
+            stage.failover();
+        }
+        "advance" => stage.advance(words.duration(words.word(0))),
+        "topic" => grow_topic(stage, words),
+        "delete-topic" => delete_topic(stage, words),
+        "restart" => {
+            let client = stage.clients.entry(words.word(0).to_owned()).or_default();
+            client.member = "".into();
+            client.epoch = -1;
+        }
+        "waiting" => stage.waiting().into_iter().for_each(|line| stage.say(line)),
+        _ => return false,
+    }
+    true
+}
+
+fn settings(words: &Words<'_>, base: &GroupSettings) -> GroupSettings {
+    let mut settings = base.clone();
+    for (name, value) in &words.named {
+        let time = |setting: &mut Duration| *setting = words.duration(value);
+        match *name {
+            "delay" => time(&mut settings.initial_rebalance_delay),
+            "min-session" => time(&mut settings.min_session_timeout),
+            "max-session" => time(&mut settings.max_session_timeout),
+            "retention" => time(&mut settings.offsets_retention),
+            "max-size" => settings.max_size = words.number(value),
+            "consumer-max-size" => settings.consumer_max_size = words.number(value),
+            "metadata-max" => settings.offset_metadata_max_bytes = words.number(value),
+            _ => words.refuse(),
+        }
+    }
+    settings
+}
+
+/// `topic NAME PARTITIONS`
+fn grow_topic(stage: &mut Stage, words: &Words<'_>) {
+    let (name, count): (_, usize) = (words.word(0), words.number(words.word(1)));
+    let first_group = stage.image.next_group().0;
+    let existing = stage.image.topic(name).map(|topic| (topic.id, topic.partitions.len()));
+    let new = count - existing.map_or(0, |(_, partitions)| partitions);
+    let partition = |group| PartitionRecord { group, replicas: vec![NodeId(1)] };
+    let partitions = (first_group..).take(new).map(partition).collect();
+    let record = match existing {
+        Some((id, before)) => ControllerRecord::PartitionsAdded {
+            id,
+            first: PartitionIndex(i32::try_from(before).unwrap()),
+            partitions,
+        },
+        None => ControllerRecord::TopicCreated {
+            name: name.to_owned(),
+            id: TopicId(Uuid::from_u128(first_group.into())),
+            partitions,
+            configs: BTreeMap::new(),
+        },
+    };
+    stage.image.replay(&record);
+    stage.publish_image();
+}
+
+/// `delete-topic NAME`
+fn delete_topic(stage: &mut Stage, words: &Words<'_>) {
+    let id = stage.image.topic(words.word(0)).unwrap_or_else(|| words.refuse()).id;
+    stage.image.replay(&ControllerRecord::TopicDeleted { id });
+    stage.publish_image();
+    stage.act(|coordinator, now| coordinator.topics_deleted(now));
+}

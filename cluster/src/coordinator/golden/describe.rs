@@ -1,0 +1,80 @@
+//! How ids, records and answers read in a script.
+
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use super::commands::{classic, offsets};
+use crate::coordinator::records::GroupChange;
+use crate::coordinator::{GroupErrorCode, GroupRecord, GroupResponse, MemberId};
+
+/// How long the drawn part of a member id is.
+const UUID_LENGTH: usize = 36;
+
+/// A member id as scripts call it: `m1#7`.
+pub(super) fn member(id: &MemberId) -> String {
+    let text = id.as_str();
+    let parted = text.len().checked_sub(UUID_LENGTH).and_then(|at| text.split_at_checked(at));
+    match parted.map(|(name, drawn)| (name, Uuid::parse_str(drawn))) {
+        Some((name, Ok(drawn))) => format!("{}#{}", name.trim_end_matches('-'), drawn.as_u128()),
+        _ if text.is_empty() => "-".to_owned(),
+        _ => text.to_owned(),
+    }
+}
+
+/// What a script calls a member id, as the coordinator made it.
+pub(super) fn member_id(text: &str) -> MemberId {
+    match text.split_once('#') {
+        Some((name, drawn)) => {
+            MemberId::from(format!("{name}-{}", Uuid::from_u128(drawn.parse().unwrap())).as_str())
+        }
+        None if text == "-" => MemberId::from(""),
+        None => MemberId::from(text),
+    }
+}
+
+/// An error by Kafka's name.
+pub(super) fn error(code: GroupErrorCode) -> String {
+    let mut name = String::new();
+    for letter in format!("{code:?}").chars() {
+        if letter.is_ascii_uppercase() && !name.is_empty() {
+            name.push('_');
+        }
+        name.push(letter.to_ascii_uppercase());
+    }
+    name
+}
+
+/// An outcome that is nothing but an error or none.
+pub(super) fn outcome(outcome: Result<(), GroupErrorCode>) -> String {
+    outcome.map_or_else(error, |()| "ok".to_owned())
+}
+
+/// A length of time, in seconds where it is so many.
+pub(super) fn time(time: Duration) -> String {
+    if time.subsec_millis() == 0 { format!("{}s", time.as_secs()) } else { format!("{}ms", time.as_millis()) }
+}
+
+/// What was written down.
+pub(super) fn record(record: &GroupRecord) -> String {
+    let change = match &record.change {
+        GroupChange::Classic(record) => classic::record(record),
+        GroupChange::Offsets(record) => offsets::record(record),
+        GroupChange::Consumer(record) => format!("{record:?}"),
+        GroupChange::Removed => "removed".to_owned(),
+    };
+    format!("record {}: {change}", record.group)
+}
+
+/// An answer, in one line or more.
+pub(super) fn response(response: &GroupResponse) -> Vec<String> {
+    match response {
+        GroupResponse::Join(joined) => vec![classic::joined(joined)],
+        GroupResponse::Sync(synced) => vec![classic::synced(synced.as_ref())],
+        GroupResponse::Heartbeat(result) => vec![outcome(*result)],
+        GroupResponse::Leave(left) => vec![classic::left(left)],
+        GroupResponse::DescribeClassic(description) => classic::described(description.as_ref()),
+        GroupResponse::CommitOffsets(topics) => vec![offsets::results(topics)],
+        other => vec![format!("{other:?}")],
+    }
+}

@@ -1,0 +1,55 @@
+//! Golden scripts: what a group coordinator answers and writes down, request by request.
+//!
+//! A [script](crate::script) plays on a [stage](stage::Stage): one coordinator, whose records are committed at once, and
+//! whose time passes only when the script says so. Clients are called by names of the script's choice (`m1`); each
+//! remembers, as a real one does, the member id and the generation that it was last told, and the options of its last
+//! join.
+//!
+//! | command | what it does |
+//! | --- | --- |
+//! | `coordinator [OPTION...]` | begins anew with other settings: `delay=` (`group.initial.rebalance.delay.ms`, here none), `max-size=`, `consumer-max-size=`, `min-session=`, `max-session=`, `metadata-max=`, `retention=` |
+//! | `topic NAME PARTITIONS`, `delete-topic NAME` | a topic is made or gets more partitions; is deleted |
+//! | `advance TIME` | lets time pass (`500ms`, `10s`, `5m`), and what is due happen |
+//! | `failover [OPTION...]` | the coordinator is lost; the next one goes by what was written down, with other settings if the script says so |
+//! | `restart CLIENT` | the client forgets its member id and generation |
+//! | `waiting` | who waits for an answer |
+//! | `join GROUP CLIENT [OPTION...]` | JoinGroup: `protocols=A,B` (range), `topics=T,U`, `metadata=TEXT`, `instance=`, `session=` (10s), `rebalance=` (60s), `type=` (consumer), `version=` (from 4 on, a new member is first given an id; from 9 on, a static leader is told when not to assign) |
+//! | `sync GROUP CLIENT [CLIENT=T-0,T-1...]` | SyncGroup: the leader says who gets what; `type=` and `protocol=` state what the member believes in |
+//! | `heartbeat GROUP CLIENT` | Heartbeat |
+//! | `leave GROUP CLIENT... [instance=I,J]` | LeaveGroup: of clients, and of instances that an administrator puts out |
+//! | `describe GROUP` | DescribeGroups |
+//! | `commit GROUP [CLIENT] T-0=OFFSET...` | OffsetCommit; of a consumer in no group without a client |
+//!
+//! Where a client speaks, `member=` and `generation=` override what it remembers, and `instance=` who it says it is. `-`
+//! stands for nothing. The member id `m1-00000000-0000-0000-0000-000000000007` reads `m1#7`.
+//!
+//! Of each command first what was written down is shown (`record`), then the answers, by who waited for them.
+//!
+//! Always checked along the way: records read back are the same; replaying them, one by one and all again from the
+//! beginning, makes the coordinator's own state; so does reading it back from a checkpoint.
+
+mod commands;
+mod describe;
+mod stage;
+
+use self::stage::Stage;
+use crate::script;
+
+fn play(name: &str) {
+    assert!(SCRIPTS.contains(&name), "{name} is not in the list of scripts");
+    let mut stage = Stage::default();
+    script::play("coordinator", name, |line| commands::run(&mut stage, line));
+}
+
+/// Every script, each of which has a test below.
+const SCRIPTS: [&str; 1] = ["join"];
+
+#[test]
+fn no_script_is_forgotten() {
+    assert_eq!(script::names("coordinator"), SCRIPTS);
+}
+
+#[test]
+fn join() {
+    play("join");
+}
