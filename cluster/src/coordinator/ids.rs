@@ -58,6 +58,21 @@ pub struct Generation(pub i32);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct MemberEpoch(pub i32);
 
+impl MemberEpoch {
+    /// Of a member that joins, or joins again after it was fenced.
+    pub const JOIN: Self = Self(0);
+    /// Of a member that leaves.
+    pub const LEAVE: Self = Self(-1);
+    /// Of a static member that leaves and means to be back before its session is over.
+    pub const LEAVE_FOR_A_WHILE: Self = Self(-2);
+
+    /// The epoch after this one.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+}
+
 impl GroupId {
     /// Which of `partitions` partitions of `__consumer_offsets` this group belongs to, as Kafka computes it: Java's
     /// hash of the name, without its sign, modulo their number. None of none.

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 /// What a coordinator goes by. Defaults are Kafka's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GroupSettings {
@@ -34,8 +36,8 @@ pub struct GroupSettings {
     pub protocols: BTreeSet<GroupProtocol>,
 }
 
-/// The assignors of the consumer protocol.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// The assignors of the consumer protocol. Variants are numbered by their order on disk: new ones go to the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum AssignorName {
     /// The same partition number of each subscribed topic goes to the same member.
     Range,

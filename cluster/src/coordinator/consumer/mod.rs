@@ -1,89 +1,130 @@
-//! The consumer protocol of KIP-848: ConsumerGroupHeartbeat.
+//! The consumer protocol of KIP-848: one request, ConsumerGroupHeartbeat, and a coordinator that assigns.
+//!
+//! Three assignments follow one another, each with its epoch:
+//!
+//! * The **group epoch** goes up when members come or go, subscribe to something else, or a topic that they subscribe
+//!   to changes.
+//! * The **target assignment** is made for a group epoch: what everybody is to own in the end.
+//! * A **member epoch** says which target a member has reached. It gets there at its own pace: it gives up what is not
+//!   its own any more, and takes what the others have given up. Whoever keeps its partitions notices nothing.
+//!
+//! Everything about a group is replicated, so that its next coordinator goes on where this one was: members keep
+//! their epochs and partitions and hear no more of it than that a heartbeat took longer. Only the deadlines start
+//! afresh.
+//!
+//! | file | what it tells |
+//! | --- | --- |
+//! | [`heartbeat`] | what comes of a heartbeat, from top to bottom |
+//! | [`validation`], [`admission`] | who is refused, and why |
+//! | [`subscriptions`], [`pattern`], [`topics`] | what a group subscribes to, and what of it exists |
+//! | [`target`] | what everybody is to own |
+//! | [`reconciliation`] | how a member gets there |
+//! | [`departure`] | leaving, and being late |
+//! | [`group`], [`member`], [`partitions`], [`records`] | what is replicated |
+//! | [`offset_checks`], [`describe`] | what the rest of the coordinator asks of a group |
+//!
+//! Departures from Apache Kafka: patterns are matched at once when the heartbeat that brings them is answered, instead of
+//! some seconds later; they match no topics of the broker itself; and a static member that joins again under the member
+//! id that it had all along is let in, as a dynamic one is, instead of being told that its own instance id is taken.
 
-use serde::{Deserialize, Serialize};
+mod admission;
+mod departure;
+mod describe;
+mod group;
+mod heartbeat;
+mod member;
+mod offset_checks;
+mod partitions;
+mod pattern;
+mod reconciliation;
+mod records;
+mod subscriptions;
+mod target;
+mod topics;
+mod validation;
 
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Weak;
+
+pub(super) use self::group::ConsumerGroup;
+use self::member::{Member, MemberState};
+pub(super) use self::records::ConsumerRecord;
 use super::GroupCoordinator;
-use super::error::{GroupError, GroupErrorCode};
-use super::ids::MemberEpoch;
 use super::ids::{GroupId, MemberId};
-use super::request::{
-    CommitOffsets, ConsumerDescription, ConsumerHeartbeat, ConsumerHeartbeatAnswer, FetchOffsets,
-};
+use super::records::GroupChange;
 use super::state::Membership;
+use super::timers::Timer;
+use crate::controller::MetadataImage;
 use crate::ids::Ticket;
 
-/// A consumer group, all of which is replicated.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct ConsumerGroup {}
-
-impl ConsumerGroup {
-    pub(super) fn is_empty(&self) -> bool {
-        true
-    }
-
-    pub(super) fn state_name(&self) -> &'static str {
-        "Empty"
-    }
-
-    pub(super) fn subscribes_to(&self, _topic: &str) -> bool {
-        false
-    }
+/// What a coordinator knows of a consumer group beyond what is replicated.
+#[derive(Debug, Default)]
+pub(super) struct LiveGroup {
+    /// The metadata that the group's topics and patterns were last held against. It keeps nothing alive.
+    image: Weak<MetadataImage>,
 }
 
-/// A change of a consumer group.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct ConsumerRecord {}
-
-/// What a coordinator knows of a consumer group beyond what is replicated.
-#[derive(Debug)]
-pub(super) struct LiveGroup {}
-
 impl LiveGroup {
-    /// Classic members that wait for an answer, during a migration.
+    /// Nobody ever waits: also the classic members of a group are answered at once.
     pub(super) fn into_waiting(self) -> Vec<Ticket> {
         Vec::new()
     }
 }
 
-impl Membership {
-    pub(super) fn replay_consumer(&mut self, _record: &ConsumerRecord) {}
-}
-
 impl GroupCoordinator {
-    pub(super) fn load_consumer_groups(&mut self) {}
-
-    pub(super) fn check_consumer_commit(&mut self, _request: &CommitOffsets) -> Result<(), GroupErrorCode> {
-        Ok(())
-    }
-
-    pub(super) fn check_offset_fetch(&self, _request: &FetchOffsets) -> Result<(), GroupErrorCode> {
-        Ok(())
-    }
-
-    pub(super) fn describe_consumer_group(&self, _group: &GroupId) -> ConsumerDescription {
-        ConsumerDescription {
-            state: "Empty",
-            epoch: MemberEpoch(0),
-            assignment_epoch: MemberEpoch(0),
-            assignor: String::new(),
-            members: Vec::new(),
+    /// Takes over the consumer groups there are: every member gets a fresh session, and time to give up what it was
+    /// told to.
+    pub(super) fn load_consumer_groups(&mut self) {
+        for (id, group) in self.state.groups() {
+            let Membership::Consumer(group) = &group.membership else { continue };
+            self.consumer.insert(id.clone(), LiveGroup::default());
+            for (member_id, member) in group.members() {
+                let session = match &member.metadata.classic {
+                    Some(classic) => classic.session_timeout(),
+                    None => self.settings.consumer_session_timeout,
+                };
+                self.timers.set(Timer::Session(id.clone(), member_id.clone()), self.now + session);
+                if let Some(timeout) = revocation_timeout(member) {
+                    self.timers.set(Timer::Revocation(id.clone(), member_id.clone()), self.now + timeout);
+                }
+            }
         }
     }
 
+    /// The group is deleted.
     pub(super) fn remove_consumer_group(&mut self, group: &GroupId) {
         self.consumer.remove(group);
+        let members: Vec<MemberId> = self
+            .consumer_group(group)
+            .into_iter()
+            .flat_map(|group| group.members().keys().cloned())
+            .collect();
+        for member in &members {
+            self.cancel_member_timers(group, member);
+        }
     }
 
-    pub(super) fn consumer_heartbeat(
-        &mut self,
-        _request: ConsumerHeartbeat,
-    ) -> Result<ConsumerHeartbeatAnswer, GroupError> {
-        Err(GroupErrorCode::CoordinatorNotAvailable.into())
+    /// The group, if it is a consumer group.
+    fn consumer_group(&self, group: &GroupId) -> Option<&ConsumerGroup> {
+        match &self.state.group(group)?.membership {
+            Membership::Consumer(group) => Some(group),
+            Membership::None | Membership::Classic(_) => None,
+        }
     }
 
-    pub(super) fn consumer_session_expired(&mut self, _group: &GroupId, _member: &MemberId) {}
+    fn record_consumer(&mut self, group: &GroupId, record: ConsumerRecord) {
+        self.record(group, GroupChange::Consumer(record));
+    }
+}
 
-    pub(super) fn revocation_overdue(&mut self, _group: &GroupId, _member: &MemberId) {}
-
-    pub(super) fn classic_member_overdue(&mut self, _group: &GroupId, _member: &MemberId) {}
+/// How long a member has to give up what it was told to. A classic member has its own deadlines.
+fn revocation_timeout(member: &Member) -> Option<std::time::Duration> {
+    let waits = member.current.state == MemberState::UnrevokedPartitions && member.metadata.classic.is_none();
+    waits.then(|| member.metadata.rebalance_timeout())
 }

@@ -1,0 +1,177 @@
+//! Who may heartbeat: the group that is meant, and the member with its epoch.
+
+use super::group::ConsumerGroup;
+use super::member::Member;
+use super::pattern::TopicPattern;
+use super::records::ConsumerRecord;
+use crate::coordinator::GroupCoordinator;
+use crate::coordinator::error::{GroupError, GroupErrorCode};
+use crate::coordinator::ids::{GroupId, InstanceId, MemberEpoch, MemberId};
+use crate::coordinator::request::{ConsumerHeartbeat, TopicPartitions};
+
+/// A member that may heartbeat.
+#[derive(Debug)]
+pub(super) struct Admission {
+    /// Its id.
+    pub(super) member: MemberId,
+    /// The member in whose place it comes, with the same instance id.
+    pub(super) replaces: Option<MemberId>,
+}
+
+impl GroupCoordinator {
+    /// Lets a member in that heartbeats, and makes its group a consumer group if it is to become one. Fails without
+    /// having changed anything.
+    pub(super) fn admit(&mut self, request: &ConsumerHeartbeat) -> Result<Admission, GroupError> {
+        let joins = request.epoch == MemberEpoch::JOIN;
+        let Some(group) = self.consumer_group(&request.group) else {
+            if !joins || self.classic.contains_key(&request.group) {
+                return Err(self.not_a_consumer_group(&request.group));
+            }
+            check_pattern(request.topic_regex.as_deref(), None)?;
+            self.form_consumer_group(&request.group)?;
+            return Ok(Admission { member: member_id(request), replaces: None });
+        };
+        check_size(group, &request.member, self.settings.consumer_max_size)?;
+        let admission = match &request.instance {
+            None => admit_dynamic(group, request)?,
+            Some(instance) => admit_static(group, instance, request)?,
+        };
+        check_pattern(request.topic_regex.as_deref(), Some(group))?;
+        Ok(admission)
+    }
+
+    /// Makes a consumer group of one that does not exist, or has nothing but offsets.
+    fn form_consumer_group(&mut self, group: &GroupId) -> Result<(), GroupError> {
+        if self.state.group(group).is_none() && !self.has_room() {
+            let message = "The coordinator holds as many groups as it can.";
+            return Err(GroupError::new(GroupErrorCode::GroupMaxSizeReached, message));
+        }
+        self.record_consumer(group, ConsumerRecord::Formed(MemberEpoch::JOIN));
+        Ok(())
+    }
+
+    /// Why a group cannot be heartbeated in.
+    pub(super) fn not_a_consumer_group(&self, group: &GroupId) -> GroupError {
+        let known = self.classic.contains_key(group) || self.state.group(group).is_some();
+        let message = if known {
+            format!("Group {group} is not a consumer group.")
+        } else {
+            format!("Group {group} not found.")
+        };
+        GroupError::new(GroupErrorCode::GroupIdNotFound, message)
+    }
+}
+
+/// The id of a member that joins: one that has none is given one (v0).
+fn member_id(request: &ConsumerHeartbeat) -> MemberId {
+    if request.member.as_str().is_empty() {
+        MemberId::from(request.fresh.to_string().as_str())
+    } else {
+        request.member.clone()
+    }
+}
+
+fn admit_dynamic(group: &ConsumerGroup, request: &ConsumerHeartbeat) -> Result<Admission, GroupError> {
+    match group.member(&request.member) {
+        Some(member) => check_epoch(member, request.epoch, request.owned.as_deref())?,
+        None if request.epoch == MemberEpoch::JOIN => {}
+        None => return Err(unknown_member(&request.member, &request.group)),
+    }
+    Ok(Admission { member: member_id(request), replaces: None })
+}
+
+/// A static member may join in the place of one that has left for a while, or that speaks the classic protocol and
+/// hence cannot say so.
+fn admit_static(
+    group: &ConsumerGroup,
+    instance: &InstanceId,
+    request: &ConsumerHeartbeat,
+) -> Result<Admission, GroupError> {
+    let member = member_id(request);
+    match group.static_member(instance) {
+        Some((holder, known)) if *holder == request.member => {
+            check_epoch(known, request.epoch, request.owned.as_deref())?;
+            Ok(Admission { member, replaces: None })
+        }
+        Some((holder, known)) if request.epoch == MemberEpoch::JOIN => {
+            if known.metadata.classic.is_none() && !known.current.is_away() {
+                return Err(unreleased(&member, instance, holder));
+            }
+            Ok(Admission { member, replaces: Some(holder.clone()) })
+        }
+        Some((holder, _)) => Err(fenced(&request.member, instance, holder)),
+        None if request.epoch == MemberEpoch::JOIN => Ok(Admission { member, replaces: None }),
+        None => Err(unknown_instance(instance)),
+    }
+}
+
+/// Whether a member may come with `epoch`: with its own; with 0, to join again; or with the one before, if it owns
+/// nothing that it should not: the answer with its new epoch may have been lost.
+fn check_epoch(
+    member: &Member,
+    epoch: MemberEpoch,
+    owned: Option<&[TopicPartitions]>,
+) -> Result<(), GroupError> {
+    let current = &member.current;
+    let missed_an_answer =
+        || epoch == current.previous_epoch && owned.is_some_and(|claimed| current.assigned.cover(claimed));
+    if epoch == MemberEpoch::JOIN || epoch == current.epoch {
+        return Ok(());
+    }
+    let relation = if epoch > current.epoch { "greater" } else { "smaller" };
+    if epoch < current.epoch && missed_an_answer() {
+        return Ok(());
+    }
+    let message = format!(
+        "The consumer group member has a {relation} member epoch ({}) than the one known by the group coordinator \
+         ({}). The member must abandon all its partitions and rejoin.",
+        epoch.0, current.epoch.0
+    );
+    Err(GroupError::new(GroupErrorCode::FencedMemberEpoch, message))
+}
+
+/// Whether there is room for a member that may be new.
+pub(super) fn check_size(group: &ConsumerGroup, member: &MemberId, most: usize) -> Result<(), GroupError> {
+    if group.members().len() < most || group.member(member).is_some() {
+        return Ok(());
+    }
+    let message = format!("The consumer group has reached its maximum capacity of {most} members.");
+    Err(GroupError::new(GroupErrorCode::GroupMaxSizeReached, message))
+}
+
+/// Whether a pattern that the group does not have yet is one.
+fn check_pattern(pattern: Option<&str>, group: Option<&ConsumerGroup>) -> Result<(), GroupError> {
+    let Some(pattern) = pattern.filter(|pattern| !pattern.is_empty()) else { return Ok(()) };
+    if group.is_some_and(|group| group.patterns().contains_key(pattern)) {
+        return Ok(());
+    }
+    TopicPattern::new(pattern).map(|_| ()).map_err(|error| {
+        let message = format!("SubscribedTopicRegex `{pattern}` is not a valid regular expression: {error}.");
+        GroupError::new(GroupErrorCode::InvalidRegularExpression, message)
+    })
+}
+
+pub(super) fn unknown_member(member: &MemberId, group: &GroupId) -> GroupError {
+    let message = format!("Member {member} is not a member of group {group}.");
+    GroupError::new(GroupErrorCode::UnknownMemberId, message)
+}
+
+pub(super) fn unknown_instance(instance: &InstanceId) -> GroupError {
+    GroupError::new(GroupErrorCode::UnknownMemberId, format!("Instance id {instance} is unknown."))
+}
+
+/// Another member holds the instance id.
+pub(super) fn fenced(member: &MemberId, instance: &InstanceId, holder: &MemberId) -> GroupError {
+    let message =
+        format!("Static member {member} with instance id {instance} was fenced by member {holder}.");
+    GroupError::new(GroupErrorCode::FencedInstanceId, message)
+}
+
+/// Another member holds the instance id and has not left.
+fn unreleased(member: &MemberId, instance: &InstanceId, holder: &MemberId) -> GroupError {
+    let message = format!(
+        "Static member {member} with instance id {instance} cannot join the group because the instance id is owned \
+         by {holder} member."
+    );
+    GroupError::new(GroupErrorCode::UnreleasedInstanceId, message)
+}

@@ -1,0 +1,155 @@
+//! A member: what it says of itself, what it is to own, and how far it has got there.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::partitions::OwnedPartitions;
+use crate::coordinator::assignor::Assignment;
+use crate::coordinator::ids::{InstanceId, MemberEpoch};
+use crate::coordinator::request::ConsumerHeartbeat;
+use crate::coordinator::settings::AssignorName;
+use crate::ids::TopicName;
+
+/// A member of a consumer group.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Member {
+    /// What it says of itself.
+    pub(super) metadata: MemberMetadata,
+    /// What it is to own, by the group's target assignment.
+    pub(super) target: Assignment,
+    /// What it owns.
+    pub(super) current: CurrentAssignment,
+}
+
+/// What a member says of itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::coordinator) struct MemberMetadata {
+    /// The static member's name, if it is one.
+    pub(super) instance: Option<InstanceId>,
+    pub(super) rack: Option<String>,
+    pub(super) client_id: String,
+    pub(super) client_host: String,
+    /// How long it may take to give partitions up, in milliseconds as it said.
+    pub(super) rebalance_timeout_ms: i32,
+    /// The topics it subscribes to by name.
+    pub(super) topics: BTreeSet<TopicName>,
+    /// The pattern it subscribes to as well; never empty.
+    pub(super) pattern: Option<Arc<str>>,
+    /// The assignor it votes for.
+    pub(super) assignor: Option<AssignorName>,
+    /// What there is to know of a member that speaks the classic protocol, during a migration.
+    pub(super) classic: Option<ClassicMember>,
+}
+
+/// A member that speaks the classic protocol.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct ClassicMember {
+    /// After how long without a word it is gone, in milliseconds.
+    pub(super) session_timeout_ms: i32,
+    /// The assignors that it supports with its subscription for each, as it joined with them.
+    pub(super) protocols: Vec<(String, Vec<u8>)>,
+}
+
+/// How far a member has got on its way to its target assignment.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::coordinator) struct CurrentAssignment {
+    /// The epoch that it was last told; [`MemberEpoch::LEAVE_FOR_A_WHILE`] of a static member that is away.
+    pub(super) epoch: MemberEpoch,
+    /// The epoch before that one: it may still come with it, if the answer with the later one was lost.
+    pub(super) previous_epoch: MemberEpoch,
+    pub(super) state: MemberState,
+    /// What it is told to own.
+    pub(super) assigned: OwnedPartitions,
+    /// What it owned and is told to give up. Nobody else gets it before it has done so.
+    pub(super) revoking: OwnedPartitions,
+}
+
+/// What a member is waited for, or waits for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum MemberState {
+    /// Nothing: it owns what it was to own in its epoch.
+    #[default]
+    Stable,
+    /// It has partitions to give up before it goes on to the next epoch.
+    UnrevokedPartitions,
+    /// It waits for partitions that other members have not given up yet.
+    UnreleasedPartitions,
+}
+
+impl MemberMetadata {
+    /// What it says of itself after `request`; None if that is what it said before.
+    pub(super) fn updated(&self, request: &ConsumerHeartbeat) -> Option<Self> {
+        if self.is_all_that(request) {
+            return None;
+        }
+        let mut updated = self.clone();
+        updated.classic = None;
+        updated.client_id.clone_from(&request.client_id);
+        updated.client_host.clone_from(&request.client_host);
+        if request.instance.is_some() {
+            updated.instance.clone_from(&request.instance);
+        }
+        if request.rack.is_some() {
+            updated.rack.clone_from(&request.rack);
+        }
+        if request.rebalance_timeout_ms != -1 {
+            updated.rebalance_timeout_ms = request.rebalance_timeout_ms;
+        }
+        if let Some(topics) = &request.topic_names {
+            updated.topics = topics.iter().map(|topic| TopicName::from(topic.as_str())).collect();
+        }
+        if let Some(pattern) = &request.topic_regex {
+            updated.pattern = (!pattern.is_empty()).then(|| Arc::from(pattern.as_str()));
+        }
+        if let Some(assignor) = &request.assignor {
+            updated.assignor = AssignorName::named(assignor);
+        }
+        (updated != *self).then_some(updated)
+    }
+
+    /// Whether `request` says nothing beyond this, as all but a few heartbeats do. Cheap, so that those are.
+    fn is_all_that(&self, request: &ConsumerHeartbeat) -> bool {
+        let silent = request.rack.is_none()
+            && request.rebalance_timeout_ms == -1
+            && request.topic_names.is_none()
+            && request.topic_regex.is_none()
+            && request.assignor.is_none();
+        silent
+            && self.classic.is_none()
+            && (request.instance.is_none() || request.instance == self.instance)
+            && request.client_id == self.client_id
+            && request.client_host == self.client_host
+    }
+
+    /// Whether it subscribes to the same as `other`.
+    pub(super) fn subscribes_like(&self, other: &Self) -> bool {
+        self.topics == other.topics && self.pattern == other.pattern
+    }
+
+    /// How long it may take to give partitions up.
+    pub(super) fn rebalance_timeout(&self) -> Duration {
+        Duration::from_millis(u64::try_from(self.rebalance_timeout_ms).unwrap_or(0))
+    }
+}
+
+impl ClassicMember {
+    /// After how long without a word it is gone.
+    pub(super) fn session_timeout(&self) -> Duration {
+        Duration::from_millis(u64::try_from(self.session_timeout_ms).unwrap_or(0))
+    }
+}
+
+impl CurrentAssignment {
+    /// Whether there is nothing left to do for the target assignment of `epoch`.
+    pub(super) fn is_reconciled_to(&self, epoch: MemberEpoch) -> bool {
+        self.state == MemberState::Stable && self.epoch == epoch
+    }
+
+    /// Whether a static member has left for a while.
+    pub(super) fn is_away(&self) -> bool {
+        self.epoch == MemberEpoch::LEAVE_FOR_A_WHILE
+    }
+}

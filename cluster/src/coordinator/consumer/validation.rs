@@ -1,0 +1,51 @@
+//! What a heartbeat has to say, whoever sends it. Sentences and order are Kafka's.
+
+use crate::coordinator::error::{GroupError, GroupErrorCode};
+use crate::coordinator::ids::MemberEpoch;
+use crate::coordinator::request::ConsumerHeartbeat;
+use crate::coordinator::settings::{AssignorName, GroupSettings};
+
+/// Fails on a request that contradicts itself, and on an assignor that there is not. A member that joins may be
+/// without an id, which v1 does not allow: only the broker knows the version.
+pub(super) fn check(request: &ConsumerHeartbeat, settings: &GroupSettings) -> Result<(), GroupError> {
+    let nameless = |name: &str| name.trim().is_empty();
+    let needs_member = request.epoch > MemberEpoch::JOIN || request.epoch == MemberEpoch::LEAVE;
+    refuse(needs_member && nameless(request.member.as_str()), "MemberId can't be empty.")?;
+    refuse(nameless(request.group.as_str()), "GroupId can't be empty.")?;
+    let instance = request.instance.as_ref();
+    refuse(instance.is_some_and(|instance| nameless(instance.as_str())), "InstanceId can't be empty.")?;
+    refuse(request.rack.as_deref().is_some_and(nameless), "RackId can't be empty.")?;
+    match request.epoch {
+        MemberEpoch::JOIN => check_join(request)?,
+        MemberEpoch::LEAVE_FOR_A_WHILE => refuse(instance.is_none(), "InstanceId can't be null.")?,
+        epoch => refuse(epoch < MemberEpoch::LEAVE_FOR_A_WHILE, "MemberEpoch is invalid.")?,
+    }
+    check_assignor(request.assignor.as_deref(), &settings.consumer_assignors)
+}
+
+fn check_join(request: &ConsumerHeartbeat) -> Result<(), GroupError> {
+    refuse(request.rebalance_timeout_ms == -1, "RebalanceTimeoutMs must be provided in first request.")?;
+    let owns_nothing = request.owned.as_ref().is_some_and(Vec::is_empty);
+    refuse(!owns_nothing, "TopicPartitions must be empty when (re-)joining.")?;
+    // No names, or an empty pattern, is fine: a member without topics.
+    let subscribes = request.topic_names.is_some() || request.topic_regex.is_some();
+    refuse(
+        !subscribes,
+        "Either SubscribedTopicNames or SubscribedTopicRegex must be non-null when (re-)joining.",
+    )
+}
+
+fn check_assignor(named: Option<&str>, available: &[AssignorName]) -> Result<(), GroupError> {
+    let Some(name) = named else { return Ok(()) };
+    if AssignorName::named(name).is_some_and(|assignor| available.contains(&assignor)) {
+        return Ok(());
+    }
+    let available: Vec<&str> = available.iter().map(|assignor| assignor.as_str()).collect();
+    let available = available.join(", ");
+    let message = format!("ServerAssignor {name} is not supported. Supported assignors: {available}.");
+    Err(GroupError::new(GroupErrorCode::UnsupportedAssignor, message))
+}
+
+fn refuse(wrong: bool, message: &str) -> Result<(), GroupError> {
+    if wrong { Err(GroupError::new(GroupErrorCode::InvalidRequest, message)) } else { Ok(()) }
+}
