@@ -1,5 +1,3 @@
-use std::time::Instant;
-
 use proptest::collection::{btree_map, btree_set, vec};
 use proptest::prelude::*;
 use uuid::Uuid;
@@ -358,41 +356,4 @@ fn nobody_and_nothing() {
         group.join(2, [1, 9]);
         assert!(group.assign(assignor).values().all(BTreeMap::is_empty));
     }
-}
-
-/// Prints what large groups cost: `cargo test --release -p trilog-cluster assignor::tests::cost -- --ignored --nocapture`.
-#[test]
-#[ignore = "a measurement, for a release build and a reader"]
-fn cost() {
-    for (members, counts) in
-        [(100, vec![300]), (100, vec![3; 100]), (1000, vec![100; 100]), (1000, vec![10; 1000])]
-    {
-        for assignor in BOTH {
-            let mut group = Group::of_equals(members, &counts);
-            time("equal, all new", assignor, &mut group);
-            group.members.pop_first();
-            time("equal, one left", assignor, &mut group);
-            group.join(members, 1..=counts.len());
-            time("equal, one joined", assignor, &mut group);
-            let mut mixed = Group::new(&counts);
-            (0..members)
-                .for_each(|m| mixed.join(m, (1..=counts.len()).filter(|t| (t * 7 + m * 13) % 11 > m % 7)));
-            time("mixed, all new", assignor, &mut mixed);
-            let mut crowd = Group::of_equals(1, &counts);
-            time("one alone", assignor, &mut crowd);
-            mixed.members.remove(&member(0));
-            crowd.members.extend(mixed.members);
-            crowd.members.iter_mut().skip(1).for_each(|(_, wish)| wish.assigned.clear());
-            time("and a mixed crowd joins", assignor, &mut crowd);
-        }
-    }
-}
-
-fn time(what: &str, assignor: AssignorName, group: &mut Group) {
-    let start = Instant::now();
-    let assignments = group.assign(assignor);
-    let elapsed = start.elapsed();
-    let partitions: usize = assignments.values().map(load).sum();
-    println!("{} members, {partitions} partitions, {assignor:?}, {what}: {elapsed:?}", assignments.len());
-    group.settle(assignor);
 }
