@@ -39,7 +39,7 @@ impl GroupCoordinator {
         let (group, epoch) = (&request.group, request.epoch);
         let Admission { member, replaces } = self.admit(request)?;
         if let Some(replaced) = replaces {
-            self.replace_static_member(group, &replaced, &member);
+            self.replace_member(group, &replaced, &member);
         }
         let resubscribed = self.update_metadata(request, &member);
         self.update_epoch(group, resubscribed);
@@ -63,7 +63,7 @@ impl GroupCoordinator {
 
     /// Puts a static member that is back under a new id in the place of the one that left for a while, or that spoke
     /// the classic protocol.
-    pub(super) fn replace_static_member(&mut self, group: &GroupId, replaced: &MemberId, member: &MemberId) {
+    pub(super) fn replace_member(&mut self, group: &GroupId, replaced: &MemberId, member: &MemberId) {
         let before = self.consumer_group(group).and_then(|group| group.member(replaced)).cloned();
         let Some(Member { metadata, target, current }) = before else { return };
         self.record_consumer(group, ConsumerRecord::MemberRemoved(replaced.clone()));
