@@ -4,12 +4,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use super::protocols::ProtocolTally;
 use super::record::{ClassicGroup, ClassicMember};
 use crate::coordinator::error::GroupErrorCode;
 use crate::coordinator::ids::{Generation, GroupId, InstanceId, MemberId};
 use crate::coordinator::request::{JoinGroup, JoinedGroup, JoinedMember, SyncedGroup};
 use crate::ids::Ticket;
+
+/// How many bytes a group's members may say about themselves and assign to each other, apart from ids. A record holds all
+/// of it, and has to be far below what a message between nodes holds. Kafka has a lower bound, from its
+/// `message.max.bytes`.
+pub(super) const MAX_GROUP_BYTES: usize = 4 << 20;
 
 /// What a classic group is doing. See the [room](super) for how one leads to another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -180,6 +187,17 @@ impl LiveGroup {
         }
     }
 
+    /// Whether there is room for what who joins says about itself.
+    pub(super) fn has_room_for(&self, request: &JoinGroup) -> bool {
+        let stated = request.protocols.iter().map(|protocol| protocol.name.len() + protocol.metadata.len());
+        self.tally.size() + stated.sum::<usize>() <= MAX_GROUP_BYTES
+    }
+
+    /// Whether there is room for everybody's assignments beside what the members say about themselves.
+    pub(super) fn has_room_for_assignments(&self, assignments: &BTreeMap<MemberId, Bytes>) -> bool {
+        self.tally.size() + assignments.values().map(Bytes::len).sum::<usize>() <= MAX_GROUP_BYTES
+    }
+
     /// Takes a member in, or changes what is known of one. The first one leads.
     pub(super) fn put(&mut self, id: MemberId, member: ClassicMember, protocol_type: &str) {
         if self.group.members.is_empty() {
@@ -295,7 +313,7 @@ impl LiveGroup {
     }
 
     /// Sets every member's assignment, to nothing where there is none.
-    pub(super) fn assign(&mut self, mut assignments: BTreeMap<MemberId, bytes::Bytes>) {
+    pub(super) fn assign(&mut self, mut assignments: BTreeMap<MemberId, Bytes>) {
         for (id, member) in &mut self.group.members {
             Arc::make_mut(member).assignment = assignments.remove(id).unwrap_or_default();
         }

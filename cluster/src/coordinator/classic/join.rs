@@ -49,13 +49,15 @@ impl GroupCoordinator {
     }
 
     fn join_group(&mut self, group: &mut LiveGroup, ticket: Ticket, request: JoinGroup) {
-        if !group.accepts(&request.member, self.settings.max_size) {
+        if !group.accepts(place_taken(group, &request), self.settings.max_size) {
             self.turn_away(group, &request.member);
             self.refuse_join(ticket, MemberId::from(""), GroupErrorCode::GroupMaxSizeReached);
             return;
         }
         let member = request.member.clone();
-        let outcome = if member.as_str().is_empty() {
+        let outcome = if !group.has_room_for(&request) {
+            Err(GroupErrorCode::GroupMaxSizeReached)
+        } else if member.as_str().is_empty() {
             self.join_newcomer(group, ticket, &request)
         } else {
             self.join_known(group, ticket, &request)
@@ -175,6 +177,13 @@ impl GroupCoordinator {
             self.refuse_join(earlier, member, GroupErrorCode::RebalanceInProgress);
         }
     }
+}
+
+/// The member whose place somebody takes who joins: its own, or that of the static member that has come back.
+fn place_taken<'a>(group: &'a LiveGroup, request: &'a JoinGroup) -> &'a MemberId {
+    let is_newcomer = request.member.as_str().is_empty();
+    let instance = request.instance.as_ref().filter(|_| is_newcomer);
+    instance.and_then(|instance| group.holder(instance)).unwrap_or(&request.member)
 }
 
 /// A member as it describes itself when it joins.

@@ -36,7 +36,9 @@
 //! * A group that never completed a rebalance leaves nothing behind. Kafka writes down that it exists.
 //! * A member that is turned away because the group is full may have been the last one that the join phase waited for;
 //!   then the phase ends at once.
-//! * A static member that comes back is described by the host and the client id that it has now.
+//! * A static member that comes back is let in even if the group is full, as it takes its own place. It is described by
+//!   the host and the client id that it has now, and if it subscribes to other topics than before, the group is
+//!   rebalanced.
 //!
 //! There is no state Dead: a group that is gone is not found.
 
@@ -53,6 +55,8 @@ mod rebalance;
 mod record;
 mod static_member;
 mod sync;
+#[cfg(test)]
+mod tests;
 
 pub(super) use self::group::LiveGroup;
 use self::group::Waiting;

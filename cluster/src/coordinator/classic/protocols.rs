@@ -5,21 +5,25 @@ use std::collections::BTreeMap;
 
 use super::record::ClassicMember;
 
-/// How many members support each protocol. Kept up to date as members come and go, so that a join costs as much as it
-/// names protocols, however many members there are.
+/// How many members support each protocol, and how much they say about themselves. Kept up to date as members come and
+/// go, so that a join costs as much as it names protocols, however many members there are.
 #[derive(Debug, Default)]
 pub(super) struct ProtocolTally {
     supporters: BTreeMap<String, usize>,
+    /// The sum of all members' [sizes](ClassicMember::size).
+    size: usize,
 }
 
 impl ProtocolTally {
     pub(super) fn add(&mut self, member: &ClassicMember) {
+        self.size += member.size();
         for protocol in &member.protocols {
             *self.supporters.entry(protocol.name.clone()).or_default() += 1;
         }
     }
 
     pub(super) fn remove(&mut self, member: &ClassicMember) {
+        self.size -= member.size();
         for protocol in &member.protocols {
             if let Some(supporters) = self.supporters.get_mut(&protocol.name) {
                 *supporters -= 1;
@@ -28,6 +32,11 @@ impl ProtocolTally {
                 }
             }
         }
+    }
+
+    /// How many bytes all members bring into a record of the group.
+    pub(super) fn size(&self) -> usize {
+        self.size
     }
 
     /// Whether each of `members` members supports the protocol.

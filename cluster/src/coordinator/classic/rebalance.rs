@@ -27,7 +27,7 @@ impl GroupCoordinator {
     /// Begins a rebalance, and ends its join phase if nobody is missing.
     pub(super) fn prepare_rebalance(&mut self, group: &mut LiveGroup) {
         if group.state == State::CompletingRebalance {
-            self.call_sync_phase_off(group);
+            self.call_sync_phase_off(group, GroupErrorCode::RebalanceInProgress);
         }
         group.unsynced.clear();
         self.timers.cancel(&Timer::Sync(group.id.clone()));
@@ -46,10 +46,10 @@ impl GroupCoordinator {
     }
 
     /// Those who wait for their assignments have to join again instead.
-    fn call_sync_phase_off(&mut self, group: &mut LiveGroup) {
+    pub(super) fn call_sync_phase_off(&mut self, group: &mut LiveGroup, error: GroupErrorCode) {
         group.assign(BTreeMap::new());
         for (member, ticket) in group.take_syncs() {
-            self.answer(ticket, GroupResponse::Sync(Err(GroupErrorCode::RebalanceInProgress)));
+            self.answer(ticket, GroupResponse::Sync(Err(error)));
             self.await_heartbeat(group, &member);
         }
     }

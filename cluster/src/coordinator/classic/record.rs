@@ -4,7 +4,7 @@
 //! the last member has gone. That is rare beside heartbeats and commits, and a record that holds everything needs
 //! nothing from before. Members are shared with the live group, so a record costs reference counts until it is encoded.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -76,6 +76,12 @@ impl ClassicMember {
         supported.map(|supported| supported.metadata.clone()).unwrap_or_default()
     }
 
+    /// How many bytes the member brings into a record of its group, apart from what each member does.
+    pub(super) fn size(&self) -> usize {
+        let protocols = self.protocols.iter().map(|protocol| protocol.name.len() + protocol.metadata.len());
+        self.client_id.len() + protocols.sum::<usize>()
+    }
+
     /// Whether a request states just the protocols that the member has stated before.
     pub(super) fn supports_just(&self, protocols: &[JoinProtocol]) -> bool {
         self.protocols == SupportedProtocol::all_of(protocols)
@@ -85,13 +91,13 @@ impl ClassicMember {
 impl SupportedProtocol {
     /// The protocols of a request, as they are kept: copied out of its frame, and each name once.
     pub(super) fn all_of(protocols: &[JoinProtocol]) -> Vec<Self> {
-        let mut kept: Vec<Self> = Vec::with_capacity(protocols.len());
-        for JoinProtocol { name, metadata } in protocols {
-            if kept.iter().all(|known| known.name != *name) {
-                kept.push(Self { name: name.clone(), metadata: Bytes::copy_from_slice(metadata) });
-            }
-        }
-        kept
+        let mut names = BTreeSet::new();
+        let first = protocols.iter().filter(|protocol| names.insert(&protocol.name));
+        let kept = |JoinProtocol { name, metadata }: &JoinProtocol| Self {
+            name: name.clone(),
+            metadata: Bytes::copy_from_slice(metadata),
+        };
+        first.map(kept).collect()
     }
 }
 

@@ -62,7 +62,14 @@ impl GroupCoordinator {
     /// who is none of the members is left out.
     fn assign_and_stabilize(&mut self, group: &mut LiveGroup, assignments: Vec<(MemberId, Bytes)>) {
         let kept = |(member, assignment): (MemberId, Bytes)| (member, Bytes::copy_from_slice(&assignment));
-        group.assign(assignments.into_iter().map(kept).collect::<BTreeMap<_, _>>());
+        let assignments: BTreeMap<_, _> = assignments.into_iter().map(kept).collect();
+        if !group.has_room_for_assignments(&assignments) {
+            // Kafka's answer when the record is too large for its log.
+            self.call_sync_phase_off(group, GroupErrorCode::UnknownServerError);
+            self.prepare_rebalance(group);
+            return;
+        }
+        group.assign(assignments);
         group.state = State::Stable;
         self.record_classic(group);
         for (member, ticket) in group.take_syncs() {
