@@ -9,7 +9,7 @@
 //! | --- | --- |
 //! | `coordinator [OPTION...]` | begins anew with other settings: `delay=` (`group.initial.rebalance.delay.ms`, here none), `max-size=`, `consumer-max-size=`, `min-session=`, `max-session=`, `metadata-max=`, `retention=` |
 //! | `topic NAME PARTITIONS`, `delete-topic NAME` | a topic is made or gets more partitions; is deleted |
-//! | `advance TIME` | lets time pass (`500ms`, `10s`, `5m`), and what is due happen |
+//! | `advance TIME [GROUP CLIENT...]` | lets time pass (`500ms`, `10s`, `5m`), and what is due happen; classic clients that are named heartbeat every 3 s, and what they hear is shown when it is not `ok` or is something new |
 //! | `failover [OPTION...]` | the coordinator is lost; the next one goes by what was written down, with other settings if the script says so |
 //! | `restart CLIENT` | the client forgets its member id and generation |
 //! | `waiting` | who waits for an answer |
@@ -42,7 +42,19 @@ fn play(name: &str) {
 }
 
 /// Every script, each of which has a test below.
-const SCRIPTS: [&str; 1] = ["join"];
+const SCRIPTS: [&str; 11] = [
+    "bad_input",
+    "failover",
+    "fencing",
+    "join",
+    "leave",
+    "pending_member",
+    "protocol_vote",
+    "rebalance",
+    "static_member",
+    "sync_phase",
+    "timeout",
+];
 
 #[test]
 fn no_script_is_forgotten() {
@@ -50,6 +62,56 @@ fn no_script_is_forgotten() {
 }
 
 #[test]
+fn bad_input() {
+    play("bad_input");
+}
+
+#[test]
+fn failover() {
+    play("failover");
+}
+
+#[test]
+fn fencing() {
+    play("fencing");
+}
+
+#[test]
 fn join() {
     play("join");
+}
+
+#[test]
+fn leave() {
+    play("leave");
+}
+
+#[test]
+fn pending_member() {
+    play("pending_member");
+}
+
+#[test]
+fn protocol_vote() {
+    play("protocol_vote");
+}
+
+#[test]
+fn rebalance() {
+    play("rebalance");
+}
+
+#[test]
+fn static_member() {
+    play("static_member");
+}
+
+#[test]
+fn sync_phase() {
+    play("sync_phase");
+}
+
+#[test]
+fn timeout() {
+    play("timeout");
 }

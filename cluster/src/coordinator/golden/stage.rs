@@ -23,7 +23,7 @@ pub(super) struct Stage {
     pub(super) image: MetadataImage,
     pub(super) clients: BTreeMap<String, Client>,
     pub(super) settings: GroupSettings,
-    now: Duration,
+    pub(super) now: Duration,
     /// What the replicas have applied.
     applied: CoordinatorState,
     /// Everything that was ever written down.
@@ -155,15 +155,14 @@ impl Stage {
         }
     }
 
-    /// Lets time pass, and what is due happen when it is due.
-    pub(super) fn advance(&mut self, time: Duration) {
-        let end = self.now + time;
-        let start = self.now;
+    /// Lets time pass until `end`, and what is due happen when it is due. What happens is told with the time since
+    /// `beginning`.
+    pub(super) fn advance(&mut self, beginning: Duration, end: Duration) {
         while let Some(deadline) = self.coordinator.next_deadline().filter(|deadline| *deadline <= end) {
             self.now = deadline.max(self.now);
             let before = self.transcript.len();
             self.act(GroupCoordinator::handle_timeout);
-            let passed = describe::time(self.now - start);
+            let passed = describe::time(self.now - beginning);
             for line in &mut self.transcript[before..] {
                 line.insert_str(0, &format!("after {passed}: "));
             }

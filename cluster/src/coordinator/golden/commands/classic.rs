@@ -160,6 +160,15 @@ fn heartbeat(stage: &mut Stage, words: &Words<'_>) {
     stage.ask(name, "heartbeat", GroupRequest::Heartbeat(request));
 }
 
+/// What a client hears when it heartbeats, which is left out of the output.
+pub(super) fn beat(stage: &mut Stage, group: &str, name: &str) -> String {
+    let before = stage.take_transcript();
+    heartbeat(stage, &Words::of(&format!("heartbeat {group} {name}")).1);
+    let heard = stage.take_transcript().concat();
+    before.into_iter().for_each(|line| stage.say(line));
+    heard.trim_start_matches(&format!("{name} heartbeat: ")).to_owned()
+}
+
 fn leave(stage: &mut Stage, words: &Words<'_>) {
     let clients = words.plain.iter().skip(1).map(|name| {
         let client = stage.client(name);

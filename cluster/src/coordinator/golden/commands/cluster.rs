@@ -5,11 +5,16 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
+use super::classic;
 use crate::controller::{ControllerRecord, PartitionRecord};
 use crate::coordinator::GroupSettings;
+use crate::coordinator::golden::describe;
 use crate::coordinator::golden::stage::Stage;
 use crate::ids::{NodeId, PartitionIndex, TopicId};
 use crate::script::Words;
+
+/// How often clients heartbeat while time passes.
+const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(3);
 
 /// Carries the command out, if it is one of these.
 pub(super) fn run(stage: &mut Stage, command: &str, words: &Words<'_>) -> bool {
@@ -19,7 +24,7 @@ pub(super) fn run(stage: &mut Stage, command: &str, words: &Words<'_>) -> bool {
             stage.settings = settings(words, &stage.settings);
             stage.failover();
         }
-        "advance" => stage.advance(words.duration(words.word(0))),
+        "advance" => advance(stage, words),
         "topic" => grow_topic(stage, words),
         "delete-topic" => delete_topic(stage, words),
         "restart" => {
@@ -49,6 +54,27 @@ fn settings(words: &Words<'_>, base: &GroupSettings) -> GroupSettings {
         }
     }
     settings
+}
+
+/// `advance TIME [GROUP CLIENT...]`
+fn advance(stage: &mut Stage, words: &Words<'_>) {
+    let (beginning, end) = (stage.now, stage.now + words.duration(words.word(0)));
+    let Some((group, clients)) = words.plain[1..].split_first() else {
+        stage.advance(beginning, end);
+        return;
+    };
+    let mut told = vec!["ok".to_owned(); clients.len()];
+    while stage.now < end {
+        stage.advance(beginning, end.min(stage.now + HEARTBEAT_INTERVAL));
+        for (client, told) in clients.iter().zip(&mut told) {
+            let now = classic::beat(stage, group, client);
+            if now != *told {
+                let passed = describe::time(stage.now - beginning);
+                stage.say(format!("after {passed}: {client} heartbeat: {now}"));
+                *told = now;
+            }
+        }
+    }
 }
 
 /// `topic NAME PARTITIONS`
