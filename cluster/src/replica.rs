@@ -36,6 +36,19 @@ pub struct ReplicaStatus {
     pub max_timestamp: Option<MaxTimestamp>,
 }
 
+impl ReplicaStatus {
+    /// A partition without a record.
+    pub(crate) fn empty(leading: Option<LeaderEpoch>) -> Self {
+        Self {
+            leading,
+            log_start_offset: Offset(0),
+            high_watermark: Offset(0),
+            leader_epochs: Arc::default(),
+            max_timestamp: None,
+        }
+    }
+}
+
 /// Where an applied entry's records are.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RecentEntry {
@@ -96,14 +109,7 @@ struct Published {
 
 impl Replica {
     pub(crate) fn new(group: RaftGroupId, reader: LogReader, tail: TailCache) -> Self {
-        let status = ReplicaStatus {
-            leading: None,
-            log_start_offset: Offset(0),
-            high_watermark: Offset(0),
-            leader_epochs: Arc::default(),
-            max_timestamp: None,
-        };
-        let published = Mutex::new(Published { status, recent: VecDeque::new() });
+        let published = Mutex::new(Published { status: ReplicaStatus::empty(None), recent: VecDeque::new() });
         Self { group, reader, tail, published, watchers: Mutex::default() }
     }
 

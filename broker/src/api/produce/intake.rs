@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use kafka_protocol::error::ResponseError;
 use trilog_cluster::controller::configs::TopicSettings;
-use trilog_cluster::controller::{MetadataImage, Topic};
+use trilog_cluster::controller::{MetadataImage, Topic, topic_name};
 use trilog_cluster::ids::{RaftGroupId, TimestampMs};
 use trilog_cluster::node::{Append, AppendError, AppendFuture, wall_clock};
 use trilog_cluster::partition::record_check::InvalidReason;
@@ -92,6 +92,10 @@ impl TopicIntake<'_> {
     }
 
     fn check(&self, group: RaftGroupId, records: Option<Bytes>) -> Result<CheckedBatch, ItemError> {
+        if topic_name::is_internal(&self.topic.name) {
+            let message = format_args!("Cannot append to internal topic {}", self.topic.name);
+            return Err(ItemError::new(ResponseError::InvalidTopicException, message));
+        }
         // Cheapest first; between this and its turn in the log the batch may still lose its leader.
         let replica = self.intake.broker.node.replica(group);
         if replica.is_none_or(|replica| replica.status().leading.is_none()) {

@@ -13,6 +13,8 @@
 //! partition, is answered REQUEST_TIMED_OUT: it may be committed yet, or not. Producers send it again, and an
 //! idempotent one is recognised.
 //!
+//! The cluster's own topics are not written by clients: INVALID_TOPIC_EXCEPTION.
+//!
 //! * v0-2 are listed and not served, as in Apache Kafka: nobody sends them any more, but librdkafka up to 2.11
 //!   takes their absence for a broker that cannot read compressed batches (KAFKA-18659).
 //! * v3: record batches (magic 2), transactional id. v4: KAFKA_STORAGE_ERROR exists. v5: log start offset.

@@ -9,7 +9,7 @@ use raft::eraftpb::Snapshot;
 
 use super::{Group, epoch};
 use crate::ids::RaftIndex;
-use crate::replica::RecentEntry;
+use crate::replica::{RecentEntry, ReplicaStatus};
 use crate::shard::effects::Effect;
 use crate::shard::machine::{DecisionInputs, Machine, Proposal, Waiting};
 use crate::shard::proposals::Fate;
@@ -114,17 +114,18 @@ impl Group {
     }
 
     pub(super) fn publish(&self, recent: Vec<RecentEntry>, restored: bool, effects: &mut Vec<Effect>) {
-        match &self.machine {
-            Machine::Controller(machine) => effects.push(Effect::Image(Arc::clone(machine.image()))),
-            // Nobody reads a coordinator's log.
-            Machine::Coordinator(_) => {}
-            Machine::Partition(machine) => {
-                if restored {
-                    effects.push(Effect::ReplicaOpened(self.id));
-                }
-                effects.push(Effect::ReplicaChanged { group: self.id, status: machine.status(), recent });
+        let status = match &self.machine {
+            Machine::Controller(machine) => {
+                return effects.push(Effect::Image(Arc::clone(machine.image())));
             }
+            // What a coordinator's log holds is not records: consumers find an empty partition.
+            Machine::Coordinator(_) => ReplicaStatus::empty(self.serving.map(epoch)),
+            Machine::Partition(machine) => machine.status(),
+        };
+        if restored {
+            effects.push(Effect::ReplicaOpened(self.id));
         }
+        effects.push(Effect::ReplicaChanged { group: self.id, status, recent });
     }
 
     /// Everything that readers may know, for a group that has just been opened.
