@@ -34,7 +34,7 @@ fn main() -> ExitCode {
         Invocation::Serve(options) => {
             let mut runtime = Builder::new_multi_thread();
             runtime.enable_all().max_blocking_threads(server::MAX_BLOCKING_THREADS);
-            block_on(runtime.build(), server::run(options))
+            block_on(runtime.build(), server::run(*options))
         }
     };
     match outcome {

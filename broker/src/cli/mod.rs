@@ -52,7 +52,7 @@ pub(crate) enum Invocation {
     /// `trilog dev`
     Dev(DevOptions),
     /// `trilog serve`
-    Serve(ServeOptions),
+    Serve(Box<ServeOptions>),
 }
 
 /// The command line and the environment of this process, or the end of it: with a message about what is wrong, or the
@@ -68,7 +68,7 @@ fn read(cli: Cli) -> Result<(Invocation, String), clap::Error> {
             Invocation::Dev(args.into_options(cli.log.clone()).map_err(|error| wrong(error.to_string()))?)
         }
         Command::Serve(args) => {
-            Invocation::Serve(args.into_options().map_err(|error| wrong(error.to_string()))?)
+            Invocation::Serve(Box::new(args.into_options().map_err(|error| wrong(error.to_string()))?))
         }
     };
     Ok((invocation, cli.log))

@@ -181,7 +181,7 @@ mod tests {
 
     fn serve(flags: &[&str]) -> Result<ServeOptions, String> {
         match invoke(&[&["serve"], flags].concat())? {
-            Invocation::Serve(options) => Ok(options),
+            Invocation::Serve(options) => Ok(*options),
             other => panic!("{other:?}"),
         }
     }

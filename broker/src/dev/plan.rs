@@ -102,7 +102,7 @@ mod tests {
     use crate::cli::setting::Setting;
     use crate::cli::{Invocation, invoke};
 
-    fn understood(node: &NodePlan) -> ServeOptions {
+    fn understood(node: &NodePlan) -> Box<ServeOptions> {
         let arguments: Vec<&str> = node.arguments.iter().map(|flag| flag.to_str().unwrap()).collect();
         let Ok(Invocation::Serve(serve)) = invoke(&arguments) else { panic!("{arguments:?}") };
         serve
