@@ -10,6 +10,8 @@ use std::process::Command;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
+use kafka_protocol::messages::metadata_response::MetadataResponseTopic;
 use kafka_protocol::messages::{MetadataRequest, MetadataResponse};
 use tokio::sync::{Mutex, Semaphore, SemaphorePermit};
 use trilog_client::{Connection, ConnectionOptions};
@@ -17,6 +19,7 @@ use trilog_client::{Connection, ConnectionOptions};
 use crate::binary;
 use crate::node::{Node, Signal};
 use crate::ports::free_port;
+use crate::requests::topic_name;
 use crate::scratch::Scratch;
 use crate::waiting::wait_until;
 
@@ -35,6 +38,9 @@ pub async fn permit_to_run() -> SemaphorePermit<'static> {
 
 /// The `--cluster-id` of every cluster here.
 pub const CLUSTER_ID: &str = "trilog-test";
+
+/// The topic whose partitions' leaders coordinate the consumer groups.
+const CONSUMER_OFFSETS: &str = "__consumer_offsets";
 
 /// What a cluster is to be.
 #[derive(Debug, Clone)]
@@ -72,7 +78,7 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// Starts a cluster and waits until every node knows all nodes and a controller.
+    /// Starts a cluster and waits until it is [ready](Self::wait_ready).
     ///
     /// # Panics
     /// If it does not come up.
@@ -200,7 +206,8 @@ impl Cluster {
         self.node_mut(id).start();
     }
 
-    /// Waits until every running node answers and lists all running nodes, and one of them as controller.
+    /// Waits until every running node answers and lists all running nodes, one of them as controller, and the leaders
+    /// of all group coordinators.
     ///
     /// # Errors
     /// The id of a node that died by itself.
@@ -209,29 +216,37 @@ impl Cluster {
     /// If it takes too long.
     pub async fn wait_ready(&self) -> Result<(), i32> {
         let started = self.started();
-        wait_until(&format!("nodes {started:?} know each other and a controller"), async || {
-            for id in &started {
-                if self.node(*id).has_died() {
-                    return Some(Err(*id));
+        wait_until(
+            &format!("nodes {started:?} know each other, a controller and the coordinators"),
+            async || {
+                for id in &started {
+                    if self.node(*id).has_died() {
+                        return Some(Err(*id));
+                    }
+                    if !self.sees(*id, &started).await {
+                        return None;
+                    }
                 }
-                if !self.sees(*id, &started).await {
-                    return None;
-                }
-            }
-            Some(Ok(()))
-        })
+                Some(Ok(()))
+            },
+        )
         .await
     }
 
-    /// Whether this node lists these nodes and one of them as controller.
+    /// Whether this node lists these nodes, one of them as controller, and a leader of each group coordinator.
     async fn sees(&self, id: i32, expected: &[i32]) -> bool {
         let Ok(connection) = Connection::connect(self.node(id).address(), &connection_options()).await else {
             return false;
         };
-        let request = MetadataRequest::default().with_topics(Some(Vec::new()));
+        let coordinators = MetadataRequestTopic::default().with_name(Some(topic_name(CONSUMER_OFFSETS)));
+        let request = MetadataRequest::default()
+            .with_topics(Some(vec![coordinators]))
+            .with_allow_auto_topic_creation(false);
         let Ok(metadata) = connection.request(request).await else { return false };
         let listed = listed(&metadata);
-        expected.iter().all(|id| listed.contains(id)) && expected.contains(&metadata.controller_id.0)
+        expected.iter().all(|id| listed.contains(id))
+            && expected.contains(&metadata.controller_id.0)
+            && metadata.topics.iter().all(is_led)
     }
 
     /// Fails if a node has died by itself.
@@ -248,6 +263,11 @@ impl Cluster {
     pub fn resident_bytes(&self) -> u64 {
         self.nodes.values().filter(|node| node.is_started()).map(Node::resident_bytes).sum()
     }
+}
+
+/// Whether a topic exists and all of its partitions have leaders.
+fn is_led(topic: &MetadataResponseTopic) -> bool {
+    topic.error_code == 0 && topic.partitions.iter().all(|partition| partition.error_code == 0)
 }
 
 /// The brokers a Metadata answer lists, in order of their ids.

@@ -1,7 +1,8 @@
 //! When a local cluster can be used, and the topics that were asked for with it.
 //!
-//! Ready means that every node, asked by itself, lists all nodes and a controller among them: whichever one a client
-//! comes to first, it is served. The nodes are asked as any client would ask, over the Kafka protocol.
+//! Ready means that every node, asked by itself, lists all nodes and a controller among them, and knows the leaders of
+//! all partitions of `__consumer_offsets`, which coordinate the consumer groups: whichever node a client comes to first,
+//! with whatever it wants, it is served. The nodes are asked as any client would ask, over the Kafka protocol.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -9,11 +10,14 @@ use std::time::Duration;
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::create_topics_request::CreatableTopic;
 use kafka_protocol::messages::create_topics_response::CreatableTopicResult;
+use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
+use kafka_protocol::messages::metadata_response::MetadataResponseTopic;
 use kafka_protocol::messages::{CreateTopicsRequest, MetadataRequest, MetadataResponse};
 use kafka_protocol::protocol::StrBytes;
 use tokio::time::sleep;
 use tracing::debug;
 use trilog_client::{ClientError, Connection, ConnectionOptions};
+use trilog_cluster::controller::topic_name::CONSUMER_OFFSETS;
 use trilog_cluster::ids::NodeId;
 
 use super::plan::Plan;
@@ -60,7 +64,8 @@ pub(super) async fn wait_until_ready(plan: Plan, topics: Vec<NewTopic>) -> Ready
     }
 }
 
-/// The controller, if every node of the plan answers, knows all the others, and names the same one.
+/// The controller, if every node of the plan answers, knows all the others and the leaders of all coordinators, and
+/// names the same controller.
 async fn controller(plan: &Plan, connections: &mut BTreeMap<NodeId, Connection>) -> Option<NodeId> {
     let expected: BTreeSet<NodeId> = plan.nodes.iter().map(|node| node.id).collect();
     let options = ConnectionOptions {
@@ -75,9 +80,8 @@ async fn controller(plan: &Plan, connections: &mut BTreeMap<NodeId, Connection>)
             Some(connection) => connection,
             None => Connection::connect(&node.address.to_string(), &options).await.ok()?,
         };
-        // No topics: an empty list, where none at all would mean every topic.
-        let request = MetadataRequest::default().with_topics(Some(Vec::new()));
-        let named = controller_in(&connection.request(request).await.ok()?, &expected)?;
+        let answer = connection.request(question()).await.ok()?;
+        let named = controller_in(&answer, &expected).filter(|_| has_coordinators(&answer))?;
         // A connection that failed is not put back, so that the next round dials afresh.
         connections.insert(node.id, connection);
         if *agreed.get_or_insert(named) != named {
@@ -85,6 +89,23 @@ async fn controller(plan: &Plan, connections: &mut BTreeMap<NodeId, Connection>)
         }
     }
     agreed
+}
+
+/// What a node is asked. The nodes make the topic by themselves, when all of them are there.
+fn question() -> MetadataRequest {
+    let name = StrBytes::from_static_str(CONSUMER_OFFSETS).into();
+    let topic = MetadataRequestTopic::default().with_name(Some(name));
+    MetadataRequest::default().with_topics(Some(vec![topic])).with_allow_auto_topic_creation(false)
+}
+
+/// Whether this answer names the leaders of all coordinators.
+fn has_coordinators(answer: &MetadataResponse) -> bool {
+    let mut topics = answer.topics.iter();
+    let is_led = |topic: &MetadataResponseTopic| {
+        let led = topic.partitions.iter().all(|partition| partition.error_code == 0);
+        topic.error_code == 0 && !topic.partitions.is_empty() && led
+    };
+    topics.next().is_some_and(is_led) && topics.next().is_none()
 }
 
 /// The controller, if this answer lists exactly the nodes expected and the controller is one of them.
@@ -135,7 +156,7 @@ fn outcome(result: &CreatableTopicResult) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use kafka_protocol::messages::BrokerId;
-    use kafka_protocol::messages::metadata_response::MetadataResponseBroker;
+    use kafka_protocol::messages::metadata_response::{MetadataResponseBroker, MetadataResponsePartition};
 
     use super::*;
 
@@ -152,6 +173,23 @@ mod tests {
         assert_eq!(controller_in(&answer(&[1, 2, 3], -1), &expected), None, "no controller yet");
         assert_eq!(controller_in(&answer(&[1, 2, 3], 4), &expected), None, "another cluster's controller");
         assert_eq!(controller_in(&answer(&[1, 2, 3, 4], 2), &expected), None, "another cluster");
+    }
+
+    #[test]
+    fn ready_takes_the_leaders_of_all_coordinators() {
+        let answer = |topic_error: i16, partition_errors: &[i16]| {
+            let partitions = partition_errors
+                .iter()
+                .map(|error| MetadataResponsePartition::default().with_error_code(*error));
+            let topic = MetadataResponseTopic::default()
+                .with_error_code(topic_error)
+                .with_partitions(partitions.collect());
+            MetadataResponse::default().with_topics(vec![topic])
+        };
+        assert!(has_coordinators(&answer(0, &[0, 0])));
+        assert!(!has_coordinators(&answer(0, &[0, 5])), "a leader is missing");
+        assert!(!has_coordinators(&answer(3, &[])), "the topic is not there yet");
+        assert!(!has_coordinators(&MetadataResponse::default()));
     }
 
     #[test]
