@@ -1,4 +1,4 @@
-//! What a client may do, as Metadata and DescribeCluster tell it when asked (KIP-430).
+//! What a client may do, as Metadata, DescribeCluster and the describing of groups tell it when asked (KIP-430).
 //!
 //! There is no authorization: everybody may do everything, so the answer is every operation that the kind of
 //! resource has. Bits are the codes of Kafka's `AclOperation`.
@@ -24,3 +24,11 @@ pub(super) const TOPIC: i32 =
 /// Everything that can be done to the cluster.
 pub(super) const CLUSTER: i32 =
     CREATE | ALTER | DESCRIBE | CLUSTER_ACTION | DESCRIBE_CONFIGS | ALTER_CONFIGS | IDEMPOTENT_WRITE;
+
+/// Everything that can be done to a group.
+const GROUP: i32 = READ | DELETE | DESCRIBE | DESCRIBE_CONFIGS | ALTER_CONFIGS;
+
+/// What a client that describes groups is told, whether it asked for it or not.
+pub(super) const fn of_groups(asked: bool) -> i32 {
+    if asked { GROUP } else { NOT_ASKED }
+}

@@ -86,6 +86,16 @@ impl CallContext {
         &self.connection.listener
     }
 
+    /// How the client calls itself; empty if it does not.
+    pub(super) fn client_name(&self) -> String {
+        self.client_id.as_deref().unwrap_or_default().to_owned()
+    }
+
+    /// Where the client connects from, as Kafka writes it: `/192.0.2.1`.
+    pub(super) fn client_host(&self) -> String {
+        format!("/{}", self.connection.peer.ip().to_canonical())
+    }
+
     /// How to answer with something else than a message.
     pub(super) const fn reply_to(&self) -> ReplyTo {
         self.reply_to

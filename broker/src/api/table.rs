@@ -10,20 +10,32 @@ use super::alter_configs::AlterConfigs;
 use super::api_versions::{self, ApiVersions};
 use super::broker::Broker;
 use super::call::{Call, Handler, Versions};
+use super::consumer_group_describe::ConsumerGroupDescribe;
+use super::consumer_group_heartbeat::ConsumerGroupHeartbeat;
 use super::create_partitions::CreatePartitions;
 use super::create_topics::CreateTopics;
+use super::delete_groups::DeleteGroups;
 use super::delete_topics::DeleteTopics;
 use super::describe_cluster::DescribeCluster;
 use super::describe_configs::DescribeConfigs;
+use super::describe_groups::DescribeGroups;
 use super::describe_topic_partitions::DescribeTopicPartitions;
 use super::fetch::Fetch;
 use super::find_coordinator::FindCoordinator;
+use super::heartbeat::Heartbeat;
 use super::incremental_alter_configs::IncrementalAlterConfigs;
 use super::init_producer_id::InitProducerId;
+use super::join_group::JoinGroup;
+use super::leave_group::LeaveGroup;
+use super::list_groups::ListGroups;
 use super::list_offsets::ListOffsets;
 use super::metadata::Metadata;
+use super::offset_commit::OffsetCommit;
+use super::offset_delete::OffsetDelete;
+use super::offset_fetch::OffsetFetch;
 use super::offset_for_leader_epoch::OffsetForLeaderEpoch;
 use super::produce::Produce;
+use super::sync_group::SyncGroup;
 use crate::connection::{CloseReason, Reply, Request};
 
 /// Every API that is served, by key.
@@ -32,7 +44,15 @@ static TABLE: &[Entry] = &[
     Entry::of::<Fetch>(),
     Entry::of::<ListOffsets>(),
     Entry::of::<Metadata>(),
+    Entry::of::<OffsetCommit>(),
+    Entry::of::<OffsetFetch>(),
     Entry::of::<FindCoordinator>(),
+    Entry::of::<JoinGroup>(),
+    Entry::of::<Heartbeat>(),
+    Entry::of::<LeaveGroup>(),
+    Entry::of::<SyncGroup>(),
+    Entry::of::<DescribeGroups>(),
+    Entry::of::<ListGroups>(),
     Entry::of::<ApiVersions>(),
     Entry::of::<CreateTopics>(),
     Entry::of::<DeleteTopics>(),
@@ -41,8 +61,12 @@ static TABLE: &[Entry] = &[
     Entry::of::<DescribeConfigs>(),
     Entry::of::<AlterConfigs>(),
     Entry::of::<CreatePartitions>(),
+    Entry::of::<DeleteGroups>(),
     Entry::of::<IncrementalAlterConfigs>(),
+    Entry::of::<OffsetDelete>(),
     Entry::of::<DescribeCluster>(),
+    Entry::of::<ConsumerGroupHeartbeat>(),
+    Entry::of::<ConsumerGroupDescribe>(),
     Entry::of::<DescribeTopicPartitions>(),
 ];
 
@@ -130,7 +154,14 @@ mod tests {
             (ApiKey::Fetch, [4, 10]),
             (ApiKey::ListOffsets, [1, 1]),
             (ApiKey::Metadata, [1, 6]),
-            (ApiKey::FindCoordinator, [0, 0]),
+            (ApiKey::OffsetCommit, [2, 9]),
+            (ApiKey::OffsetFetch, [1, 9]),
+            (ApiKey::FindCoordinator, [0, 4]),
+            (ApiKey::JoinGroup, [0, 5]),
+            (ApiKey::Heartbeat, [0, 3]),
+            (ApiKey::LeaveGroup, [0, 3]),
+            (ApiKey::SyncGroup, [0, 3]),
+            (ApiKey::ConsumerGroupHeartbeat, [1, 1]),
             (ApiKey::ApiVersions, [0, 3]),
         ];
         for (key, versions) in pinned {

@@ -40,6 +40,25 @@ pub enum GroupRequest {
     Delete(GroupId),
 }
 
+impl GroupRequest {
+    /// The group that is asked about; none where it is all groups of a coordinator.
+    #[must_use]
+    pub const fn group(&self) -> Option<&GroupId> {
+        Some(match self {
+            Self::Join(request) => &request.group,
+            Self::Sync(request) => &request.group,
+            Self::Heartbeat(request) => &request.group,
+            Self::Leave(request) => &request.group,
+            Self::ConsumerHeartbeat(request) => &request.group,
+            Self::CommitOffsets(request) => &request.group,
+            Self::FetchOffsets(request) => &request.group,
+            Self::DeleteOffsets(request) => &request.group,
+            Self::DescribeClassic(group) | Self::DescribeConsumer(group) | Self::Delete(group) => group,
+            Self::List(_) => return None,
+        })
+    }
+}
+
 /// The answer to a [`GroupRequest`], variant by variant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum GroupResponse {
