@@ -10,7 +10,7 @@ use super::protocols::ProtocolTally;
 use super::record::{ClassicGroup, ClassicMember};
 use crate::coordinator::error::GroupErrorCode;
 use crate::coordinator::ids::{Generation, GroupId, InstanceId, MemberId};
-use crate::coordinator::request::{JoinGroup, JoinedGroup, JoinedMember, SyncedGroup};
+use crate::coordinator::request::{JoinGroup, JoinProtocol, JoinedGroup, JoinedMember, SyncedGroup};
 use crate::ids::Ticket;
 
 /// How many bytes a group's members may say about themselves and assign to each other, apart from ids. A record holds all
@@ -187,10 +187,11 @@ impl LiveGroup {
         }
     }
 
-    /// Whether there is room for what who joins says about itself.
-    pub(super) fn has_room_for(&self, request: &JoinGroup) -> bool {
-        let stated = request.protocols.iter().map(|protocol| protocol.name.len() + protocol.metadata.len());
-        self.tally.size() + stated.sum::<usize>() <= MAX_GROUP_BYTES
+    /// Whether there is room for what somebody says who joins in the place of `member`, if that is one.
+    pub(super) fn has_room_for(&self, protocols: &[JoinProtocol], member: &MemberId) -> bool {
+        let before = self.group.members.get(member).map_or(0, |member| member.size());
+        let stated = protocols.iter().map(|protocol| protocol.name.len() + protocol.metadata.len());
+        self.tally.size() - before + stated.sum::<usize>() <= MAX_GROUP_BYTES
     }
 
     /// Whether there is room for everybody's assignments beside what the members say about themselves.

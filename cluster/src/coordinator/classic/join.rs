@@ -49,13 +49,15 @@ impl GroupCoordinator {
     }
 
     fn join_group(&mut self, group: &mut LiveGroup, ticket: Ticket, request: JoinGroup) {
-        if !group.accepts(place_taken(group, &request), self.settings.max_size) {
+        let place = place_taken(group, &request);
+        let has_room = group.has_room_for(&request.protocols, place);
+        if !group.accepts(place, self.settings.max_size) {
             self.turn_away(group, &request.member);
             self.refuse_join(ticket, MemberId::from(""), GroupErrorCode::GroupMaxSizeReached);
             return;
         }
         let member = request.member.clone();
-        let outcome = if !group.has_room_for(&request) {
+        let outcome = if !has_room {
             Err(GroupErrorCode::GroupMaxSizeReached)
         } else if member.as_str().is_empty() {
             self.join_newcomer(group, ticket, &request)

@@ -119,10 +119,12 @@ fn members_say_no_more_about_themselves_than_a_record_holds() {
     assert_eq!(coordinator.classic[&"g".into()].state_name(), "PreparingRebalance");
     assert!(coordinator.state.group(&"g".into()).is_none());
 
-    let again = JoinGroup { member: leader.member.clone(), ..join("g", 1, 10) };
+    let stranger = join_alone(&mut coordinator, join("g", 2, MAX_GROUP_BYTES / 2));
+    assert_eq!(stranger.error, Some(GroupErrorCode::GroupMaxSizeReached));
+    let again = JoinGroup { member: leader.member.clone(), ..join("g", 1, MAX_GROUP_BYTES - 100) };
     let next = join_alone(&mut coordinator, again);
     assert!(matches!(
-        ask(&mut coordinator, sync(next.generation, MAX_GROUP_BYTES / 2)).as_slice(),
+        ask(&mut coordinator, sync(next.generation, 50)).as_slice(),
         [GroupResponse::Sync(Ok(_))]
     ));
 }

@@ -13,7 +13,7 @@
 //! | `failover [OPTION...]` | the coordinator is lost; the next one goes by what was written down, with other settings if the script says so |
 //! | `restart CLIENT` | the client forgets its member id and generation |
 //! | `waiting` | who waits for an answer |
-//! | `join GROUP CLIENT [OPTION...]` | JoinGroup: `protocols=A,B` (range), `topics=T,U`, `metadata=TEXT`, `instance=`, `session=` (10s), `rebalance=` (60s), `type=` (consumer), `version=` (from 4 on, a new member is first given an id; from 9 on, a static leader is told when not to assign) |
+//! | `join GROUP CLIENT [OPTION...]` | JoinGroup: `protocols=A,B` (range), `topics=T,U`, `metadata=TEXT`, `instance=`, `session=` (10s), `rebalance=` (60s), `type=` (consumer), `host=`, `version=` (from 4 on, a new member is first given an id; from 9 on, a static leader is told when not to assign) |
 //! | `sync GROUP CLIENT [CLIENT=T-0,T-1...]` | SyncGroup: the leader says who gets what; `type=` and `protocol=` state what the member believes in |
 //! | `heartbeat GROUP CLIENT` | Heartbeat |
 //! | `leave GROUP CLIENT... [instance=I,J]` | LeaveGroup: of clients, and of instances that an administrator puts out |

@@ -75,7 +75,7 @@ fn join(stage: &mut Stage, words: &Words<'_>) {
         client_host: format!("/{}", client.option("host").unwrap_or("127.0.0.1")),
         session_timeout_ms: milliseconds("session", "10s"),
         rebalance_timeout_ms: milliseconds("rebalance", "60s"),
-        protocol_type: client.options.get("type").map_or("consumer", String::as_str).replace('-', ""),
+        protocol_type: or_empty(client.options.get("type").map_or("consumer", String::as_str)).to_owned(),
         protocols: protocols(&client),
         requires_member_id: version >= 4,
         supports_skip_assignment: version >= 9,
@@ -84,9 +84,14 @@ fn join(stage: &mut Stage, words: &Words<'_>) {
     stage.ask(name, "join", GroupRequest::Join(request));
 }
 
-/// The group that a command is about. `-` is the empty name.
+/// The group that a command is about.
 fn group(words: &Words<'_>) -> GroupId {
-    words.word(0).trim_matches('-').into()
+    or_empty(words.word(0)).into()
+}
+
+/// A name. `-` is the empty one.
+fn or_empty(name: &str) -> &str {
+    if name == "-" { "" } else { name }
 }
 
 fn protocols(client: &Client) -> Vec<JoinProtocol> {
