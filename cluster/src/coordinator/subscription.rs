@@ -69,6 +69,14 @@ pub(crate) fn parse_assignment(assignment: &[u8]) -> Option<NamedPartitions> {
     Some(assigned)
 }
 
+/// Whether an assignment carries something beyond partitions, for an assignor of the members' own.
+pub(crate) fn carries_user_data(assignment: &[u8]) -> bool {
+    let mut fields = Fields(assignment);
+    let behind_version = fields.version();
+    let behind_partitions = behind_version.and_then(|_| fields.named_partitions());
+    behind_partitions.and_then(|_| fields.i32()).is_some_and(|length| length > 0)
+}
+
 /// An assignment for a member that reads `version`, without user data. All versions look alike.
 ///
 /// # Panics

@@ -47,7 +47,6 @@ mod describe;
 mod expiry;
 mod group;
 mod heartbeat;
-mod in_consumer_group;
 mod join;
 mod leave;
 mod protocols;
@@ -60,7 +59,7 @@ mod tests;
 
 pub(super) use self::group::LiveGroup;
 use self::group::Waiting;
-pub(super) use self::record::{ClassicGroup, ClassicMember, ClassicRecord};
+pub(super) use self::record::{ClassicGroup, ClassicMember, ClassicRecord, SupportedProtocol};
 use super::GroupCoordinator;
 use super::error::GroupErrorCode;
 use super::ids::{GroupId, MemberId};

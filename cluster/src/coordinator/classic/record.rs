@@ -90,7 +90,7 @@ impl ClassicMember {
 
 impl SupportedProtocol {
     /// The protocols of a request, as they are kept: copied out of its frame, and each name once.
-    pub(super) fn all_of(protocols: &[JoinProtocol]) -> Vec<Self> {
+    pub(in crate::coordinator) fn all_of(protocols: &[JoinProtocol]) -> Vec<Self> {
         let mut names = BTreeSet::new();
         let first = protocols.iter().filter(|protocol| names.insert(&protocol.name));
         let kept = |JoinProtocol { name, metadata }: &JoinProtocol| Self {

@@ -2,6 +2,7 @@
 
 use super::group::ConsumerGroup;
 use super::member::Member;
+use super::migration::Upgrade;
 use super::pattern::TopicPattern;
 use super::records::ConsumerRecord;
 use crate::coordinator::GroupCoordinator;
@@ -22,31 +23,60 @@ impl GroupCoordinator {
     /// Lets a member in that heartbeats, and makes its group a consumer group if it is to become one. Fails without
     /// having changed anything.
     pub(super) fn admit(&mut self, request: &ConsumerHeartbeat) -> Result<Admission, GroupError> {
-        let joins = request.epoch == MemberEpoch::JOIN;
-        let Some(group) = self.consumer_group(&request.group) else {
-            if !joins || self.classic.contains_key(&request.group) {
-                return Err(self.not_a_consumer_group(&request.group));
-            }
-            check_pattern(request.topic_regex.as_deref(), None)?;
-            self.form_consumer_group(&request.group)?;
-            return Ok(Admission { member: member_id(request), replaces: None });
-        };
-        check_size(group, &request.member, self.settings.consumer_max_size)?;
+        if self.consumer_group(&request.group).is_none() {
+            self.make_consumer_group(request)?;
+        }
+        let group =
+            self.consumer_group(&request.group).ok_or_else(|| self.not_a_consumer_group(&request.group))?;
+        self.check_room(group, &request.member)?;
         let admission = match &request.instance {
             None => admit_dynamic(group, request)?,
             Some(instance) => admit_static(group, instance, request)?,
         };
-        check_pattern(request.topic_regex.as_deref(), Some(group))?;
+        check_pattern(request.topic_regex.as_deref(), group)?;
         Ok(admission)
     }
 
-    /// Makes a consumer group of one that does not exist, or has nothing but offsets.
-    fn form_consumer_group(&mut self, group: &GroupId) -> Result<(), GroupError> {
-        if self.state.group(group).is_none() && !self.has_room() {
+    /// Makes a consumer group of one that does not exist, has nothing but offsets, or is a classic one. Whoever this is
+    /// for is let in afterwards.
+    fn make_consumer_group(&mut self, request: &ConsumerHeartbeat) -> Result<(), GroupError> {
+        let id = &request.group;
+        if request.epoch != MemberEpoch::JOIN {
+            return Err(self.not_a_consumer_group(id));
+        }
+        check_pattern(request.topic_regex.as_deref(), &ConsumerGroup::default())?;
+        let most = self.settings.consumer_max_size;
+        if let Some(classic) = self.classic.get(id).filter(|group| !group.is_empty()) {
+            let upgrade = Upgrade::of(classic.group(), id, &self.settings, &self.image)?;
+            if upgrade.size() >= most {
+                return Err(full(most));
+            }
+            self.upgrade(id, upgrade);
+            return Ok(());
+        }
+        if self.state.group(id).is_none() && !self.has_room() {
             let message = "The coordinator holds as many groups as it can.";
             return Err(GroupError::new(GroupErrorCode::GroupMaxSizeReached, message));
         }
-        self.record_consumer(group, ConsumerRecord::Formed(MemberEpoch::JOIN));
+        // Members may have been given ids and not have joined.
+        self.remove_classic_group(id);
+        self.record_consumer(id, ConsumerRecord::Formed(MemberEpoch::JOIN));
+        Ok(())
+    }
+
+    /// Whether there is room for a member that may be new.
+    pub(super) fn check_room(&self, group: &ConsumerGroup, member: &MemberId) -> Result<(), GroupError> {
+        if group.member(member).is_some() {
+            return Ok(());
+        }
+        let most = self.settings.consumer_max_size;
+        if group.members().len() >= most {
+            return Err(full(most));
+        }
+        if !self.has_room_for_member() {
+            let message = "The coordinator holds as many members as it can.";
+            return Err(GroupError::new(GroupErrorCode::GroupMaxSizeReached, message));
+        }
         Ok(())
     }
 
@@ -130,19 +160,16 @@ fn check_epoch(
     Err(GroupError::new(GroupErrorCode::FencedMemberEpoch, message))
 }
 
-/// Whether there is room for a member that may be new.
-pub(super) fn check_size(group: &ConsumerGroup, member: &MemberId, most: usize) -> Result<(), GroupError> {
-    if group.members().len() < most || group.member(member).is_some() {
-        return Ok(());
-    }
+/// The group has as many members as it may.
+fn full(most: usize) -> GroupError {
     let message = format!("The consumer group has reached its maximum capacity of {most} members.");
-    Err(GroupError::new(GroupErrorCode::GroupMaxSizeReached, message))
+    GroupError::new(GroupErrorCode::GroupMaxSizeReached, message)
 }
 
 /// Whether a pattern that the group does not have yet is one.
-fn check_pattern(pattern: Option<&str>, group: Option<&ConsumerGroup>) -> Result<(), GroupError> {
+fn check_pattern(pattern: Option<&str>, group: &ConsumerGroup) -> Result<(), GroupError> {
     let Some(pattern) = pattern.filter(|pattern| !pattern.is_empty()) else { return Ok(()) };
-    if group.is_some_and(|group| group.patterns().contains_key(pattern)) {
+    if group.patterns().contains_key(pattern) {
         return Ok(());
     }
     TopicPattern::new(pattern).map(|_| ()).map_err(|error| {

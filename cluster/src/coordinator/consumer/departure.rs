@@ -1,6 +1,7 @@
 //! How members go: by their own wish, or because they were not heard of for too long.
 
 use super::admission::{fenced, unknown_instance, unknown_member};
+use super::group::ConsumerGroup;
 use super::member::{CurrentAssignment, MemberState};
 use super::partitions::OwnedPartitions;
 use super::records::ConsumerRecord;
@@ -46,12 +47,19 @@ impl GroupCoordinator {
         self.timers.cancel(&Timer::Revocation(id.clone(), member.clone()));
     }
 
-    /// Members are gone, and what they owned is free. The next heartbeat of any other makes the new target.
+    /// Members are gone, and what they owned is free. The next heartbeat of any other makes the new target. If only
+    /// classic members are left, the group may become a classic one.
     pub(super) fn remove_members(&mut self, id: &GroupId, members: &[MemberId]) {
-        let Some(epoch) = self.consumer_group(id).map(super::ConsumerGroup::epoch) else { return };
+        let Some(epoch) = self.consumer_group(id).map(ConsumerGroup::epoch) else { return };
+        if members.is_empty() {
+            return;
+        }
         for member in members {
             self.record_consumer(id, ConsumerRecord::MemberRemoved(member.clone()));
             self.cancel_member_timers(id, member);
+        }
+        if self.downgrade_if_all_classic(id) {
+            return;
         }
         self.resolve_patterns(id, false);
         self.update_topics(id);

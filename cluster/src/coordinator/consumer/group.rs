@@ -131,7 +131,7 @@ impl ConsumerGroup {
             ConsumerRecord::Target(id, target) => self.set_target(id, target.clone()),
             ConsumerRecord::TargetEpoch(epoch) => self.target_epoch = *epoch,
             ConsumerRecord::Current(id, current) => self.set_current(id, current.clone()),
-            ConsumerRecord::Formed(_) | ConsumerRecord::Dissolved => {}
+            ConsumerRecord::Formed(_) => {}
         }
     }
 
@@ -200,7 +200,6 @@ impl Membership {
                 let group = ConsumerGroup { epoch: *epoch, target_epoch: *epoch, ..ConsumerGroup::default() };
                 *self = Self::Consumer(group);
             }
-            (Self::Consumer(_), ConsumerRecord::Dissolved) => *self = Self::None,
             (Self::Consumer(group), record) => group.replay(record),
             (Self::None | Self::Classic(_), _) => {}
         }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::partitions::OwnedPartitions;
 use crate::coordinator::assignor::Assignment;
+use crate::coordinator::classic::SupportedProtocol;
 use crate::coordinator::ids::{InstanceId, MemberEpoch};
 use crate::coordinator::request::ConsumerHeartbeat;
 use crate::coordinator::settings::AssignorName;
@@ -41,16 +42,16 @@ pub(in crate::coordinator) struct MemberMetadata {
     /// The assignor it votes for.
     pub(super) assignor: Option<AssignorName>,
     /// What there is to know of a member that speaks the classic protocol, during a migration.
-    pub(super) classic: Option<ClassicMember>,
+    pub(super) classic: Option<ClassicMetadata>,
 }
 
-/// A member that speaks the classic protocol.
+/// What there is to know of a member that speaks the classic protocol, and of no other.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct ClassicMember {
-    /// After how long without a word it is gone, in milliseconds.
-    pub(super) session_timeout_ms: i32,
-    /// The assignors that it supports with its subscription for each, as it joined with them.
-    pub(super) protocols: Vec<(String, Vec<u8>)>,
+pub(in crate::coordinator) struct ClassicMetadata {
+    /// After how long without a word it is gone.
+    pub(super) session_timeout: Duration,
+    /// The protocols that it supports, the best first, as it joined with them.
+    pub(super) protocols: Vec<SupportedProtocol>,
 }
 
 /// How far a member has got on its way to its target assignment.
@@ -135,10 +136,10 @@ impl MemberMetadata {
     }
 }
 
-impl ClassicMember {
-    /// After how long without a word it is gone.
-    pub(super) fn session_timeout(&self) -> Duration {
-        Duration::from_millis(u64::try_from(self.session_timeout_ms).unwrap_or(0))
+impl ClassicMetadata {
+    /// Whether it supports the protocol.
+    pub(super) fn supports(&self, protocol: &str) -> bool {
+        self.protocols.iter().any(|supported| supported.name == protocol)
     }
 }
 

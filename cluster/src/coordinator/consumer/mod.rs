@@ -21,6 +21,7 @@
 //! | [`reconciliation`] | how a member gets there |
 //! | [`departure`] | leaving, and being late |
 //! | [`group`], [`member`], [`partitions`], [`records`] | what is replicated |
+//! | [`migration`] | members of both protocols in one group |
 //! | [`offset_checks`], [`describe`] | what the rest of the coordinator asks of a group |
 //!
 //! Departures from Apache Kafka: patterns are matched at once when the heartbeat that brings them is answered, instead of
@@ -33,6 +34,7 @@ mod describe;
 mod group;
 mod heartbeat;
 mod member;
+mod migration;
 mod offset_checks;
 mod partitions;
 mod pattern;
@@ -86,7 +88,7 @@ impl GroupCoordinator {
             self.consumer.insert(id.clone(), LiveGroup::default());
             for (member_id, member) in group.members() {
                 let session = match &member.metadata.classic {
-                    Some(classic) => classic.session_timeout(),
+                    Some(classic) => classic.session_timeout,
                     None => self.settings.consumer_session_timeout,
                 };
                 self.timers.set(Timer::Session(id.clone(), member_id.clone()), self.now + session);

@@ -17,8 +17,6 @@ use crate::ids::TopicName;
 pub(in crate::coordinator) enum ConsumerRecord {
     /// The group is a consumer group from now on, without members, whatever it was before.
     Formed(MemberEpoch),
-    /// The group is a consumer group no more.
-    Dissolved,
     /// The group's epoch.
     Epoch(MemberEpoch),
     /// The topics that the group subscribes to, of those that exist.

@@ -53,6 +53,11 @@ impl SubscribedTopics {
         self.0.get(name).map(|shape| shape.id)
     }
 
+    /// The names by id.
+    pub(super) fn names(&self) -> BTreeMap<TopicId, &TopicName> {
+        self.0.iter().map(|(name, shape)| (shape.id, name)).collect()
+    }
+
     /// How many partitions each has.
     pub(super) fn partition_counts(&self) -> PartitionCounts {
         self.0.values().map(|shape| (shape.id, shape.partitions)).collect()
