@@ -28,7 +28,7 @@ impl GroupCoordinator {
         }
         let group =
             self.consumer_group(&request.group).ok_or_else(|| self.not_a_consumer_group(&request.group))?;
-        self.check_room(group, &request.member)?;
+        self.check_room(group, &request.member, request.instance.as_ref())?;
         let admission = match &request.instance {
             None => admit_dynamic(group, request)?,
             Some(instance) => admit_static(group, instance, request)?,
@@ -64,9 +64,15 @@ impl GroupCoordinator {
         Ok(())
     }
 
-    /// Whether there is room for a member that may be new.
-    pub(super) fn check_room(&self, group: &ConsumerGroup, member: &MemberId) -> Result<(), GroupError> {
-        if group.member(member).is_some() {
+    /// Whether there is room for a member that may be new. A static member that comes back is none.
+    pub(super) fn check_room(
+        &self,
+        group: &ConsumerGroup,
+        member: &MemberId,
+        instance: Option<&InstanceId>,
+    ) -> Result<(), GroupError> {
+        let has_place = instance.is_some_and(|instance| group.static_member(instance).is_some());
+        if has_place || group.member(member).is_some() {
             return Ok(());
         }
         let most = self.settings.consumer_max_size;

@@ -24,9 +24,12 @@
 //! | [`migration`] | members of both protocols in one group |
 //! | [`offset_checks`], [`describe`] | what the rest of the coordinator asks of a group |
 //!
-//! Departures from Apache Kafka: patterns are matched at once when the heartbeat that brings them is answered, instead of
-//! some seconds later; they match no topics of the broker itself; and a static member that joins again under the member
-//! id that it had all along is let in, as a dynamic one is, instead of being told that its own instance id is taken.
+//! What differs from Apache Kafka, on purpose:
+//! * Patterns are matched before the heartbeat that brings them is answered, and not some seconds later. They match no
+//!   topics of the broker itself.
+//! * A static member that joins again under the member id that it had all along is let in, as a dynamic one is, instead
+//!   of being told that its own instance id is taken. One that comes back finds its place also in a full group.
+//! * A coordinator that has heard of less than the one before it does not take that for a deletion ([`topics`]).
 
 mod admission;
 mod departure;

@@ -56,7 +56,7 @@ impl GroupCoordinator {
         member: &MemberId,
     ) -> Result<Entered, GroupErrorCode> {
         let group = self.consumer_group(&request.group).ok_or(GroupErrorCode::UnknownMemberId)?;
-        self.check_room(group, member).map_err(|refusal| refusal.code)?;
+        self.check_room(group, member, request.instance.as_ref()).map_err(|refusal| refusal.code)?;
         let common = |protocol: &str| group.is_supported(protocol, member);
         let speaks = request.protocol_type == CONSUMER_PROTOCOL_TYPE
             && request.protocols.iter().any(|protocol| common(&protocol.name));
