@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::commands::{classic, offsets};
+use super::commands::{classic, inspection, offsets};
 use crate::coordinator::records::GroupChange;
 use crate::coordinator::{GroupErrorCode, GroupRecord, GroupResponse, MemberId};
 
@@ -75,6 +75,10 @@ pub(super) fn response(response: &GroupResponse) -> Vec<String> {
         GroupResponse::Leave(left) => vec![classic::left(left)],
         GroupResponse::DescribeClassic(description) => classic::described(description.as_ref()),
         GroupResponse::CommitOffsets(topics) => vec![offsets::results(topics)],
+        GroupResponse::FetchOffsets(topics) => vec![offsets::fetched(topics.as_ref())],
+        GroupResponse::DeleteOffsets(topics) => vec![offsets::deleted(topics.as_ref())],
+        GroupResponse::List(groups) => inspection::listed(groups),
+        GroupResponse::Delete(result) => vec![outcome(*result)],
         other => vec![format!("{other:?}")],
     }
 }

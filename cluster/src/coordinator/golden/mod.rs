@@ -18,7 +18,11 @@
 //! | `heartbeat GROUP CLIENT` | Heartbeat |
 //! | `leave GROUP CLIENT... [instance=I,J]` | LeaveGroup: of clients, and of instances that an administrator puts out |
 //! | `describe GROUP` | DescribeGroups |
-//! | `commit GROUP [CLIENT] T-0=OFFSET...` | OffsetCommit; of a consumer in no group without a client |
+//! | `commit GROUP [CLIENT] T-0=OFFSET...` | OffsetCommit; of a consumer in no group without a client. An offset may have a leader epoch and metadata: `7@2:text`; `retention=TIME`, `version=` (9) |
+//! | `fetch GROUP [T-0...] [as=CLIENT]` | OffsetFetch, of all offsets or some; with `as=` the request says who asks |
+//! | `delete-offsets GROUP T-0...` | OffsetDelete |
+//! | `sweep [clock=MS]` | lets old offsets expire, by the wall clock or one that is wrong |
+//! | `list [states=A,B] [types=A,B]`, `delete GROUP` | ListGroups; DeleteGroups |
 //!
 //! Where a client speaks, `member=` and `generation=` override what it remembers, and `instance=` who it says it is. `-`
 //! stands for nothing. The member id `m1-00000000-0000-0000-0000-000000000007` reads `m1#7`.
@@ -42,10 +46,16 @@ fn play(name: &str) {
 }
 
 /// Every script, each of which has a test below.
-const SCRIPTS: [&str; 11] = [
+const SCRIPTS: [&str; 18] = [
     "bad_input",
+    "commit",
+    "commit_fenced",
+    "delete_group",
+    "delete_offsets",
+    "expiry",
     "failover",
     "fencing",
+    "inspect",
     "join",
     "leave",
     "pending_member",
@@ -54,6 +64,7 @@ const SCRIPTS: [&str; 11] = [
     "static_member",
     "sync_phase",
     "timeout",
+    "topic_deleted",
 ];
 
 #[test]
@@ -67,6 +78,31 @@ fn bad_input() {
 }
 
 #[test]
+fn commit() {
+    play("commit");
+}
+
+#[test]
+fn commit_fenced() {
+    play("commit_fenced");
+}
+
+#[test]
+fn delete_group() {
+    play("delete_group");
+}
+
+#[test]
+fn delete_offsets() {
+    play("delete_offsets");
+}
+
+#[test]
+fn expiry() {
+    play("expiry");
+}
+
+#[test]
 fn failover() {
     play("failover");
 }
@@ -74,6 +110,11 @@ fn failover() {
 #[test]
 fn fencing() {
     play("fencing");
+}
+
+#[test]
+fn inspect() {
+    play("inspect");
 }
 
 #[test]
@@ -114,4 +155,9 @@ fn sync_phase() {
 #[test]
 fn timeout() {
     play("timeout");
+}
+
+#[test]
+fn topic_deleted() {
+    play("topic_deleted");
 }

@@ -15,7 +15,7 @@ use crate::coordinator::{
 use crate::ids::{Ticket, TimestampMs};
 
 /// The wall clock when a script begins.
-const BEGINNING: TimestampMs = TimestampMs(1_000_000_000_000);
+pub(super) const BEGINNING: TimestampMs = TimestampMs(1_000_000_000_000);
 
 /// See the module's documentation.
 pub(super) struct Stage {

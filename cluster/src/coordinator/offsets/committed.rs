@@ -22,18 +22,18 @@ pub(in crate::coordinator) struct GroupOffsets {
 pub(in crate::coordinator) struct CommittedOffset {
     /// The next offset to consume.
     #[serde(with = "StoredOffset")]
-    pub(super) offset: Offset,
+    pub(in crate::coordinator) offset: Offset,
     /// The epoch of the last record consumed, if it was known.
-    pub(super) leader_epoch: Option<LeaderEpoch>,
+    pub(in crate::coordinator) leader_epoch: Option<LeaderEpoch>,
     /// The wall clock of the commit.
-    pub(super) committed_at: TimestampMs,
+    pub(in crate::coordinator) committed_at: TimestampMs,
     /// From when on the client does not need it any more, if it said so.
-    pub(super) expires_at: Option<TimestampMs>,
+    pub(in crate::coordinator) expires_at: Option<TimestampMs>,
     /// Which partition had the name when this was committed.
     #[serde(with = "StoredRaftGroup")]
-    pub(super) raft_group: RaftGroupId,
+    pub(in crate::coordinator) raft_group: RaftGroupId,
     /// What the client wants to be kept with it.
-    pub(super) metadata: Box<str>,
+    pub(in crate::coordinator) metadata: Box<str>,
 }
 
 /// Offsets by topic and partition, as a record holds them.

@@ -10,7 +10,7 @@ use crate::coordinator::golden::describe;
 use crate::coordinator::golden::stage::{Client, Stage};
 use crate::coordinator::subscription::{Subscription, encode_assignment, parse_assignment};
 use crate::coordinator::{
-    ClassicDescription, Generation, GroupError, GroupErrorCode, GroupId, GroupRequest, Heartbeat, JoinGroup,
+    ClassicDescription, Generation, GroupError, GroupErrorCode, GroupRequest, Heartbeat, JoinGroup,
     JoinProtocol, JoinedGroup, LeaveGroup, LeavingMember, LeftGroup, MemberId, SyncGroup, SyncedGroup,
 };
 use crate::script::Words;
@@ -68,30 +68,21 @@ fn join(stage: &mut Stage, words: &Words<'_>) {
     let version: u8 = client.option("version").map_or(3, |version| words.number(version));
     let fresh = if client.member.as_str().is_empty() { stage.fresh() } else { Uuid::nil() };
     let request = JoinGroup {
-        group: group(words),
+        group: super::group(words),
         member: client.member.clone(),
         instance: client.instance(),
         client_id: name.to_owned(),
         client_host: format!("/{}", client.option("host").unwrap_or("127.0.0.1")),
         session_timeout_ms: milliseconds("session", "10s"),
         rebalance_timeout_ms: milliseconds("rebalance", "60s"),
-        protocol_type: or_empty(client.options.get("type").map_or("consumer", String::as_str)).to_owned(),
+        protocol_type: super::or_empty(client.options.get("type").map_or("consumer", String::as_str))
+            .to_owned(),
         protocols: protocols(&client),
         requires_member_id: version >= 4,
         supports_skip_assignment: version >= 9,
         fresh,
     };
     stage.ask(name, "join", GroupRequest::Join(request));
-}
-
-/// The group that a command is about.
-fn group(words: &Words<'_>) -> GroupId {
-    or_empty(words.word(0)).into()
-}
-
-/// A name. `-` is the empty one.
-fn or_empty(name: &str) -> &str {
-    if name == "-" { "" } else { name }
 }
 
 fn protocols(client: &Client) -> Vec<JoinProtocol> {
@@ -125,7 +116,7 @@ fn sync(stage: &mut Stage, words: &Words<'_>) {
     let assignments = words.named.iter().filter(|(name, _)| !SYNC_OPTIONS.contains(name));
     let assignments = assignments.map(|(to, partitions)| (member(stage, to), assignment(words, partitions)));
     let request = SyncGroup {
-        group: group(words),
+        group: super::group(words),
         member: client.member.clone(),
         instance: client.instance(),
         generation: Generation(client.epoch),
@@ -157,7 +148,7 @@ fn heartbeat(stage: &mut Stage, words: &Words<'_>) {
     let name = words.word(1);
     let client = super::speaker(stage, words, name);
     let request = Heartbeat {
-        group: group(words),
+        group: super::group(words),
         member: client.member.clone(),
         instance: client.instance(),
         generation: Generation(client.epoch),
@@ -183,7 +174,7 @@ fn leave(stage: &mut Stage, words: &Words<'_>) {
     let put_out =
         instances.map(|instance| LeavingMember { member: "".into(), instance: Some(instance.into()) });
     let members = clients.chain(put_out).collect();
-    let request = LeaveGroup { group: group(words), members };
+    let request = LeaveGroup { group: super::group(words), members };
     stage.ask("", "leave", GroupRequest::Leave(request));
 }
 

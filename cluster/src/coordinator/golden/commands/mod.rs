@@ -2,10 +2,12 @@
 
 pub(super) mod classic;
 mod cluster;
+pub(super) mod inspection;
 pub(super) mod offsets;
 
 use super::describe;
 use super::stage::{Client, Stage};
+use crate::coordinator::GroupId;
 use crate::script::Words;
 
 /// Carries a command out, and says what came of it.
@@ -13,7 +15,8 @@ pub(super) fn run(stage: &mut Stage, line: &str) -> Vec<String> {
     let (command, words) = Words::of(line);
     let known = cluster::run(stage, command, &words)
         || classic::run(stage, command, &words)
-        || offsets::run(stage, command, &words);
+        || offsets::run(stage, command, &words)
+        || inspection::run(stage, command, &words);
     if !known {
         words.refuse();
     }
@@ -33,6 +36,16 @@ fn speaker(stage: &Stage, words: &Words<'_>, name: &str) -> Client {
         client.options.insert("instance".to_owned(), instance.to_owned());
     }
     client
+}
+
+/// The group that a command is about.
+fn group(words: &Words<'_>) -> GroupId {
+    or_empty(words.word(0)).into()
+}
+
+/// A name. `-` is the empty one.
+fn or_empty(name: &str) -> &str {
+    if name == "-" { "" } else { name }
 }
 
 /// `T-0`: a topic and one of its partitions.
