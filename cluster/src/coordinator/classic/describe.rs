@@ -3,8 +3,6 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use bytes::Bytes;
-
 use super::group::{LiveGroup, State};
 use super::record::{ClassicGroup, ClassicMember};
 use crate::coordinator::ids::MemberId;
@@ -35,8 +33,9 @@ impl LiveGroup {
         self.group().protocol_type()
     }
 
-    /// The group as DescribeGroups shows it. What a member subscribes to and is assigned is told of a stable group
-    /// alone: in any other state it is about to change.
+    /// The group as DescribeGroups shows it. The protocol and what members subscribe to with it is told of a stable group
+    /// alone: in any other state it is about to be chosen. Members consume what they were assigned last until then, and so
+    /// that is told.
     pub(in crate::coordinator) fn describe(&self) -> ClassicDescription {
         let stable = self.state == State::Stable;
         let protocol = self.group().protocol.as_deref().filter(|_| stable);
@@ -107,6 +106,6 @@ fn describe_member(
         client_id: member.client_id.clone(),
         client_host: member.client_host.clone(),
         metadata: protocol.map(|protocol| member.metadata(protocol)).unwrap_or_default(),
-        assignment: protocol.map_or_else(Bytes::new, |_| member.assignment.clone()),
+        assignment: member.assignment.clone(),
     }
 }
