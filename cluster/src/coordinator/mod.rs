@@ -212,10 +212,7 @@ impl GroupCoordinator {
     pub(crate) fn abandon(self) -> Vec<Ticket> {
         let waiting = self.classic.into_values().flat_map(classic::LiveGroup::into_waiting);
         let answered = self.actions.answers.into_iter().map(|(ticket, _)| ticket);
-        waiting
-            .chain(answered)
-            .chain(self.consumer.into_values().flat_map(consumer::LiveGroup::into_waiting))
-            .collect()
+        waiting.chain(answered).collect()
     }
 
     /// Writes a record, and lives with it at once.

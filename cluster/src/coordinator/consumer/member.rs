@@ -18,59 +18,59 @@ use crate::ids::TopicName;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Member {
     /// What it says of itself.
-    pub(super) metadata: MemberMetadata,
+    pub(in crate::coordinator) metadata: MemberMetadata,
     /// What it is to own, by the group's target assignment.
-    pub(super) target: Assignment,
+    pub(in crate::coordinator) target: Assignment,
     /// What it owns.
-    pub(super) current: CurrentAssignment,
+    pub(in crate::coordinator) current: CurrentAssignment,
 }
 
 /// What a member says of itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(in crate::coordinator) struct MemberMetadata {
     /// The static member's name, if it is one.
-    pub(super) instance: Option<InstanceId>,
-    pub(super) rack: Option<String>,
-    pub(super) client_id: String,
-    pub(super) client_host: String,
+    pub(in crate::coordinator) instance: Option<InstanceId>,
+    pub(in crate::coordinator) rack: Option<String>,
+    pub(in crate::coordinator) client_id: String,
+    pub(in crate::coordinator) client_host: String,
     /// How long it may take to give partitions up, in milliseconds as it said.
-    pub(super) rebalance_timeout_ms: i32,
+    pub(in crate::coordinator) rebalance_timeout_ms: i32,
     /// The topics it subscribes to by name.
-    pub(super) topics: BTreeSet<TopicName>,
+    pub(in crate::coordinator) topics: BTreeSet<TopicName>,
     /// The pattern it subscribes to as well; never empty.
-    pub(super) pattern: Option<Arc<str>>,
+    pub(in crate::coordinator) pattern: Option<Arc<str>>,
     /// The assignor it votes for.
-    pub(super) assignor: Option<AssignorName>,
+    pub(in crate::coordinator) assignor: Option<AssignorName>,
     /// What there is to know of a member that speaks the classic protocol, during a migration.
-    pub(super) classic: Option<ClassicMetadata>,
+    pub(in crate::coordinator) classic: Option<ClassicMetadata>,
 }
 
 /// What there is to know of a member that speaks the classic protocol, and of no other.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(in crate::coordinator) struct ClassicMetadata {
     /// After how long without a word it is gone.
-    pub(super) session_timeout: Duration,
+    pub(in crate::coordinator) session_timeout: Duration,
     /// The protocols that it supports, the best first, as it joined with them.
-    pub(super) protocols: Vec<SupportedProtocol>,
+    pub(in crate::coordinator) protocols: Vec<SupportedProtocol>,
 }
 
 /// How far a member has got on its way to its target assignment.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(in crate::coordinator) struct CurrentAssignment {
     /// The epoch that it was last told; [`MemberEpoch::LEAVE_FOR_A_WHILE`] of a static member that is away.
-    pub(super) epoch: MemberEpoch,
+    pub(in crate::coordinator) epoch: MemberEpoch,
     /// The epoch before that one: it may still come with it, if the answer with the later one was lost.
-    pub(super) previous_epoch: MemberEpoch,
-    pub(super) state: MemberState,
+    pub(in crate::coordinator) previous_epoch: MemberEpoch,
+    pub(in crate::coordinator) state: MemberState,
     /// What it is told to own.
-    pub(super) assigned: OwnedPartitions,
+    pub(in crate::coordinator) assigned: OwnedPartitions,
     /// What it owned and is told to give up. Nobody else gets it before it has done so.
-    pub(super) revoking: OwnedPartitions,
+    pub(in crate::coordinator) revoking: OwnedPartitions,
 }
 
 /// What a member is waited for, or waits for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum MemberState {
+pub(in crate::coordinator) enum MemberState {
     /// Nothing: it owns what it was to own in its epoch.
     #[default]
     Stable,

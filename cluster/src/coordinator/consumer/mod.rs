@@ -29,6 +29,8 @@
 //!   topics of the broker itself.
 //! * A static member that joins again under the member id that it had all along is let in, as a dynamic one is, instead
 //!   of being told that its own instance id is taken. One that comes back finds its place also in a full group.
+//! * While a group is on its way to a new assignment, its members are asked to heartbeat more often
+//!   ([`heartbeat`]), so that it gets there in a fraction of the time.
 //! * A coordinator that has heard of less than the one before it does not take that for a deletion ([`topics`]).
 
 mod admission;
@@ -56,6 +58,7 @@ mod testing;
 mod tests;
 
 use std::sync::Weak;
+use std::time::Duration;
 
 pub(super) use self::group::ConsumerGroup;
 use self::member::{Member, MemberState};
@@ -66,20 +69,14 @@ use super::records::GroupChange;
 use super::state::Membership;
 use super::timers::Timer;
 use crate::controller::MetadataImage;
-use crate::ids::Ticket;
 
 /// What a coordinator knows of a consumer group beyond what is replicated.
 #[derive(Debug, Default)]
 pub(super) struct LiveGroup {
     /// The metadata that the group's topics and patterns were last held against. It keeps nothing alive.
     image: Weak<MetadataImage>,
-}
-
-impl LiveGroup {
-    /// Nobody ever waits: also the classic members of a group are answered at once.
-    pub(super) fn into_waiting(self) -> Vec<Ticket> {
-        Vec::new()
-    }
+    /// When the group's epoch or somebody's assignment last changed. None as far as this coordinator knows.
+    moved_at: Option<Duration>,
 }
 
 impl GroupCoordinator {
@@ -124,12 +121,15 @@ impl GroupCoordinator {
     }
 
     fn record_consumer(&mut self, group: &GroupId, record: ConsumerRecord) {
+        if matches!(record, ConsumerRecord::Epoch(_) | ConsumerRecord::Current(..)) {
+            self.consumer.entry(group.clone()).or_default().moved_at = Some(self.now);
+        }
         self.record(group, GroupChange::Consumer(record));
     }
 }
 
 /// How long a member has to give up what it was told to. A classic member has its own deadlines.
-fn revocation_timeout(member: &Member) -> Option<std::time::Duration> {
+fn revocation_timeout(member: &Member) -> Option<Duration> {
     let waits = member.current.state == MemberState::UnrevokedPartitions && member.metadata.classic.is_none();
     waits.then(|| member.metadata.rebalance_timeout())
 }

@@ -14,7 +14,7 @@ use crate::ids::{PartitionIndex, TopicId};
 ///
 /// No topic is without partitions, so that equal sets are equal values.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct OwnedPartitions(BTreeMap<TopicId, BTreeMap<PartitionIndex, MemberEpoch>>);
+pub(in crate::coordinator) struct OwnedPartitions(BTreeMap<TopicId, BTreeMap<PartitionIndex, MemberEpoch>>);
 
 impl OwnedPartitions {
     /// All of `assignment`, given in `epoch`.
@@ -32,7 +32,7 @@ impl OwnedPartitions {
         self.0.entry(topic).or_default().insert(partition, epoch);
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(in crate::coordinator) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
@@ -46,7 +46,9 @@ impl OwnedPartitions {
     }
 
     /// All partitions, in order.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (TopicId, PartitionIndex, MemberEpoch)> + '_ {
+    pub(in crate::coordinator) fn iter(
+        &self,
+    ) -> impl Iterator<Item = (TopicId, PartitionIndex, MemberEpoch)> + '_ {
         self.0.iter().flat_map(|(&topic, partitions)| {
             partitions.iter().map(move |(&partition, &epoch)| (topic, partition, epoch))
         })
@@ -63,7 +65,7 @@ impl OwnedPartitions {
     }
 
     /// These as an answer names them.
-    pub(super) fn to_answer(&self) -> Vec<TopicPartitions> {
+    pub(in crate::coordinator) fn to_answer(&self) -> Vec<TopicPartitions> {
         self.0
             .iter()
             .map(|(&topic, partitions)| TopicPartitions {

@@ -62,6 +62,16 @@ fn a_hundred_members_settle_in_few_heartbeats() {
 }
 
 #[test]
+fn members_of_a_group_that_moves_come_back_sooner() {
+    let mut stage = stage(&[("t", 6)]);
+    let mut clients = [Client::new("a", &["t"]), Client::new("b", &["t"])];
+    assert_eq!(stage.heartbeat(&mut clients[0]).unwrap().heartbeat_interval_ms, 500);
+    settle(&mut stage, &mut clients);
+    stage.advance(Duration::from_secs(5));
+    assert_eq!(stage.heartbeat(&mut clients[1]).unwrap().heartbeat_interval_ms, 5_000);
+}
+
+#[test]
 fn a_lost_answer_is_forgiven_once_and_a_stranger_is_not() {
     let mut stage = stage(&[("t", 2)]);
     let mut a = Client::new("a", &["t"]);

@@ -59,7 +59,7 @@ impl SubscribedTopics {
     }
 
     /// How many partitions each has.
-    pub(super) fn partition_counts(&self) -> PartitionCounts {
+    pub(in crate::coordinator) fn partition_counts(&self) -> PartitionCounts {
         self.0.values().map(|shape| (shape.id, shape.partitions)).collect()
     }
 }

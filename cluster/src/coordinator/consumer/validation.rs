@@ -49,3 +49,44 @@ fn check_assignor(named: Option<&str>, available: &[AssignorName]) -> Result<(),
 fn refuse(wrong: bool, message: &str) -> Result<(), GroupError> {
     if wrong { Err(GroupError::new(GroupErrorCode::InvalidRequest, message)) } else { Ok(()) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::Client;
+    use super::*;
+
+    fn message(change: impl FnOnce(&mut ConsumerHeartbeat)) -> Option<String> {
+        let mut request = Client::new("m", &["t"]).request();
+        change(&mut request);
+        check(&request, &GroupSettings::default()).err().map(|error| error.message)
+    }
+
+    #[test]
+    fn names_are_left_out_and_not_blank() {
+        assert_eq!(message(|_| ()), None);
+        assert_eq!(message(|request| request.group = "  ".into()).unwrap(), "GroupId can't be empty.");
+        assert_eq!(message(|request| request.rack = Some(String::new())).unwrap(), "RackId can't be empty.");
+        let blank = message(|request| request.instance = Some("".into()));
+        assert_eq!(blank.unwrap(), "InstanceId can't be empty.");
+    }
+
+    #[test]
+    fn only_who_joins_may_be_without_an_id() {
+        let nameless =
+            |epoch| message(|request| (request.member, request.epoch) = ("".into(), MemberEpoch(epoch)));
+        assert_eq!(nameless(0), None);
+        assert_eq!(nameless(3).unwrap(), "MemberId can't be empty.");
+        assert_eq!(nameless(-1).unwrap(), "MemberId can't be empty.");
+    }
+
+    #[test]
+    fn a_pattern_will_do_instead_of_names_and_either_may_be_empty() {
+        assert_eq!(message(|request| request.topic_names = Some(Vec::new())), None);
+        let by_pattern = |request: &mut ConsumerHeartbeat| {
+            request.topic_names = None;
+            request.topic_regex = Some(String::new());
+        };
+        assert_eq!(message(by_pattern), None);
+        assert!(message(|request| request.topic_names = None).is_some());
+    }
+}

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::commands::{classic, inspection, offsets};
+use super::commands::{classic, consumer, inspection, offsets};
 use crate::coordinator::records::GroupChange;
 use crate::coordinator::{GroupErrorCode, GroupRecord, GroupResponse, MemberId};
+use crate::ids::TopicId;
 
 /// How long the drawn part of a member id is.
 const UUID_LENGTH: usize = 36;
@@ -31,6 +32,25 @@ pub(super) fn member_id(text: &str) -> MemberId {
         None if text == "-" => MemberId::from(""),
         None => MemberId::from(text),
     }
+}
+
+/// How many bytes of a topic's id scripts have for its name.
+const NAME_LENGTH: usize = 12;
+
+/// The id of a topic whose first partition has the Raft group `first`. It can be read, so that answers and records can
+/// which know topics by their ids alone.
+pub(super) fn topic_id(name: &str, first: u64) -> TopicId {
+    let mut bytes = [0; 16];
+    let shown = name.len().min(NAME_LENGTH);
+    bytes[..shown].copy_from_slice(&name.as_bytes()[..shown]);
+    bytes[NAME_LENGTH..].copy_from_slice(&u32::try_from(first).unwrap().to_be_bytes());
+    TopicId(Uuid::from_bytes(bytes))
+}
+
+/// The name of the topic that [`topic_id`] was made for.
+pub(super) fn topic(id: TopicId) -> String {
+    let name = &id.0.as_bytes()[..NAME_LENGTH];
+    String::from_utf8_lossy(name).trim_end_matches('\0').to_owned()
 }
 
 /// An error by Kafka's name.
@@ -60,7 +80,7 @@ pub(super) fn record(record: &GroupRecord) -> String {
     let change = match &record.change {
         GroupChange::Classic(record) => classic::record(record),
         GroupChange::Offsets(record) => offsets::record(record),
-        GroupChange::Consumer(record) => format!("{record:?}"),
+        GroupChange::Consumer(record) => consumer::record(record),
         GroupChange::Removed => "removed".to_owned(),
     };
     format!("record {}: {change}", record.group)
@@ -74,11 +94,12 @@ pub(super) fn response(response: &GroupResponse) -> Vec<String> {
         GroupResponse::Heartbeat(result) => vec![outcome(*result)],
         GroupResponse::Leave(left) => vec![classic::left(left)],
         GroupResponse::DescribeClassic(description) => classic::described(description.as_ref()),
+        GroupResponse::ConsumerHeartbeat(answer) => vec![consumer::heard(answer.as_ref())],
+        GroupResponse::DescribeConsumer(description) => consumer::described(description.as_ref()),
         GroupResponse::CommitOffsets(topics) => vec![offsets::results(topics)],
         GroupResponse::FetchOffsets(topics) => vec![offsets::fetched(topics.as_ref())],
         GroupResponse::DeleteOffsets(topics) => vec![offsets::deleted(topics.as_ref())],
         GroupResponse::List(groups) => inspection::listed(groups),
         GroupResponse::Delete(result) => vec![outcome(*result)],
-        other => vec![format!("{other:?}")],
     }
 }

@@ -7,7 +7,7 @@
 //!
 //! | command | what it does |
 //! | --- | --- |
-//! | `coordinator [OPTION...]` | begins anew with other settings: `delay=` (`group.initial.rebalance.delay.ms`, here none), `max-size=`, `consumer-max-size=`, `min-session=`, `max-session=`, `metadata-max=`, `retention=` |
+//! | `coordinator [OPTION...]` | begins anew with other settings: `delay=` (`group.initial.rebalance.delay.ms`, here none), `max-size=`, `consumer-max-size=`, `min-session=`, `max-session=`, `metadata-max=`, `retention=`, `policy=` (`group.consumer.migration.policy`, bidirectional) |
 //! | `topic NAME PARTITIONS`, `delete-topic NAME` | a topic is made or gets more partitions; is deleted |
 //! | `advance TIME [GROUP CLIENT...]` | lets time pass (`500ms`, `10s`, `5m`), and what is due happen; classic clients that are named heartbeat every 3 s, and what they hear is shown when it is not `ok` or is something new |
 //! | `failover [OPTION...]` | the coordinator is lost; the next one goes by what was written down, with other settings if the script says so |
@@ -18,6 +18,10 @@
 //! | `heartbeat GROUP CLIENT` | Heartbeat |
 //! | `leave GROUP CLIENT... [instance=I,J]` | LeaveGroup: of clients, and of instances that an administrator puts out |
 //! | `describe GROUP` | DescribeGroups |
+//! | `consumer-heartbeat GROUP CLIENT [OPTION...]` | ConsumerGroupHeartbeat. A client that is in no group joins: `topics=T,U`, `pattern=`, `instance=`, `assignor=`, `rack=`, `rebalance=` (60s), `version=0` (has no member id of its own). Later ones say what is new: these options, and what the client owns, if it was told something else by the answer before. `owned=T-0` says something else; `owned=?` and `topics=?` do not say; with `full` everything is said |
+//! | `consumer-rounds GROUP CLIENT...` | the clients heartbeat in turn, until nobody hears anything new; shows what is new |
+//! | `consumer-leave GROUP CLIENT...`, `consumer-away GROUP CLIENT...` | ConsumerGroupHeartbeat: leaves, or leaves for a while |
+//! | `consumer-describe GROUP` | ConsumerGroupDescribe |
 //! | `commit GROUP [CLIENT] T-0=OFFSET...` | OffsetCommit; of a consumer in no group without a client. An offset may have a leader epoch and metadata: `7@2:text`; `retention=TIME`, `version=` (9) |
 //! | `fetch GROUP [T-0...] [as=CLIENT]` | OffsetFetch, of all offsets or some; with `as=` the request says who asks |
 //! | `delete-offsets GROUP T-0...` | OffsetDelete |
@@ -46,10 +50,17 @@ fn play(name: &str) {
 }
 
 /// Every script, each of which has a test below.
-const SCRIPTS: [&str; 18] = [
+const SCRIPTS: [&str; 27] = [
     "bad_input",
     "commit",
     "commit_fenced",
+    "consumer_bad_input",
+    "consumer_failover",
+    "consumer_fencing",
+    "consumer_patterns",
+    "consumer_reconciliation",
+    "consumer_static",
+    "consumer_topics",
     "delete_group",
     "delete_offsets",
     "expiry",
@@ -58,6 +69,8 @@ const SCRIPTS: [&str; 18] = [
     "inspect",
     "join",
     "leave",
+    "migration_down",
+    "migration_up",
     "pending_member",
     "protocol_vote",
     "rebalance",
@@ -85,6 +98,41 @@ fn commit() {
 #[test]
 fn commit_fenced() {
     play("commit_fenced");
+}
+
+#[test]
+fn consumer_bad_input() {
+    play("consumer_bad_input");
+}
+
+#[test]
+fn consumer_failover() {
+    play("consumer_failover");
+}
+
+#[test]
+fn consumer_fencing() {
+    play("consumer_fencing");
+}
+
+#[test]
+fn consumer_patterns() {
+    play("consumer_patterns");
+}
+
+#[test]
+fn consumer_reconciliation() {
+    play("consumer_reconciliation");
+}
+
+#[test]
+fn consumer_static() {
+    play("consumer_static");
+}
+
+#[test]
+fn consumer_topics() {
+    play("consumer_topics");
 }
 
 #[test]
@@ -125,6 +173,16 @@ fn join() {
 #[test]
 fn leave() {
     play("leave");
+}
+
+#[test]
+fn migration_down() {
+    play("migration_down");
+}
+
+#[test]
+fn migration_up() {
+    play("migration_up");
 }
 
 #[test]

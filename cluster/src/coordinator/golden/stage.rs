@@ -10,7 +10,7 @@ use super::describe;
 use crate::controller::MetadataImage;
 use crate::coordinator::{
     CoordinatorState, GroupCoordinator, GroupErrorCode, GroupRecord, GroupRequest, GroupResponse,
-    GroupSettings, InstanceId, MemberId, decode_entry, encode_record, entry_header,
+    GroupSettings, InstanceId, MemberId, TopicPartitions, decode_entry, encode_record, entry_header,
 };
 use crate::ids::{Ticket, TimestampMs};
 
@@ -43,11 +43,21 @@ pub(super) struct Client {
     pub(super) epoch: i32,
     /// The options that it joined with.
     pub(super) options: BTreeMap<String, String>,
+    /// What it was told to own by the consumer protocol.
+    pub(super) assigned: Vec<TopicPartitions>,
+    /// Whether the coordinator has yet to hear that it owns just that.
+    pub(super) has_news: bool,
 }
 
 impl Default for Client {
     fn default() -> Self {
-        Self { member: MemberId::from(""), epoch: -1, options: BTreeMap::new() }
+        Self {
+            member: MemberId::from(""),
+            epoch: -1,
+            options: BTreeMap::new(),
+            assigned: Vec::new(),
+            has_news: false,
+        }
     }
 }
 
@@ -215,6 +225,10 @@ impl Client {
             GroupResponse::ConsumerHeartbeat(Ok(answer)) => {
                 self.member = answer.member.clone();
                 self.epoch = answer.epoch.0;
+                if let Some(assigned) = &answer.assignment {
+                    self.has_news = *assigned != self.assigned;
+                    self.assigned.clone_from(assigned);
+                }
             }
             _ => {}
         }

@@ -3,14 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use uuid::Uuid;
-
 use super::classic;
 use crate::controller::{ControllerRecord, PartitionRecord};
-use crate::coordinator::GroupSettings;
 use crate::coordinator::golden::describe;
 use crate::coordinator::golden::stage::Stage;
-use crate::ids::{NodeId, PartitionIndex, TopicId};
+use crate::coordinator::{GroupSettings, MigrationPolicy};
+use crate::ids::{NodeId, PartitionIndex};
 use crate::script::Words;
 
 /// How often clients heartbeat while time passes.
@@ -31,6 +29,7 @@ pub(super) fn run(stage: &mut Stage, command: &str, words: &Words<'_>) -> bool {
             let client = stage.clients.entry(words.word(0).to_owned()).or_default();
             client.member = "".into();
             client.epoch = -1;
+            client.assigned.clear();
         }
         "waiting" => stage.waiting().into_iter().for_each(|line| stage.say(line)),
         _ => return false,
@@ -48,12 +47,23 @@ fn settings(words: &Words<'_>, base: &GroupSettings) -> GroupSettings {
             "max-session" => time(&mut settings.max_session_timeout),
             "retention" => time(&mut settings.offsets_retention),
             "max-size" => settings.max_size = words.number(value),
+            "policy" => settings.migration_policy = policy(words, value),
             "consumer-max-size" => settings.consumer_max_size = words.number(value),
             "metadata-max" => settings.offset_metadata_max_bytes = words.number(value),
             _ => words.refuse(),
         }
     }
     settings
+}
+
+fn policy(words: &Words<'_>, name: &str) -> MigrationPolicy {
+    match name {
+        "disabled" => MigrationPolicy::Disabled,
+        "upgrade" => MigrationPolicy::Upgrade,
+        "downgrade" => MigrationPolicy::Downgrade,
+        "bidirectional" => MigrationPolicy::Bidirectional,
+        _ => words.refuse(),
+    }
 }
 
 /// `advance TIME [GROUP CLIENT...]`
@@ -93,7 +103,7 @@ fn grow_topic(stage: &mut Stage, words: &Words<'_>) {
         },
         None => ControllerRecord::TopicCreated {
             name: name.to_owned(),
-            id: TopicId(Uuid::from_u128(first_group.into())),
+            id: describe::topic_id(name, first_group),
             partitions,
             configs: BTreeMap::new(),
         },

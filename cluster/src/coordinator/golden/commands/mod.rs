@@ -2,6 +2,7 @@
 
 pub(super) mod classic;
 mod cluster;
+pub(super) mod consumer;
 pub(super) mod inspection;
 pub(super) mod offsets;
 
@@ -15,6 +16,7 @@ pub(super) fn run(stage: &mut Stage, line: &str) -> Vec<String> {
     let (command, words) = Words::of(line);
     let known = cluster::run(stage, command, &words)
         || classic::run(stage, command, &words)
+        || consumer::run(stage, command, &words)
         || offsets::run(stage, command, &words)
         || inspection::run(stage, command, &words);
     if !known {
