@@ -40,7 +40,7 @@ pub async fn permit_to_run() -> SemaphorePermit<'static> {
 pub const CLUSTER_ID: &str = "trilog-test";
 
 /// The topic whose partitions' leaders coordinate the consumer groups.
-const CONSUMER_OFFSETS: &str = "__consumer_offsets";
+pub const CONSUMER_OFFSETS: &str = "__consumer_offsets";
 
 /// What a cluster is to be.
 #[derive(Debug, Clone)]
@@ -100,6 +100,14 @@ impl Cluster {
             }
         }
         unreachable!("the last attempt returns or panics")
+    }
+
+    /// A cluster that runs already, started by somebody else: the addresses of its nodes in order of their ids.
+    async fn foreign(addresses: &str) -> Self {
+        let permit = permit_to_run().await;
+        let nodes = (1..).zip(addresses.split(','));
+        let nodes = nodes.map(|(id, address)| (id, Node::foreign(id, address.to_owned()))).collect();
+        Self { nodes, scratch: Scratch::new("foreign"), _permit: permit }
     }
 
     /// The nodes, none of which runs. The executable is copied, so that a build during the tests changes nothing when
@@ -287,8 +295,22 @@ pub fn connection_options() -> ConnectionOptions {
     }
 }
 
-/// A cluster of three that tests share which break nothing and use topics of their own. It lives while any of them
-/// runs.
+/// Names a running cluster that [`shared`] takes instead of starting one: the addresses of its three nodes, in order of
+/// their ids. With Apache Kafka there, its tests show whether they ask for what Kafka does; it wants the settings of
+/// [`shared_options`] too.
+const FOREIGN: &str = "TRILOG_TEST_BOOTSTRAP";
+
+/// The shared cluster: groups settle at once, and sessions may be short.
+fn shared_options() -> ClusterOptions {
+    ClusterOptions::nodes(3)
+        .set("group.initial.rebalance.delay.ms", "0")
+        .set("group.min.session.timeout.ms", "500")
+        .set("group.consumer.min.heartbeat.interval.ms", "100")
+        .set("group.consumer.heartbeat.interval.ms", "100")
+}
+
+/// A cluster of three that tests share which break nothing and use topics and groups of their own. It lives while any
+/// of them runs.
 #[derive(Debug)]
 pub struct SharedCluster {
     cluster: Arc<Cluster>,
@@ -300,7 +322,10 @@ pub async fn shared() -> SharedCluster {
     let mut shared = SHARED.lock().await;
     let cluster = match shared.upgrade() {
         Some(cluster) => cluster,
-        None => Arc::new(Cluster::start(ClusterOptions::nodes(3)).await),
+        None => Arc::new(match std::env::var(FOREIGN) {
+            Ok(addresses) => Cluster::foreign(&addresses).await,
+            Err(_) => Cluster::start(shared_options()).await,
+        }),
     };
     *shared = Arc::downgrade(&cluster);
     SharedCluster { cluster }

@@ -15,7 +15,18 @@ pub struct Node {
     address: String,
     data_dir: PathBuf,
     log: PathBuf,
-    process: Option<Child>,
+    process: Process,
+}
+
+/// Whether a node runs, and whose it is.
+#[derive(Debug)]
+enum Process {
+    /// It does not run.
+    None,
+    /// It runs as a child of this process.
+    Child(Child),
+    /// It runs, and not by us: it can be talked to and nothing else.
+    Foreign,
 }
 
 /// What a signal is meant to do to a process.
@@ -62,7 +73,31 @@ impl Node {
         data_dir: PathBuf,
         log: PathBuf,
     ) -> Self {
-        Self { id, executable, arguments, address, data_dir, log, process: None }
+        Self { id, executable, arguments, address, data_dir, log, process: Process::None }
+    }
+
+    /// A node that runs already, started by somebody else.
+    pub fn foreign(id: i32, address: String) -> Self {
+        let (executable, data_dir, log) = (PathBuf::new(), PathBuf::new(), PathBuf::new());
+        Self { id, executable, arguments: Vec::new(), address, data_dir, log, process: Process::Foreign }
+    }
+
+    fn child(&self) -> Option<&Child> {
+        match &self.process {
+            Process::Child(child) => Some(child),
+            Process::None | Process::Foreign => None,
+        }
+    }
+
+    /// The process if it is a child, which then counts as not running.
+    fn take_child(&mut self) -> Option<Child> {
+        match std::mem::replace(&mut self.process, Process::None) {
+            Process::Child(child) => Some(child),
+            other => {
+                self.process = other;
+                None
+            }
+        }
     }
 
     /// Its number, which is the broker id clients see.
@@ -83,20 +118,20 @@ impl Node {
     /// The process id while it runs.
     ///
     /// # Panics
-    /// If it was not started, or has been waited for.
+    /// If it was not started here, or has been waited for.
     pub fn pid(&self) -> u32 {
-        self.process.as_ref().expect("the node runs").id()
+        self.child().expect("the node runs, and as a child of this process").id()
     }
 
     /// Whether the process was started and has not been ended by [`Node::kill`] or [`Node::stop`]. A node that died by
     /// itself still counts; see [`Node::has_died`].
     pub fn is_started(&self) -> bool {
-        self.process.is_some()
+        !matches!(self.process, Process::None)
     }
 
     /// Whether the process ended by itself.
     pub fn has_died(&self) -> bool {
-        self.process.as_ref().is_some_and(|process| !is_alive(process.id()))
+        self.child().is_some_and(|process| !is_alive(process.id()))
     }
 
     /// Starts the process. Its standard input is a pipe that closes when this process ends, which ends the node too.
@@ -104,7 +139,7 @@ impl Node {
     /// # Panics
     /// If it runs already or the executable does not start.
     pub fn start(&mut self) {
-        assert!(self.process.is_none(), "node {} runs already", self.id);
+        assert!(!self.is_started(), "node {} runs already", self.id);
         let log =
             File::options().create(true).append(true).open(&self.log).expect("a log file can be opened");
         let process = Command::new(&self.executable)
@@ -115,12 +150,12 @@ impl Node {
             .stdout(log.try_clone().expect("a file handle can be cloned"))
             .stderr(log)
             .spawn();
-        self.process = Some(process.expect("the trilog executable starts"));
+        self.process = Process::Child(process.expect("the trilog executable starts"));
     }
 
     /// SIGKILL, and gone when this returns.
     pub fn kill(&mut self) {
-        if let Some(mut process) = self.process.take() {
+        if let Some(mut process) = self.take_child() {
             process.kill().expect("a child can be killed");
             process.wait().expect("a child can be waited for");
         }
@@ -131,7 +166,7 @@ impl Node {
     /// # Panics
     /// If it does not run, or does not end.
     pub async fn stop(&mut self) -> ExitStatus {
-        let mut process = self.process.take().expect("the node runs");
+        let mut process = self.take_child().expect("the node runs, and as a child of this process");
         Signal::Terminate.send(process.id());
         wait_until("a node ends upon SIGTERM", async || {
             process.try_wait().expect("a child can be waited for")
@@ -167,7 +202,7 @@ pub fn is_alive(pid: u32) -> bool {
 impl Drop for Node {
     fn drop(&mut self) {
         self.kill();
-        if std::thread::panicking() {
+        if std::thread::panicking() && self.log.exists() {
             let log = self.log();
             let lines = log.lines().collect::<Vec<_>>();
             eprintln!("--- node {}, last lines of {}", self.id, self.log.display());
