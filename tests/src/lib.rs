@@ -13,6 +13,7 @@
 //! | [`batch`] | record batches built and read byte by byte, wrong ones too |
 //! | [`requests`] | requests about one partition, in any version |
 //! | [`partition`] | a partition as its leader shows it: write, read back, ask for offsets |
+//! | [`group`] | a consumer group as its coordinator shows it, its members, real ones too |
 //! | [`kcat`] | the real kcat |
 //! | [`lines`] | a big file of lines, and whether two of them are the same |
 //! | [`ports`], [`scratch`], [`waiting`] | ports, directories and patience |
@@ -26,6 +27,7 @@ pub mod batch;
 pub mod binary;
 pub mod cluster;
 pub mod dev;
+pub mod group;
 pub mod kcat;
 pub mod lines;
 pub mod node;

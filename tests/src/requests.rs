@@ -18,7 +18,7 @@ use kafka_protocol::messages::offset_for_leader_epoch_response::EpochEndOffset;
 use kafka_protocol::messages::produce_request::{PartitionProduceData, ProduceRequest, TopicProduceData};
 use kafka_protocol::messages::produce_response::PartitionProduceResponse;
 use kafka_protocol::messages::{
-    FetchResponse, ListOffsetsRequest, ListOffsetsResponse, OffsetForLeaderEpochRequest,
+    FetchResponse, GroupId, ListOffsetsRequest, ListOffsetsResponse, OffsetForLeaderEpochRequest,
     OffsetForLeaderEpochResponse, ProduceResponse, TopicName,
 };
 use kafka_protocol::protocol::{Request, StrBytes};
@@ -70,9 +70,19 @@ impl FetchPlan {
     }
 }
 
+/// A text as the messages carry it.
+pub fn text(text: &str) -> StrBytes {
+    StrBytes::from_string(text.to_owned())
+}
+
 /// A topic's name as the messages carry it.
 pub fn topic_name(name: &str) -> TopicName {
-    TopicName(StrBytes::from_string(name.to_owned()))
+    TopicName(text(name))
+}
+
+/// A consumer group's name as the messages carry it.
+pub fn group_id(name: &str) -> GroupId {
+    GroupId(text(name))
 }
 
 impl Target {

@@ -7,6 +7,7 @@
 
 mod bad_input;
 mod dev;
+mod groups;
 mod kcat;
 mod protocol;
 mod rdkafka;

@@ -1,9 +1,12 @@
 //! ApiVersions, and what happens outside the versions it lists.
 
 use kafka_protocol::messages::{
-    ApiVersionsRequest, ApiVersionsResponse, CreateTopicsRequest, DeleteTopicsRequest,
-    DescribeClusterRequest, FetchRequest, InitProducerIdRequest, ListOffsetsRequest, MetadataRequest,
-    OffsetForLeaderEpochRequest, ProduceRequest,
+    ApiVersionsRequest, ApiVersionsResponse, ConsumerGroupDescribeRequest, ConsumerGroupHeartbeatRequest,
+    CreateTopicsRequest, DeleteGroupsRequest, DeleteTopicsRequest, DescribeClusterRequest,
+    DescribeGroupsRequest, FetchRequest, FindCoordinatorRequest, HeartbeatRequest, InitProducerIdRequest,
+    JoinGroupRequest, LeaveGroupRequest, ListGroupsRequest, ListOffsetsRequest, MetadataRequest,
+    OffsetCommitRequest, OffsetDeleteRequest, OffsetFetchRequest, OffsetForLeaderEpochRequest,
+    ProduceRequest, SyncGroupRequest,
 };
 use kafka_protocol::protocol::{Decodable, Request, StrBytes};
 use trilog_client::frame::{correlation_id, encode_request};
@@ -52,6 +55,20 @@ async fn the_table_lists_what_clients_look_for() {
     assert_listed::<InitProducerIdRequest>(versions, 0, 4);
     assert_listed::<OffsetForLeaderEpochRequest>(versions, 2, 4);
     assert_listed::<DescribeClusterRequest>(versions, 0, 1);
+    // kafka-go commits in version 2 and fetches in version 1, librdkafka 2.0 finds coordinators in version 0.
+    assert_listed::<OffsetCommitRequest>(versions, 2, 9);
+    assert_listed::<OffsetFetchRequest>(versions, 1, 9);
+    assert_listed::<FindCoordinatorRequest>(versions, 0, 6);
+    assert_listed::<JoinGroupRequest>(versions, 0, 9);
+    assert_listed::<SyncGroupRequest>(versions, 0, 5);
+    assert_listed::<HeartbeatRequest>(versions, 0, 4);
+    assert_listed::<LeaveGroupRequest>(versions, 0, 5);
+    assert_listed::<DescribeGroupsRequest>(versions, 0, 6);
+    assert_listed::<ListGroupsRequest>(versions, 0, 5);
+    assert_listed::<DeleteGroupsRequest>(versions, 0, 2);
+    assert_listed::<OffsetDeleteRequest>(versions, 0, 0);
+    assert_listed::<ConsumerGroupHeartbeatRequest>(versions, 0, 1);
+    assert_listed::<ConsumerGroupDescribeRequest>(versions, 0, 1);
     for never in [71, 72] {
         assert!(versions.get(Api(never)).is_none(), "clients push telemetry as soon as {never} is listed");
     }
