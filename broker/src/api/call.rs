@@ -106,9 +106,11 @@ impl CallContext {
         self.answer(response).into()
     }
 
-    /// Answers with what `response` comes to.
+    /// Answers with what `response` comes to. Nothing of the request's frame is held on to meanwhile but what
+    /// `response` holds: a join may wait for minutes.
     pub(super) fn later<M: Encodable>(self, response: impl Future<Output = M> + Send + 'static) -> Reply {
-        Reply::later(async move { self.answer(&response.await) })
+        let reply_to = self.reply_to;
+        Reply::later(async move { reply_to.answer(&response.await) })
     }
 
     /// The answer that consists of `response`.
