@@ -102,7 +102,6 @@ pub(super) enum Applied {
 }
 
 /// The replicated state of one group.
-#[expect(clippy::large_enum_variant, reason = "nearly all groups of a node are partitions")]
 pub(super) enum Machine {
     Controller(ControllerMachine),
     Coordinator(CoordinatorMachine),
