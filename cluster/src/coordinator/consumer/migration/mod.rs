@@ -18,6 +18,9 @@ mod downgrade;
 mod embedded;
 mod upgrade;
 
+#[cfg(test)]
+mod properties;
+
 use std::time::Duration;
 
 pub(super) use self::upgrade::Upgrade;
