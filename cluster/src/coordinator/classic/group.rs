@@ -81,8 +81,9 @@ pub(super) struct Waiting {
 }
 
 impl LiveGroup {
-    /// A group as it was recorded: stable, if it has members.
-    pub(super) fn new(id: GroupId, group: ClassicGroup) -> Self {
+    /// A group as it was recorded: stable, if it has members. One that comes from the consumer protocol gets the protocol
+    /// that its members vote for now, as they already believe in it.
+    pub(super) fn new(id: GroupId, mut group: ClassicGroup) -> Self {
         let mut tally = ProtocolTally::default();
         let mut statics = BTreeMap::new();
         for (id, member) in &group.members {
@@ -90,6 +91,10 @@ impl LiveGroup {
             if let Some(instance) = &member.instance {
                 statics.insert(instance.clone(), id.clone());
             }
+        }
+        if group.protocol.is_none() {
+            let elected = tally.elect(group.members.values().map(Arc::as_ref));
+            group.protocol = elected.map(str::to_owned);
         }
         let state = if group.members.is_empty() { State::Empty } else { State::Stable };
         Self {
