@@ -16,7 +16,7 @@ use crate::ids::Ticket;
 /// How many bytes a group's members may say about themselves and assign to each other, apart from ids. A record holds all
 /// of it, and has to be far below what a message between nodes holds. Kafka has a lower bound, from its
 /// `message.max.bytes`.
-pub(super) const MAX_GROUP_BYTES: usize = 4 << 20;
+pub(in crate::coordinator) const MAX_GROUP_BYTES: usize = 4 << 20;
 
 /// What a classic group is doing. See the [room](super) for how one leads to another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

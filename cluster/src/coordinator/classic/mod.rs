@@ -57,8 +57,8 @@ mod sync;
 #[cfg(test)]
 mod tests;
 
-pub(super) use self::group::LiveGroup;
 use self::group::Waiting;
+pub(super) use self::group::{LiveGroup, MAX_GROUP_BYTES};
 pub(super) use self::record::{ClassicGroup, ClassicMember, ClassicRecord, SupportedProtocol};
 use super::GroupCoordinator;
 use super::error::GroupErrorCode;
