@@ -65,6 +65,8 @@ impl Shard {
         }
         let row = SleepRow { group: id, term: group.term(), commit };
         group.asleep = true;
+        // Nobody looks at them while the group sleeps, and by now all that live are in sync.
+        self.review_in_sync(id);
         self.awake.remove(&id);
         for follower in followers {
             self.sends.sleep(follower, row);

@@ -48,7 +48,7 @@ fn play(name: &str) {
 }
 
 /// Every script, each of which has a test below.
-const SCRIPTS: [&str; 14] = [
+const SCRIPTS: [&str; 15] = [
     "confirm",
     "conflict",
     "delete_topic",
@@ -56,6 +56,7 @@ const SCRIPTS: [&str; 14] = [
     "early_messages",
     "election",
     "hand_over",
+    "in_sync",
     "lagging_follower",
     "lost_leadership",
     "lost_peer",
@@ -103,6 +104,11 @@ fn election() {
 #[test]
 fn hand_over() {
     play("hand_over");
+}
+
+#[test]
+fn in_sync() {
+    play("in_sync");
 }
 
 #[test]
