@@ -15,4 +15,6 @@ pub mod replica;
 #[cfg(test)]
 mod script;
 mod shard;
+#[cfg(test)]
+mod simulation;
 pub mod transport;

@@ -18,7 +18,7 @@ use crate::keys::raft_state::GroupState;
 use crate::keys::{fence, raft_entry};
 
 /// Changes that become visible together.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct WriteBatch {
     /// Entries and index rows, as sled takes them.
     pub(crate) rows: sled::Batch,

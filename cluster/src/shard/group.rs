@@ -4,6 +4,8 @@
 //! [`answers`].
 
 mod answers;
+#[cfg(test)]
+mod inspection;
 mod reads;
 mod ready;
 
@@ -14,6 +16,8 @@ use raft::{Config, RawNode, SnapshotStatus, StateRole};
 use slog::Logger;
 use trilog_storage::{FetchedEntries, RaftLog};
 
+#[cfg(test)]
+pub(crate) use self::inspection::GroupView;
 use self::reads::Reads;
 use self::ready::Writing;
 use super::machine::{CheckpointPolicy, Machine, Waiting};

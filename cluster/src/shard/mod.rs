@@ -34,6 +34,8 @@ use trilog_storage::{FetchedEntries, Store, StoreError, TailCache, WriteBatch};
 
 use self::effects::{AppendError, Effect, NotController, Outbox, Persist, PersistedReady, Round};
 use self::group::Group;
+#[cfg(test)]
+pub(crate) use self::group::GroupView;
 pub(crate) use self::machine::{AppendRequest, CheckpointPolicy, ControlRequest};
 use self::machine::{DecisionInputs, Machine, Waiting};
 use self::orphans::Orphans;

@@ -1,0 +1,119 @@
+//! Between the clients and the nodes: requests and answers on their way, which break off, get lost and come too late.
+
+use std::time::Duration;
+
+use super::call::{Answer, Call};
+use super::event::Event;
+use super::invariants::Violation;
+use super::node::Input;
+use super::observation::Observation;
+use super::workload::{Client, ClientId, Desk, Wish};
+use super::world::World;
+use crate::ids::{NodeId, Ticket};
+
+/// The longest time that a request or an answer is on its way between a client and a node, in microseconds.
+const CLIENT_DELAY: u64 = 2_000;
+
+/// How many of a thousand requests break their connection, and how many answers get lost.
+const CLIENT_LOSS: u64 = 10;
+
+/// How long a client takes at most to make a new connection, in milliseconds.
+const BROKEN_MS: u64 = 100;
+
+/// A client's connection with a node. Requests arrive in the order in which they were sent, or not at all.
+#[derive(Default)]
+pub(super) struct Connection {
+    last_arrival: Duration,
+    /// What is sent before this time is lost.
+    broken_until: Duration,
+}
+
+impl World {
+    /// Whether all clients have done what they had begun.
+    pub(super) fn clients_are_done(&self) -> bool {
+        self.clients.iter().all(|client| client.is_done())
+    }
+
+    /// The clients that have not.
+    pub(super) fn clients_that_wait(&self) -> Vec<ClientId> {
+        (0..self.clients.len()).filter(|client| !self.clients[*client].is_done()).collect()
+    }
+
+    /// A request reaches a node.
+    pub(super) fn call(&mut self, node: NodeId, ticket: Ticket, call: Call) -> Result<(), Violation> {
+        if self.nodes[&node].process().is_none() {
+            self.answer_later(ticket, Answer::Refused);
+            return Ok(());
+        }
+        let life = self.nodes[&node].life;
+        self.input(node, life, Input::Call { ticket, call })
+    }
+
+    /// A process has answered. Its client may hear of it.
+    pub(super) fn answered(&mut self, node: NodeId, ticket: Ticket, answer: Answer) -> Result<(), Violation> {
+        let call = self.taken.remove(&ticket);
+        let call = call.unwrap_or_else(|| panic!("node {node} answers {ticket:?} twice"));
+        self.trace.tell(self.now, format_args!("{node} answers {}: {answer:?}", ticket.0));
+        if let (Call::Read { group, offset, .. }, Answer::Read(Some(fetched))) = (&call, &answer) {
+            let (group, from) = (*group, *offset);
+            self.invariants.observe(&Observation::Read { node, group, from, fetched })?;
+        }
+        self.invariants.observe(&Observation::Answered { node, ticket, call: &call, answer: &answer })?;
+        if !self.random.chance(CLIENT_LOSS) {
+            self.answer_later(ticket, answer);
+        }
+        Ok(())
+    }
+
+    fn answer_later(&mut self, ticket: Ticket, answer: Answer) {
+        let after = self.random.micros(100, CLIENT_DELAY);
+        self.schedule.at(self.now + after, Event::Answer { ticket, answer });
+    }
+
+    /// Something comes back to a client, or its patience ends. What comes first counts.
+    pub(super) fn answer(&mut self, ticket: Ticket, answer: Answer) {
+        if let Some(client) = self.open.remove(&ticket) {
+            self.with_client(client, |client, desk| client.answered(ticket, answer, desk));
+        }
+    }
+
+    /// Lets a client act, and does what it wishes.
+    pub(super) fn with_client(&mut self, id: ClientId, act: impl FnOnce(&mut dyn Client, &mut Desk<'_>)) {
+        let mut desk = Desk {
+            nodes: &self.nodes,
+            random: &mut self.random,
+            next_ticket: &mut self.next_ticket,
+            ending: self.ending,
+            wishes: Vec::new(),
+        };
+        act(&mut *self.clients[id], &mut desk);
+        for wish in desk.wishes {
+            match wish {
+                Wish::WakeAfter(after) => self.schedule.at(self.now + after, Event::Wake { client: id }),
+                Wish::Ask { node, ticket, call, patience } => {
+                    self.trace.tell(self.now, format_args!("client {id} asks {node} {}", ticket.0));
+                    self.open.insert(ticket, id);
+                    let timeout = Event::Answer { ticket, answer: Answer::TimedOut };
+                    self.schedule.at(self.now + patience, timeout);
+                    if let Some(at) = self.arrival(id, node) {
+                        self.schedule.at(at, Event::Call { node, ticket, call });
+                    }
+                }
+            }
+        }
+    }
+
+    /// When a request that a client sends now arrives, if it does.
+    fn arrival(&mut self, client: ClientId, node: NodeId) -> Option<Duration> {
+        let connection = self.connections.entry((client, node)).or_default();
+        if self.random.chance(CLIENT_LOSS) {
+            connection.broken_until = self.now + self.random.millis(1, BROKEN_MS);
+        }
+        if self.now < connection.broken_until {
+            return None;
+        }
+        let at = self.now + self.random.micros(100, CLIENT_DELAY);
+        connection.last_arrival = at.max(connection.last_arrival);
+        Some(connection.last_arrival)
+    }
+}

@@ -1,0 +1,110 @@
+//! A node's disk: a real store, and a journal of what was written to it, which tells what a crash leaves.
+//!
+//! Batches are atomic and reach the disk in order (`trilog-storage` proves both of its store), so a crash leaves all that
+//! was synced and, by chance, some of what came after. The store that a crash leaves is made anew from the journal. That
+//! is slower than to copy files, but it depends on nothing that sled's own threads do meanwhile.
+
+use std::time::Duration;
+
+use tempfile::TempDir;
+use trilog_storage::{Identity, Store, StoreOptions, WriteBatch};
+
+use super::random::Random;
+use crate::ids::NodeId;
+
+/// How many batches are written at one moment.
+pub(super) type Written = usize;
+
+/// A disk, whether its node runs or not.
+pub(super) struct Disk {
+    node: NodeId,
+    directory: TempDir,
+    journal: Vec<WriteBatch>,
+    synced: Written,
+    /// How long a sync takes at least and at most, in microseconds.
+    pub(super) lag: (u64, u64),
+    /// The next sync fails.
+    pub(super) failing: bool,
+}
+
+impl Disk {
+    /// How long a sync takes on a disk in good health, in microseconds.
+    pub(super) const QUICK: (u64, u64) = (100, 2_000);
+
+    pub(super) fn new(node: NodeId) -> Self {
+        Self {
+            node,
+            directory: directory(),
+            journal: Vec::new(),
+            synced: 0,
+            lag: Self::QUICK,
+            failing: false,
+        }
+    }
+
+    /// The store that is on the disk.
+    pub(super) fn open(&self) -> Store {
+        let identity = Identity { cluster_id: "simulation".into(), node_id: self.node.0 };
+        Store::open(self.directory.path(), &identity, StoreOptions::default()).expect("a store opens")
+    }
+
+    /// Makes a batch visible in `store`, which is this disk's.
+    pub(super) fn apply(&mut self, store: &Store, batch: WriteBatch) {
+        if !batch.is_empty() {
+            self.journal.push(batch.clone());
+        }
+        store.apply(batch).expect("a batch is applied");
+    }
+
+    /// What a sync that begins now is going to make durable.
+    pub(super) fn written(&self) -> Written {
+        self.journal.len()
+    }
+
+    /// A sync that began at `written` is over.
+    pub(super) fn synced(&mut self, written: Written) {
+        self.synced = self.synced.max(written);
+    }
+
+    /// How long the next sync takes.
+    pub(super) fn sync_takes(&self, random: &mut Random) -> Duration {
+        random.micros(self.lag.0, self.lag.1)
+    }
+
+    /// The process is gone without a word: what was synced is there, and perhaps some of the rest. Returns how many
+    /// batches are lost.
+    pub(super) fn crash(&mut self, random: &mut Random) -> usize {
+        let unsynced = self.journal.len() - self.synced;
+        let lost = if random.chance(400) { unsynced } else { random.place(unsynced + 1) };
+        self.failing = false;
+        if lost > 0 {
+            self.journal.truncate(self.journal.len() - lost);
+            self.rebuild();
+        }
+        self.synced = self.journal.len();
+        lost
+    }
+
+    /// The process has ended in order: everything is there.
+    pub(super) fn closed(&mut self) {
+        self.synced = self.journal.len();
+        self.failing = false;
+    }
+
+    /// Makes the store anew.
+    fn rebuild(&mut self) {
+        self.directory = directory();
+        let store = self.open();
+        for batch in &self.journal {
+            store.apply(batch.clone()).expect("a batch is applied");
+        }
+    }
+}
+
+/// Where shared memory is a file system, as on Linux. What is lost here is lost on purpose, so no real disk is needed.
+const MEMORY: &str = "/dev/shm";
+
+/// A new directory, in memory if there is such a place.
+fn directory() -> TempDir {
+    tempfile::tempdir_in(MEMORY).or_else(|_| tempfile::tempdir()).expect("a directory for a store")
+}

@@ -1,0 +1,115 @@
+//! What must come true once nothing breaks any more: the cluster heals by itself within a bounded time, every client gets
+//! its answers, and every acknowledged record can be read to the end from every replica.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::call::ReadBatch;
+use super::invariants::Violation;
+use super::node::Process;
+use super::world::World;
+use crate::ids::{NodeId, Offset, RaftGroupId};
+
+/// How long faults occur, in milliseconds.
+const FAULTS_MS: (u64, u64) = (3_000, 9_000);
+
+/// How long clients go on as before after the last fault.
+const CALM: Duration = Duration::from_millis(1_000);
+
+/// How long it may take until all clients have their answers. That includes an election among nodes that have just been
+/// switched on, snapshots, and clients that go about with old metadata.
+const HEALED_WITHIN: Duration = Duration::from_secs(20);
+
+/// How long until the last follower has heard of the last commit: an idle group's leader tells it before it sleeps.
+const SETTLED_WITHIN: Duration = Duration::from_secs(3);
+
+/// How often it is looked whether the clients are done.
+const LOOK: Duration = Duration::from_millis(100);
+
+impl World {
+    /// The whole of it: faults, then none, then everything is read.
+    pub(super) fn play(&mut self) -> Result<(), Violation> {
+        let faults = self.random.millis(FAULTS_MS.0, FAULTS_MS.1);
+        self.run_until(faults)?;
+        self.calm_down()?;
+        self.run_until(self.now + CALM)?;
+        self.ending = true;
+        let deadline = self.now + HEALED_WITHIN;
+        while !self.clients_are_done() {
+            if self.now >= deadline {
+                let waiting = self.clients_that_wait();
+                return Err(stuck(format!(
+                    "clients {waiting:?} still wait {HEALED_WITHIN:?} after the faults"
+                )));
+            }
+            self.run_until(self.now + LOOK)?;
+        }
+        self.run_until(self.now + SETTLED_WITHIN)?;
+        self.check_settled()
+    }
+
+    fn check_settled(&self) -> Result<(), Violation> {
+        let processes: BTreeMap<NodeId, &Process> =
+            self.nodes.iter().filter_map(|(id, node)| node.process().map(|process| (*id, process))).collect();
+        if processes.len() < self.nodes.len() {
+            return Err(stuck("a node is down".into()));
+        }
+        let image = processes[&NodeId(1)].image();
+        if let Some((id, _)) = processes.iter().find(|(_, process)| process.image() != image) {
+            return Err(stuck(format!("nodes 1 and {id} have different metadata")));
+        }
+        let groups = image.partitions().map(|view| (view.partition.group, view.partition.replicas.clone()));
+        let controller = (RaftGroupId::CONTROLLER, processes.keys().copied().collect());
+        for (group, voters) in groups.chain([controller]) {
+            let replicas: Vec<&Process> = voters.iter().map(|voter| processes[voter]).collect();
+            check_replicas(group, &replicas)?;
+            let acknowledged = self.invariants.acknowledged.of(group);
+            for (id, process) in voters.iter().zip(&replicas) {
+                let batches = read_all(process, group);
+                let missing = acknowledged.iter().find(|(base, name)| {
+                    !batches.iter().any(|batch| batch.base_offset == **base && batch.name == **name)
+                });
+                if let Some((base, name)) = missing {
+                    let detail = format!("node {id} has not batch {} at {base} of {group}", name.0);
+                    return Err(Violation { rule: "what is acknowledged stays", detail });
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// One replica leads and serves, and all hold and have applied the same.
+fn check_replicas(group: RaftGroupId, replicas: &[&Process]) -> Result<(), Violation> {
+    let views: Option<Vec<_>> = replicas.iter().map(|process| process.shard.group_view(group)).collect();
+    let Some(views) = views else { return Err(stuck(format!("{group} lacks a replica"))) };
+    let serving = views.iter().filter(|view| view.serving().is_some()).count();
+    if serving != 1 {
+        return Err(stuck(format!("{group} has {serving} leaders")));
+    }
+    let ends: Vec<_> = views.iter().map(|view| (view.last(), view.applied())).collect();
+    if ends.iter().any(|end| *end != ends[0] || end.0 != end.1) {
+        return Err(stuck(format!("the replicas of {group} end, and are applied, differently: {ends:?}")));
+    }
+    if views.iter().any(|view| view.state() != views[0].state()) {
+        return Err(stuck(format!("the replicas of {group} have different states")));
+    }
+    Ok(())
+}
+
+/// Everything that a replica shows of a partition.
+fn read_all(process: &Process, group: RaftGroupId) -> Vec<ReadBatch> {
+    let mut batches: Vec<ReadBatch> = Vec::new();
+    let mut next = Offset(0);
+    while let Some(fetched) = process.read(group, next, false)
+        && let Some(last) = fetched.batches.last()
+    {
+        next = last.last_offset.plus(1);
+        batches.extend(fetched.batches);
+    }
+    batches
+}
+
+fn stuck(detail: String) -> Violation {
+    Violation { rule: "the cluster heals", detail }
+}

@@ -1,0 +1,66 @@
+//! Three nodes in one thread, and one seed that decides everything else: the network, the disks, the clocks, what breaks
+//! and when, and what clients do meanwhile.
+//!
+//! Shards are real, and so are their stores; only the driver around them is played by hand, since it is where threads,
+//! clocks and sockets would come in. What happens is held against the [invariants] at every step; at the end the faults
+//! stop, and what must come true does so within a [bounded time](liveness). The same seed gives the same [trace], so
+//! whatever was found once is found again.
+//!
+//! ```text
+//! SIMULATION_SEEDS=5000 cargo test --release -p trilog-cluster simulation::tests::seeds -- --nocapture     many seeds
+//! SIMULATION_FROM=4711 SIMULATION_SEEDS=1 cargo test -p trilog-cluster simulation::tests::seeds            one of them
+//! SIMULATION_TRACE=all                                                                              with all lines
+//! ```
+//!
+//! That the invariants bite is shown by [mutants](mutant): rules broken on purpose, each of which some seed must find.
+
+mod breakdown;
+mod call;
+mod clients;
+mod clock;
+mod disk;
+mod event;
+mod fault;
+mod invariants;
+mod liveness;
+mod mutant;
+mod network;
+mod node;
+mod observation;
+mod random;
+mod tests;
+mod trace;
+mod watch;
+mod workload;
+mod world;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use self::invariants::Violation;
+use self::mutant::Mutant;
+use self::trace::Trace;
+use self::world::World;
+
+/// How a simulation ended.
+struct Outcome {
+    violation: Option<Violation>,
+    digest: u32,
+    lines: Vec<String>,
+}
+
+/// Plays one seed from beginning to end.
+fn play(seed: u64, mutant: Option<Mutant>) -> Outcome {
+    let all = std::env::var_os("SIMULATION_TRACE").is_some();
+    let mut world = World::new(seed, mutant, Trace::new(all));
+    let played = catch_unwind(AssertUnwindSafe(|| world.play()));
+    let violation = match played {
+        Ok(played) => played.err(),
+        Err(panic) => {
+            let text = panic.downcast_ref::<String>().map(String::as_str);
+            let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("?");
+            Some(Violation { rule: "nothing panics", detail: text.to_owned() })
+        }
+    };
+    let trace = world.trace;
+    Outcome { violation, digest: trace.digest(), lines: trace.into_lines() }
+}

@@ -1,0 +1,63 @@
+//! Rules broken on purpose, to show that the invariants would tell.
+//!
+//! None of them needs a switch in the code that is tested: what is broken is the driver, the disk or the network around
+//! a shard, each of which plays a part in keeping the rule.
+
+use raft::eraftpb::{Message, MessageType};
+
+use crate::ids::RaftIndex;
+use crate::shard::{GroupView, Shard};
+use crate::transport::GroupMessage;
+
+/// A rule that is broken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mutant {
+    /// Raft counts entries, and promises leave, when a batch is visible and not yet synced.
+    AcknowledgeUnsynced,
+    /// Promises (votes, acknowledgements to a leader) leave before the sync; Raft's own count is right.
+    PromiseUnsynced,
+    /// A failed sync is taken for a successful one.
+    GoOnAfterFailedSync,
+    /// A leader that is asked whether it leads looks at what it believes.
+    AnswerUnconfirmed,
+    /// A leader's reads are served from its election on, not from the first applied entry of its term.
+    ServeAtOnce,
+    /// What leaders and followers say to each other is taken to be of the present term, of whichever it is.
+    IgnoreTerms,
+    /// A follower keeps its own entries where the leader has others, and says that it has the leader's.
+    ForgetTruncation,
+}
+
+impl Mutant {
+    /// Does to messages what a receiver would that breaks the rule.
+    pub(super) fn falsify(self, messages: &mut [GroupMessage], receiver: &Shard) {
+        for GroupMessage { group, message } in messages {
+            let Some(view) = receiver.group_view(*group) else { continue };
+            match self {
+                Self::IgnoreTerms if is_replication(message.msg_type) => message.term = view.term(),
+                Self::ForgetTruncation if message.msg_type == MessageType::MsgAppend => {
+                    keep_own_entries(message, view);
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+/// Whether a leader says it to its followers, or they to it.
+const fn is_replication(kind: MessageType) -> bool {
+    use MessageType as M;
+    matches!(kind, M::MsgAppend | M::MsgAppendResponse | M::MsgHeartbeat | M::MsgHeartbeatResponse)
+}
+
+fn keep_own_entries(message: &mut Message, view: GroupView<'_>) {
+    let own = |index: u64| (index >= view.first().0 && index <= view.last().0).then_some(RaftIndex(index));
+    if let Some(term) = own(message.index).and_then(|index| view.term_of(index)) {
+        message.log_term = term;
+    }
+    for entry in message.entries.iter_mut() {
+        if let Some(index) = own(entry.index) {
+            *entry = view.entries(index, index).remove(0);
+        }
+    }
+}

@@ -1,0 +1,399 @@
+//! One node: a shard over a real store, and by hand what the driver, the syncer and the background threads do around it.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use trilog_storage::{EntryFetch, FetchedEntries, Store, TailCache};
+
+use super::call::{Answer, Call, Fetched, ReadBatch};
+use super::clock::Clock;
+use super::disk::{Disk, Written};
+use super::mutant::Mutant;
+use super::random::Random;
+use crate::controller::MetadataImage;
+use crate::controller::configs::BrokerSettings;
+use crate::ids::{LeaderEpoch, NodeId, Offset, RaftGroupId, Ticket, TopicId};
+use crate::partition::TimestampType;
+use crate::replica::{Replica, ReplicaStatus};
+use crate::shard::effects::{Effect, Persist};
+use crate::shard::{AppendRequest, CheckpointPolicy, ControlRequest, Shard, ShardConfig};
+use crate::transport::{Frame, PeerEvent};
+
+/// How long a node that is told to stop waits for others to take its leaderships.
+const HAND_OVER_WITHIN: Duration = Duration::from_secs(3);
+
+/// The bytes that one read returns at most, roughly.
+const READ_BYTES: usize = 16 << 10;
+
+/// What all nodes are made with.
+#[derive(Clone)]
+pub(super) struct NodeOptions {
+    pub(super) nodes: Vec<NodeId>,
+    pub(super) settings: Arc<BrokerSettings>,
+    pub(super) checkpoints: CheckpointPolicy,
+    pub(super) tail_bytes: usize,
+    pub(super) mutant: Option<Mutant>,
+}
+
+/// What a process reacts to.
+pub(super) enum Input {
+    Tick,
+    Frame { from: NodeId, frame: Frame },
+    Peer { peer: NodeId, event: PeerEvent },
+    Synced,
+    Fetched(RaftGroupId, FetchedEntries),
+    Call { ticket: Ticket, call: Call },
+    Stop,
+}
+
+/// What comes out of a process, in order.
+pub(super) enum Output {
+    Send(NodeId, Frame),
+    /// A sync has begun, and [`Input::Synced`] is to follow.
+    Sync,
+    /// The disk refused to sync, so the process has to end.
+    SyncFailed,
+    Fetch(RaftGroupId, EntryFetch),
+    Answer(Ticket, Answer),
+    /// What readers may see of a replica.
+    Shows(RaftGroupId, ReplicaStatus),
+    /// Everything is written that a process writes before it ends: [`Node::stop`] is next.
+    Ending,
+}
+
+/// A node, running or not, with its disk.
+pub(super) struct Node {
+    id: NodeId,
+    options: NodeOptions,
+    pub(super) disk: Disk,
+    /// Counts the processes.
+    pub(super) life: u32,
+    running: Option<Process>,
+}
+
+/// A running process.
+pub(super) struct Process {
+    pub(super) shard: Shard,
+    pub(super) clock: Clock,
+    store: Store,
+    tail: TailCache,
+    mutant: Option<Mutant>,
+    waiting: VecDeque<Persist>,
+    syncing: Option<Syncing>,
+    replicas: BTreeMap<RaftGroupId, Arc<Replica>>,
+    leaders: BTreeMap<RaftGroupId, NodeId>,
+    image: Arc<MetadataImage>,
+    /// Peers for whom frames were dropped since the last tick.
+    pub(super) dropped: BTreeSet<NodeId>,
+    stop_by: Option<Duration>,
+    /// What came while the process was paused.
+    pub(super) paused: Option<Vec<Input>>,
+}
+
+struct Syncing {
+    rounds: Vec<Persist>,
+    written: Written,
+}
+
+impl Node {
+    pub(super) fn new(id: NodeId, options: NodeOptions) -> Self {
+        Self { id, options, disk: Disk::new(id), life: 0, running: None }
+    }
+
+    pub(super) const fn process(&self) -> Option<&Process> {
+        self.running.as_ref()
+    }
+
+    pub(super) const fn process_mut(&mut self) -> Option<&mut Process> {
+        self.running.as_mut()
+    }
+
+    /// Starts a process on what the disk holds.
+    pub(super) fn start(&mut self, now: Duration, random: &mut Random) -> Vec<Output> {
+        assert!(self.running.is_none(), "node {} is up", self.id);
+        self.life += 1;
+        let store = self.disk.open();
+        let tail = TailCache::new(self.options.tail_bytes);
+        let config = ShardConfig {
+            node: self.id,
+            nodes: self.options.nodes.clone(),
+            defaults: Arc::clone(&self.options.settings),
+            checkpoints: self.options.checkpoints,
+        };
+        let shard = Shard::open(config, store.clone(), tail.clone(), Duration::ZERO)
+            .expect("a shard opens its groups");
+        self.running = Some(Process {
+            shard,
+            clock: Clock::new(now, random),
+            store,
+            tail,
+            mutant: self.options.mutant,
+            waiting: VecDeque::new(),
+            syncing: None,
+            replicas: BTreeMap::new(),
+            leaders: BTreeMap::new(),
+            image: Arc::default(),
+            dropped: BTreeSet::new(),
+            stop_by: None,
+            paused: None,
+        });
+        let mut outputs = Vec::new();
+        self.work(now, &mut outputs);
+        outputs
+    }
+
+    /// Ends the process without a word. Returns how many batches the disk loses by it.
+    pub(super) fn crash(&mut self, random: &mut Random) -> Option<usize> {
+        self.running.take()?;
+        Some(self.disk.crash(random))
+    }
+
+    /// Hands the process an input and lets it work until it has nothing left to do. A paused one keeps it for later.
+    pub(super) fn input(&mut self, now: Duration, input: Input) -> Vec<Output> {
+        let mut outputs = Vec::new();
+        let Some(process) = &mut self.running else { return outputs };
+        if let Some(kept) = &mut process.paused {
+            kept.push(input);
+            return outputs;
+        }
+        if matches!(input, Input::Synced) {
+            if self.disk.failing && process.mutant != Some(Mutant::GoOnAfterFailedSync) {
+                return vec![Output::SyncFailed];
+            }
+            process.synced(now, &mut self.disk, &mut outputs);
+        } else {
+            process.take(now, input, &mut outputs);
+        }
+        self.work(now, &mut outputs);
+        let process = self.running.as_mut().expect("it has just worked");
+        if process.stop_by.is_some_and(|by| now >= by || !process.shard.leads_any()) {
+            process.shard.checkpoint_all().expect("checkpoints are made");
+            process.rounds(&mut self.disk, &mut outputs);
+            outputs.push(Output::Ending);
+        }
+        outputs
+    }
+
+    fn work(&mut self, now: Duration, outputs: &mut Vec<Output>) {
+        let Some(process) = &mut self.running else { return };
+        loop {
+            process.rounds(&mut self.disk, outputs);
+            if !process.begin_sync(now, &self.disk, outputs) {
+                return;
+            }
+        }
+    }
+
+    /// Syncs everything and ends the process in order.
+    pub(super) fn stop(&mut self) -> Vec<Output> {
+        let Some(process) = self.running.take() else { return Vec::new() };
+        let Process { shard, store, tail, replicas, waiting, syncing, .. } = process;
+        drop((shard, tail, replicas));
+        store.close().expect("a store closes");
+        self.disk.closed();
+        let mut outputs = Vec::new();
+        for round in syncing.into_iter().flat_map(|syncing| syncing.rounds).chain(waiting) {
+            send(round.sends.into_frames(), &mut outputs);
+        }
+        outputs
+    }
+}
+
+impl Process {
+    fn take(&mut self, now: Duration, input: Input, outputs: &mut Vec<Output>) {
+        let own = self.clock.shows(now);
+        match input {
+            Input::Tick => {
+                self.shard.tick(own);
+                for peer in std::mem::take(&mut self.dropped) {
+                    self.shard.frames_dropped(peer);
+                }
+            }
+            Input::Frame { from, frame } => self.shard.receive(own, from, frame),
+            Input::Peer { peer, event } => self.shard.peer_event(own, peer, event),
+            Input::Fetched(group, entries) => self.shard.fetched(own, group, entries),
+            Input::Call { ticket, call } => self.call(now, ticket, call, outputs),
+            Input::Stop => {
+                self.stop_by.get_or_insert(now + HAND_OVER_WITHIN);
+                self.shard.hand_over(own);
+            }
+            Input::Synced => unreachable!("the node takes care of it"),
+        }
+    }
+
+    fn call(&mut self, now: Duration, ticket: Ticket, call: Call, outputs: &mut Vec<Output>) {
+        let own = self.clock.shows(now);
+        match call {
+            Call::Append { group, batch, replicas } => {
+                let now = self.clock.wall(now);
+                let timestamp_type = TimestampType::CreateTime;
+                let request = AppendRequest { ticket, batch, timestamp_type, now, replicas };
+                self.shard.append(own, group, request);
+            }
+            Call::Control(request) => {
+                let topic_ids = vec![TopicId(uuid::Uuid::from_u128(ticket.0.into()))];
+                self.shard.control(own, ControlRequest { ticket, request, topic_ids });
+            }
+            Call::Coordinate { coordinator, request } => {
+                self.shard.coordinate(own, coordinator, ticket, *request);
+            }
+            Call::Confirm(group) if self.mutant == Some(Mutant::AnswerUnconfirmed) => {
+                let leads = self.shard.group_view(group).is_some_and(|view| view.serving().is_some());
+                outputs.push(Output::Answer(ticket, Answer::Confirmed(leads)));
+            }
+            Call::Confirm(group) => self.shard.confirm(own, group, ticket),
+            Call::Read { group, offset, at_leader } => {
+                outputs.push(Output::Answer(ticket, Answer::Read(self.read(group, offset, at_leader))));
+            }
+        }
+    }
+
+    /// What a reader gets from this node, as the broker would read it.
+    pub(super) fn read(&self, group: RaftGroupId, offset: Offset, at_leader: bool) -> Option<Fetched> {
+        let replica = self.replicas.get(&group)?;
+        let status = replica.status();
+        if at_leader && status.leading.is_none() {
+            return None;
+        }
+        let payloads = replica.read_blocking(offset, READ_BYTES, true).ok()?;
+        let batches = payloads.iter().flat_map(ReadBatch::all).collect();
+        Some(Fetched { high_watermark: status.high_watermark, batches })
+    }
+
+    /// The driver's rounds.
+    fn rounds(&mut self, disk: &mut Disk, outputs: &mut Vec<Output>) {
+        loop {
+            if let Some(round) = self.shard.collect().expect("a round is collected") {
+                outputs.extend(round.sends.into_frames().map(|(peer, frame)| Output::Send(peer, frame)));
+                disk.apply(&self.store, round.batch);
+                self.shard.written().expect("a round is written");
+                self.waiting.push_back(round.persist);
+            }
+            let effects = self.shard.take_effects();
+            let idle = effects.is_empty();
+            for effect in effects {
+                self.carry_out(effect, outputs);
+            }
+            if idle && !self.shard.has_work() {
+                return;
+            }
+        }
+    }
+
+    fn carry_out(&mut self, effect: Effect, outputs: &mut Vec<Output>) {
+        match effect {
+            Effect::ReplicaOpened(group) => {
+                let replica = Replica::new(group, self.store.reader(&self.tail), self.tail.clone());
+                self.replicas.insert(group, Arc::new(replica));
+            }
+            Effect::ReplicaRemoved(group) => {
+                self.replicas.remove(&group);
+                self.leaders.remove(&group);
+                self.tail.forget(group);
+                self.purge();
+            }
+            Effect::LogCompacted => self.purge(),
+            Effect::ReplicaChanged { group, mut status, recent } => {
+                let view = self.shard.group_view(group);
+                if self.mutant == Some(Mutant::ServeAtOnce)
+                    && let Some(view) = view.filter(|view| view.is_leader())
+                {
+                    status.leading = i32::try_from(view.term()).ok().map(LeaderEpoch);
+                }
+                if let Some(replica) = self.replicas.get(&group) {
+                    replica.publish(status.clone(), recent);
+                }
+                outputs.push(Output::Shows(group, status));
+            }
+            Effect::Image(image) => self.image = image,
+            Effect::Leadership { group, leadership } => {
+                self.leaders.insert(group, leadership.leader);
+            }
+            Effect::Peers { .. } => {}
+            Effect::Fetch(group, fetch) => outputs.push(Output::Fetch(group, fetch)),
+            Effect::Appended { ticket, result } => {
+                outputs.push(Output::Answer(ticket, Answer::Appended(result)));
+            }
+            Effect::Answered { ticket, result } => {
+                outputs.push(Output::Answer(ticket, Answer::Controlled(result)));
+            }
+            Effect::Confirmed { ticket, leads } => {
+                outputs.push(Output::Answer(ticket, Answer::Confirmed(leads)));
+            }
+            Effect::Coordinated { ticket, result } => {
+                outputs.push(Output::Answer(ticket, Answer::Coordinated(result)));
+            }
+        }
+    }
+
+    fn purge(&self) {
+        while self.store.purge(1024).expect("a store is purged").more {}
+    }
+
+    /// Reads old entries, as the background thread does.
+    pub(super) fn fetch(&self, fetch: EntryFetch) -> FetchedEntries {
+        fetch.read(&self.store.reader(&self.tail)).expect("old entries are there")
+    }
+
+    /// Begins a sync if there is something to sync and none is under way. Returns whether Raft was told of anything
+    /// that needs none.
+    fn begin_sync(&mut self, now: Duration, disk: &Disk, outputs: &mut Vec<Output>) -> bool {
+        if self.syncing.is_some() || self.waiting.is_empty() {
+            return false;
+        }
+        let mut rounds: Vec<Persist> = self.waiting.drain(..).collect();
+        if !rounds.iter().any(|round| round.must_sync) {
+            return self.release(now, rounds, outputs);
+        }
+        let mut told = false;
+        if self.mutant == Some(Mutant::AcknowledgeUnsynced) {
+            told = self.release(now, std::mem::take(&mut rounds), outputs);
+        }
+        if self.mutant == Some(Mutant::PromiseUnsynced) {
+            for round in &mut rounds {
+                send(std::mem::take(&mut round.sends).into_frames(), outputs);
+            }
+        }
+        self.syncing = Some(Syncing { rounds, written: disk.written() });
+        outputs.push(Output::Sync);
+        told
+    }
+
+    fn synced(&mut self, now: Duration, disk: &mut Disk, outputs: &mut Vec<Output>) {
+        let Some(Syncing { rounds, written }) = self.syncing.take() else { return };
+        if !disk.failing {
+            disk.synced(written);
+        }
+        self.release(now, rounds, outputs);
+    }
+
+    /// What waited for a sync is durable: its promises leave, and Raft hears of it.
+    fn release(&mut self, now: Duration, rounds: Vec<Persist>, outputs: &mut Vec<Output>) -> bool {
+        let (mut readies, mut bytes) = (Vec::new(), 0);
+        for round in rounds {
+            send(round.sends.into_frames(), outputs);
+            readies.extend(round.readies);
+            bytes += round.bytes;
+        }
+        let told = !readies.is_empty() || bytes > 0;
+        if told {
+            self.shard.persisted(self.clock.shows(now), &readies, bytes);
+        }
+        told
+    }
+
+    /// Who leads the group, as this node has heard.
+    pub(super) fn leader_of(&self, group: RaftGroupId) -> Option<NodeId> {
+        self.leaders.get(&group).copied()
+    }
+
+    /// The metadata as this node has applied it.
+    pub(super) const fn image(&self) -> &Arc<MetadataImage> {
+        &self.image
+    }
+}
+
+fn send(frames: impl Iterator<Item = (NodeId, Frame)>, outputs: &mut Vec<Output>) {
+    outputs.extend(frames.map(|(peer, frame)| Output::Send(peer, frame)));
+}

@@ -1,0 +1,128 @@
+//! The clients. Each is a small machine of its own that asks nodes and reacts to answers; what it believes may be wrong,
+//! since answers get lost. What is true, the invariants know, which see both ends.
+
+mod admin;
+mod committer;
+mod producer;
+mod reader;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use self::admin::Admin;
+use self::committer::Committer;
+use self::producer::Producer;
+use self::reader::Reader;
+use super::call::{Answer, Call};
+use super::node::{Node, Process};
+use super::random::Random;
+use crate::controller::MetadataImage;
+use crate::controller::topic_name::CONSUMER_OFFSETS;
+use crate::ids::{NodeId, RaftGroupId, Ticket};
+
+/// Which client, by its place.
+pub(super) type ClientId = usize;
+
+/// How long a client waits for an answer, in milliseconds.
+const PATIENCE: (u64, u64) = (300, 1_500);
+
+/// A client.
+pub(super) trait Client {
+    /// Its time has come.
+    fn wake(&mut self, desk: &mut Desk<'_>);
+
+    /// What it asked has an answer.
+    fn answered(&mut self, ticket: Ticket, answer: Answer, desk: &mut Desk<'_>);
+
+    /// Whether it has nothing left to do, when it is told to come to an end.
+    fn is_done(&self) -> bool;
+}
+
+/// What a client wants done.
+pub(super) enum Wish {
+    Ask { node: NodeId, ticket: Ticket, call: Call, patience: Duration },
+    WakeAfter(Duration),
+}
+
+/// Where a client stands while it acts: what it may look at, and what it wishes.
+pub(super) struct Desk<'a> {
+    pub(super) nodes: &'a BTreeMap<NodeId, Node>,
+    pub(super) random: &'a mut Random,
+    pub(super) next_ticket: &'a mut u64,
+    /// Nothing new is to be begun.
+    pub(super) ending: bool,
+    pub(super) wishes: Vec<Wish>,
+}
+
+impl Desk<'_> {
+    /// Sends a request to a node.
+    pub(super) fn ask(&mut self, node: NodeId, call: Call) -> Ticket {
+        *self.next_ticket += 1;
+        let ticket = Ticket(*self.next_ticket);
+        let patience = self.random.millis(PATIENCE.0, PATIENCE.1);
+        self.wishes.push(Wish::Ask { node, ticket, call, patience });
+        ticket
+    }
+
+    /// Asks to be woken in a while, of so many milliseconds.
+    pub(super) fn wake_within(&mut self, first: u64, last: u64) {
+        let after = self.random.millis(first, last);
+        self.wishes.push(Wish::WakeAfter(after));
+    }
+
+    /// Any node, up or not.
+    pub(super) fn any_node(&mut self) -> NodeId {
+        let nodes: Vec<NodeId> = self.nodes.keys().copied().collect();
+        self.random.pick(&nodes).expect("there are nodes")
+    }
+
+    /// The node that a group's leader is said to be, or any. Where metadata is wrong, chance finds the way out.
+    pub(super) fn leader(&mut self, group: RaftGroupId) -> NodeId {
+        let leader = self.process().and_then(|process| process.leader_of(group));
+        match leader {
+            Some(leader) if self.random.chance(900) => leader,
+            _ => self.any_node(),
+        }
+    }
+
+    /// Sends a request to that node.
+    pub(super) fn ask_leader(&mut self, group: RaftGroupId, call: Call) -> Ticket {
+        let node = self.leader(group);
+        self.ask(node, call)
+    }
+
+    /// The metadata of some node.
+    pub(super) fn image(&mut self) -> Arc<MetadataImage> {
+        self.process().map(|process| Arc::clone(process.image())).unwrap_or_default()
+    }
+
+    /// A partition for producers and readers, of those that a node knows.
+    pub(super) fn any_partition(&mut self) -> Option<RaftGroupId> {
+        let image = self.image();
+        let users = image.partitions().filter(|view| &*view.topic.name != CONSUMER_OFFSETS);
+        let groups: Vec<RaftGroupId> = users.map(|view| view.partition.group).collect();
+        self.random.pick(&groups)
+    }
+
+    fn process(&mut self) -> Option<&Process> {
+        let nodes = self.nodes;
+        let running: Vec<&Process> = nodes.values().filter_map(Node::process).collect();
+        self.random.pick(&running)
+    }
+}
+
+/// All clients of a simulation.
+pub(super) fn clients(random: &mut Random) -> Vec<Box<dyn Client>> {
+    let mut clients: Vec<Box<dyn Client>> = vec![Box::<Admin>::default()];
+    for number in 1..=4 {
+        clients.push(Box::new(Producer::new(number, random)));
+    }
+    for _ in 0..2 {
+        clients.push(Box::<Reader>::default());
+    }
+    for number in 1..=2 {
+        clients.push(Box::new(Committer::new(number)));
+    }
+    clients
+}

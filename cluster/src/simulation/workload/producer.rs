@@ -1,0 +1,209 @@
+//! A producer. Most are idempotent and send again what has no answer, to whoever leads by then, until they are told where
+//! it is; the others never send anything twice.
+
+use std::collections::VecDeque;
+
+use super::{Client, Desk};
+use crate::controller::{ControllerRequest, ControllerResponse};
+use crate::ids::{NodeId, RaftGroupId, Ticket};
+use crate::partition::{CheckedBatch, ProducerError};
+use crate::shard::effects::AppendError;
+use crate::simulation::call::{Answer, BatchName, Call, batch_of};
+use crate::simulation::random::Random;
+
+/// Batches that one producer makes at most.
+const BATCHES: i64 = 120;
+
+/// Batch names of different producers are this far apart.
+const NAMES: i64 = 1_000_000;
+
+/// What identifies an idempotent producer.
+#[derive(Clone, Copy)]
+struct Identity {
+    id: i64,
+    epoch: i16,
+    next_sequence: i32,
+}
+
+/// A batch that is not acknowledged.
+struct Pending {
+    name: BatchName,
+    batch: CheckedBatch,
+    asked: Option<Ticket>,
+    /// Nothing before it was open when it was last sent.
+    was_first: bool,
+}
+
+/// See the module's documentation.
+pub(super) struct Producer {
+    number: i64,
+    is_idempotent: bool,
+    /// How many batches may be under way.
+    in_flight: i64,
+    /// How many replicas it wants to hold its batches.
+    replicas: Option<usize>,
+    identity: Option<Identity>,
+    identity_asked: Option<Ticket>,
+    partition: Option<RaftGroupId>,
+    /// Where the batches under way were sent, on one connection.
+    node: Option<NodeId>,
+    /// Whether the partition knows this producer's sequence for certain.
+    is_known: bool,
+    pending: VecDeque<Pending>,
+    made: i64,
+    ending: bool,
+}
+
+impl Producer {
+    pub(super) fn new(number: i64, random: &mut Random) -> Self {
+        Self {
+            number,
+            is_idempotent: random.chance(750),
+            in_flight: random.pick(&[1, 3, 5]).unwrap_or(1),
+            replicas: random.pick(&[None, None, Some(1), Some(2), Some(3)]).flatten(),
+            identity: None,
+            identity_asked: None,
+            partition: None,
+            node: None,
+            is_known: false,
+            pending: VecDeque::new(),
+            made: 0,
+            ending: false,
+        }
+    }
+
+    /// Whether it has what it needs to send.
+    fn prepare(&mut self, desk: &mut Desk<'_>) -> bool {
+        if self.is_idempotent && self.identity.is_none() {
+            if self.identity_asked.is_none() {
+                let call = Call::Control(ControllerRequest::AllocateProducerIds);
+                self.identity_asked = Some(desk.ask_leader(RaftGroupId::CONTROLLER, call));
+            }
+            return false;
+        }
+        let image = desk.image();
+        let is_gone = self.partition.is_none_or(|group| image.has_dropped(group));
+        if is_gone {
+            self.partition = desk.any_partition();
+            self.begin_anew();
+        }
+        self.partition.is_some()
+    }
+
+    /// Gives up what is under way, and counts from 0 in the next epoch.
+    fn begin_anew(&mut self) {
+        self.pending.clear();
+        self.is_known = false;
+        if let Some(identity) = &mut self.identity {
+            *identity = Identity { epoch: identity.epoch + 1, next_sequence: 0, ..*identity };
+        }
+    }
+
+    /// Whether another batch may be under way. One that is acknowledged counts while one before it is not: a leader
+    /// knows a producer's last five batches, and takes an older one for a new one out of order.
+    fn may_make(&self) -> bool {
+        let first = self.pending.front().map_or(self.made + 1, |first| first.name.0 % NAMES);
+        self.made + 1 - first < self.in_flight
+    }
+
+    fn make(&mut self, random: &mut Random) {
+        self.made += 1;
+        let name = BatchName(self.number * NAMES + self.made);
+        let count = random.place(3) + 1;
+        let bytes = if random.chance(20) { 40_000 } else { random.place(100) };
+        let sequence = self.identity.map(|Identity { id, epoch, next_sequence }| (id, epoch, next_sequence));
+        if let Some(identity) = &mut self.identity {
+            identity.next_sequence += i32::try_from(count).expect("a batch is small");
+        }
+        let batch = batch_of(name, sequence, count, bytes);
+        self.pending.push_back(Pending { name, batch, asked: None, was_first: false });
+    }
+
+    fn send(&mut self, desk: &mut Desk<'_>) {
+        let Some(group) = self.partition else { return };
+        let image = desk.image();
+        let factor = image.partition_of(group).map_or(1, |view| view.partition.replicas.len());
+        let replicas = self.replicas.map(|replicas| replicas.min(factor));
+        // Another node is asked when the last one has answered all, so that batches arrive in order.
+        let is_silent = self.pending.iter().all(|pending| pending.asked.is_none());
+        let node = match self.node.filter(|_| !is_silent) {
+            Some(node) => node,
+            None => desk.leader(group),
+        };
+        self.node = Some(node);
+        for (place, pending) in self.pending.iter_mut().enumerate().filter(|(_, p)| p.asked.is_none()) {
+            let batch = pending.batch.clone();
+            pending.asked = Some(desk.ask(node, Call::Append { group, batch, replicas }));
+            pending.was_first = place == 0;
+        }
+    }
+
+    fn settle(&mut self, at: usize, answer: &Answer) {
+        let pending = &mut self.pending[at];
+        pending.asked = None;
+        match answer {
+            Answer::Appended(Ok(_)) => {
+                self.is_known |= pending.was_first;
+                self.pending.remove(at);
+            }
+            Answer::Appended(Err(AppendError::Producer(ProducerError::OutOfOrderSequence { .. }))) => {
+                // Nothing that is acknowledged goes missing, so the first open batch always continues the log.
+                assert!(
+                    !(pending.was_first && self.is_known),
+                    "what came before {:?} is missing",
+                    pending.name
+                );
+                // A partition takes any sequence number from a producer that it does not know (KIP-360), so a later
+                // batch may have overtaken a first one that was refused.
+                if pending.was_first {
+                    self.begin_anew();
+                }
+            }
+            Answer::Appended(Err(AppendError::Producer(error))) => {
+                unreachable!("nobody else uses the producer id: {error}");
+            }
+            // Whether it is in the log is not known, and without a sequence number it cannot be sent again.
+            Answer::Appended(Err(AppendError::Unknown)) | Answer::TimedOut if !self.is_idempotent => {
+                self.pending.remove(at);
+            }
+            // The connection is given up, and with it what else was sent on it.
+            Answer::TimedOut | Answer::Refused if self.is_idempotent => {
+                for pending in &mut self.pending {
+                    pending.asked = None;
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+impl Client for Producer {
+    fn wake(&mut self, desk: &mut Desk<'_>) {
+        self.ending |= desk.ending;
+        if self.is_done() {
+            return;
+        }
+        if self.prepare(desk) {
+            while self.made < BATCHES && self.may_make() && !self.ending {
+                self.make(desk.random);
+            }
+            self.send(desk);
+        }
+        desk.wake_within(10, 120);
+    }
+
+    fn answered(&mut self, ticket: Ticket, answer: Answer, _: &mut Desk<'_>) {
+        if self.identity_asked == Some(ticket) {
+            self.identity_asked = None;
+            if let Answer::Controlled(Ok(ControllerResponse::AllocateProducerIds(Ok(block)))) = &answer {
+                self.identity = Some(Identity { id: block.first.0, epoch: 0, next_sequence: 0 });
+            }
+        } else if let Some(at) = self.pending.iter().position(|pending| pending.asked == Some(ticket)) {
+            self.settle(at, &answer);
+        }
+    }
+
+    fn is_done(&self) -> bool {
+        self.ending && self.pending.is_empty()
+    }
+}

@@ -1,0 +1,361 @@
+//! The world: nodes, network, clients and time, moved from event to event by one seed.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::call::Call;
+use super::clients::Connection;
+use super::disk::Disk;
+use super::event::{Event, Schedule};
+use super::fault::Climate;
+use super::invariants::{Invariants, Violation};
+use super::mutant::Mutant;
+use super::network::{Link, Network};
+use super::node::{Input, Node, NodeOptions, Output};
+use super::observation::Observation;
+use super::random::Random;
+use super::trace::Trace;
+use super::watch::Watch;
+use super::workload::{Client, ClientId, clients};
+use crate::controller::configs::BrokerSettings;
+use crate::ids::{NodeId, RaftGroupId, Ticket};
+use crate::shard::{CheckpointPolicy, TICK};
+use crate::transport::{Frame, PeerEvent};
+
+/// How long a transport takes to connect, or to learn that nobody listens, in milliseconds.
+const CONNECT_MS: (u64, u64) = (1, 60);
+
+/// See the module's documentation.
+pub(super) struct World {
+    pub(super) now: Duration,
+    pub(super) random: Random,
+    pub(super) schedule: Schedule,
+    pub(super) nodes: BTreeMap<NodeId, Node>,
+    pub(super) network: Network,
+    pub(super) trace: Trace,
+    pub(super) invariants: Invariants,
+    pub(super) climate: Climate,
+    /// Nothing breaks any more.
+    pub(super) is_calm: bool,
+    watch: Watch,
+    mutant: Option<Mutant>,
+    pub(super) clients: Vec<Box<dyn Client>>,
+    /// The clients are to come to an end.
+    pub(super) ending: bool,
+    pub(super) connections: BTreeMap<(ClientId, NodeId), Connection>,
+    /// Requests that have no answer yet, as their clients know.
+    pub(super) open: BTreeMap<Ticket, ClientId>,
+    /// Requests that a process has taken up.
+    pub(super) taken: BTreeMap<Ticket, Call>,
+    pub(super) next_ticket: u64,
+}
+
+impl World {
+    /// Three nodes that are about to start, and clients.
+    pub(super) fn new(seed: u64, mutant: Option<Mutant>, trace: Trace) -> Self {
+        let mut random = Random::new(seed);
+        let ids = [NodeId(1), NodeId(2), NodeId(3)];
+        let options = options(&ids, &mut random, mutant);
+        let nodes = ids.into_iter().map(|id| (id, Node::new(id, options.clone()))).collect();
+        let climate = Climate::new(&mut random);
+        let mut world = Self {
+            now: Duration::ZERO,
+            schedule: Schedule::default(),
+            nodes,
+            network: Network::new(),
+            trace,
+            invariants: Invariants::new(),
+            climate,
+            is_calm: false,
+            watch: Watch::default(),
+            mutant,
+            clients: clients(&mut random),
+            ending: false,
+            connections: BTreeMap::new(),
+            open: BTreeMap::new(),
+            taken: BTreeMap::new(),
+            next_ticket: 0,
+            random,
+        };
+        for node in ids {
+            world.schedule.at(world.random.millis(0, 20), Event::Start { node });
+        }
+        for client in 0..world.clients.len() {
+            world.schedule.at(world.random.millis(0, 200), Event::Wake { client });
+        }
+        world.schedule.at(world.random.millis(0, 3_000), Event::NextFault);
+        world
+    }
+
+    /// Lets everything happen that does before `end`.
+    pub(super) fn run_until(&mut self, end: Duration) -> Result<(), Violation> {
+        while self.now < end {
+            self.step()?;
+        }
+        Ok(())
+    }
+
+    fn step(&mut self) -> Result<(), Violation> {
+        let (at, event) = self.schedule.next().expect("nodes tick for ever");
+        self.now = at;
+        match event {
+            Event::Input { node, life, input } => self.input(node, life, input),
+            Event::Start { node } => self.start(node),
+            Event::Resume { node, life } => self.resume(node, life),
+            Event::Call { node, ticket, call } => self.call(node, ticket, call),
+            Event::Answer { ticket, answer } => {
+                self.answer(ticket, answer);
+                Ok(())
+            }
+            Event::Wake { client } => {
+                self.with_client(client, |client, desk| client.wake(desk));
+                Ok(())
+            }
+            Event::Break(fault) => self.break_down(fault),
+            Event::NextFault => {
+                self.next_fault();
+                Ok(())
+            }
+            Event::Mend(fault) => {
+                self.mend(fault);
+                Ok(())
+            }
+        }
+    }
+
+    /// Lets a node that is off start, and its peers connect with it.
+    pub(super) fn start(&mut self, id: NodeId) -> Result<(), Violation> {
+        let (now, random) = (self.now, &mut self.random);
+        let Some(node) = self.nodes.get_mut(&id).filter(|node| node.process().is_none()) else {
+            return Ok(());
+        };
+        self.trace.tell(now, format_args!("{id} starts"));
+        node.disk.lag = Disk::QUICK;
+        let outputs = node.start(now, random);
+        let life = node.life;
+        let process = node.process().expect("it has just been started");
+        let invariants = &mut self.invariants;
+        self.watch.started(id, &process.shard, |seen| invariants.observe(seen))?;
+        self.schedule.at(now, Event::Input { node: id, life, input: Input::Tick });
+        for peer in self.peers_of(id) {
+            self.connect_soon((id, peer));
+            self.connect_soon((peer, id));
+        }
+        self.carry_out(id, outputs)
+    }
+
+    pub(super) fn peers_of(&self, id: NodeId) -> Vec<NodeId> {
+        self.nodes.keys().copied().filter(|peer| *peer != id).collect()
+    }
+
+    /// The transport of `from` will find a way to `to`, if there is one.
+    pub(super) fn connect_soon(&mut self, link: Link) {
+        if self.network.is_cut(link) || self.nodes[&link.1].process().is_none() {
+            return;
+        }
+        let after = self.random.millis(CONNECT_MS.0, CONNECT_MS.1);
+        self.peer_event(link, after, PeerEvent::Connected);
+    }
+
+    pub(super) fn peer_event(&mut self, (from, peer): Link, after: Duration, event: PeerEvent) {
+        let life = self.nodes[&from].life;
+        let input = Input::Peer { peer, event };
+        self.schedule.at(self.now + after, Event::Input { node: from, life, input });
+    }
+
+    fn resume(&mut self, id: NodeId, life: u32) -> Result<(), Violation> {
+        let Some(node) = self.nodes.get_mut(&id).filter(|node| node.life == life) else { return Ok(()) };
+        let Some(kept) = node.process_mut().and_then(|process| process.paused.take()) else { return Ok(()) };
+        self.trace.tell(self.now, format_args!("{id} goes on"));
+        for input in kept {
+            self.input(id, life, input)?;
+        }
+        Ok(())
+    }
+
+    /// Hands a process an input, and follows up on what comes of it.
+    pub(super) fn input(&mut self, id: NodeId, life: u32, mut input: Input) -> Result<(), Violation> {
+        let now = self.now;
+        let Some(node) = self.nodes.get_mut(&id).filter(|node| node.life == life) else { return Ok(()) };
+        let Some(process) = node.process() else { return Ok(()) };
+        let is_paused = process.paused.is_some();
+        if !is_paused {
+            if let Input::Tick = &input {
+                let next = now + process.clock.truly(TICK);
+                self.schedule.at(next, Event::Input { node: id, life, input: Input::Tick });
+            }
+            if let Input::Frame { frame: Frame::Raft(messages), .. } = &mut input
+                && let Some(mutant) = self.mutant
+            {
+                mutant.falsify(messages, &process.shard);
+            }
+            self.observe_input(id, &input)?;
+        }
+        let Some(node) = self.nodes.get_mut(&id) else { return Ok(()) };
+        let outputs = node.input(now, input);
+        if let Some(process) = node.process() {
+            let invariants = &mut self.invariants;
+            self.watch.look(id, &process.shard, |seen| invariants.observe(seen))?;
+        }
+        self.carry_out(id, outputs)
+    }
+
+    fn observe_input(&mut self, id: NodeId, input: &Input) -> Result<(), Violation> {
+        let invariants = &mut self.invariants;
+        match input {
+            Input::Tick => Ok(()),
+            Input::Frame { from, frame } => {
+                self.trace.tell(self.now, format_args!("{from}->{id} {}", describe(frame)));
+                Ok(())
+            }
+            Input::Peer { peer, event } => {
+                self.trace.tell(self.now, format_args!("{id} {peer} {event:?}"));
+                if *event == PeerEvent::Connected {
+                    self.network.connect((id, *peer));
+                }
+                Ok(())
+            }
+            Input::Synced if !self.nodes[&id].disk.failing => {
+                self.trace.tell(self.now, format_args!("{id} synced"));
+                self.watch.synced(id, |seen| invariants.observe(seen))
+            }
+            Input::Synced | Input::Fetched(..) | Input::Stop => Ok(()),
+            Input::Call { ticket, call } => {
+                self.taken.insert(*ticket, call.clone());
+                invariants.observe(&Observation::Called { ticket: *ticket, call })
+            }
+        }
+    }
+
+    fn carry_out(&mut self, id: NodeId, outputs: Vec<Output>) -> Result<(), Violation> {
+        let life = self.nodes[&id].life;
+        for output in outputs {
+            match output {
+                Output::Send(to, frame) => self.send((id, to), frame),
+                Output::Sync => {
+                    self.watch.sync_began(id);
+                    let after = self.nodes[&id].disk.sync_takes(&mut self.random);
+                    self.schedule.at(self.now + after, Event::Input { node: id, life, input: Input::Synced });
+                }
+                Output::SyncFailed => {
+                    self.trace.tell(self.now, format_args!("{id} cannot sync"));
+                    self.crash(id, true);
+                }
+                Output::Fetch(group, fetch) => {
+                    let Some(process) = self.nodes[&id].process() else { continue };
+                    let input = Input::Fetched(group, process.fetch(fetch));
+                    let after = self.random.millis(0, 5);
+                    self.schedule.at(self.now + after, Event::Input { node: id, life, input });
+                }
+                Output::Answer(ticket, answer) => self.answered(id, ticket, answer)?,
+                Output::Shows(group, status) => {
+                    let (epoch, high_watermark) = (status.leading, status.high_watermark);
+                    let leads = epoch.map_or(-1, |epoch| epoch.0);
+                    let shown = format_args!("{id} {group} leads {leads} up to {high_watermark}").to_string();
+                    self.trace.tell(self.now, shown);
+                    self.invariants.observe(&Observation::Shows {
+                        node: id,
+                        group,
+                        epoch,
+                        high_watermark,
+                    })?;
+                }
+                Output::Ending => {
+                    let invariants = &mut self.invariants;
+                    self.watch.sync_began(id);
+                    self.watch.synced(id, |seen| invariants.observe(seen))?;
+                    self.stop(id);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn send(&mut self, link: Link, frame: Frame) {
+        let (from, to) = link;
+        if !self.network.is_connected(link) {
+            if let Some(process) = self.nodes.get_mut(&from).and_then(Node::process_mut) {
+                process.dropped.insert(to);
+            }
+            return;
+        }
+        let life = self.nodes[&to].life;
+        for at in self.network.arrivals(link, self.now, &mut self.random) {
+            let input = Input::Frame { from, frame: frame.clone() };
+            self.schedule.at(at, Event::Input { node: to, life, input });
+        }
+    }
+
+    /// Ends a process without a word. Its peers' connections are reset if `heard`.
+    pub(super) fn crash(&mut self, id: NodeId, heard: bool) {
+        let Some(node) = self.nodes.get_mut(&id) else { return };
+        let Some(lost) = node.crash(&mut self.random) else { return };
+        self.trace.tell(self.now, format_args!("{id} crashes and loses {lost} batches"));
+        self.process_gone(id, heard);
+    }
+
+    /// Ends a process in order.
+    fn stop(&mut self, id: NodeId) {
+        self.trace.tell(self.now, format_args!("{id} stops"));
+        let Some(node) = self.nodes.get_mut(&id) else { return };
+        for output in node.stop() {
+            if let Output::Send(to, frame) = output {
+                self.send((id, to), frame);
+            }
+        }
+        self.process_gone(id, true);
+    }
+
+    /// What follows from the end of a process: its peers may hear of it, and somebody starts it again.
+    fn process_gone(&mut self, id: NodeId, heard: bool) {
+        for peer in self.peers_of(id) {
+            self.network.disconnect((id, peer));
+            if heard && !self.network.is_cut((peer, id)) {
+                self.network.disconnect((peer, id));
+                self.peer_event((peer, id), Duration::ZERO, PeerEvent::Disconnected);
+                let after = self.random.millis(CONNECT_MS.0, CONNECT_MS.1);
+                self.peer_event((peer, id), after, PeerEvent::Refused);
+            }
+        }
+        let back = if self.is_calm { Duration::ZERO } else { self.random.millis(20, 3_000) };
+        self.schedule.at(self.now + back, Event::Start { node: id });
+    }
+}
+
+fn options(nodes: &[NodeId], random: &mut Random, mutant: Option<Mutant>) -> NodeOptions {
+    let settings = BrokerSettings::from_pairs([
+        ("offsets.topic.num.partitions", "2"),
+        ("group.initial.rebalance.delay.ms", "100"),
+    ]);
+    NodeOptions {
+        nodes: nodes.to_vec(),
+        settings: Arc::new(settings.expect("the settings are sound")),
+        checkpoints: CheckpointPolicy {
+            every_entries: random.pick(&[5, 50, 1000]).unwrap_or(5),
+            kept_entries: random.pick(&[0, 10, 1000]).unwrap_or(0),
+            ..CheckpointPolicy::default()
+        },
+        tail_bytes: random.pick(&[1 << 10, 1 << 20]).unwrap_or(1 << 20),
+        mutant,
+    }
+}
+
+/// A frame as the trace shows it.
+fn describe(frame: &Frame) -> String {
+    match frame {
+        Frame::Raft(messages) => {
+            let message = |message: &crate::transport::GroupMessage| {
+                let (RaftGroupId(group), m) = (message.group, &message.message);
+                let last = m.index + m.entries.len() as u64;
+                format!("{group}:{:?}/{} {}..{last} c{} {}", m.msg_type, m.term, m.index, m.commit, m.reject)
+            };
+            messages.iter().map(message).collect::<Vec<_>>().join(", ")
+        }
+        Frame::Leadership(rows) => format!("{} leaderships", rows.len()),
+        Frame::Sleep(rows) => format!("{} groups to sleep", rows.len()),
+        Frame::Heartbeat { sequence } => format!("heartbeat {sequence}"),
+        Frame::HeartbeatAck { sequence } => format!("heard {sequence}"),
+        Frame::Request { .. } | Frame::Response { .. } => "a request".into(),
+    }
+}
