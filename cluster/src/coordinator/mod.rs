@@ -29,6 +29,8 @@ mod golden;
 mod ids;
 mod inspection;
 mod offsets;
+#[cfg(test)]
+mod properties;
 mod records;
 mod request;
 mod settings;

@@ -16,7 +16,7 @@ use crate::ids::Ticket;
 /// How many bytes a group's members may say about themselves and assign to each other, apart from ids. A record holds all
 /// of it, and has to be far below what a message between nodes holds. Kafka has a lower bound, from its
 /// `message.max.bytes`.
-pub(super) const MAX_GROUP_BYTES: usize = 4 << 20;
+pub(in crate::coordinator) const MAX_GROUP_BYTES: usize = 4 << 20;
 
 /// What a classic group is doing. See the [room](super) for how one leads to another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,8 +81,9 @@ pub(super) struct Waiting {
 }
 
 impl LiveGroup {
-    /// A group as it was recorded: stable, if it has members.
-    pub(super) fn new(id: GroupId, group: ClassicGroup) -> Self {
+    /// A group as it was recorded: stable, if it has members. One that comes from the consumer protocol gets the protocol
+    /// that its members vote for now, as they already believe in it.
+    pub(super) fn new(id: GroupId, mut group: ClassicGroup) -> Self {
         let mut tally = ProtocolTally::default();
         let mut statics = BTreeMap::new();
         for (id, member) in &group.members {
@@ -90,6 +91,10 @@ impl LiveGroup {
             if let Some(instance) = &member.instance {
                 statics.insert(instance.clone(), id.clone());
             }
+        }
+        if group.protocol.is_none() {
+            let elected = tally.elect(group.members.values().map(Arc::as_ref));
+            group.protocol = elected.map(str::to_owned);
         }
         let state = if group.members.is_empty() { State::Empty } else { State::Stable };
         Self {

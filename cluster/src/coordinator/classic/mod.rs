@@ -57,8 +57,8 @@ mod sync;
 #[cfg(test)]
 mod tests;
 
-pub(super) use self::group::LiveGroup;
 use self::group::Waiting;
+pub(super) use self::group::{LiveGroup, MAX_GROUP_BYTES};
 pub(super) use self::record::{ClassicGroup, ClassicMember, ClassicRecord, SupportedProtocol};
 use super::GroupCoordinator;
 use super::error::GroupErrorCode;
@@ -78,10 +78,12 @@ impl GroupCoordinator {
         };
         let groups: Vec<_> = self.state.groups().filter_map(with_members).collect();
         for (id, group) in groups {
+            // The setting has changed: the members join again, and those that come last are turned away.
             let too_many = group.members.len() > self.settings.max_size;
+            // The members spoke the consumer protocol, and have not yet been rebalanced since.
+            let never_rebalanced = group.protocol.is_none();
             self.enliven(id.clone(), group);
-            if too_many {
-                // The setting has changed: the members join again, and those that come last are turned away.
+            if too_many || never_rebalanced {
                 self.with_classic_group(&id, Self::prepare_rebalance);
             }
         }

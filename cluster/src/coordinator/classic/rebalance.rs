@@ -1,6 +1,5 @@
 //! The join phase of a rebalance, from its beginning to its end, and the beginning of the sync phase.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::group::{InitialDelay, LiveGroup, State};
@@ -45,9 +44,9 @@ impl GroupCoordinator {
         self.complete_join_if_all_joined(group);
     }
 
-    /// Those who wait for their assignments have to join again instead.
+    /// Those who wait for their assignments have to join again instead. What they were assigned last is still known: a
+    /// cooperative member has not given it up.
     pub(super) fn call_sync_phase_off(&mut self, group: &mut LiveGroup, error: GroupErrorCode) {
-        group.assign(BTreeMap::new());
         for (member, ticket) in group.take_syncs() {
             self.answer(ticket, GroupResponse::Sync(Err(error)));
             self.await_heartbeat(group, &member);

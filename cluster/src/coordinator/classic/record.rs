@@ -24,7 +24,8 @@ pub(crate) struct ClassicGroup {
     pub(crate) generation: Generation,
     /// The kind of protocols that the members speak, `consumer` for consumers. None before the first member.
     pub(crate) protocol_type: Option<String>,
-    /// The protocol that the members' votes chose. None without members.
+    /// The protocol that the members' votes chose. None without members, and of a group that was one of the consumer
+    /// protocol until its first rebalance has ended.
     pub(crate) protocol: Option<String>,
     /// The member that assigns. None without members.
     pub(crate) leader: Option<MemberId>,

@@ -137,6 +137,11 @@ impl MemberMetadata {
 }
 
 impl ClassicMetadata {
+    /// How many bytes it takes.
+    pub(super) fn size(&self) -> usize {
+        self.protocols.iter().map(|supported| supported.name.len() + supported.metadata.len()).sum()
+    }
+
     /// Whether it supports the protocol.
     pub(super) fn supports(&self, protocol: &str) -> bool {
         self.protocols.iter().any(|supported| supported.name == protocol)

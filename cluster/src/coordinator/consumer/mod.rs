@@ -1,6 +1,6 @@
 //! The consumer protocol of KIP-848: one request, ConsumerGroupHeartbeat, and a coordinator that assigns.
 //!
-//! Three assignments follow one another, each with its epoch:
+//! Three epochs follow one another:
 //!
 //! * The **group epoch** goes up when members come or go, subscribe to something else, or a topic that they subscribe
 //!   to changes.

@@ -8,13 +8,14 @@ use uuid::Uuid;
 
 use crate::controller::{ControllerRecord, MetadataImage, PartitionRecord};
 use crate::coordinator::request::{
-    ConsumerDescription, ConsumerHeartbeat, ConsumerHeartbeatAnswer, TopicPartitions,
+    ConsumerDescription, ConsumerHeartbeat, ConsumerHeartbeatAnswer, GroupRequest, GroupResponse,
+    TopicPartitions,
 };
 use crate::coordinator::{
     AssignorName, CoordinatorState, GroupCoordinator, GroupError, GroupErrorCode, GroupId, GroupRecord,
     GroupSettings, MemberEpoch,
 };
-use crate::ids::{NodeId, PartitionIndex, TopicId};
+use crate::ids::{NodeId, PartitionIndex, Ticket, TopicId};
 
 /// The one group there is.
 pub(super) const GROUP: &str = "group";
@@ -24,6 +25,8 @@ pub(super) struct Stage {
     pub(super) coordinator: GroupCoordinator,
     pub(super) image: MetadataImage,
     pub(super) written: Vec<GroupRecord>,
+    /// What was answered and not yet taken.
+    pub(super) answers: Vec<(Ticket, GroupResponse)>,
     pub(super) now: Duration,
     settings: Arc<GroupSettings>,
 }
@@ -109,7 +112,14 @@ impl Stage {
             Duration::ZERO,
         );
         let image = MetadataImage::default();
-        let mut stage = Self { coordinator, image, written: Vec::new(), now: Duration::ZERO, settings };
+        let mut stage = Self {
+            coordinator,
+            image,
+            written: Vec::new(),
+            answers: Vec::new(),
+            now: Duration::ZERO,
+            settings,
+        };
         for (name, partitions) in topics {
             stage.create_topic(name, *partitions);
         }
@@ -168,6 +178,12 @@ impl Stage {
         answer
     }
 
+    /// Any request. What is answered is among the [answers](Self::answers) then or later.
+    pub(super) fn handle(&mut self, ticket: Ticket, request: GroupRequest) {
+        self.coordinator.handle(self.now, ticket, request);
+        self.take_written();
+    }
+
     /// Lets time pass, and what is due happen.
     pub(super) fn advance(&mut self, by: Duration) {
         self.now += by;
@@ -193,6 +209,8 @@ impl Stage {
     }
 
     fn take_written(&mut self) {
-        self.written.extend(self.coordinator.take_actions().records);
+        let actions = self.coordinator.take_actions();
+        self.written.extend(actions.records);
+        self.answers.extend(actions.answers);
     }
 }

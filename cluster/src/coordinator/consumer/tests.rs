@@ -61,6 +61,44 @@ fn a_hundred_members_settle_in_few_heartbeats() {
     assert!(clients.iter().all(|client| client.owned.len() == 3));
 }
 
+/// Plays clients that heartbeat when they are asked to, and at once when they have given something up or taken it. How
+/// long it takes, from the first heartbeat of the next round, until nobody hears anything new.
+fn time_to_settle(stage: &mut Stage, clients: &mut [Client], starts_apart: Duration) -> Duration {
+    let beginning = stage.now;
+    let mut agenda: BTreeSet<(Duration, usize)> = (0..clients.len())
+        .map(|number| (beginning + starts_apart * number.try_into().unwrap(), number))
+        .collect();
+    let mut last_news = beginning;
+    while let Some((at, number)) = agenda.pop_first()
+        && at < last_news + Duration::from_secs(30)
+    {
+        stage.advance(at - stage.now);
+        let before = clients[number].epoch;
+        let answer = stage.heartbeat(&mut clients[number]).unwrap();
+        if answer.assignment.is_some() || answer.epoch != before {
+            last_news = at;
+        }
+        let interval = Duration::from_millis(answer.heartbeat_interval_ms.unsigned_abs().into());
+        let next = if clients[number].has_news { Duration::from_millis(10) } else { interval };
+        agenda.insert((at + next, number));
+    }
+    last_news - beginning
+}
+
+#[test]
+fn a_fleet_is_settled_a_moment_after_the_last_one_has_joined() {
+    let mut stage = stage(&[("t", 300)]);
+    let mut clients: Vec<Client> =
+        (0..100).map(|number| Client::new(&format!("m{number}"), &["t"])).collect();
+    let took = time_to_settle(&mut stage, &mut clients, Duration::from_millis(10));
+    assert!(took < Duration::from_secs(3), "{took:?}");
+    let mut leaver = clients.pop().unwrap();
+    leaver.epoch = MemberEpoch::LEAVE;
+    stage.send(leaver.request()).unwrap();
+    let took = time_to_settle(&mut stage, &mut clients, Duration::from_millis(50));
+    assert!(took < Duration::from_secs(6), "{took:?}");
+}
+
 #[test]
 fn members_of_a_group_that_moves_come_back_sooner() {
     let mut stage = stage(&[("t", 6)]);

@@ -5,6 +5,10 @@ use crate::coordinator::ids::MemberEpoch;
 use crate::coordinator::request::ConsumerHeartbeat;
 use crate::coordinator::settings::{AssignorName, GroupSettings};
 
+/// How many bytes a member may say about itself. All of it is kept, as one record. Kafka has a similar bound, from its
+/// `message.max.bytes`.
+const MAX_MEMBER_BYTES: usize = 1 << 20;
+
 /// Fails on a request that contradicts itself, and on an assignor that there is not. A member that joins may be
 /// without an id, which v1 does not allow: only the broker knows the version.
 pub(super) fn check(request: &ConsumerHeartbeat, settings: &GroupSettings) -> Result<(), GroupError> {
@@ -20,7 +24,15 @@ pub(super) fn check(request: &ConsumerHeartbeat, settings: &GroupSettings) -> Re
         MemberEpoch::LEAVE_FOR_A_WHILE => refuse(instance.is_none(), "InstanceId can't be null.")?,
         epoch => refuse(epoch < MemberEpoch::LEAVE_FOR_A_WHILE, "MemberEpoch is invalid.")?,
     }
+    refuse(said(request) > MAX_MEMBER_BYTES, "A member cannot subscribe to so much.")?;
     check_assignor(request.assignor.as_deref(), &settings.consumer_assignors)
+}
+
+/// How many bytes a request says about the member.
+fn said(request: &ConsumerHeartbeat) -> usize {
+    let names = request.topic_names.iter().flatten().map(|name| name.len() + size_of::<u32>());
+    let others = [request.rack.as_deref(), request.topic_regex.as_deref(), Some(&request.client_id)];
+    names.chain(others.into_iter().flatten().map(str::len)).sum()
 }
 
 fn check_join(request: &ConsumerHeartbeat) -> Result<(), GroupError> {
@@ -68,6 +80,13 @@ mod tests {
         assert_eq!(message(|request| request.rack = Some(String::new())).unwrap(), "RackId can't be empty.");
         let blank = message(|request| request.instance = Some("".into()));
         assert_eq!(blank.unwrap(), "InstanceId can't be empty.");
+    }
+
+    #[test]
+    fn a_member_is_bounded() {
+        let topic = "t".repeat(1024);
+        assert_eq!(message(|request| request.topic_names = Some(vec![topic.clone(); 1000])), None);
+        assert!(message(|request| request.topic_names = Some(vec![topic.clone(); 1024])).is_some());
     }
 
     #[test]

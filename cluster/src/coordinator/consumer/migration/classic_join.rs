@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::CONSUMER_PROTOCOL_TYPE;
 use super::embedded::to_owned;
 use crate::coordinator::GroupCoordinator;
-use crate::coordinator::classic::SupportedProtocol;
+use crate::coordinator::classic::{MAX_GROUP_BYTES, SupportedProtocol};
 use crate::coordinator::consumer::group::ConsumerGroup;
 use crate::coordinator::consumer::member::{ClassicMetadata, MemberMetadata};
 use crate::coordinator::consumer::records::ConsumerRecord;
@@ -62,6 +62,11 @@ impl GroupCoordinator {
             && request.protocols.iter().any(|protocol| common(&protocol.name));
         if !speaks {
             return Err(GroupErrorCode::InconsistentGroupProtocol);
+        }
+        // As in a classic group, which this one may become.
+        let stated = request.protocols.iter().map(|protocol| protocol.name.len() + protocol.metadata.len());
+        if group.classic_bytes(member) + stated.sum::<usize>() > MAX_GROUP_BYTES {
+            return Err(GroupErrorCode::GroupMaxSizeReached);
         }
         if request.member.as_str().is_empty() && request.instance.is_none() && request.requires_member_id {
             return Err(GroupErrorCode::MemberIdRequired);

@@ -33,7 +33,9 @@ impl GroupCoordinator {
     }
 }
 
-/// The group in the terms of the classic protocol. Its generation is the group's epoch, so that it never goes back.
+/// The group in the terms of the classic protocol. Its generation is the group's epoch, so that it never goes back. That
+/// no protocol has been elected says that it has to be rebalanced: to this coordinator, and to the next one if this one
+/// is lost before it is done.
 fn downgraded(group: &ConsumerGroup, image: &MetadataImage) -> ClassicGroup {
     let convert = |(id, member): (&MemberId, &Member)| {
         let classic = member.metadata.classic.as_ref()?;
@@ -41,13 +43,10 @@ fn downgraded(group: &ConsumerGroup, image: &MetadataImage) -> ClassicGroup {
     };
     let members: BTreeMap<MemberId, Arc<ClassicMember>> =
         group.members().iter().filter_map(convert).collect();
-    let nobody = MemberId::from("");
-    let protocol = members.values().flat_map(|member| &member.protocols).map(|supported| &supported.name);
-    let protocol = { protocol }.find(|name| group.is_supported(name, &nobody)).cloned();
     ClassicGroup {
         generation: Generation(group.epoch().0),
         protocol_type: Some(CONSUMER_PROTOCOL_TYPE.to_owned()),
-        protocol,
+        protocol: None,
         leader: members.keys().next().cloned(),
         members,
     }

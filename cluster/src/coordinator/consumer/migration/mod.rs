@@ -11,6 +11,10 @@
 //! `group.consumer.migration.policy` says which way groups with members may go. A group without members goes either way
 //! at any time. A classic member may join a consumer group whatever the policy says, as in Kafka, if it is a consumer and
 //! supports a protocol that all other classic members do.
+//!
+//! What differs from Apache Kafka, on purpose: a group that has become a classic one is always rebalanced, also where a
+//! static member took the place of the last one of the consumer protocol and subscribes to the same, and also by the next
+//! coordinator if this one is lost before it is done.
 
 mod classic_join;
 mod classic_requests;
@@ -18,12 +22,15 @@ mod downgrade;
 mod embedded;
 mod upgrade;
 
+#[cfg(test)]
+mod properties;
+
 use std::time::Duration;
 
 pub(super) use self::upgrade::Upgrade;
 
 use super::group::ConsumerGroup;
-use super::member::{Member, MemberState};
+use super::member::{ClassicMetadata, Member, MemberState};
 use crate::coordinator::GroupCoordinator;
 use crate::coordinator::ids::{GroupId, MemberId};
 use crate::coordinator::timers::Timer;
@@ -58,6 +65,12 @@ impl ConsumerGroup {
         { others }
             .filter_map(|(_, member)| member.metadata.classic.as_ref())
             .all(|classic| classic.supports(protocol))
+    }
+
+    /// How many bytes the classic members but `except` have said about themselves.
+    fn classic_bytes(&self, except: &MemberId) -> usize {
+        let others = self.members().iter().filter(|(id, _)| *id != except);
+        { others }.filter_map(|(_, member)| member.metadata.classic.as_ref()).map(ClassicMetadata::size).sum()
     }
 
     /// Whether a classic member has to join again: because the group's epoch is ahead of its own, because it has

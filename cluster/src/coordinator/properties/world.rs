@@ -1,0 +1,251 @@
+//! A coordinator, its replicated log, the clients and the time.
+//!
+//! What the coordinator decides is queued as it would be for Raft: answers leave when the records before them are
+//! committed. While the log is held up, decisions pile up, and a failover commits some of them and loses the others; of
+//! those that it commits, too, nobody hears the answers.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use super::client::{Client, Identity, Life};
+use super::invariants::{self, Offsets, Promises};
+use super::topics::{NAMES, Topics};
+use crate::coordinator::{
+    CoordinatorState, GroupCoordinator, GroupRecord, GroupRequest, GroupResponse, GroupSettings,
+    decode_entry, encode_record, entry_header,
+};
+use crate::ids::{Ticket, TimestampMs};
+
+/// By when every request has been decided, log or no log. A join waits longest.
+const MAX_WAIT: Duration = Duration::from_secs(60);
+/// More than can happen in any time that a test lets pass.
+const MAX_EVENTS: usize = 20_000;
+
+pub(super) struct World {
+    pub(super) now: Duration,
+    pub(super) coordinator: GroupCoordinator,
+    pub(super) topics: Topics,
+    pub(super) clients: Vec<Client>,
+    /// The offsets as they are to be if everything that was decided is committed.
+    pub(super) offsets: Offsets,
+    promises: Promises,
+    settings: Arc<GroupSettings>,
+    /// What is committed.
+    applied: CoordinatorState,
+    applied_offsets: Offsets,
+    /// What is committed or may be, record by record.
+    proposed: CoordinatorState,
+    /// What was decided and is not committed.
+    queue: VecDeque<Decided>,
+    is_held_up: bool,
+    next_ticket: u64,
+    /// Requests without an answer.
+    asked: BTreeMap<Ticket, Asked>,
+}
+
+/// What came of one call of the coordinator.
+struct Decided {
+    records: Vec<GroupRecord>,
+    answers: Vec<(Ticket, GroupResponse)>,
+    /// As they are with this.
+    offsets: Offsets,
+}
+
+/// A request under way.
+struct Asked {
+    at: Duration,
+    /// Whether the coordinator has made up its mind.
+    is_decided: bool,
+    /// Who waits for it, if anybody does.
+    by: Option<usize>,
+    request: GroupRequest,
+}
+
+impl World {
+    pub(super) fn new(identities: impl IntoIterator<Item = Identity>, settings: GroupSettings) -> Self {
+        let mut topics = Topics::default();
+        NAMES[..2].iter().for_each(|name| topics.create(name, 4));
+        let settings = Arc::new(settings);
+        let state = CoordinatorState::default();
+        let (settings_of_first, image) = (Arc::clone(&settings), topics.image());
+        Self {
+            now: Duration::ZERO,
+            coordinator: GroupCoordinator::new(state.clone(), settings_of_first, image, Duration::ZERO),
+            topics,
+            clients: identities.into_iter().map(Client::new).collect(),
+            offsets: Offsets::default(),
+            promises: Promises::default(),
+            settings,
+            applied: state.clone(),
+            applied_offsets: Offsets::default(),
+            proposed: state,
+            queue: VecDeque::new(),
+            is_held_up: false,
+            next_ticket: 0,
+            asked: BTreeMap::new(),
+        }
+    }
+
+    /// Calls the coordinator, and takes what comes of it.
+    fn act(&mut self, act: impl FnOnce(&mut GroupCoordinator, Duration)) {
+        act(&mut self.coordinator, self.now);
+        let actions = self.coordinator.take_actions();
+        let mut payload = entry_header();
+        actions.records.iter().for_each(|record| encode_record(record, &mut payload));
+        assert_eq!(decode_entry(&payload).as_ref(), Ok(&actions.records), "records come back");
+        actions.records.iter().for_each(|record| self.proposed.replay(record));
+        assert!(self.proposed == self.coordinator.state, "the records make the coordinator's state");
+        for (ticket, response) in &actions.answers {
+            let asked = self.asked.get_mut(ticket).expect("nobody is answered twice");
+            assert!(!asked.is_decided, "nobody is answered twice");
+            asked.is_decided = true;
+            self.offsets.decide(&self.coordinator, &self.topics, &asked.request, response);
+        }
+        let crate::coordinator::Actions { records, answers } = actions;
+        self.queue.push_back(Decided { records, answers, offsets: self.offsets.clone() });
+        if !self.is_held_up {
+            self.commit(self.queue.len());
+        }
+    }
+
+    /// Commits the first `count` decisions, and gives the answers.
+    fn commit(&mut self, count: usize) {
+        for decided in self.queue.drain(..count).collect::<Vec<_>>() {
+            let answers = self.apply(decided);
+            for (ticket, response) in answers {
+                let Asked { by, .. } = self.asked.remove(&ticket).expect("an answer is given once");
+                let Some(client) = by.map(|number| &mut self.clients[number]) else { continue };
+                let hears = client.waiting == Some(ticket) && client.life == Life::Running;
+                if hears && !std::mem::take(&mut client.loses_answer) {
+                    client.hear(self.now, &self.topics, response.clone());
+                    self.promises.keep(client, &response);
+                }
+            }
+        }
+    }
+
+    fn apply(&mut self, decided: Decided) -> Vec<(Ticket, GroupResponse)> {
+        decided.records.iter().for_each(|record| self.applied.replay(record));
+        self.applied_offsets = decided.offsets;
+        self.promises.forget_empty_groups(&self.applied);
+        decided.answers
+    }
+
+    /// Lets the log stand still, or go on.
+    pub(super) fn hold_up(&mut self, is_held_up: bool) {
+        self.is_held_up = is_held_up;
+        if !is_held_up {
+            self.commit(self.queue.len());
+        }
+    }
+
+    /// Another replica becomes the coordinator, once the first `committed` of the decisions are.
+    pub(super) fn fail_over(&mut self, committed: usize) {
+        let mut told = Vec::new();
+        for (position, decided) in std::mem::take(&mut self.queue).into_iter().enumerate() {
+            told.extend(decided.answers.iter().map(|(ticket, _)| *ticket));
+            if position < committed {
+                self.apply(decided);
+            }
+        }
+        let restored = CoordinatorState::decode(&self.applied.encode()).unwrap();
+        assert!(restored == self.applied, "a checkpoint holds the whole state");
+        let settings = Arc::clone(&self.settings);
+        let next = GroupCoordinator::new(restored, settings, self.topics.image(), self.now);
+        told.extend(std::mem::replace(&mut self.coordinator, next).abandon());
+        told.sort_unstable();
+        assert!(told.iter().eq(self.asked.keys()), "whoever waits is told once that the coordinator is lost");
+        for client in &mut self.clients {
+            let is_told = client.waiting.is_some_and(|ticket| self.asked.contains_key(&ticket));
+            if is_told && client.life == Life::Running {
+                client.lose_answer(self.now);
+            }
+        }
+        self.asked.clear();
+        self.proposed = self.applied.clone();
+        self.offsets = self.applied_offsets.clone();
+        self.act(|_, _| ());
+    }
+
+    /// Asks the coordinator something, on behalf of a client that waits for the answer or of nobody.
+    pub(super) fn ask(&mut self, by: Option<usize>, request: GroupRequest) {
+        self.next_ticket += 1;
+        let ticket = Ticket(self.next_ticket);
+        if let Some(number) = by {
+            self.clients[number].waiting = Some(ticket);
+        }
+        self.asked.insert(ticket, Asked { at: self.now, is_decided: false, by, request: request.clone() });
+        self.act(|coordinator, now| coordinator.handle(now, ticket, request));
+    }
+
+    /// A number that grows with every request.
+    pub(super) fn serial(&self) -> u64 {
+        self.next_ticket + 1
+    }
+
+    /// Something that was never there before.
+    pub(super) fn fresh(&self) -> Uuid {
+        Uuid::from_u128(self.serial().into())
+    }
+
+    fn turn(&mut self, number: usize) {
+        let fresh = self.fresh();
+        if let Some(request) = self.clients[number].act(self.now, &self.topics, fresh) {
+            self.ask(Some(number), request);
+        }
+    }
+
+    /// Changes the topics, and tells the coordinator.
+    pub(super) fn change_topics(&mut self, change: impl FnOnce(&mut Topics)) {
+        change(&mut self.topics);
+        let image = self.topics.image();
+        self.act(|coordinator, now| {
+            coordinator.set_image(image);
+            coordinator.topics_deleted(now);
+        });
+    }
+
+    /// Looks for what is too old. Nothing ever is, but groups of no use may go.
+    pub(super) fn sweep(&mut self) {
+        let wall_clock = TimestampMs(i64::try_from(self.now.as_millis()).unwrap());
+        self.act(|coordinator, now| coordinator.expire(now, wall_clock));
+    }
+
+    /// Lets time pass: whatever is due happens, in the order in which it is.
+    pub(super) fn pass(&mut self, time: Duration) {
+        let end = self.now + time;
+        for _ in 0..MAX_EVENTS {
+            let running = self.clients.iter().enumerate().filter(|(_, client)| client.life == Life::Running);
+            let turn = running.map(|(number, client)| (client.due, number)).min();
+            let deadline = self.coordinator.next_deadline();
+            let next = deadline.into_iter().chain(turn.map(|(due, _)| due)).min();
+            let Some(next) = next.filter(|next| *next <= end) else {
+                self.now = end;
+                return;
+            };
+            self.now = self.now.max(next);
+            match turn {
+                Some((due, number)) if deadline.is_none_or(|deadline| due < deadline) => self.turn(number),
+                _ => self.act(GroupCoordinator::handle_timeout),
+            }
+            self.check();
+        }
+        panic!("{MAX_EVENTS} things happened in {time:?}, which must be for ever");
+    }
+
+    /// What holds at all times.
+    pub(super) fn check(&mut self) {
+        for asked in self.asked.values().filter(|asked| !asked.is_decided) {
+            assert!(self.now - asked.at <= MAX_WAIT, "nobody decides {:?}", asked.request);
+        }
+        invariants::check(self);
+    }
+
+    /// Whether the coordinator has nothing under way.
+    pub(super) fn is_idle(&self) -> bool {
+        self.asked.is_empty() && self.coordinator.next_deadline().is_none()
+    }
+}
