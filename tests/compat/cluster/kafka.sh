@@ -6,8 +6,8 @@ kafka=$top/tests/compare/kafka/kafka
 kafka_tool() { "$kafka" run "org.apache.kafka.tools.$1" --bootstrap-server "$COMPAT_BOOTSTRAP" "${@:2}"; }
 
 cluster_needs() {
-  command -v java >/dev/null || echo "java 17 (apt-get install openjdk-17-jdk-headless)"
-  command -v mvn >/dev/null || echo "mvn (apt-get install maven)"
+  command -v java >/dev/null || echo "Java 17 or later (apt-get install default-jdk-headless)"
+  command -v mvn >/dev/null || echo "Maven (apt-get install maven)"
 }
 
 cluster_prepare() { "$kafka" fetch; }

@@ -1,6 +1,7 @@
 package trilog.compat;
 
 import java.time.Duration;
+import java.util.Collection;
 import java.util.List;
 import java.util.Map;
 import java.util.Queue;
@@ -9,13 +10,24 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
+import org.apache.kafka.clients.consumer.ConsumerRebalanceListener;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
+import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.serialization.StringDeserializer;
 
 /** A consumer in a group, which polls in a thread of its own and commits only when told to. Closing it, it leaves. */
 final class Member implements AutoCloseable {
     private static final Duration POLL = Duration.ofMillis(50);
+
+    /** As there is a listener to be called, and in poll() only, a member that does not poll gives up no partition. */
+    private static final ConsumerRebalanceListener IN_POLL_ONLY = new ConsumerRebalanceListener() {
+        @Override
+        public void onPartitionsRevoked(Collection<TopicPartition> partitions) {}
+
+        @Override
+        public void onPartitionsAssigned(Collection<TopicPartition> partitions) {}
+    };
 
     private final KafkaConsumer<String, String> consumer;
     private final Queue<Runnable> errands = new ConcurrentLinkedQueue<>();
@@ -38,7 +50,7 @@ final class Member implements AutoCloseable {
             config.put("heartbeat.interval.ms", 250);
         }
         consumer = new KafkaConsumer<>(config, new StringDeserializer(), new StringDeserializer());
-        consumer.subscribe(List.of(topic));
+        consumer.subscribe(List.of(topic), IN_POLL_ONLY);
         new Thread(this::run, name).start();
     }
 
