@@ -1,5 +1,7 @@
 //! A consumer group as administrators see it.
 
+use std::collections::BTreeSet;
+
 use super::group::ConsumerGroup;
 use super::member::Member;
 use super::target::preferred_assignor;
@@ -40,9 +42,11 @@ impl GroupCoordinator {
     }
 }
 
+/// A member with what it owns: also what it is told to give up, until it has.
 fn describe(id: &MemberId, member: &Member, image: &MetadataImage) -> ConsumerMemberDescription {
     let Member { metadata, target, current } = member;
-    let owned = current.assigned.iter().map(|(topic, partition, _)| (topic, partition));
+    let owned = current.assigned.iter().chain(current.revoking.iter());
+    let owned: BTreeSet<_> = owned.map(|(topic, partition, _)| (topic, partition)).collect();
     let to_own =
         target.iter().flat_map(|(&topic, partitions)| partitions.iter().map(move |&index| (topic, index)));
     ConsumerMemberDescription {
@@ -54,7 +58,7 @@ fn describe(id: &MemberId, member: &Member, image: &MetadataImage) -> ConsumerMe
         client_host: metadata.client_host.clone(),
         topic_names: metadata.topics.iter().map(ToString::to_string).collect(),
         topic_regex: metadata.pattern.as_deref().map(str::to_owned),
-        assignment: named(owned, image),
+        assignment: named(owned.into_iter(), image),
         target: named(to_own, image),
         is_classic: metadata.classic.is_some(),
     }
