@@ -38,6 +38,7 @@ cluster_start() { # LOG
   local port deadline=$((SECONDS + 60))
   port=$(free_port)
   COMPAT_BOOTSTRAP=127.0.0.1:$port,127.0.0.1:$((port + 1)),127.0.0.1:$((port + 2))
+  : >"$1"
   mkfifo "$COMPAT_RUN/commands"
   # Open for reading and writing: neither side waits for the other, and the end of a writer is not the end of input.
   exec 3<>"$COMPAT_RUN/commands"
