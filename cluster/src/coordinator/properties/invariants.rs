@@ -100,6 +100,15 @@ impl Promises {
     }
 }
 
+/// Commits are accepted of members alone, and in a classic group of its current generation.
+fn check_committer(coordinator: &GroupCoordinator, request: &CommitOffsets) {
+    let members = members(coordinator, &request.group);
+    assert!(members.contains(&request.member), "a commit of no member is accepted: {request:?}");
+    if let Some(group) = coordinator.classic.get(&request.group) {
+        assert_eq!(request.epoch, group.group().generation.0, "a late commit is accepted: {request:?}");
+    }
+}
+
 /// The offsets that are to be committed, by group and partition.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Offsets(BTreeMap<(GroupId, TopicPartition), i64>);
@@ -117,11 +126,7 @@ impl Offsets {
             (GroupRequest::CommitOffsets(request), GroupResponse::CommitOffsets(results)) => {
                 let outcomes = results.iter().flat_map(|topic| &topic.partitions).map(|(_, outcome)| outcome);
                 if outcomes.clone().all(Result::is_ok) {
-                    let members = members(coordinator, &request.group);
-                    assert!(
-                        members.contains(&request.member),
-                        "a commit of no member is accepted: {request:?}"
-                    );
+                    check_committer(coordinator, request);
                     self.commit(topics, request);
                 }
             }

@@ -8,7 +8,7 @@
 //! * No partition is given to two members in one generation or epoch. In a consumer group no two members own one at the
 //!   same time, by what they were told and have not given up.
 //! * Committed offsets are those of the last commit that was accepted, before and after a failover; those of deleted
-//!   topics are gone; none is accepted from who is no member.
+//!   topics are gone; none is accepted from who is no member, or is of an earlier generation.
 //! * Records and state come back from their encodings, and the records make the coordinator's own state.
 //! * Every request is decided in time, and answered once; or told, once, that its coordinator is lost.
 //!
@@ -18,6 +18,8 @@
 //! What is left out: duplicates of what a member of a consumer group says about its partitions. A request that is
 //! delayed until its sender has been told something else acknowledges what it has not seen. TCP rules that out but for a
 //! connection that dies, and the protocol has no answer to it.
+//!
+//! `PROPTEST_CASES=20000 cargo test -p trilog-cluster coordinator::properties` looks for what is rarer.
 
 mod classic_client;
 mod client;
