@@ -36,6 +36,11 @@ impl Cluster {
         Ok(Self { brokers, properties: properties.iter().map(pair).collect::<Result<_>>()? })
     }
 
+    /// The addresses of the brokers.
+    pub fn brokers(&self) -> Vec<String> {
+        self.brokers.split(',').map(str::to_owned).collect()
+    }
+
     /// A client's configuration: what the command needs, overridden by what the user wants.
     pub fn config(&self, base: &[(&str, &str)]) -> ClientConfig {
         let mut config = ClientConfig::new();

@@ -8,6 +8,10 @@
 //! | `produce`, `latency`, `consume` | how fast |
 //! | `first_ack` | how soon after a start |
 //! | `gap`, `verify` | how long a fault is felt, and whether it cost a record |
+//! | `members` | consumers of one group, and what they own |
+//! | `group`, `commits` | how soon a big group settles, how many offsets are kept |
+//! | `wire` | what librdkafka does not tell, asked for by hand |
+//! | `coordinator` | how long the death of a group's coordinator is felt |
 
 use std::path::PathBuf;
 
@@ -17,13 +21,18 @@ use clap::{Parser, Subcommand};
 use crate::cluster::Cluster;
 
 mod cluster;
+mod commits;
 mod consume;
+mod coordinator;
 mod delivery;
 mod first_ack;
 mod gap;
+mod group;
 mod latency;
+mod members;
 mod produce;
 mod verify;
+mod wire;
 
 #[derive(Parser)]
 #[command(about = "Measures a Kafka-protocol cluster; every command prints one JSON line.")]
@@ -101,6 +110,46 @@ enum Command {
         #[arg(long)]
         log: PathBuf,
     },
+    /// Join a topic's group with many members at once, then have one leave; prints how long each takes.
+    Group {
+        topic: String,
+        #[arg(long)]
+        group: String,
+        /// `classic` or `consumer`.
+        #[arg(long)]
+        protocol: String,
+        #[arg(long, default_value_t = 100)]
+        members: usize,
+    },
+    /// Commit offsets of groups as fast as it goes, each over its own connection; prints commits a second.
+    Commits {
+        topic: String,
+        #[arg(long, default_value_t = 100)]
+        groups: usize,
+        /// Commits of a group that wait for their answer.
+        #[arg(long, default_value_t = 5)]
+        in_flight: i64,
+        /// Seconds measured, after three that are not.
+        #[arg(long, default_value_t = 15)]
+        secs: u64,
+    },
+    /// Print the id of the node that coordinates a group.
+    FindCoordinator { group: String },
+    /// Commit as members of a group while somebody kills the coordinator's node; prints the widest gap between two
+    /// commits, how soon there was a new coordinator, and how often members were rebalanced.
+    Coordinator {
+        topic: String,
+        #[arg(long)]
+        group: String,
+        /// `classic` or `consumer`.
+        #[arg(long)]
+        protocol: String,
+        #[arg(long, default_value_t = 3)]
+        members: usize,
+        /// Seconds in all, once the group has settled.
+        #[arg(long, default_value_t = 30)]
+        secs: u64,
+    },
 }
 
 fn main() -> Result<()> {
@@ -116,5 +165,15 @@ fn main() -> Result<()> {
         Command::FirstAck { topic, since_ms } => first_ack::run(&cluster, &topic, since_ms),
         Command::Gap { topic, secs, rate, log } => gap::run(&cluster, &topic, secs, rate, &log),
         Command::Verify { topic, log } => verify::run(&cluster, &topic, &log),
+        Command::Group { topic, group, protocol, members } => {
+            group::run(&cluster, &topic, &group, &protocol, members)
+        }
+        Command::Commits { topic, groups, in_flight, secs } => {
+            commits::run(&cluster, &topic, groups, in_flight, secs)
+        }
+        Command::FindCoordinator { group } => coordinator::find_node(&cluster, &group),
+        Command::Coordinator { topic, group, protocol, members, secs } => {
+            coordinator::run(&cluster, &topic, &group, &protocol, members, secs)
+        }
     }
 }
