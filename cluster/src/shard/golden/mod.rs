@@ -48,7 +48,7 @@ fn play(name: &str) {
 }
 
 /// Every script, each of which has a test below.
-const SCRIPTS: [&str; 15] = [
+const SCRIPTS: [&str; 16] = [
     "confirm",
     "conflict",
     "delete_topic",
@@ -64,6 +64,7 @@ const SCRIPTS: [&str; 15] = [
     "restart",
     "sleep",
     "snapshot",
+    "stale_answers",
 ];
 
 #[test]
@@ -144,4 +145,9 @@ fn sleep() {
 #[test]
 fn snapshot() {
     play("snapshot");
+}
+
+#[test]
+fn stale_answers() {
+    play("stale_answers");
 }

@@ -10,7 +10,7 @@ use raft::eraftpb::Snapshot;
 use super::{Group, epoch};
 use crate::ids::RaftIndex;
 use crate::replica::{RecentEntry, ReplicaStatus};
-use crate::shard::effects::Effect;
+use crate::shard::effects::{AppendError, Effect};
 use crate::shard::machine::{DecisionInputs, Machine, Proposal, Waiting};
 use crate::shard::proposals::Fate;
 
@@ -33,7 +33,7 @@ impl Group {
             && !self.is_transferring()
             && self.node.raft.uncommitted_size() < UNCOMMITTED_HIGH_WATER
         {
-            match self.machine.next_proposal(inputs, effects) {
+            match self.machine.next_proposal(inputs) {
                 None => break,
                 Some(Proposal::Entry { payload, waiting }) => self.propose(payload, waiting, effects),
                 Some(Proposal::Repetition { waiting }) => self.await_commit(waiting, effects),
@@ -79,6 +79,9 @@ impl Group {
     pub(super) fn settle(&mut self, fate: Fate<Waiting>, index: RaftIndex, effects: &mut Vec<Effect>) {
         match fate {
             Fate::Overwritten(waiting) => effects.push(waiting.refused()),
+            Fate::Committed(Waiting::Refusal { ticket, error }) => {
+                effects.push(Effect::Appended { ticket, result: Err(AppendError::Producer(error)) });
+            }
             Fate::Committed(Waiting::Control { ticket, response }) => {
                 effects.push(Effect::Answered { ticket, result: Ok(response) });
             }

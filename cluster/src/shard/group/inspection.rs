@@ -50,6 +50,11 @@ impl<'a> GroupView<'a> {
         matches!(self.0.machine, Machine::Partition(_))
     }
 
+    /// Whether the state holds consumer groups.
+    pub(crate) const fn is_coordinator(self) -> bool {
+        matches!(self.0.machine, Machine::Coordinator(_))
+    }
+
     /// The last entry that the state holds.
     pub(crate) fn applied(self) -> RaftIndex {
         self.0.installing.map_or(RaftIndex(self.0.node.raft.raft_log.applied), |(_, index)| index)

@@ -94,13 +94,11 @@ impl ControllerMachine {
         }
     }
 
-    /// Decides request after request until one needs an entry.
-    pub(super) fn next_proposal(
-        &mut self,
-        inputs: &DecisionInputs,
-        effects: &mut Vec<Effect>,
-    ) -> Option<Proposal> {
+    /// Decides request after request until one needs an entry. The answers of those that need none rest on metadata that
+    /// another controller may have changed by now: they wait for that entry, or for a majority's confirmation.
+    pub(super) fn next_proposal(&mut self, inputs: &DecisionInputs) -> Option<Proposal> {
         let leading = self.leading.as_mut().filter(|leading| !leading.deciding)?;
+        let mut waiting = Vec::new();
         while let Some(ControlRequest { ticket, request, mut topic_ids }) = leading.queue.pop_front() {
             let mut new_topic_id =
                 || topic_ids.pop().expect("a request brings an id for each topic it names");
@@ -110,16 +108,12 @@ impl ControllerMachine {
                 new_topic_id: &mut new_topic_id,
             };
             let decision = decide(&self.image, &request, &mut context);
-            if decision.records.is_empty() {
-                effects.push(Effect::Answered { ticket, result: Ok(decision.response) });
-                continue;
+            waiting.push(Waiting::Control { ticket, response: decision.response });
+            if !decision.records.is_empty() {
+                leading.deciding = true;
+                return Some(Proposal::Entry { payload: encode_entry(&decision.records), waiting });
             }
-            leading.deciding = true;
-            return Some(Proposal::Entry {
-                payload: encode_entry(&decision.records),
-                waiting: vec![Waiting::Control { ticket, response: decision.response }],
-            });
         }
-        None
+        (!waiting.is_empty()).then_some(Proposal::Read { waiting })
     }
 }

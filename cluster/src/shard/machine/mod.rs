@@ -22,6 +22,7 @@ use crate::controller::configs::BrokerSettings;
 use crate::controller::{ControllerRecord, ControllerResponse, MetadataImage};
 use crate::coordinator::GroupResponse;
 use crate::ids::{LeaderEpoch, NodeId, RaftGroupId, RaftIndex};
+use crate::partition::ProducerError;
 use crate::replica::RecentEntry;
 
 /// The key of the record that holds a machine's checkpoint.
@@ -32,6 +33,8 @@ const CHECKPOINT_KEY: &[u8] = b"checkpoint";
 pub(super) enum Waiting {
     /// A batch, and how many replicas must hold it when that is more than a majority.
     Append { ticket: Ticket, appended: Appended, replicas: Option<usize> },
+    /// That a batch is out of its producer's order, or of an older producer.
+    Refusal { ticket: Ticket, error: ProducerError },
     /// A decision of the controller.
     Control { ticket: Ticket, response: ControllerResponse },
     /// That this replica leads.
@@ -44,7 +47,9 @@ impl Waiting {
     /// The answer when the proposal is known not to be in the log.
     pub(super) fn refused(self) -> Effect {
         match self {
-            Self::Append { ticket, .. } => Effect::Appended { ticket, result: Err(AppendError::NotLeader) },
+            Self::Append { ticket, .. } | Self::Refusal { ticket, .. } => {
+                Effect::Appended { ticket, result: Err(AppendError::NotLeader) }
+            }
             Self::Control { ticket, .. } => Effect::Answered { ticket, result: Err(NotController) },
             Self::Read { ticket } => Effect::Confirmed { ticket, leads: false },
             Self::Group { ticket, .. } => Effect::Coordinated { ticket, result: Err(NotCoordinator) },
@@ -56,7 +61,10 @@ impl Waiting {
     pub(super) fn unknown(self) -> Effect {
         match self {
             Self::Append { ticket, .. } => Effect::Appended { ticket, result: Err(AppendError::Unknown) },
-            other @ (Self::Control { .. } | Self::Group { .. } | Self::Read { .. }) => other.refused(),
+            other
+            @ (Self::Refusal { .. } | Self::Control { .. } | Self::Group { .. } | Self::Read { .. }) => {
+                other.refused()
+            }
         }
     }
 }
@@ -281,16 +289,12 @@ impl Machine {
         }
     }
 
-    /// The next thing to propose. Requests that need no entry are answered into `effects`.
-    pub(super) fn next_proposal(
-        &mut self,
-        inputs: &DecisionInputs,
-        effects: &mut Vec<Effect>,
-    ) -> Option<Proposal> {
+    /// The next thing to propose.
+    pub(super) fn next_proposal(&mut self, inputs: &DecisionInputs) -> Option<Proposal> {
         match self {
-            Self::Controller(machine) => machine.next_proposal(inputs, effects),
+            Self::Controller(machine) => machine.next_proposal(inputs),
             Self::Coordinator(machine) => machine.next_proposal(),
-            Self::Partition(machine) => machine.next_proposal(effects),
+            Self::Partition(machine) => machine.next_proposal(),
         }
     }
 }

@@ -41,6 +41,8 @@ struct Leading {
     epoch: LeaderEpoch,
     appender: Appender,
     queue: VecDeque<AppendRequest>,
+    /// What is to be refused for its producer's sake, by a state that another leader may have changed by now.
+    refused: Vec<Waiting>,
 }
 
 impl PartitionMachine {
@@ -83,17 +85,19 @@ impl PartitionMachine {
 
     pub(super) fn start_leading(&mut self, epoch: LeaderEpoch) {
         let appender = Appender::new(&self.state, epoch);
-        self.leading = Some(Leading { epoch, appender, queue: VecDeque::new() });
+        self.leading = Some(Leading { epoch, appender, queue: VecDeque::new(), refused: Vec::new() });
     }
 
     pub(super) fn stop_leading(&mut self, effects: &mut Vec<Effect>) {
-        for request in self.leading.take().into_iter().flat_map(|leading| leading.queue) {
+        let Some(Leading { queue, refused, .. }) = self.leading.take() else { return };
+        effects.extend(refused.into_iter().map(Waiting::refused));
+        for request in queue {
             effects.push(Effect::Appended { ticket: request.ticket, result: Err(AppendError::NotLeader) });
         }
     }
 
     pub(super) fn has_queued(&self) -> bool {
-        self.leading.as_ref().is_some_and(|leading| !leading.queue.is_empty())
+        self.leading.as_ref().is_some_and(|leading| !(leading.queue.is_empty() && leading.refused.is_empty()))
     }
 
     /// Takes a batch in, in the order of the calls. Refused unless this replica leads.
@@ -108,12 +112,14 @@ impl PartitionMachine {
     }
 
     /// Stamps queued batches into one payload. A retry of a batch adds nothing to it, and waits for it all the same:
-    /// what it repeats was proposed before, or is part of it.
-    pub(super) fn next_proposal(&mut self, effects: &mut Vec<Effect>) -> Option<Proposal> {
+    /// what it repeats was proposed before, or is part of it. Refusals wait for it, too, or for a majority to confirm that
+    /// this is still the leader: one that was deposed does not know what its producers have written since.
+    pub(super) fn next_proposal(&mut self) -> Option<Proposal> {
         let log_start_offset = self.state.log_start_offset();
         let leading = self.leading.as_mut()?;
         let queued = leading.queue.iter().map(|request| request.batch.bytes().len());
-        let largest = leading.queue.front()?.batch.bytes().len().max(MAX_ENTRY_BYTES);
+        let first = leading.queue.front().map_or(0, |first| first.batch.bytes().len());
+        let largest = first.max(MAX_ENTRY_BYTES);
         let mut payload = Vec::with_capacity(queued.sum::<usize>().min(largest));
         let mut waiting = Vec::new();
         while let Some(first) = leading.queue.front() {
@@ -129,7 +135,7 @@ impl PartitionMachine {
                         (base_offset, log_append_time)
                     }
                     Prepared::Refused(error) => {
-                        effects.push(Effect::Appended { ticket, result: Err(AppendError::Producer(error)) });
+                        leading.refused.push(Waiting::Refusal { ticket, error });
                         continue;
                     }
                 };
@@ -138,15 +144,15 @@ impl PartitionMachine {
         }
         // Should Raft refuse the proposal, the leadership ends, and the appender with it.
         leading.appender.accept_draft();
-        if waiting.is_empty() {
-            return None;
+        if !payload.is_empty() {
+            waiting.append(&mut leading.refused);
+            return Some(Proposal::Entry { payload, waiting });
         }
-        let is_repetition = payload.is_empty();
-        Some(if is_repetition {
-            Proposal::Repetition { waiting }
-        } else {
-            Proposal::Entry { payload, waiting }
-        })
+        if !waiting.is_empty() {
+            return Some(Proposal::Repetition { waiting });
+        }
+        let waiting = std::mem::take(&mut leading.refused);
+        (!waiting.is_empty()).then_some(Proposal::Read { waiting })
     }
 
     /// What readers may see.
