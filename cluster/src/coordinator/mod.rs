@@ -30,7 +30,7 @@ mod ids;
 mod inspection;
 mod offsets;
 #[cfg(test)]
-mod properties;
+pub(crate) mod properties;
 mod records;
 mod request;
 mod settings;

@@ -49,6 +49,8 @@ pub(super) enum Answer {
     Read(Option<Fetched>),
     /// No process listens at that node: the request was never taken.
     Refused,
+    /// The connection broke: whether the request was carried out is unknown.
+    BrokenOff,
     /// Nothing came back in time.
     TimedOut,
 }

@@ -51,8 +51,8 @@ impl World {
 
     /// A process has answered. Its client may hear of it.
     pub(super) fn answered(&mut self, node: NodeId, ticket: Ticket, answer: Answer) -> Result<(), Violation> {
-        let call = self.taken.remove(&ticket);
-        let call = call.unwrap_or_else(|| panic!("node {node} answers {ticket:?} twice"));
+        let taken = self.taken.remove(&ticket);
+        let (_, call) = taken.unwrap_or_else(|| panic!("node {node} answers {ticket:?} twice"));
         self.trace.tell(self.now, format_args!("{node} answers {}: {answer:?}", ticket.0));
         if let (Call::Read { group, offset, .. }, Answer::Read(Some(fetched))) = (&call, &answer) {
             let (group, from) = (*group, *offset);
@@ -63,6 +63,18 @@ impl World {
             self.answer_later(ticket, answer);
         }
         Ok(())
+    }
+
+    /// A process is gone, and with it what it had taken up. Whoever waits for it learns so if the end was `heard`.
+    pub(super) fn break_off(&mut self, node: NodeId, heard: bool) {
+        let at_node = |(_, (taken_by, _)): &(&Ticket, &(NodeId, Call))| *taken_by == node;
+        let lost: Vec<Ticket> = self.taken.iter().filter(at_node).map(|(ticket, _)| *ticket).collect();
+        for ticket in lost {
+            self.taken.remove(&ticket);
+            if heard {
+                self.answer_later(ticket, Answer::BrokenOff);
+            }
+        }
     }
 
     fn answer_later(&mut self, ticket: Ticket, answer: Answer) {
@@ -80,6 +92,7 @@ impl World {
     /// Lets a client act, and does what it wishes.
     pub(super) fn with_client(&mut self, id: ClientId, act: impl FnOnce(&mut dyn Client, &mut Desk<'_>)) {
         let mut desk = Desk {
+            now: self.now,
             nodes: &self.nodes,
             random: &mut self.random,
             next_ticket: &mut self.next_ticket,

@@ -48,7 +48,7 @@ pub(super) enum Observation<'a> {
         batches: &'a [ReadBatch],
     },
     /// The state that a replica has once the entry at `index` is applied.
-    State { node: NodeId, group: RaftGroupId, index: RaftIndex, state: &'a Bytes },
+    State { node: NodeId, group: RaftGroupId, index: RaftIndex, state: &'a Bytes, is_coordinator: bool },
     /// A replica's readers see this from now on.
     Shows { node: NodeId, group: RaftGroupId, epoch: Option<LeaderEpoch>, high_watermark: Offset },
     /// A process took a request up.

@@ -66,8 +66,8 @@ impl Watch {
             let seen = Seen::on_disk(view);
             tell(&Observation::Durable { node, group: view.id(), log: &seen.log })?;
             self.seen.insert((node, view.id()), seen);
-            let (index, state) = (view.applied(), view.state());
-            tell(&Observation::State { node, group: view.id(), index, state: &state })?;
+            let (index, state, is_coordinator) = (view.applied(), view.state(), view.is_coordinator());
+            tell(&Observation::State { node, group: view.id(), index, state: &state, is_coordinator })?;
         }
         Ok(())
     }
@@ -162,7 +162,8 @@ impl Changes<'_> {
             tell(&Observation::Applied { node, group, voters, entry, batches: &batches })?;
         }
         if let Some((index, state)) = &self.state {
-            tell(&Observation::State { node, group, index: *index, state })?;
+            let (index, is_coordinator) = (*index, self.view.is_coordinator());
+            tell(&Observation::State { node, group, index, state, is_coordinator })?;
         }
         Ok(())
     }

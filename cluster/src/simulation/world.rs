@@ -46,8 +46,8 @@ pub(super) struct World {
     pub(super) connections: BTreeMap<(ClientId, NodeId), Connection>,
     /// Requests that have no answer yet, as their clients know.
     pub(super) open: BTreeMap<Ticket, ClientId>,
-    /// Requests that a process has taken up.
-    pub(super) taken: BTreeMap<Ticket, Call>,
+    /// Requests that a process of that node has taken up.
+    pub(super) taken: BTreeMap<Ticket, (NodeId, Call)>,
     pub(super) next_ticket: u64,
 }
 
@@ -222,7 +222,7 @@ impl World {
             }
             Input::Synced | Input::Fetched(..) | Input::Stop => Ok(()),
             Input::Call { ticket, call } => {
-                self.taken.insert(*ticket, call.clone());
+                self.taken.insert(*ticket, (id, call.clone()));
                 invariants.observe(&Observation::Called { ticket: *ticket, call })
             }
         }
@@ -318,6 +318,7 @@ impl World {
                 self.peer_event((peer, id), after, PeerEvent::Refused);
             }
         }
+        self.break_off(id, heard);
         let back = if self.is_calm { Duration::ZERO } else { self.random.millis(20, 3_000) };
         self.schedule.at(self.now + back, Event::Start { node: id });
     }
@@ -327,6 +328,10 @@ fn options(nodes: &[NodeId], random: &mut Random, mutant: Option<Mutant>) -> Nod
     let settings = BrokerSettings::from_pairs([
         ("offsets.topic.num.partitions", "2"),
         ("group.initial.rebalance.delay.ms", "100"),
+        ("group.consumer.session.timeout.ms", "10000"),
+        ("group.consumer.min.session.timeout.ms", "10000"),
+        ("group.consumer.heartbeat.interval.ms", "3000"),
+        ("group.consumer.min.heartbeat.interval.ms", "3000"),
     ]);
     NodeOptions {
         nodes: nodes.to_vec(),

@@ -84,6 +84,14 @@ impl ConsumerGroup {
         &self.members
     }
 
+    /// What every member is told to own, and to give up.
+    #[cfg(test)]
+    pub(in crate::coordinator) fn assignments(
+        &self,
+    ) -> impl Iterator<Item = (&MemberId, &CurrentAssignment)> {
+        self.members.iter().map(|(id, member)| (id, &member.current))
+    }
+
     pub(super) fn member(&self, id: &MemberId) -> Option<&Member> {
         self.members.get(id)
     }

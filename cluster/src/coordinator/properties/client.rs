@@ -29,13 +29,13 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What stays the same when the process is started again.
 #[derive(Clone, Debug)]
-pub(super) struct Identity {
-    pub(super) number: usize,
-    pub(super) group: GroupId,
-    pub(super) instance: Option<InstanceId>,
+pub(crate) struct Identity {
+    pub(crate) number: usize,
+    pub(crate) group: GroupId,
+    pub(crate) instance: Option<InstanceId>,
     /// Whether it keeps its partitions while the group is rebalanced, if it speaks the classic protocol.
-    pub(super) is_cooperative: bool,
-    pub(super) topics: BTreeSet<String>,
+    pub(crate) is_cooperative: bool,
+    pub(crate) topics: BTreeSet<String>,
 }
 
 /// Whether the process runs.
@@ -48,13 +48,13 @@ pub(super) enum Life {
 }
 
 #[derive(Clone, Debug)]
-pub(super) struct Client {
+pub(crate) struct Client {
     pub(super) identity: Identity,
     pub(super) life: Life,
     /// When it does something again.
-    pub(super) due: Duration,
+    pub(crate) due: Duration,
     /// What it waits for an answer to.
-    pub(super) waiting: Option<Ticket>,
+    pub(crate) waiting: Option<Ticket>,
     /// Whether its next answer gets lost on the way.
     pub(super) loses_answer: bool,
     pub(super) last_request: Option<GroupRequest>,
@@ -83,7 +83,7 @@ pub(super) enum Next {
 }
 
 impl Client {
-    pub(super) fn new(identity: Identity) -> Self {
+    pub(crate) fn new(identity: Identity) -> Self {
         Self {
             identity,
             life: Life::Stopped,
@@ -96,8 +96,13 @@ impl Client {
         }
     }
 
+    /// The group that it is, or means to be, a member of.
+    pub(crate) const fn group(&self) -> &GroupId {
+        &self.identity.group
+    }
+
     /// The process starts and knows nothing.
-    pub(super) fn start(&mut self, now: Duration, protocol: GroupProtocol, fresh: Uuid) {
+    pub(crate) fn start(&mut self, now: Duration, protocol: GroupProtocol, fresh: Uuid) {
         self.member = match protocol {
             GroupProtocol::Classic => Member::Classic(ClassicClient::default()),
             GroupProtocol::Consumer => Member::Consumer(ConsumerClient::new(&self.identity, fresh)),
@@ -107,7 +112,7 @@ impl Client {
     }
 
     /// The process ends, and says so if that is the custom.
-    pub(super) fn stop(&mut self) -> Option<GroupRequest> {
+    pub(crate) fn stop(&mut self) -> Option<GroupRequest> {
         let is_running = self.life == Life::Running;
         self.kill();
         match &self.member {
@@ -118,7 +123,7 @@ impl Client {
     }
 
     /// The process ends without a word.
-    pub(super) fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         self.life = Life::Stopped;
         self.waiting = None;
         self.loses_answer = false;
@@ -127,7 +132,7 @@ impl Client {
     }
 
     /// The client's turn: what it asks, if anything.
-    pub(super) fn act(&mut self, now: Duration, topics: &Topics, fresh: Uuid) -> Option<GroupRequest> {
+    pub(crate) fn act(&mut self, now: Duration, topics: &Topics, fresh: Uuid) -> Option<GroupRequest> {
         if self.waiting.is_some() {
             self.lose_answer(now);
             return None;
@@ -144,7 +149,7 @@ impl Client {
     }
 
     /// The answer never comes.
-    pub(super) fn lose_answer(&mut self, now: Duration) {
+    pub(crate) fn lose_answer(&mut self, now: Duration) {
         self.waiting = None;
         self.due = now + BACKOFF;
         match &mut self.member {
@@ -154,7 +159,7 @@ impl Client {
     }
 
     /// The answer to what the client waits for.
-    pub(super) fn hear(&mut self, now: Duration, topics: &Topics, response: GroupResponse) {
+    pub(crate) fn hear(&mut self, now: Duration, topics: &Topics, response: GroupResponse) {
         self.waiting = None;
         let next = match (&mut self.member, response) {
             (Member::Classic(member), response) => member.hear(&self.identity, topics, response),
@@ -172,7 +177,7 @@ impl Client {
     }
 
     /// A commit of `offset` for some of what the client believes to own.
-    pub(super) fn commit(&self, now: Duration, topics: &Topics, offset: i64) -> Option<CommitOffsets> {
+    pub(crate) fn commit(&self, now: Duration, topics: &Topics, offset: i64) -> Option<CommitOffsets> {
         let (member, epoch) = self.member();
         let owned = self.owned().iter().take(2);
         let commits: Vec<_> = owned
@@ -200,7 +205,7 @@ impl Client {
     }
 
     /// Who it believes to be: its member id, and its generation or epoch.
-    pub(super) fn member(&self) -> (MemberId, i32) {
+    pub(crate) fn member(&self) -> (MemberId, i32) {
         match &self.member {
             Member::Classic(member) => member.member(),
             Member::Consumer(member) => member.member(),
@@ -216,7 +221,7 @@ impl Client {
     }
 
     /// Whether it has nothing to do but to consume.
-    pub(super) fn is_settled(&self) -> bool {
+    pub(crate) fn is_settled(&self) -> bool {
         let is_member = match &self.member {
             Member::Classic(member) => member.is_settled(),
             Member::Consumer(member) => member.is_settled(),

@@ -25,6 +25,7 @@ mod classic_client;
 mod client;
 mod consumer_client;
 mod invariants;
+mod ownership;
 mod topics;
 mod world;
 
@@ -34,8 +35,11 @@ use std::time::Duration;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use self::client::{Client, Identity, Life};
+use self::client::Life;
+pub(crate) use self::client::{Client, Identity};
+pub(crate) use self::ownership::{Assigned, assigned, has_members, owned_twice};
 use self::topics::NAMES;
+pub(crate) use self::topics::Topics;
 use self::world::World;
 use super::{GroupProtocol, GroupRequest, GroupSettings, LeaveGroup, LeavingMember, MemberId};
 

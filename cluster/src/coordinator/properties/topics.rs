@@ -9,13 +9,19 @@ use crate::controller::{ControllerRecord, MetadataImage, PartitionRecord};
 use crate::ids::{NodeId, PartitionIndex, TopicId};
 
 /// A partition of one topic; of a topic of the same name made later it is none.
-pub(super) type TopicPartition = (TopicId, PartitionIndex);
+pub(crate) type TopicPartition = (TopicId, PartitionIndex);
 
 /// All names that topics have.
 pub(super) const NAMES: [&str; 3] = ["t0", "t1", "t2"];
 
 #[derive(Clone, Debug, Default)]
-pub(super) struct Topics(MetadataImage);
+pub(crate) struct Topics(MetadataImage);
+
+impl From<&MetadataImage> for Topics {
+    fn from(image: &MetadataImage) -> Self {
+        Self(image.clone())
+    }
+}
 
 impl Topics {
     pub(super) fn image(&self) -> Arc<MetadataImage> {

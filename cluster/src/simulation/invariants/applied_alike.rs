@@ -30,7 +30,7 @@ impl Invariant for AppliedAlike {
                 let index = entry.index;
                 Err(format!("at {index} of {group}, nodes {node} and {other} apply different entries"))
             }
-            Observation::State { node, group, index, state } => {
+            Observation::State { node, group, index, state, .. } => {
                 let digest = crc32c::crc32c(state);
                 let (other, known) = *self.states.entry((*group, index.0)).or_insert((*node, digest));
                 if known == digest {

@@ -1,22 +1,28 @@
-//! A leader that says so for certain was the leader when it was asked: nobody had been elected after it, and all that
+//! A leader that answers for certain was the leader when it was asked: nobody had been elected after it, and all that
 //! had been acknowledged by then can be read from it. A deposed one may believe anything, but must not say it.
+//!
+//! An acknowledged batch is left out: that a batch is in the log stays true, whoever says it.
 
 use std::collections::BTreeMap;
 
 use super::Invariant;
-use crate::ids::{LeaderEpoch, NodeId, Offset, RaftGroupId, Ticket};
+use crate::ids::{NodeId, Offset, RaftGroupId, Ticket};
+use crate::shard::effects::AppendError;
 use crate::simulation::call::{Answer, Call};
 use crate::simulation::observation::Observation;
 
 #[derive(Default)]
 pub(super) struct DeposedLeader {
     newest_term: BTreeMap<RaftGroupId, u64>,
+    /// The last term in which a node was elected.
+    led: BTreeMap<(NodeId, RaftGroupId), u64>,
     /// One past the last offset that was acknowledged.
     acknowledged: BTreeMap<RaftGroupId, Offset>,
-    shown: BTreeMap<(NodeId, RaftGroupId), (Option<LeaderEpoch>, Offset)>,
+    shown: BTreeMap<(NodeId, RaftGroupId), Offset>,
     asked: BTreeMap<Ticket, Asked>,
 }
 
+/// What was true when something was asked.
 #[derive(Clone, Copy)]
 struct Asked {
     newest_term: u64,
@@ -25,34 +31,30 @@ struct Asked {
 
 impl Invariant for DeposedLeader {
     fn name(&self) -> &'static str {
-        "only a leader says that it leads"
+        "only a leader answers as one"
     }
 
     fn observe(&mut self, seen: &Observation<'_>) -> Result<(), String> {
         match seen {
-            Observation::Elected { group, term, .. } => {
+            Observation::Elected { node, group, term, .. } => {
+                self.led.insert((*node, *group), *term);
                 let newest = self.newest_term.entry(*group).or_default();
                 *newest = (*newest).max(*term);
             }
-            Observation::Shows { node, group, epoch, high_watermark } => {
-                self.shown.insert((*node, *group), (*epoch, *high_watermark));
+            Observation::Shows { node, group, high_watermark, .. } => {
+                self.shown.insert((*node, *group), *high_watermark);
             }
-            Observation::Called { ticket, call: Call::Confirm(group), .. } => {
-                let asked = Asked {
-                    newest_term: self.newest_term.get(group).copied().unwrap_or_default(),
-                    acknowledged: self.acknowledged.get(group).copied().unwrap_or_default(),
-                };
-                self.asked.insert(*ticket, asked);
+            Observation::Called { ticket, call } => {
+                if let Some(group) = group_of(call) {
+                    let newest_term = self.newest_term.get(&group).copied().unwrap_or_default();
+                    let acknowledged = self.acknowledged.get(&group).copied().unwrap_or_default();
+                    self.asked.insert(*ticket, Asked { newest_term, acknowledged });
+                }
             }
-            Observation::Answered { call, answer: Answer::Appended(Ok(appended)), .. } => {
-                let Call::Append { group, batch, .. } = call else { return Ok(()) };
-                let end = appended.base_offset.plus(i64::from(batch.header().last_offset_delta) + 1);
-                let acknowledged = self.acknowledged.entry(*group).or_default();
-                *acknowledged = end.max(*acknowledged);
-            }
-            Observation::Answered { node, ticket, call, answer: Answer::Confirmed(true) } => {
-                let Call::Confirm(group) = call else { return Ok(()) };
-                return self.check(*node, *ticket, *group);
+            Observation::Answered { node, ticket, call, answer } => {
+                self.acknowledge(call, answer);
+                let asked = self.asked.remove(ticket).zip(group_of(call)).filter(|_| is_for_certain(answer));
+                return asked.map_or(Ok(()), |(asked, group)| self.check(*node, group, asked));
             }
             _ => {}
         }
@@ -61,22 +63,50 @@ impl Invariant for DeposedLeader {
 }
 
 impl DeposedLeader {
-    fn check(&self, node: NodeId, ticket: Ticket, group: RaftGroupId) -> Result<(), String> {
-        let asked = self.asked[&ticket];
-        let Some((epoch, shown)) = self.shown.get(&(node, group)).copied() else { return Ok(()) };
-        let led_in = epoch.and_then(|epoch| u64::try_from(epoch.0).ok());
-        if led_in.is_none_or(|term| term < asked.newest_term) {
+    fn acknowledge(&mut self, call: &Call, answer: &Answer) {
+        if let (Call::Append { group, batch, .. }, Answer::Appended(Ok(appended))) = (call, answer) {
+            let end = appended.base_offset.plus(i64::from(batch.header().last_offset_delta) + 1);
+            let acknowledged = self.acknowledged.entry(*group).or_default();
+            *acknowledged = end.max(*acknowledged);
+        }
+    }
+
+    fn check(&self, node: NodeId, group: RaftGroupId, asked: Asked) -> Result<(), String> {
+        let led = self.led.get(&(node, group)).copied().unwrap_or_default();
+        if led < asked.newest_term {
+            let newest = asked.newest_term;
             return Err(format!(
-                "node {node} says that it leads {group}, in term {led_in:?}, and term {} had a leader",
-                asked.newest_term
+                "node {node} answers for {group} as leader of term {led}, after one of {newest}"
             ));
         }
+        let shown = self.shown.get(&(node, group)).copied().unwrap_or_default();
         if shown < asked.acknowledged {
+            let acknowledged = asked.acknowledged;
             return Err(format!(
-                "node {node} says that it leads {group} and shows it up to {shown}, but {} was acknowledged",
-                asked.acknowledged
+                "node {node} answers for {group} with {shown}, and {acknowledged} was acknowledged"
             ));
         }
         Ok(())
     }
+}
+
+/// The group whose leader is asked.
+const fn group_of(call: &Call) -> Option<RaftGroupId> {
+    match call {
+        Call::Append { group, .. } | Call::Confirm(group) => Some(*group),
+        Call::Control(_) => Some(RaftGroupId::CONTROLLER),
+        Call::Coordinate { coordinator, .. } => Some(*coordinator),
+        Call::Read { .. } => None,
+    }
+}
+
+/// Whether only a leader may say so.
+const fn is_for_certain(answer: &Answer) -> bool {
+    matches!(
+        answer,
+        Answer::Confirmed(true)
+            | Answer::Controlled(Ok(_))
+            | Answer::Coordinated(Ok(_))
+            | Answer::Appended(Err(AppendError::Producer(_)))
+    )
 }

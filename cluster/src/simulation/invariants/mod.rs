@@ -12,6 +12,7 @@ mod leader_completeness;
 mod log_matching;
 mod no_duplicates;
 mod offsets_dense;
+mod one_owner;
 mod one_value_per_offset;
 
 use super::observation::Observation;
@@ -56,6 +57,7 @@ impl Invariants {
                 Box::<no_duplicates::NoDuplicates>::default(),
                 Box::<failed_is_absent::FailedIsAbsent>::default(),
                 Box::<one_value_per_offset::OneValuePerOffset>::default(),
+                Box::<one_owner::OneOwner>::default(),
                 Box::<deposed_leader::DeposedLeader>::default(),
                 Box::<committed_offsets::CommittedOffsets>::default(),
             ],

@@ -4,11 +4,10 @@
 use std::collections::BTreeMap;
 
 use super::{Client, Desk};
-use crate::controller::topic_name::CONSUMER_OFFSETS;
 use crate::coordinator::{
     CommitOffsets, CommitPartition, CommitTopic, FetchOffsets, GroupId, GroupRequest, MemberId,
 };
-use crate::ids::{Offset, PartitionIndex, RaftGroupId, Ticket, TimestampMs};
+use crate::ids::{Offset, PartitionIndex, Ticket, TimestampMs};
 use crate::simulation::call::{Answer, Call};
 
 /// The topic whose offsets are committed.
@@ -26,12 +25,6 @@ impl Committer {
     pub(super) fn new(number: u32) -> Self {
         let group = GroupId::from(format!("committer-{number}").as_str());
         Self { group, next: 1, asked: None, ending: false }
-    }
-
-    fn coordinator(&self, desk: &mut Desk<'_>) -> Option<RaftGroupId> {
-        let image = desk.image();
-        let partitions = &image.topic(CONSUMER_OFFSETS)?.partitions;
-        Some(partitions[self.group.partition_of(partitions.len())?].group)
     }
 
     fn commit(&mut self) -> GroupRequest {
@@ -69,7 +62,7 @@ impl Client for Committer {
             return;
         }
         if self.asked.is_none()
-            && let Some(coordinator) = self.coordinator(desk)
+            && let Some(coordinator) = desk.coordinator_of(&self.group)
         {
             let request = Box::new(if desk.random.chance(500) { self.commit() } else { self.fetch() });
             self.asked = Some(desk.ask_leader(coordinator, Call::Coordinate { coordinator, request }));

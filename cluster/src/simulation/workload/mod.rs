@@ -3,6 +3,7 @@
 
 mod admin;
 mod committer;
+mod member;
 mod producer;
 mod reader;
 
@@ -10,8 +11,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use uuid::Uuid;
+
 use self::admin::Admin;
 use self::committer::Committer;
+use self::member::Member;
 use self::producer::Producer;
 use self::reader::Reader;
 use super::call::{Answer, Call};
@@ -19,6 +23,7 @@ use super::node::{Node, Process};
 use super::random::Random;
 use crate::controller::MetadataImage;
 use crate::controller::topic_name::CONSUMER_OFFSETS;
+use crate::coordinator::GroupId;
 use crate::ids::{NodeId, RaftGroupId, Ticket};
 
 /// Which client, by its place.
@@ -47,6 +52,7 @@ pub(super) enum Wish {
 
 /// Where a client stands while it acts: what it may look at, and what it wishes.
 pub(super) struct Desk<'a> {
+    pub(super) now: Duration,
     pub(super) nodes: &'a BTreeMap<NodeId, Node>,
     pub(super) random: &'a mut Random,
     pub(super) next_ticket: &'a mut u64,
@@ -58,9 +64,14 @@ pub(super) struct Desk<'a> {
 impl Desk<'_> {
     /// Sends a request to a node.
     pub(super) fn ask(&mut self, node: NodeId, call: Call) -> Ticket {
+        let patience = self.random.millis(PATIENCE.0, PATIENCE.1);
+        self.ask_within(patience, node, call)
+    }
+
+    /// Sends a request to a node, and waits so long for the answer.
+    pub(super) fn ask_within(&mut self, patience: Duration, node: NodeId, call: Call) -> Ticket {
         *self.next_ticket += 1;
         let ticket = Ticket(*self.next_ticket);
-        let patience = self.random.millis(PATIENCE.0, PATIENCE.1);
         self.wishes.push(Wish::Ask { node, ticket, call, patience });
         ticket
     }
@@ -105,6 +116,19 @@ impl Desk<'_> {
         self.random.pick(&groups)
     }
 
+    /// The Raft group of the coordinator that a consumer group belongs to, if there are coordinators.
+    pub(super) fn coordinator_of(&mut self, group: &GroupId) -> Option<RaftGroupId> {
+        let image = self.image();
+        let partitions = &image.topic(CONSUMER_OFFSETS)?.partitions;
+        Some(partitions[group.partition_of(partitions.len())?].group)
+    }
+
+    /// An id that nobody else has.
+    pub(super) fn fresh_id(&mut self) -> Uuid {
+        *self.next_ticket += 1;
+        Uuid::from_u128((*self.next_ticket).into())
+    }
+
     fn process(&mut self) -> Option<&Process> {
         let nodes = self.nodes;
         let running: Vec<&Process> = nodes.values().filter_map(Node::process).collect();
@@ -123,6 +147,9 @@ pub(super) fn clients(random: &mut Random) -> Vec<Box<dyn Client>> {
     }
     for number in 1..=2 {
         clients.push(Box::new(Committer::new(number)));
+    }
+    for number in 0..6 {
+        clients.push(Box::new(Member::new(number)));
     }
     clients
 }

@@ -163,11 +163,13 @@ impl Producer {
                 unreachable!("nobody else uses the producer id: {error}");
             }
             // Whether it is in the log is not known, and without a sequence number it cannot be sent again.
-            Answer::Appended(Err(AppendError::Unknown)) | Answer::TimedOut if !self.is_idempotent => {
+            Answer::Appended(Err(AppendError::Unknown)) | Answer::BrokenOff | Answer::TimedOut
+                if !self.is_idempotent =>
+            {
                 self.pending.remove(at);
             }
             // The connection is given up, and with it what else was sent on it.
-            Answer::TimedOut | Answer::Refused if self.is_idempotent => {
+            Answer::TimedOut | Answer::BrokenOff | Answer::Refused if self.is_idempotent => {
                 for pending in &mut self.pending {
                     pending.asked = None;
                 }
