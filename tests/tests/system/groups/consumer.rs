@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use kafka_protocol::ResponseError;
 use kafka_protocol::messages::{ConsumerGroupDescribeRequest, ConsumerGroupHeartbeatRequest};
 use trilog_tests::admin::NewTopic;
-use trilog_tests::cluster::{SharedCluster, shared};
+use trilog_tests::cluster::{Cluster, ClusterOptions, SharedCluster, shared};
 use trilog_tests::group::Group;
 use trilog_tests::group::consumer::{ConsumerMember, JOINS, LEAVES, LEAVES_FOR_A_WHILE, settle};
 use trilog_tests::group::offsets::Commit;
@@ -187,6 +188,46 @@ async fn a_static_member_comes_back_to_what_it_had() {
     settle(&mut members, &[2, 2]).await;
     assert_eq!(members[1].owned_of(topic), had);
     assert_eq!(members[0].epoch, epoch, "the other did not notice");
+}
+
+#[tokio::test]
+async fn a_member_that_gives_nothing_up_is_put_out() {
+    let cluster = shared().await;
+    let (group, _) = new(&cluster, "consumer-stubborn", 2).await;
+    let mut stubborn = ConsumerMember::new(&group, &["consumer-stubborn"]).await;
+    stubborn.rebalance_timeout_ms = 1000;
+    settle(std::slice::from_mut(&mut stubborn), &[2]).await;
+    let mut other = ConsumerMember::new(&group, &["consumer-stubborn"]).await;
+    wait_until("the other one has it all", async || {
+        // It lives and says so, and owns both partitions, whatever it is told.
+        let answer = stubborn.try_heartbeat().await.unwrap();
+        let put_out = error(answer.error_code);
+        assert!(matches!(put_out, None | Some(ResponseError::UnknownMemberId)), "{put_out:?}");
+        other.heartbeat().await;
+        (put_out.is_some() && other.count() == 2).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_member_that_falls_silent_is_put_out() {
+    let settings = ClusterOptions::nodes(3)
+        .set("group.consumer.min.heartbeat.interval.ms", "100")
+        .set("group.consumer.heartbeat.interval.ms", "100")
+        .set("group.consumer.min.session.timeout.ms", "1000")
+        .set("group.consumer.session.timeout.ms", "1000");
+    let cluster = Cluster::start(settings).await;
+    cluster.create(NewTopic::new("consumer-silent").partitions(2)).await;
+    cluster.wait_shown("consumer-silent").await;
+    let group = cluster.group("consumer-silent").await;
+    let mut members = [
+        ConsumerMember::new(&group, &["consumer-silent"]).await,
+        ConsumerMember::new(&group, &["consumer-silent"]).await.named("static"),
+    ];
+    settle(&mut members, &[1, 1]).await;
+    settle(&mut members[..1], &[2]).await;
+    let answer = members[1].try_heartbeat().await.unwrap();
+    assert_eq!(error(answer.error_code), Some(ResponseError::UnknownMemberId));
 }
 
 #[tokio::test]

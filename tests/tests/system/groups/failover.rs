@@ -8,11 +8,12 @@ use trilog_client::Connection;
 use trilog_tests::admin::NewTopic;
 use trilog_tests::batch::values;
 use trilog_tests::cluster::{Cluster, ClusterOptions, connection_options};
-use trilog_tests::group::Group;
 use trilog_tests::group::classic::{ClassicMember, form, part_of};
 use trilog_tests::group::consumer::{ConsumerMember, settle};
 use trilog_tests::group::librdkafka::{Ledger, RealConsumer};
-use trilog_tests::group::offsets::Commit;
+use trilog_tests::group::offsets::{Commit, committed, fetch_request, fetched_offsets};
+use trilog_tests::group::{Group, find_coordinator};
+use trilog_tests::requests::{error, only};
 use trilog_tests::waiting::wait_until;
 
 /// How a node goes.
@@ -216,6 +217,40 @@ async fn no_acknowledged_commit_is_lost_whenever_a_coordinator_goes() {
     let offset = cluster.group("commits-on").await.offset("failover", 0).await;
     let acknowledged = acknowledged.into_inner();
     assert!((acknowledged..=sent).contains(&offset), "{offset}, of {acknowledged} and {sent}");
+    cluster.assert_alive();
+}
+
+#[tokio::test]
+async fn a_coordinator_that_slept_through_its_end_neither_commits_nor_tells_old_offsets() {
+    let cluster = start(1).await;
+    let old = cluster.group("asleep").await;
+    assert_eq!(old.commit(&Commit::outside("failover", 0, 1)).await, None);
+    // It is asked while it sleeps, and wakes up believing that it coordinates.
+    cluster.pause(old.node);
+    let lost = Commit::outside("failover", 0, 99).request("asleep", 9);
+    let lost = old.connection.enqueue_at(lost, 9).await.unwrap();
+    let stale = fetch_request("asleep", Some(("failover", &[0])), 9);
+    let stale = old.connection.enqueue_at(stale, 9).await.unwrap();
+    let awake = cluster.ids().into_iter().find(|node| *node != old.node).unwrap();
+    let awake = cluster.connect(awake).await;
+    let new = wait_until("another node coordinates", async || {
+        let found = find_coordinator(&awake, "asleep").await.unwrap();
+        if found.error_code != 0 || found.node_id.0 == old.node {
+            return None;
+        }
+        let new = Group { connection: cluster.connect(found.node_id.0).await, ..old.clone() };
+        new.commit(&Commit::outside("failover", 0, 2)).await.is_none().then_some(new)
+    })
+    .await;
+    cluster.resume(old.node);
+    let refused = committed(lost.answer().await.unwrap());
+    assert!(refused.is_some(), "nobody agreed to it");
+    let told = fetched_offsets(stale.answer().await.unwrap(), 9);
+    if error(told.error_code).is_none() {
+        let row = only(only(told.topics).partitions);
+        assert_eq!((error(row.error_code), row.committed_offset), (None, 2), "not what was there before");
+    }
+    assert_eq!(new.offset("failover", 0).await, 2);
     cluster.assert_alive();
 }
 

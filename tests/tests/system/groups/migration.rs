@@ -28,6 +28,30 @@ async fn a_consumer_cannot_join_what_is_no_group_of_consumers() {
     assert_eq!(error(told.error_code), Some(ResponseError::GroupIdNotFound));
 }
 
+/// Apache Kafka never answers such a JoinGroup.
+#[tokio::test]
+async fn a_subscription_that_is_none_is_its_groups_business() {
+    let cluster = shared().await;
+    cluster.new_partition("migration-garbage").await;
+    let all: [&[u8]; 6] =
+        [b"", b"\x00", b"all topics", b"\x00\x03\x7f\xff\xff\xff", b"\x00\x00\xff\xff\xff\xff", &[0xff; 300]];
+    for (number, garbage) in (0..).zip(all) {
+        let group = cluster.group(&format!("migration-garbage-{number}")).await;
+        let new = async || ClassicMember::new(&group).await.protocols(&[("range", garbage)]);
+        let mut members = [new().await, new().await];
+        form(&mut members).await;
+        let commit = Commit::outside("migration-garbage", 0, number);
+        assert_eq!(group.commit(&commit.by(&members[1].id, members[1].generation)).await, None);
+        assert_eq!(group.describe().await.members[0].member_metadata, garbage);
+        // Nobody who is to assign for it could.
+        let consumer = ConsumerMember::new(&group, &["migration-garbage"]).await;
+        let answer = consumer.try_heartbeat().await.unwrap();
+        assert_eq!(error(answer.error_code), Some(ResponseError::GroupIdNotFound), "{garbage:?}");
+        assert_eq!(members[0].heartbeat().await, None, "{garbage:?}: nobody is disturbed");
+    }
+    cluster.assert_alive();
+}
+
 #[tokio::test]
 async fn a_classic_member_that_makes_no_sense_cannot_join_consumers() {
     let cluster = shared().await;
