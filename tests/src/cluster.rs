@@ -107,7 +107,14 @@ impl Cluster {
         let permit = permit_to_run().await;
         let nodes = (1..).zip(addresses.split(','));
         let nodes = nodes.map(|(id, address)| (id, Node::foreign(id, address.to_owned()))).collect();
-        Self { nodes, scratch: Scratch::new("foreign"), _permit: permit }
+        let cluster = Self { nodes, scratch: Scratch::new("foreign"), _permit: permit };
+        for node in cluster.nodes.values() {
+            wait_until(&format!("somebody answers at {}", node.address()), async || {
+                Connection::connect(node.address(), &connection_options()).await.ok()
+            })
+            .await;
+        }
+        cluster
     }
 
     /// The nodes, none of which runs. The executable is copied, so that a build during the tests changes nothing when
