@@ -59,7 +59,7 @@ impl World {
             self.invariants.observe(&Observation::Read { node, group, from, fetched })?;
         }
         self.invariants.observe(&Observation::Answered { node, ticket, call: &call, answer: &answer })?;
-        if !self.random.chance(CLIENT_LOSS) {
+        if self.is_calm || !self.random.chance(CLIENT_LOSS) {
             self.answer_later(ticket, answer);
         }
         Ok(())
@@ -96,6 +96,7 @@ impl World {
             nodes: &self.nodes,
             random: &mut self.random,
             next_ticket: &mut self.next_ticket,
+            is_calm: self.is_calm,
             ending: self.ending,
             wishes: Vec::new(),
         };
@@ -119,7 +120,7 @@ impl World {
     /// When a request that a client sends now arrives, if it does.
     fn arrival(&mut self, client: ClientId, node: NodeId) -> Option<Duration> {
         let connection = self.connections.entry((client, node)).or_default();
-        if self.random.chance(CLIENT_LOSS) {
+        if !self.is_calm && self.random.chance(CLIENT_LOSS) {
             connection.broken_until = self.now + self.random.millis(1, BROKEN_MS);
         }
         if self.now < connection.broken_until {

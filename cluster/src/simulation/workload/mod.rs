@@ -56,6 +56,8 @@ pub(super) struct Desk<'a> {
     pub(super) nodes: &'a BTreeMap<NodeId, Node>,
     pub(super) random: &'a mut Random,
     pub(super) next_ticket: &'a mut u64,
+    /// Nothing breaks any more.
+    pub(super) is_calm: bool,
     /// Nothing new is to be begun.
     pub(super) ending: bool,
     pub(super) wishes: Vec<Wish>,
@@ -92,7 +94,7 @@ impl Desk<'_> {
     pub(super) fn leader(&mut self, group: RaftGroupId) -> NodeId {
         let leader = self.process().and_then(|process| process.leader_of(group));
         match leader {
-            Some(leader) if self.random.chance(900) => leader,
+            Some(leader) if self.is_calm || self.random.chance(900) => leader,
             _ => self.any_node(),
         }
     }
