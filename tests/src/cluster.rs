@@ -17,6 +17,7 @@ use tokio::sync::{Mutex, Semaphore, SemaphorePermit};
 use trilog_client::{Connection, ConnectionOptions};
 
 use crate::binary;
+use crate::links::Links;
 use crate::node::{Node, Signal};
 use crate::ports::free_port;
 use crate::requests::topic_name;
@@ -49,18 +50,27 @@ pub struct ClusterOptions {
     pub nodes: i32,
     /// Broker settings by Kafka's names.
     pub settings: Vec<(String, String)>,
+    /// Whether the nodes talk to each other through [`Links`].
+    pub links: bool,
 }
 
 impl ClusterOptions {
     /// A cluster of this many nodes with default settings.
     pub fn nodes(nodes: i32) -> Self {
-        Self { nodes, settings: Vec::new() }
+        Self { nodes, settings: Vec::new(), links: false }
     }
 
     /// The same with one more broker setting.
     #[must_use]
     pub fn set(mut self, name: &str, value: &str) -> Self {
         self.settings.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// The same with links between the nodes that can be cut; see [`Cluster::links`].
+    #[must_use]
+    pub fn links(mut self) -> Self {
+        self.links = true;
         self
     }
 }
@@ -72,6 +82,7 @@ const ATTEMPTS: usize = 3;
 #[derive(Debug)]
 pub struct Cluster {
     nodes: BTreeMap<i32, Node>,
+    links: Option<Links>,
     // Declared behind the nodes: their processes are gone before their files are.
     scratch: Scratch,
     _permit: SemaphorePermit<'static>,
@@ -107,7 +118,7 @@ impl Cluster {
         let permit = permit_to_run().await;
         let nodes = (1..).zip(addresses.split(','));
         let nodes = nodes.map(|(id, address)| (id, Node::foreign(id, address.to_owned()))).collect();
-        let cluster = Self { nodes, scratch: Scratch::new("foreign"), _permit: permit };
+        let cluster = Self { nodes, links: None, scratch: Scratch::new("foreign"), _permit: permit };
         for node in cluster.nodes.values() {
             wait_until(&format!("somebody answers at {}", node.address()), async || {
                 Connection::connect(node.address(), &connection_options()).await.ok()
@@ -126,7 +137,8 @@ impl Cluster {
         let copied = Command::new("cp").arg(executable).arg(&own_executable).status();
         assert!(copied.expect("cp starts").success(), "the executable can be copied");
         let ports = (1..=options.nodes).map(|id| (id, free_port(), free_port())).collect::<Vec<_>>();
-        let peers = ports.iter().map(|(id, _, peer)| format!("{id}@127.0.0.1:{peer}")).collect::<Vec<_>>();
+        let peer_ports = ports.iter().map(|(id, _, peer)| (*id, *peer)).collect();
+        let links = options.links.then(|| Links::new(&peer_ports));
         let nodes = ports.iter().map(|&(id, client_port, peer_port)| {
             let address = format!("127.0.0.1:{client_port}");
             let data_dir = scratch.join(&format!("node-{id}"));
@@ -135,14 +147,22 @@ impl Cluster {
                 format!("--data-dir={}", data_dir.display()),
                 format!("--listeners=PLAINTEXT://{address}"),
                 format!("--peer-listener=127.0.0.1:{peer_port}"),
-                format!("--peers={}", peers.join(",")),
+                format!("--peers={}", peers(id, &peer_ports, links.as_ref())),
                 format!("--cluster-id={CLUSTER_ID}"),
             ];
             arguments.extend(options.settings.iter().map(|(name, value)| format!("--set={name}={value}")));
             let log = scratch.join(&format!("node-{id}.log"));
             (id, Node::new(id, own_executable.clone(), arguments, address, data_dir, log))
         });
-        Self { nodes: nodes.collect(), scratch, _permit: permit }
+        Self { nodes: nodes.collect(), links, scratch, _permit: permit }
+    }
+
+    /// The links between the nodes.
+    ///
+    /// # Panics
+    /// If the cluster was not started with [`ClusterOptions::links`].
+    pub fn links(&self) -> &Links {
+        self.links.as_ref().expect("the cluster was started with links")
     }
 
     /// A directory for a test's own files.
@@ -278,6 +298,15 @@ impl Cluster {
     pub fn resident_bytes(&self) -> u64 {
         self.nodes.values().filter(|node| node.is_started()).map(Node::resident_bytes).sum()
     }
+}
+
+/// The `--peers` of a node: where it reaches each one, itself included.
+fn peers(from: i32, ports: &BTreeMap<i32, u16>, links: Option<&Links>) -> String {
+    let peers = ports.iter().map(|(to, port)| match links {
+        Some(links) if *to != from => format!("{to}@{}", links.address(from, *to)),
+        _ => format!("{to}@127.0.0.1:{port}"),
+    });
+    peers.collect::<Vec<_>>().join(",")
 }
 
 /// Whether a topic exists and all of its partitions have leaders.

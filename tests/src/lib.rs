@@ -8,6 +8,7 @@
 //! | [`binary`] | the executable under test, built once a run |
 //! | [`cluster`] | some `trilog serve` processes that form a cluster, and how to ill-treat them |
 //! | [`node`] | one of those processes |
+//! | [`links`] | what lies between those processes: to be cut, slowed down, healed |
 //! | [`dev`] | a `trilog dev` process with its standard streams |
 //! | [`admin`] | topics and leaders, asked for through the wire |
 //! | [`batch`] | record batches built and read byte by byte, wrong ones too |
@@ -30,6 +31,7 @@ pub mod dev;
 pub mod group;
 pub mod kcat;
 pub mod lines;
+pub mod links;
 pub mod node;
 pub mod partition;
 pub mod ports;
