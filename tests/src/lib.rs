@@ -26,9 +26,11 @@
 pub mod admin;
 pub mod batch;
 pub mod binary;
+pub mod checker;
 pub mod cluster;
 pub mod dev;
 pub mod group;
+pub mod history;
 pub mod kcat;
 pub mod lines;
 pub mod links;
