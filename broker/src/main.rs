@@ -1,7 +1,8 @@
 //! `trilog`: a small broker that speaks the Kafka protocol.
 //!
-//! One binary for everything: `trilog serve` runs one node, `trilog dev` a local cluster of them. This file reads the
-//! command line, starts the log and the runtime, and turns an error into one line and exit code 1.
+//! One binary for everything: `trilog serve` runs one node, `trilog dev` a local cluster of them, `trilog health` asks a
+//! node whether it can be used. This file reads the command line, starts the log and the runtime, and turns an error
+//! into one line and exit code 1.
 
 use std::error::Error;
 use std::io::{self, IsTerminal};
@@ -16,6 +17,7 @@ mod api;
 mod cli;
 mod connection;
 mod dev;
+mod health;
 mod server;
 mod shutdown;
 mod wire;
@@ -36,6 +38,9 @@ fn main() -> ExitCode {
             runtime.enable_all().max_blocking_threads(server::MAX_BLOCKING_THREADS);
             block_on(runtime.build(), server::run(*options))
         }
+        Invocation::Health(options) => {
+            block_on(Builder::new_current_thread().enable_all().build(), health::run(options)).map(say)
+        }
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -46,15 +51,21 @@ fn main() -> ExitCode {
     }
 }
 
-fn block_on<E: Error + 'static>(
+fn block_on<T, E: Error + 'static>(
     runtime: io::Result<Runtime>,
-    work: impl Future<Output = Result<(), E>>,
-) -> Result<(), Box<dyn Error>> {
+    work: impl Future<Output = Result<T, E>>,
+) -> Result<T, Box<dyn Error>> {
     let runtime = runtime?;
     let outcome = runtime.block_on(work);
     // Whatever still runs is not waited for: the work has ended, and a blocked read must not keep the process.
     runtime.shutdown_background();
     Ok(outcome?)
+}
+
+/// The one line that a command is asked for.
+#[expect(clippy::print_stdout, reason = "it is what the command is for")]
+fn say(line: String) {
+    println!("{line}");
 }
 
 /// An error and what lies beneath it. A cause that its parent's message quotes already is not said twice.

@@ -6,6 +6,8 @@
 //! connections closed.
 
 mod bind;
+mod open_files;
+mod topics;
 
 use std::io;
 use std::sync::Arc;
@@ -56,11 +58,13 @@ pub(crate) enum ServeError {
 ///
 /// [`ServeError`].
 pub(crate) async fn run(options: ServeOptions) -> Result<(), ServeError> {
+    open_files::raise_limit();
     let mut signals = ShutdownSignals::listen(options.exit_with_parent).map_err(ServeError::Signals)?;
     let sockets = bind::clients(&options.listeners)?;
     let peer_listener = bind::peers(options.peer_listener.as_ref())?;
     announce(&options);
     let limits = limits(&options);
+    let (members, topics) = (options.members().len(), options.topics.clone());
     let started = Node::start(config(options, peer_listener));
     let node = tokio::select! {
         started = started => started?,
@@ -69,6 +73,7 @@ pub(crate) async fn run(options: ServeOptions) -> Result<(), ServeError> {
             return Ok(());
         }
     };
+    tokio::spawn(topics::create_missing(node.clone(), members, topics));
     serve_clients(&node, sockets, limits, &mut signals).await
 }
 

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use clap::Args;
 use thiserror::Error;
 
-use super::new_topic::{NewTopic, NewTopics};
+use super::create_topics::{CreateTopicsArgs, CreateTopicsError, NodeCount};
+use super::new_topic::NewTopic;
 use super::serve::Durability;
-use super::setting::{self, Setting, WrongSetting};
+use super::setting::{self, Setting, Settings, WrongSetting};
 
 /// What a local cluster is to be. Checked: nothing in it needs parsing again.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,20 +39,9 @@ pub(crate) const PEER_PORT_DISTANCE: u16 = 1000;
 /// Flags that are right one by one, yet not together.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub(crate) enum DevArgsError {
-    /// A topic with more replicas than there are nodes.
-    #[error(
-        "{flag}: topic {topic} wants replication factor {factor}; from 1 to {nodes} (--nodes) is allowed"
-    )]
-    TooManyReplicas {
-        /// Where the topic came from.
-        flag: &'static str,
-        /// The topic's name.
-        topic: String,
-        /// Its replication factor.
-        factor: i16,
-        /// The number of nodes.
-        nodes: u16,
-    },
+    /// The topics to create are wrong.
+    #[error(transparent)]
+    Topics(#[from] CreateTopicsError),
     /// A broker setting is wrong.
     #[error(transparent)]
     Setting(#[from] WrongSetting),
@@ -77,17 +67,12 @@ pub(super) struct DevArgs {
     #[arg(long, env = "TRILOG_DATA_DIR", default_value = "./trilog-data", value_name = "DIR")]
     data_dir: PathBuf,
 
-    /// A topic to create if it does not exist; repeatable, and added to those of --create-topics.
-    #[arg(long, value_name = "NAME:PARTITIONS:RF")]
-    create_topic: Vec<NewTopic>,
-
-    /// Topics to create if they do not exist: NAME:PARTITIONS:RF, several separated by commas.
-    #[arg(long, env = "TRILOG_CREATE_TOPICS", value_name = "LIST")]
-    create_topics: Option<NewTopics>,
+    #[command(flatten)]
+    topics: CreateTopicsArgs,
 
     /// A broker setting for every node, such as num.partitions=3; repeatable, in the variable separated by `;`.
-    #[arg(long = "set", env = "TRILOG_SET", value_name = "NAME=VALUE", value_delimiter = ';')]
-    settings: Vec<Setting>,
+    #[arg(long = "set", env = "TRILOG_SET", value_name = "NAME=VALUE")]
+    settings: Vec<Settings>,
 
     /// What an acknowledgement promises.
     #[arg(long, env = "TRILOG_DURABILITY", value_enum, default_value = "sync")]
@@ -96,25 +81,16 @@ pub(super) struct DevArgs {
 
 impl DevArgs {
     pub(super) fn into_options(self, log: String) -> Result<DevOptions, DevArgsError> {
-        let listed =
-            self.create_topics.unwrap_or_default().0.into_iter().map(|topic| ("--create-topics", topic));
-        let repeated = self.create_topic.into_iter().map(|topic| ("--create-topic", topic));
-        let mut topics = Vec::new();
-        for (flag, topic) in listed.chain(repeated) {
-            if i32::from(topic.replication_factor) > i32::from(self.nodes) {
-                let NewTopic { name: topic, replication_factor: factor, .. } = topic;
-                return Err(DevArgsError::TooManyReplicas { flag, topic, factor, nodes: self.nodes });
-            }
-            topics.push(topic);
-        }
+        let topics = self.topics.into_topics(NodeCount { nodes: self.nodes.into(), flag: "--nodes" })?;
         // Each node checks them too, but one message is better than three.
-        setting::check(&self.settings)?;
+        let settings = setting::joined(self.settings);
+        setting::check(&settings)?;
         Ok(DevOptions {
             nodes: self.nodes,
             base_port: self.base_port,
             data_dir: self.data_dir,
             topics,
-            settings: self.settings,
+            settings,
             durability: self.durability,
             log,
         })
@@ -146,13 +122,6 @@ mod tests {
         assert_eq!((options.nodes, options.base_port), (3, 9092));
         assert_eq!(options.data_dir, PathBuf::from("./trilog-data"));
         assert_eq!(options.log, "info");
-    }
-
-    #[test]
-    fn topics_of_both_flags_are_created() {
-        let flags = ["--create-topic", "a:1:1", "--create-topics", "b:2:3,c:1:1", "--create-topic", "d:1:2"];
-        let names = dev(&flags).unwrap().topics.into_iter().map(|topic| topic.name).collect::<Vec<_>>();
-        assert_eq!(names, ["b", "c", "a", "d"]);
     }
 
     #[test]

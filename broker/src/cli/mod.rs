@@ -8,11 +8,15 @@
 //! | --- | --- |
 //! | `serve` | the flags of one node, and [`ServeOptions`] |
 //! | `dev` | the flags of the local cluster, and [`DevOptions`] |
+//! | `health` | the flags of the question whether a node can be used, and [`HealthOptions`] |
+//! | `create_topics` | the topics that are to be there |
 //! | `listener` | `NAME://host:port,…`, listened on and advertised |
 //! | `peers` | `1@host:port,2@…`, the cluster's members |
 //! | `host_port`, `setting`, `new_topic` | one notation each |
 
+pub(crate) mod create_topics;
 pub(crate) mod dev;
+pub(crate) mod health;
 pub(crate) mod host_port;
 pub(crate) mod listener;
 pub(crate) mod new_topic;
@@ -23,6 +27,7 @@ pub(crate) mod setting;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 pub(crate) use dev::DevOptions;
+pub(crate) use health::HealthOptions;
 pub(crate) use serve::ServeOptions;
 use tracing_subscriber::EnvFilter;
 
@@ -44,6 +49,8 @@ enum Command {
     Dev(dev::DevArgs),
     /// Run one node.
     Serve(serve::ServeArgs),
+    /// Ask a node whether it can be used: exit code 0 if it can, else 1 and a line that says what is missing.
+    Health(health::HealthArgs),
 }
 
 /// What the process was asked to do.
@@ -53,6 +60,8 @@ pub(crate) enum Invocation {
     Dev(DevOptions),
     /// `trilog serve`
     Serve(Box<ServeOptions>),
+    /// `trilog health`
+    Health(HealthOptions),
 }
 
 /// The command line and the environment of this process, or the end of it: with a message about what is wrong, or the
@@ -70,6 +79,7 @@ fn read(cli: Cli) -> Result<(Invocation, String), clap::Error> {
         Command::Serve(args) => {
             Invocation::Serve(Box::new(args.into_options().map_err(|error| wrong(error.to_string()))?))
         }
+        Command::Health(args) => Invocation::Health(args.into_options()),
     };
     Ok((invocation, cli.log))
 }
@@ -102,6 +112,41 @@ mod tests {
     fn a_wrong_log_filter_names_the_flag() {
         let error = invoke(&["serve", "--log", "trilog=loud"]).unwrap_err();
         assert!(error.contains("--log"), "{error}");
+    }
+
+    /// The variables of `packaging/trilog.example.env` with their values, whether commented out or not.
+    fn example_variables() -> Vec<(&'static str, &'static str)> {
+        let lines = include_str!("../../../packaging/trilog.example.env").lines();
+        let assignments =
+            lines.map(|line| line.trim_start_matches('#')).filter(|line| line.starts_with("TRILOG_"));
+        assignments.map(|line| line.split_once('=').unwrap()).collect()
+    }
+
+    #[test]
+    fn the_example_has_every_variable_and_no_other() {
+        let mut command = Cli::command();
+        command.build();
+        let serve = command.find_subcommand("serve").unwrap();
+        let mut variables: Vec<_> =
+            serve.get_arguments().filter_map(|flag| flag.get_env()?.to_str()).collect();
+        variables.sort_unstable();
+        let mut shown: Vec<_> = example_variables().into_iter().map(|(name, _)| name).collect();
+        shown.sort_unstable();
+        assert_eq!(shown, variables);
+    }
+
+    #[test]
+    fn the_values_of_the_example_are_accepted() {
+        let mut line = vec!["serve".to_owned()];
+        for (name, value) in example_variables() {
+            let flag = name.trim_start_matches("TRILOG_").to_lowercase().replace('_', "-");
+            // The variable separates settings by semicolons, as the flag does.
+            line.push(format!("--{flag}={}", value.trim_matches('"')));
+        }
+        let line: Vec<&str> = line.iter().map(String::as_str).collect();
+        let Ok(Invocation::Serve(options)) = invoke(&line) else { panic!("{line:?}: {:?}", invoke(&line)) };
+        assert_eq!(options.members().len(), 3);
+        assert_eq!((options.settings.num_partitions, options.topics.len()), (3, 2));
     }
 
     #[test]

@@ -8,10 +8,12 @@ use thiserror::Error;
 use trilog_cluster::controller::configs::BrokerSettings;
 use trilog_cluster::ids::NodeId;
 
+use super::create_topics::{CreateTopicsArgs, CreateTopicsError, NodeCount};
 use super::host_port::HostPort;
 use super::listener::{Listener, ListenerError, ListenerList};
+use super::new_topic::NewTopic;
 use super::peers::{MAX_NODE_ID, Peers};
-use super::setting::{self, Setting, WrongSetting};
+use super::setting::{self, Settings, WrongSetting};
 
 /// What a node knows of itself and of its cluster when it starts. Checked: nothing in it needs parsing again.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +32,8 @@ pub(crate) struct ServeOptions {
     pub(crate) cluster_id: String,
     /// What an acknowledgement promises.
     pub(crate) durability: Durability,
+    /// Topics to create once all nodes are there, if they do not exist.
+    pub(crate) topics: Vec<NewTopic>,
     /// The broker settings, those that were not given included.
     pub(crate) settings: BrokerSettings,
     /// End as upon SIGTERM when standard input closes.
@@ -76,6 +80,9 @@ pub(crate) enum ServeArgsError {
     /// Listeners and advertised listeners do not fit together.
     #[error(transparent)]
     Listeners(#[from] ListenerError),
+    /// The topics to create are wrong.
+    #[error(transparent)]
+    Topics(#[from] CreateTopicsError),
     /// A broker setting is wrong.
     #[error(transparent)]
     Setting(#[from] WrongSetting),
@@ -122,9 +129,12 @@ pub(super) struct ServeArgs {
     #[arg(long, env = "TRILOG_DURABILITY", value_enum, default_value = "sync")]
     durability: Durability,
 
+    #[command(flatten)]
+    topics: CreateTopicsArgs,
+
     /// A broker setting by Kafka's name, such as num.partitions=3; repeatable, in the variable separated by `;`.
-    #[arg(long = "set", env = "TRILOG_SET", value_name = "NAME=VALUE", value_delimiter = ';')]
-    settings: Vec<Setting>,
+    #[arg(long = "set", env = "TRILOG_SET", value_name = "NAME=VALUE")]
+    settings: Vec<Settings>,
 
     /// End when standard input closes: the way `trilog dev` makes sure that no node outlives it.
     #[arg(long, hide = true)]
@@ -146,6 +156,7 @@ impl ServeArgs {
         {
             return Err(ServeArgsError::PeerPortTaken(taken.port));
         }
+        let topics = self.topics.into_topics(NodeCount { nodes: peers.len() + 1, flag: "--peers" })?;
         let options = ServeOptions {
             node,
             data_dir: self.data_dir.unwrap_or_else(|| format!("trilog-data/node-{node}").into()),
@@ -154,7 +165,8 @@ impl ServeArgs {
             peers,
             cluster_id: self.cluster_id,
             durability: self.durability,
-            settings: setting::check(&self.settings)?,
+            topics,
+            settings: setting::check(&setting::joined(self.settings))?,
             exit_with_parent: self.exit_with_parent,
         };
         assert!(
@@ -233,6 +245,8 @@ mod tests {
             ("--peer-listener", "127.0.0.1:9092"),
             ("--peers", "localhost:10092"),
             ("--peers", "2@localhost:10092"),
+            ("--create-topic", "orders"),
+            ("--create-topics", "orders:1:2"),
             ("--cluster-id", ""),
             ("--cluster-id", "two words"),
             ("--durability", "maybe"),

@@ -18,6 +18,11 @@ pub(crate) struct Setting {
     pub(crate) value: String,
 }
 
+/// Several settings, separated by `;`; the value of `TRILOG_SET`. An empty text is an empty list, because an environment
+/// variable that is set to nothing is how container tools say "not set".
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Settings(pub(super) Vec<Setting>);
+
 /// The text is not `name=value`.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[error("{0:?} is not NAME=VALUE, such as num.partitions=3")]
@@ -27,6 +32,11 @@ pub(crate) struct SettingShapeError(String);
 #[derive(Debug, Error, PartialEq, Eq)]
 #[error("--set: {0}")]
 pub(crate) struct WrongSetting(#[from] SettingError);
+
+/// All settings of a repeated flag, in their order.
+pub(super) fn joined(flags: Vec<Settings>) -> Vec<Setting> {
+    flags.into_iter().flat_map(|settings| settings.0).collect()
+}
 
 /// What a node's settings amount to; a later one overrides an earlier one of the same name.
 ///
@@ -49,6 +59,17 @@ impl FromStr for Setting {
             }
             _ => Err(SettingShapeError(text.to_owned())),
         }
+    }
+}
+
+impl FromStr for Settings {
+    type Err = SettingShapeError;
+
+    fn from_str(text: &str) -> Result<Self, SettingShapeError> {
+        if text.is_empty() {
+            return Ok(Self::default());
+        }
+        text.split(';').map(str::parse).collect::<Result<Vec<Setting>, _>>().map(Self)
     }
 }
 
@@ -76,6 +97,14 @@ mod tests {
         for text in ["", "num.partitions", "=3", "num partitions=3"] {
             assert_eq!(text.parse::<Setting>(), Err(SettingShapeError(text.to_owned())));
         }
+    }
+
+    #[test]
+    fn several_are_separated_by_semicolons() {
+        let settings: Settings = "a=1,2;b=3".parse().unwrap();
+        assert_eq!(settings.0.iter().map(ToString::to_string).collect::<Vec<_>>(), ["a=1,2", "b=3"]);
+        assert_eq!("".parse(), Ok(Settings::default()));
+        assert!("a=1;".parse::<Settings>().is_err());
     }
 
     proptest! {

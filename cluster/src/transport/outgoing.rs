@@ -26,6 +26,10 @@ use crate::ids::NodeId;
 const MIN_BACK_OFF: Duration = Duration::from_millis(20);
 /// The longest pause between two dials, which is also how late a peer's return may be noticed.
 const MAX_BACK_OFF: Duration = Duration::from_millis(500);
+/// An outage that lasts so long is worth a warning: nodes that start together, or one that starts again, are quicker.
+const WARN_AFTER: Duration = Duration::from_secs(10);
+/// When the warning is said again, as long as nothing changes.
+const WARN_AGAIN_AFTER: Duration = Duration::from_secs(600);
 /// A connection that lasted this long was a good one, and its loss is worth an immediate redial. Two nodes that claim
 /// one id replace each other's connections at once; this is what keeps them from doing so in a tight loop.
 const STABLE_AFTER: Duration = Duration::from_millis(100);
@@ -45,6 +49,8 @@ pub(super) struct Outgoing {
     queue: Arc<SendQueue>,
     handler: Arc<dyn PeerHandler>,
     outage: Outage,
+    /// Since when there is no connection.
+    unreached_since: Instant,
 }
 
 /// Why there is no connection.
@@ -79,7 +85,8 @@ impl Outgoing {
         queue: Arc<SendQueue>,
         handler: Arc<dyn PeerHandler>,
     ) -> Self {
-        Self { identity, peer, address, queue, handler, outage: Outage::default() }
+        let (outage, unreached_since) = (Outage::default(), Instant::now());
+        Self { identity, peer, address, queue, handler, outage, unreached_since }
     }
 
     /// Runs until `stop` is requested. What is queued by then, and closed against more, is still written.
@@ -90,8 +97,7 @@ impl Outgoing {
                 () = stop.requested() => return,
             };
             let since = Instant::now();
-            self.outage.ended();
-            info!(peer = %self.peer, address = self.address, "connected to the peer");
+            self.log_connected();
             self.queue.connected();
             self.handler.peer_event(self.peer, PeerEvent::Connected);
 
@@ -102,6 +108,7 @@ impl Outgoing {
             let Err(lost) = outcome else { return };
             warn!(peer = %self.peer, address = self.address, "lost the connection to the peer: {lost}");
             self.outage.began(since.elapsed());
+            self.unreached_since = Instant::now();
         }
     }
 
@@ -120,16 +127,36 @@ impl Outgoing {
         }
     }
 
-    /// One line a change: a mistake in somebody's flags is a warning, a peer that is not there is in the nature of things.
+    fn log_connected(&mut self) {
+        let (peer, address) = (self.peer, &self.address);
+        if self.outage.ended() {
+            let seconds = self.unreached_since.elapsed().as_secs();
+            info!(%peer, address, "the peer is back, after {seconds} s");
+        } else {
+            info!(%peer, address, "connected to the peer");
+        }
+    }
+
+    /// One line a change: a mistake in somebody's flags is a warning, a peer that is not there is in the nature of
+    /// things, until it stays away.
     fn log(&mut self, error: &DialError) {
         let (peer, address) = (self.peer, &self.address);
+        let age = self.unreached_since.elapsed();
         let news = self.outage.is_news(Trouble::of(error));
+        let overdue = self.outage.is_worth_a_warning(age);
         match error {
-            _ if !news => debug!(%peer, address, "still cannot reach the peer: {error}"),
-            DialError::Handshake(_) => warn!(%peer, address, "cannot reach the peer: {error}"),
-            DialError::Connect(_) | DialError::TimedOut => {
-                info!(%peer, address, "cannot reach the peer: {error}")
+            DialError::Handshake(_) if news || overdue => {
+                warn!(%peer, address, "cannot reach the peer: {error}");
             }
+            DialError::Connect(_) | DialError::TimedOut if overdue => warn!(
+                %peer, address,
+                "the peer has not been reached for {} s: {error}; is it up, and is this its address (--peers)?",
+                age.as_secs()
+            ),
+            DialError::Connect(_) | DialError::TimedOut if news => {
+                info!(%peer, address, "cannot reach the peer: {error}");
+            }
+            _ => debug!(%peer, address, "still cannot reach the peer: {error}"),
         }
     }
 
@@ -221,14 +248,17 @@ struct Outage {
     pause: Duration,
     /// The last trouble that was logged.
     trouble: Option<Trouble>,
+    /// How old the outage was when it was last warned of.
+    warned_at: Option<Duration>,
     /// Whether a refusal would be news: there was a connection, and none was refused since.
     alive_when_last_seen: bool,
 }
 
 impl Outage {
-    /// A connection stands.
-    fn ended(&mut self) {
+    /// A connection stands. Returns whether its lack was warned of.
+    fn ended(&mut self) -> bool {
         self.trouble = None;
+        self.warned_at.take().is_some()
     }
 
     /// A connection is lost that lasted `lived`.
@@ -249,6 +279,16 @@ impl Outage {
     /// Whether this trouble is another than the last, which it then replaces.
     fn is_news(&mut self, trouble: Trouble) -> bool {
         self.trouble.replace(trouble) != Some(trouble)
+    }
+
+    /// Whether an outage of this age is to be warned of now.
+    fn is_worth_a_warning(&mut self, age: Duration) -> bool {
+        let due = self.warned_at.map_or(WARN_AFTER, |warned| warned + WARN_AGAIN_AFTER);
+        if age < due {
+            return false;
+        }
+        self.warned_at = Some(age);
+        true
     }
 
     /// Whether a refused connection tells something new: true once after each loss.
@@ -288,6 +328,18 @@ mod tests {
             assert!(outage.is_first_evidence_of_death());
             assert!(!outage.is_first_evidence_of_death());
         }
+    }
+
+    #[test]
+    fn an_outage_is_warned_of_late_and_seldom() {
+        let mut outage = Outage::default();
+        let second = Duration::from_secs(1);
+        assert!(!outage.is_worth_a_warning(WARN_AFTER - second));
+        assert!(outage.is_worth_a_warning(WARN_AFTER));
+        assert!(!outage.is_worth_a_warning(WARN_AGAIN_AFTER));
+        assert!(outage.is_worth_a_warning(WARN_AFTER + WARN_AGAIN_AFTER));
+        assert!(outage.ended(), "its end is told as that of an outage that was warned of");
+        assert!(!outage.ended() && !outage.is_worth_a_warning(second));
     }
 
     #[test]
