@@ -29,6 +29,7 @@ pub mod binary;
 pub mod checker;
 pub mod cluster;
 pub mod dev;
+pub mod failover;
 pub mod group;
 pub mod history;
 pub mod kcat;
