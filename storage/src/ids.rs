@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use uuid::Uuid;
+
 /// A Raft group: one partition's replicas, or the controller. Allotted once by the controller, never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RaftGroupId(pub u64);
@@ -32,6 +34,25 @@ impl RaftIndex {
 impl fmt::Display for RaftIndex {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
+    }
+}
+
+/// A store, told from every other: drawn at random when the store is made, and kept in it for good (what KIP-858 calls a
+/// directory id). A node that comes back under another one has lost its disk, and with it all that it had promised.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct StoreId(pub [u8; 16]);
+
+impl StoreId {
+    /// An id that no other store has.
+    #[must_use]
+    pub fn random() -> Self {
+        Self(Uuid::new_v4().into_bytes())
+    }
+}
+
+impl fmt::Display for StoreId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Uuid::from_bytes(self.0).fmt(f)
     }
 }
 

@@ -1,4 +1,4 @@
-//! The two rows about the store itself: whose it is, and how far its writes have come.
+//! The rows about the store itself: whose it is, which one it is, and how far its writes have come.
 
 use super::{Family, RowReader};
 
@@ -7,6 +7,9 @@ pub(crate) const IDENTITY_KEY: [u8; 2] = [Family::Meta.ordinal(), 0];
 
 /// The key of [`ProgressRow`].
 pub(crate) const PROGRESS_KEY: [u8; 2] = [Family::Meta.ordinal(), 1];
+
+/// The key of the store's [`StoreId`](crate::ids::StoreId), which is the whole value.
+pub(crate) const STORE_ID_KEY: [u8; 2] = [Family::Meta.ordinal(), 2];
 
 /// Whose store this is, and in which format. Written once.
 #[derive(Clone, Debug, PartialEq, Eq)]

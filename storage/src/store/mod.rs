@@ -37,7 +37,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use sled::IVec;
 
 use crate::error::StoreError;
-use crate::ids::RaftGroupId;
+use crate::ids::{RaftGroupId, StoreId};
 use durable::DurableMark;
 use progress::Progress;
 use turnover::Turnover;
@@ -77,6 +77,7 @@ pub struct Store {
 /// What all handles share.
 struct Shared {
     db: sled::Db,
+    id: StoreId,
     /// sled's data file, opened a second time for `fdatasync`.
     data_file: File,
     /// `<data_dir>/store`.
@@ -92,6 +93,12 @@ struct Shared {
 }
 
 impl Store {
+    /// Which store this is: the same for as long as it exists, and no other's.
+    #[must_use]
+    pub fn id(&self) -> StoreId {
+        self.shared.id
+    }
+
     /// Makes everything applied so far durable. Applying and reading go on in other threads meanwhile.
     ///
     /// # Errors

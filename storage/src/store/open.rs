@@ -25,7 +25,8 @@ use super::durable::DurableMark;
 use super::progress::{GroupProgress, Progress};
 use super::{Identity, Shared, Store, StoreOptions, files};
 use crate::error::StoreError;
-use crate::keys::meta::{IDENTITY_KEY, IdentityRow, PROGRESS_KEY, ProgressRow};
+use crate::ids::StoreId;
+use crate::keys::meta::{IDENTITY_KEY, IdentityRow, PROGRESS_KEY, ProgressRow, STORE_ID_KEY};
 use crate::keys::raft_state::{self, GroupState};
 use crate::keys::{Family, fence};
 
@@ -141,6 +142,7 @@ impl Store {
             at.write_first_rows(&db, identity)?;
         }
         at.check_identity(&db, identity)?;
+        let id = at.store_id(&db)?;
         let progress = at.recover_progress(&db, mark.batches())?;
         let data_file = File::open(at.dir.join(files::DATA)).map_err(|error| at.io(error))?;
         for dir in [&at.dir, &at.data_dir] {
@@ -149,6 +151,7 @@ impl Store {
         let store = Self {
             shared: Arc::new(Shared {
                 db,
+                id,
                 data_file,
                 dir: at.dir.clone(),
                 visible_batches: AtomicU64::new(progress.row().batches),
@@ -252,9 +255,15 @@ impl Place {
         };
         rows.insert(&IDENTITY_KEY, row.encode());
         rows.insert(&PROGRESS_KEY, &ProgressRow { batches: 1, row_versions: 0 }.encode());
+        rows.insert(&STORE_ID_KEY, &StoreId::random().0);
         for key in fence::between_families() {
             rows.insert(key, &[]);
         }
+        self.write_durably(db, rows)
+    }
+
+    /// Writes rows that must be there whatever happens next.
+    fn write_durably(&self, db: &sled::Db, rows: sled::Batch) -> Result<(), OpenError> {
         db.apply_batch(rows).and_then(|()| db.flush()).map_err(|error| self.sled(error))?;
         let data_file = File::open(self.dir.join(files::DATA)).and_then(|file| file.sync_all());
         data_file.map_err(|error| self.io(error))
@@ -281,6 +290,19 @@ impl Place {
             return Err(OpenError::OtherNode { path, found: found.node_id, expected: expected.node_id });
         }
         Ok(())
+    }
+
+    /// Reads which store it is. One that was made before stores had ids gets one now: it is what it was, and nobody knows
+    /// it by another.
+    fn store_id(&self, db: &sled::Db) -> Result<StoreId, OpenError> {
+        let Some(row) = db.get(STORE_ID_KEY).map_err(|error| self.sled(error))? else {
+            let id = StoreId::random();
+            let mut rows = sled::Batch::default();
+            rows.insert(&STORE_ID_KEY, &id.0);
+            return self.write_durably(db, rows).map(|()| id);
+        };
+        let id = row.as_ref().try_into().map(StoreId);
+        id.map_err(|_| self.damaged("what says which store it is cannot be read".to_owned()))
     }
 
     /// Reads how far the writes have come, and checks that nothing is missing.

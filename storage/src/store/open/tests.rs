@@ -207,3 +207,21 @@ fn files_that_sled_can_do_without_may_be_missing() {
     }
     lost_nothing_silently(dir.path(), entries).unwrap();
 }
+
+#[test]
+fn a_store_keeps_its_id_and_shares_it_with_no_other() {
+    let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let id = open(one.path()).unwrap().id();
+    assert_eq!(open(one.path()).unwrap().id(), id);
+    assert_ne!(open(two.path()).unwrap().id(), id);
+}
+
+#[test]
+fn a_store_from_before_there_were_ids_gets_one_for_good() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).unwrap();
+    store.shared.db.remove(STORE_ID_KEY).unwrap();
+    store.close().unwrap();
+    let id = open(dir.path()).unwrap().id();
+    assert_eq!(open(dir.path()).unwrap().id(), id);
+}
