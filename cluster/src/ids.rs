@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-pub use trilog_storage::ids::{Offset, RaftGroupId, RaftIndex};
+pub use trilog_storage::ids::{Offset, RaftGroupId, RaftIndex, StoreId};
 use uuid::Uuid;
 
 /// A node of the cluster; what Kafka calls a broker id. From 1 upwards, as Raft has no member 0.

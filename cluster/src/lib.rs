@@ -3,6 +3,7 @@
 //! A [`node::Node`] is what a broker holds. Behind it a driver thread runs a shard, which drives a Raft group for each
 //! partition and one for the [`controller`]; [`transport`] carries what nodes say to each other.
 
+mod acquaintances;
 pub mod controller;
 pub mod coordinator;
 mod driver;

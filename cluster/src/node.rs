@@ -142,14 +142,18 @@ impl Node {
         let rpc = Arc::new(RpcClient::default());
         let nodes: Vec<NodeId> = peers.keys().copied().collect();
         let node_count = nodes.len();
-        let link = Arc::new(Link::new(Arc::clone(&inbox), Arc::clone(&published), Arc::clone(&rpc)));
-        let transport_config = TransportConfig { cluster_id: cluster_id.clone(), node, listener, peers };
+        let link = Link::new(Arc::clone(&inbox), Arc::clone(&published), Arc::clone(&rpc), store.clone());
+        let link = Arc::new(link.map_err(FatalError::Store)?);
+        let store_id = store.id();
+        let transport_config =
+            TransportConfig { cluster_id: cluster_id.clone(), node, store: store_id, listener, peers };
         let transport = Transport::start(transport_config, Arc::clone(&link) as _);
         link.connect(transport.clone());
 
         let end = driver::start(DriverConfig {
             shard: ShardConfig {
                 node,
+                store_id,
                 nodes,
                 defaults: Arc::clone(&settings),
                 checkpoints: CheckpointPolicy::default(),

@@ -1,28 +1,40 @@
-//! What comes from the transport: frames for the driver, and requests for the controller from other nodes.
+//! What comes from the transport: peers to be recognized, frames for the driver, and requests for the controller from other
+//! nodes.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bytes::Bytes;
 
+use trilog_storage::{Store, StoreError};
+
 use super::topic_id;
+use crate::acquaintances::Acquaintances;
 use crate::controller::{ControllerRequest, ControllerResponse};
 use crate::driver::Published;
 use crate::driver::inbox::{Inbox, Input};
-use crate::ids::NodeId;
+use crate::ids::{NodeId, StoreId};
 use crate::shard::effects::NotController;
-use crate::transport::{Frame, PeerEvent, PeerHandler, RpcClient, Transport};
+use crate::transport::{Frame, PeerEvent, PeerHandler, Recognition, RpcClient, Transport, Unrecognized};
 
 /// The transport's end of a node.
 pub(super) struct Link {
     inbox: Arc<Inbox>,
     published: Arc<Published>,
     rpc: Arc<RpcClient>,
+    store: Store,
+    acquaintances: Mutex<Acquaintances>,
     transport: OnceLock<Transport>,
 }
 
 impl Link {
-    pub(super) fn new(inbox: Arc<Inbox>, published: Arc<Published>, rpc: Arc<RpcClient>) -> Self {
-        Self { inbox, published, rpc, transport: OnceLock::new() }
+    pub(super) fn new(
+        inbox: Arc<Inbox>,
+        published: Arc<Published>,
+        rpc: Arc<RpcClient>,
+        store: Store,
+    ) -> Result<Self, StoreError> {
+        let acquaintances = Mutex::new(Acquaintances::load(&store)?);
+        Ok(Self { inbox, published, rpc, store, acquaintances, transport: OnceLock::new() })
     }
 
     /// Where answers go. The transport is made after its handler, so this comes a moment later; a request in between
@@ -52,6 +64,21 @@ impl Link {
 }
 
 impl PeerHandler for Link {
+    /// Meets one peer after the other: what is written down is durable before anybody is told.
+    fn meet(&self, peer: NodeId, store: StoreId) -> Result<Recognition, Unrecognized> {
+        let mut acquaintances = self.acquaintances.lock().unwrap_or_else(PoisonError::into_inner);
+        let (recognition, batch) = acquaintances.meet(peer, store)?;
+        let written = batch.map_or(Ok(()), |batch| self.store.apply(batch).and_then(|()| self.store.sync()));
+        if let Err(error) = written {
+            self.inbox.push(Input::Fail(error));
+            return Err(Unrecognized::NotRemembered);
+        }
+        if recognition == Recognition::Successor {
+            tracing::debug!(peer = peer.0, %store, "the peer has lost a disk before");
+        }
+        Ok(recognition)
+    }
+
     fn received(&self, from: NodeId, frame: Frame) {
         match frame {
             Frame::Request { id, body } => self.answer(from, id, &body),
@@ -67,7 +94,7 @@ impl PeerHandler for Link {
                 self.published.suspect(peer);
                 self.rpc.disconnected(peer);
             }
-            PeerEvent::Refused => {}
+            PeerEvent::Recognized(_) | PeerEvent::Refused => {}
         }
         self.inbox.push(Input::PeerEvent { peer, event });
     }

@@ -1,14 +1,16 @@
 //! One Raft group on this node: its `RawNode`, the machine that its log drives, and what waits for its commits.
 //!
 //! What Raft has ready is written and applied in [`ready`]; requests become proposals and proposals answers in
-//! [`answers`].
+//! [`answers`]. What a replica may do whose disk was lost is [`admission`]'s matter.
 
+mod admission;
 mod answers;
 #[cfg(test)]
 mod inspection;
 mod reads;
 mod ready;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use raft::eraftpb::{Message, MessageType};
@@ -16,6 +18,8 @@ use raft::{Config, RawNode, SnapshotStatus, StateRole};
 use slog::Logger;
 use trilog_storage::{FetchedEntries, RaftLog};
 
+pub(super) use self::admission::Admission;
+use self::admission::Readmission;
 #[cfg(test)]
 pub(crate) use self::inspection::GroupView;
 use self::reads::Reads;
@@ -45,6 +49,9 @@ pub(super) struct Group {
     /// In order of preference: the first is the preferred leader.
     voters: Vec<NodeId>,
     node: RawNode<RaftLog>,
+    admission: Admission,
+    /// On a leader: the replicas that lost their disks. Those of other terms are of no more use.
+    readmissions: BTreeMap<NodeId, Readmission>,
     machine: Machine,
     checkpoints: CheckpointPolicy,
     proposals: Proposals<Waiting>,
@@ -99,6 +106,8 @@ impl Group {
             id,
             voters,
             node,
+            admission: Admission::Full,
+            readmissions: BTreeMap::new(),
             machine,
             checkpoints,
             proposals: Proposals::new(),
@@ -168,6 +177,9 @@ impl Group {
     }
 
     pub(super) fn step(&mut self, message: Message) {
+        if !self.heeds(&message) || self.overstates(&message) {
+            return;
+        }
         let asks_for_votes =
             matches!(message.msg_type, MessageType::MsgRequestVote | MessageType::MsgRequestPreVote);
         if asks_for_votes && message.from == self.node.raft.leader_id {
@@ -181,7 +193,10 @@ impl Group {
     }
 
     pub(super) fn tick(&mut self) {
-        self.node.tick();
+        // To a follower time only says when to stand.
+        if self.is_admitted() {
+            self.node.tick();
+        }
     }
 
     /// Tells the followers that their leader is here.
@@ -200,6 +215,9 @@ impl Group {
 
     /// Stands for election, asking first whether it could win (pre-vote).
     pub(super) fn campaign(&mut self) {
+        if !self.is_admitted() {
+            return;
+        }
         if let Err(error) = self.node.campaign() {
             tracing::debug!(group = self.id.0, %error, "cannot campaign");
         }

@@ -91,6 +91,7 @@ impl Shard {
 
     pub(super) fn keep_house(&mut self) {
         self.publish_peers();
+        self.report_rejoin();
         let mut moves = 0;
         let ids: Vec<RaftGroupId> = self.groups.keys().copied().collect();
         for id in ids {

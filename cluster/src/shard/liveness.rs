@@ -39,6 +39,7 @@ impl Shard {
             self.tick_group(id);
         }
         self.tick_coordinators();
+        self.pursue_rejoin();
         if now >= self.next_housekeeping {
             self.next_housekeeping = now + super::housekeeping::INTERVAL;
             self.keep_house();
@@ -68,6 +69,7 @@ impl Shard {
     pub(crate) fn peer_event(&mut self, now: Duration, peer: NodeId, event: PeerEvent) {
         self.now = now;
         match event {
+            PeerEvent::Recognized(recognition) => self.recognized(peer, recognition),
             // A process that has just connected may be a new one that has forgotten what it led and followed.
             PeerEvent::Connected => {
                 self.sends.frame(peer, Frame::Leadership(self.leaderships.own_rows()));
@@ -157,6 +159,16 @@ impl Shard {
         } else if group.leader() == Some(peer) {
             // It may have come back without its leadership: if it has, its word will reset the election timer.
             self.wake(id);
+        }
+    }
+
+    /// This node stands in a group from now on, in which it could not at first: in the order of preference, as its fellows
+    /// may be in the same position.
+    pub(super) fn plan_delayed_campaign(&mut self, id: RaftGroupId) {
+        let Some(group) = self.groups.get_mut(&id) else { return };
+        if let Some(rank) = rank(group, self.node, |_| true) {
+            let at = self.now + HEARTBEAT_INTERVAL * rank;
+            group.campaign_at = group.campaign_at.max(Some(at));
         }
     }
 

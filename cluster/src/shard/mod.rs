@@ -21,6 +21,7 @@ mod machine;
 mod orphans;
 mod peers;
 mod proposals;
+mod rejoin;
 mod topology;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -40,8 +41,9 @@ pub(crate) use self::machine::{AppendRequest, CheckpointPolicy, ControlRequest};
 use self::machine::{DecisionInputs, Machine, Waiting};
 use self::orphans::Orphans;
 use self::peers::Peers;
+use self::rejoin::Rejoin;
 use crate::controller::configs::BrokerSettings;
-use crate::ids::{NodeId, RaftGroupId, Ticket};
+use crate::ids::{NodeId, RaftGroupId, StoreId, Ticket};
 use crate::leadership::Leaderships;
 use crate::transport::{Frame, GroupMessage};
 
@@ -59,6 +61,8 @@ const MAX_ROUND_BYTES: usize = 512 << 10;
 /// What a shard has to know about its place in the cluster.
 pub(crate) struct ShardConfig {
     pub(crate) node: NodeId,
+    /// The store that it has.
+    pub(crate) store_id: StoreId,
     /// Every node of the cluster, this one included: the controller's members.
     pub(crate) nodes: Vec<NodeId>,
     pub(crate) defaults: Arc<BrokerSettings>,
@@ -87,6 +91,7 @@ pub(crate) struct Shard {
     writing: Vec<RaftGroupId>,
     orphans: Orphans,
     peers: Peers,
+    rejoin: Rejoin,
     leaderships: Leaderships,
     inputs: DecisionInputs,
     /// Changes of a shard's own making, for the next batch: groups that came or went.
@@ -124,6 +129,7 @@ impl Shard {
             turn: RaftGroupId::CONTROLLER,
             writing: Vec::new(),
             orphans: Orphans::default(),
+            rejoin: Rejoin::new(config.store_id, &others, now),
             peers: Peers::new(others),
             leaderships: Leaderships::new(config.node),
             inputs: DecisionInputs { alive, defaults: config.defaults, image: Arc::default(), now },
@@ -153,6 +159,8 @@ impl Shard {
             Frame::HeartbeatAck { .. } => {}
             Frame::Leadership(rows) => self.learn_leaderships(from, rows),
             Frame::Sleep(rows) => self.fall_asleep(from, &rows),
+            Frame::Rejoin { store, groups } => self.rejoin_asked(from, store, &groups),
+            Frame::Readmit { store, rows } => self.readmitted(from, store, &rows),
             Frame::Request { .. } | Frame::Response { .. } => {
                 debug_assert!(false, "requests between nodes are the node's concern");
             }

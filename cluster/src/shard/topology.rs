@@ -8,7 +8,7 @@ use super::group::Group;
 use super::machine::{Machine, Purpose, damaged};
 use crate::controller::topic_name::CONSUMER_OFFSETS;
 use crate::controller::{ControllerRecord, MetadataImage, PartitionRecord};
-use crate::ids::{NodeId, RaftGroupId};
+use crate::ids::{NodeId, RaftGroupId, RaftIndex};
 
 impl Shard {
     /// Opens the controller's group, then every group that its checkpoint places here. Later records follow as the
@@ -92,6 +92,7 @@ impl Shard {
             self.coordinators.remove(&id);
             self.awake.remove(&id);
             self.dirty.remove(&id);
+            self.rejoin.forget(id);
             self.batch.mark_group_deleted(id);
             self.effects.push(Effect::ReplicaRemoved(id));
         }
@@ -112,9 +113,12 @@ impl Shard {
                 (RaftLog::create(&self.store, &self.tail, id, &members, &mut self.batch), true)
             }
         };
+        let is_blank = log.hard_state().term == 0 && log.last() == RaftIndex(0);
+        let admission = self.admission_of(id, fresh, is_blank)?;
         let machine = Machine::load(&self.store, id, purpose)?;
         let mut group = Group::new(self.node, id, voters, log, machine, self.checkpoints, &self.logger)
             .map_err(|error| damaged(id, &error.to_string()))?;
+        group.admit_as(admission);
         for message in self.orphans.take(id) {
             group.step(message);
         }

@@ -39,6 +39,7 @@ impl World {
                     self.crash(node, false);
                 }
             }
+            Fault::Wipe(node) => return self.wipe(node),
             Fault::Stop(node) => {
                 let life = self.nodes[&node].life;
                 self.schedule.at(self.now, Event::Input { node, life, input: Input::Stop });

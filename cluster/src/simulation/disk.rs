@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use trilog_storage::{Identity, Store, StoreOptions, WriteBatch};
 
 use super::random::Random;
-use crate::ids::NodeId;
+use crate::ids::{NodeId, StoreId};
 
 /// How many batches are written at one moment.
 pub(super) type Written = usize;
@@ -18,6 +18,8 @@ pub(super) type Written = usize;
 /// A disk, whether its node runs or not.
 pub(super) struct Disk {
     node: NodeId,
+    /// Which store it is. Crashes do not change that, although the store is then made anew.
+    id: StoreId,
     directory: TempDir,
     journal: Vec<WriteBatch>,
     synced: Written,
@@ -34,12 +36,43 @@ impl Disk {
     pub(super) fn new(node: NodeId) -> Self {
         Self {
             node,
+            id: StoreId([
+                0,
+                u8::try_from(node.0).expect("few nodes"),
+                0,
+                0,
+                0,
+                0,
+                0,
+                0,
+                0,
+                0,
+                0,
+                0,
+                0,
+                0,
+                0,
+                0,
+            ]),
             directory: directory(),
             journal: Vec::new(),
             synced: 0,
             lag: Self::QUICK,
             failing: false,
         }
+    }
+
+    /// Which store it is.
+    pub(super) const fn id(&self) -> StoreId {
+        self.id
+    }
+
+    /// Everything on it is lost, and another one takes its place.
+    pub(super) fn wipe(&mut self) {
+        self.id.0[0] += 1;
+        self.directory = directory();
+        self.journal.clear();
+        self.synced = 0;
     }
 
     /// The store that is on the disk.

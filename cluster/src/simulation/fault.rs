@@ -16,6 +16,8 @@ pub(super) enum Fault {
     PowerCut(NodeId),
     /// All machines are gone at once.
     Blackout,
+    /// The process is gone, and so is its disk; another one takes its place.
+    Wipe(NodeId),
     /// The process is told to end.
     Stop(NodeId),
     /// The process stands still.
@@ -44,6 +46,7 @@ enum Kind {
     Kill,
     PowerCut,
     Blackout,
+    Wipe,
     Stop,
     Pause,
     Jump,
@@ -56,10 +59,11 @@ enum Kind {
     Storm,
 }
 
-const KINDS: [Kind; 13] = [
+const KINDS: [Kind; 14] = [
     Kind::Kill,
     Kind::PowerCut,
     Kind::Blackout,
+    Kind::Wipe,
     Kind::Stop,
     Kind::Pause,
     Kind::Jump,
@@ -100,6 +104,7 @@ impl Climate {
             Kind::Kill => Fault::Kill(node),
             Kind::PowerCut => Fault::PowerCut(node),
             Kind::Blackout => Fault::Blackout,
+            Kind::Wipe => Fault::Wipe(node),
             Kind::Stop => Fault::Stop(node),
             Kind::Pause => Fault::Pause(node),
             Kind::Jump => Fault::Jump(node),

@@ -61,6 +61,9 @@ impl World {
         if processes.len() < self.nodes.len() {
             return Err(stuck("a node is down".into()));
         }
+        if let Some((id, _)) = processes.iter().find(|(_, process)| !process.shard.has_rejoined()) {
+            return Err(stuck(format!("node {id} has not got back what its disk held")));
+        }
         let image = processes[&NodeId(1)].image();
         if let Some((id, _)) = processes.iter().find(|(_, process)| process.image() != image) {
             return Err(stuck(format!("nodes 1 and {id} have different metadata")));

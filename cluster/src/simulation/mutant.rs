@@ -22,6 +22,8 @@ pub(super) enum Mutant {
     AnswerUnconfirmed,
     /// A leader's reads are served from its election on, not from the first applied entry of its term.
     ServeAtOnce,
+    /// A node on an empty disk is taken for a new one by everybody, whatever they know: it votes at once.
+    TrustEmptyDisk,
     /// What leaders and followers say to each other is taken to be of the present term, of whichever it is.
     IgnoreTerms,
     /// A follower keeps its own entries where the leader has others, and says that it has the leader's.

@@ -11,9 +11,10 @@ use super::clock::Clock;
 use super::disk::{Disk, Written};
 use super::mutant::Mutant;
 use super::random::Random;
+use crate::acquaintances::{Acquaintances, Recognition};
 use crate::controller::MetadataImage;
 use crate::controller::configs::BrokerSettings;
-use crate::ids::{LeaderEpoch, NodeId, Offset, RaftGroupId, Ticket, TopicId};
+use crate::ids::{LeaderEpoch, NodeId, Offset, RaftGroupId, StoreId, Ticket, TopicId};
 use crate::partition::TimestampType;
 use crate::replica::{Replica, ReplicaStatus};
 use crate::shard::effects::{Effect, Persist};
@@ -39,11 +40,22 @@ pub(super) struct NodeOptions {
 /// What a process reacts to.
 pub(super) enum Input {
     Tick,
-    Frame { from: NodeId, frame: Frame },
-    Peer { peer: NodeId, event: PeerEvent },
+    /// A frame that was sent by a process with this store.
+    Frame {
+        from: NodeId,
+        store: StoreId,
+        frame: Frame,
+    },
+    Peer {
+        peer: NodeId,
+        event: PeerEvent,
+    },
     Synced,
     Fetched(RaftGroupId, FetchedEntries),
-    Call { ticket: Ticket, call: Call },
+    Call {
+        ticket: Ticket,
+        call: Call,
+    },
     Stop,
 }
 
@@ -77,6 +89,7 @@ pub(super) struct Process {
     pub(super) shard: Shard,
     pub(super) clock: Clock,
     store: Store,
+    acquaintances: Acquaintances,
     tail: TailCache,
     mutant: Option<Mutant>,
     waiting: VecDeque<Persist>,
@@ -117,6 +130,7 @@ impl Node {
         let tail = TailCache::new(self.options.tail_bytes);
         let config = ShardConfig {
             node: self.id,
+            store_id: self.disk.id(),
             nodes: self.options.nodes.clone(),
             defaults: Arc::clone(&self.options.settings),
             checkpoints: self.options.checkpoints,
@@ -126,6 +140,7 @@ impl Node {
         self.running = Some(Process {
             shard,
             clock: Clock::new(now, random),
+            acquaintances: Acquaintances::load(&store).expect("what is known of peers is read"),
             store,
             tail,
             mutant: self.options.mutant,
@@ -141,6 +156,18 @@ impl Node {
         let mut outputs = Vec::new();
         self.work(now, &mut outputs);
         outputs
+    }
+
+    /// As what a peer that has `store` is recognized here; none while nobody answers. What has to be written down is durable
+    /// at once.
+    pub(super) fn meet(&mut self, peer: NodeId, store: StoreId) -> Option<Recognition> {
+        let process = self.running.as_mut().filter(|process| process.paused.is_none())?;
+        let (recognition, batch) = process.acquaintances.meet(peer, store).ok()?;
+        if let Some(batch) = batch {
+            self.disk.apply(&process.store, batch);
+            self.disk.synced(self.disk.written());
+        }
+        Some(recognition)
     }
 
     /// Ends the process without a word. Returns how many batches the disk loses by it.
@@ -210,7 +237,7 @@ impl Process {
                     self.shard.frames_dropped(peer);
                 }
             }
-            Input::Frame { from, frame } => self.shard.receive(own, from, frame),
+            Input::Frame { from, frame, .. } => self.shard.receive(own, from, frame),
             Input::Peer { peer, event } => self.shard.peer_event(own, peer, event),
             Input::Fetched(group, entries) => self.shard.fetched(own, group, entries),
             Input::Call { ticket, call } => self.call(now, ticket, call, outputs),
@@ -381,6 +408,12 @@ impl Process {
             self.shard.persisted(self.clock.shows(now), &readies, bytes);
         }
         told
+    }
+
+    /// Whether a frame that a process of `from` with `store` has sent still counts: a connection of an earlier store ends
+    /// where one of a later one begins.
+    pub(super) fn takes_frames_of(&self, from: NodeId, store: StoreId) -> bool {
+        self.acquaintances.store_of(from).is_none_or(|known| known == store)
     }
 
     /// Who leads the group, as this node has heard.

@@ -39,6 +39,8 @@ pub(super) enum Observation<'a> {
     Written { node: NodeId, group: RaftGroupId, entry: &'a Entry, after: Option<u64> },
     /// A disk holds this much of a log for certain.
     Durable { node: NodeId, group: RaftGroupId, log: &'a LogTerms },
+    /// Everything on a node's disk is lost.
+    Wiped { node: NodeId },
     /// A replica applied an entry: if it is a partition's, these batches.
     Applied {
         node: NodeId,

@@ -94,6 +94,11 @@ fn serving_at_once_is_found() {
 }
 
 #[test]
+fn trusting_an_empty_disk_is_found() {
+    finds(Mutant::TrustEmptyDisk);
+}
+
+#[test]
 fn ignoring_terms_is_found() {
     finds(Mutant::IgnoreTerms);
 }

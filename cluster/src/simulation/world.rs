@@ -21,7 +21,7 @@ use super::workload::{Client, ClientId, clients};
 use crate::controller::configs::BrokerSettings;
 use crate::ids::{NodeId, RaftGroupId, Ticket};
 use crate::shard::{CheckpointPolicy, TICK};
-use crate::transport::{Frame, PeerEvent};
+use crate::transport::{Frame, PeerEvent, Recognition};
 
 /// How long a transport takes to connect, or to learn that nobody listens, in milliseconds.
 const CONNECT_MS: (u64, u64) = (1, 60);
@@ -38,6 +38,8 @@ pub(super) struct World {
     pub(super) climate: Climate,
     /// Nothing breaks any more.
     pub(super) is_calm: bool,
+    /// The node that lost its disk last. No other does before it has what it lost.
+    pub(super) bereft: Option<NodeId>,
     watch: Watch,
     mutant: Option<Mutant>,
     pub(super) clients: Vec<Box<dyn Client>>,
@@ -68,6 +70,7 @@ impl World {
             invariants: Invariants::new(),
             climate,
             is_calm: false,
+            bereft: None,
             watch: Watch::default(),
             mutant,
             clients: clients(&mut random),
@@ -181,6 +184,19 @@ impl World {
         let Some(process) = node.process() else { return Ok(()) };
         let is_paused = process.paused.is_some();
         if !is_paused {
+            match &input {
+                Input::Frame { from, store, .. } if !process.takes_frames_of(*from, *store) => return Ok(()),
+                Input::Peer { peer, event: PeerEvent::Connected } => {
+                    let link = (id, *peer);
+                    let Some(recognition) = self.shake_hands(link) else { return Ok(()) };
+                    let event = PeerEvent::Recognized(recognition);
+                    self.input(id, life, Input::Peer { peer: link.1, event })?;
+                }
+                _ => {}
+            }
+        }
+        let Some(process) = self.nodes.get(&id).and_then(Node::process) else { return Ok(()) };
+        if !is_paused {
             if let Input::Tick = &input {
                 let next = now + process.clock.truly(TICK);
                 self.schedule.at(next, Event::Input { node: id, life, input: Input::Tick });
@@ -201,11 +217,25 @@ impl World {
         self.carry_out(id, outputs)
     }
 
+    /// What the peer says as what it recognizes a node that dials it; none if it does not answer.
+    fn shake_hands(&mut self, link: Link) -> Option<Recognition> {
+        let store = self.nodes[&link.0].disk.id();
+        let recognition = self.nodes.get_mut(&link.1)?.meet(link.0, store);
+        if recognition.is_none() {
+            // Dialled again, until somebody answers or is known to be gone.
+            self.connect_soon(link);
+        }
+        if self.mutant == Some(Mutant::TrustEmptyDisk) {
+            return recognition.map(|_| Recognition::First);
+        }
+        recognition
+    }
+
     fn observe_input(&mut self, id: NodeId, input: &Input) -> Result<(), Violation> {
         let invariants = &mut self.invariants;
         match input {
             Input::Tick => Ok(()),
-            Input::Frame { from, frame } => {
+            Input::Frame { from, frame, .. } => {
                 self.trace.tell(self.now, format_args!("{from}->{id} {}", describe(frame)));
                 Ok(())
             }
@@ -280,9 +310,9 @@ impl World {
             }
             return;
         }
-        let life = self.nodes[&to].life;
+        let (life, store) = (self.nodes[&to].life, self.nodes[&from].disk.id());
         for at in self.network.arrivals(link, self.now, &mut self.random) {
-            let input = Input::Frame { from, frame: frame.clone() };
+            let input = Input::Frame { from, store, frame: frame.clone() };
             self.schedule.at(at, Event::Input { node: to, life, input });
         }
     }
@@ -293,6 +323,28 @@ impl World {
         let Some(lost) = node.crash(&mut self.random) else { return };
         self.trace.tell(self.now, format_args!("{id} crashes and loses {lost} batches"));
         self.process_gone(id, heard);
+    }
+
+    /// Ends a process without a word, and its disk is lost, unless somebody else's is not made up for yet, or it holds the
+    /// only copy of something.
+    pub(super) fn wipe(&mut self, id: NodeId) -> Result<(), Violation> {
+        let has_rejoined = |id: &NodeId| self.nodes[id].process().is_some_and(|p| p.shard.has_rejoined());
+        self.bereft = self.bereft.filter(|bereft| !has_rejoined(bereft));
+        let holds_only_copies_of_none = |process: &super::node::Process| {
+            process.shard.has_rejoined() && process.shard.group_views().all(|view| view.voters().len() > 1)
+        };
+        let may_lose = self.nodes[&id].process().is_some_and(holds_only_copies_of_none);
+        if self.bereft.is_some() || !may_lose {
+            return Ok(());
+        }
+        let heard = self.random.chance(700);
+        self.crash(id, heard);
+        self.trace.tell(self.now, format_args!("{id} loses its disk"));
+        self.bereft = Some(id);
+        if let Some(node) = self.nodes.get_mut(&id) {
+            node.disk.wipe();
+        }
+        self.invariants.observe(&Observation::Wiped { node: id })
     }
 
     /// Ends a process in order.
@@ -361,6 +413,8 @@ fn describe(frame: &Frame) -> String {
         Frame::Sleep(rows) => format!("{} groups to sleep", rows.len()),
         Frame::Heartbeat { sequence } => format!("heartbeat {sequence}"),
         Frame::HeartbeatAck { sequence } => format!("heard {sequence}"),
+        Frame::Rejoin { groups, .. } => format!("asks to rejoin {groups:?}"),
+        Frame::Readmit { rows, .. } => format!("readmits {rows:?}"),
         Frame::Request { .. } | Frame::Response { .. } => "a request".into(),
     }
 }

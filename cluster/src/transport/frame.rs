@@ -9,6 +9,8 @@
 //! 5 Sleep:         count u32 | count × (group u64 | term u64 | commit u64)
 //! 6 Request:       id u64 | payload to the end
 //! 7 Response:      id u64 | payload to the end
+//! 8 Rejoin:        store, 16 bytes | count u32 | count × group u64
+//! 9 Readmit:       store, 16 bytes | count u32 | count × (group u64 | term u64 | until u64 | groups u64)
 //! ```
 //!
 //! Kinds are append-only. Any change to a kind's body is a new protocol version, which the handshake compares.
@@ -23,7 +25,7 @@ use thiserror::Error;
 
 use super::gather::Gather;
 use super::raft_message;
-use crate::ids::{NodeId, RaftGroupId, RaftIndex};
+use crate::ids::{NodeId, RaftGroupId, RaftIndex, StoreId};
 
 /// The largest frame, in bytes after the length field. A longer one is neither sent nor accepted.
 pub(super) const MAX_FRAME_LEN: usize = 64 * 1024 * 1024;
@@ -39,6 +41,8 @@ const COUNT_LEN: usize = 4;
 const GROUP_LEN: usize = 8;
 const MIN_LEADERSHIP_LEN: usize = GROUP_LEN + 8 + 4 + COUNT_LEN;
 const SLEEP_LEN: usize = GROUP_LEN + 8 + 8;
+const STORE_LEN: usize = 16;
+const READMIT_LEN: usize = GROUP_LEN + 8 + 8 + 8;
 
 const RAFT: u8 = 1;
 const HEARTBEAT: u8 = 2;
@@ -47,6 +51,8 @@ const LEADERSHIP: u8 = 4;
 const SLEEP: u8 = 5;
 const REQUEST: u8 = 6;
 const RESPONSE: u8 = 7;
+const REJOIN: u8 = 8;
+const READMIT: u8 = 9;
 
 /// One message between two nodes.
 #[derive(Clone, Debug, PartialEq)]
@@ -81,6 +87,33 @@ pub enum Frame {
         /// The answer.
         body: Bytes,
     },
+    /// The sender lost its disk, and asks the leaders of these groups to readmit it.
+    Rejoin {
+        /// The store that it has now.
+        store: StoreId,
+        /// Groups in which its new replica is barred.
+        groups: Vec<RaftGroupId>,
+    },
+    /// The answer to a [`Frame::Rejoin`], for some of its groups.
+    Readmit {
+        /// The store that is readmitted.
+        store: StoreId,
+        /// One row a group.
+        rows: Vec<ReadmitRow>,
+    },
+}
+
+/// A group in which a replica without memory may follow again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReadmitRow {
+    /// The group.
+    pub group: RaftGroupId,
+    /// The sender's term, in which it leads. The replica follows no leader of an earlier one.
+    pub term: u64,
+    /// With the entry at this index applied, the replica holds everything that was ever counted on.
+    pub until: RaftIndex,
+    /// In the controller's row, the lowest group number that was not allotted by that entry. 0 in all others.
+    pub groups: RaftGroupId,
 }
 
 /// A Raft message and the group it belongs to.
@@ -171,6 +204,14 @@ impl Frame {
             }
             Self::Sleep(rows) => (COUNT_LEN + rows.len() * SLEEP_LEN, COUNT_LEN + rows.len() * SLEEP_LEN),
             Self::Request { body, .. } | Self::Response { body, .. } => (8 + body.len(), 8 + body.len()),
+            Self::Rejoin { groups, .. } => {
+                let length = STORE_LEN + COUNT_LEN + groups.len() * GROUP_LEN;
+                (length, length)
+            }
+            Self::Readmit { rows, .. } => {
+                let length = STORE_LEN + COUNT_LEN + rows.len() * READMIT_LEN;
+                (length, length)
+            }
         };
         if KIND_LEN + indivisible > MAX_FRAME_LEN { Err(FrameTooLong) } else { Ok(header + total) }
     }
@@ -216,6 +257,18 @@ impl Frame {
                 out.fields().put_u64(*id);
                 out.put_rest(body);
             }
+            Self::Rejoin { store, groups } => {
+                self.put_header(REJOIN, out);
+                out.fields().put_slice(&store.0);
+                put_u32(out, groups.len());
+                groups.iter().for_each(|group| out.fields().put_u64(group.0));
+            }
+            Self::Readmit { store, rows } => {
+                self.put_header(READMIT, out);
+                out.fields().put_slice(&store.0);
+                put_u32(out, rows.len());
+                rows.iter().for_each(|row| encode_readmit(*row, out));
+            }
         }
     }
 
@@ -255,6 +308,21 @@ impl Frame {
             })?),
             REQUEST => Self::Request { id: bytes.try_get_u64()?, body: std::mem::take(&mut bytes) },
             RESPONSE => Self::Response { id: bytes.try_get_u64()?, body: std::mem::take(&mut bytes) },
+            REJOIN => Self::Rejoin {
+                store: store(&mut bytes)?,
+                groups: list(&mut bytes, GROUP_LEN, |bytes| Ok(RaftGroupId(bytes.try_get_u64()?)))?,
+            },
+            READMIT => Self::Readmit {
+                store: store(&mut bytes)?,
+                rows: list(&mut bytes, READMIT_LEN, |bytes| {
+                    Ok(ReadmitRow {
+                        group: RaftGroupId(bytes.try_get_u64()?),
+                        term: bytes.try_get_u64()?,
+                        until: RaftIndex(bytes.try_get_u64()?),
+                        groups: RaftGroupId(bytes.try_get_u64()?),
+                    })
+                })?,
+            },
             value => return Err(FrameError::UnknownValue { what: "frame kind", value }),
         };
         if bytes.is_empty() { Ok(frame) } else { Err(FrameError::Trailing(bytes.len())) }
@@ -302,6 +370,12 @@ fn list<T>(
     (0..items).map(|_| item(bytes)).collect()
 }
 
+fn store(bytes: &mut Bytes) -> Result<StoreId, FrameError> {
+    let mut store = StoreId::default();
+    bytes.try_copy_to_slice(&mut store.0)?;
+    Ok(store)
+}
+
 fn group_message_len(GroupMessage { group: _, message }: &GroupMessage) -> usize {
     GROUP_LEN + raft_message::encoded_len(message)
 }
@@ -340,6 +414,14 @@ fn encode_leadership(LeadershipRow { group, term, leader, isr }: &LeadershipRow,
     for node in isr {
         out.fields().put_u32(node.0);
     }
+}
+
+fn encode_readmit(ReadmitRow { group, term, until, groups }: ReadmitRow, out: &mut Gather) {
+    let fields = out.fields();
+    fields.put_u64(group.0);
+    fields.put_u64(term);
+    fields.put_u64(until.0);
+    fields.put_u64(groups.0);
 }
 
 /// Writes length and kind of a frame that has `encoded_len` bytes with them.

@@ -1,8 +1,9 @@
 //! The handshake: who speaks to whom, settled before the first frame.
 //!
 //! ```text
-//! dialler:   "TRLG" | version u16 | length u16 | from u32 | to u32 | cluster id, UTF-8, to the end
-//! acceptor:  "TRLG" | version u16 | verdict u8          0 accepted, else the reason of the refusal
+//! dialler:   "TRLG" | version u16 | length u16 | from u32 | to u32 | store, 16 bytes | cluster id, UTF-8, to the end
+//! acceptor:  "TRLG" | version u16 | verdict u8          0 accepted, 255 accepted and known under another store before,
+//!                                                       else the reason of the refusal
 //! ```
 //!
 //! Magic, version and length keep their places in every version, so that two releases can tell each other that they do
@@ -10,32 +11,37 @@
 //! an address that belongs to another node) ends here with a reason that names the flag, and not in a Raft group that
 //! counts one vote twice.
 //!
+//! The dialler's [store](StoreId) tells the acceptor whether it is the node that it [knows](crate::acquaintances), and the
+//! answer tells the dialler. This is how a node whose disk was lost learns of it.
+//!
 //! Whoever does not begin with the magic is cut off without an answer. Both sides give each other two seconds.
 
 use std::collections::BTreeSet;
 use std::io;
 use std::time::Duration;
 
-use bytes::{Buf, BufMut};
+use bytes::{Buf, BufMut, TryGetError};
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
-use crate::ids::NodeId;
+use crate::acquaintances::Recognition;
+use crate::ids::{NodeId, StoreId};
 
 /// The most bytes a cluster id has.
 pub const MAX_CLUSTER_ID_LEN: usize = 255;
 
 /// The version of all that travels between nodes: handshake, frames and their bodies. No version reads another's.
-const PROTOCOL_VERSION: u16 = 1;
+const PROTOCOL_VERSION: u16 = 2;
 
 const MAGIC: [u8; 4] = *b"TRLG";
 /// Magic, version and length.
 const PREFACE_LEN: usize = 8;
-/// `from` and `to`.
-const NODES_LEN: usize = 8;
+/// `from`, `to` and the store.
+const FIXED_LEN: usize = 24;
 const ANSWER_LEN: usize = 7;
 const ACCEPTED: u8 = 0;
+const ACCEPTED_SUCCESSOR: u8 = 255;
 
 /// How long a handshake may take. A healthy peer needs a millisecond, and a stopped process holds a connection that the
 /// kernel accepted for it no longer than this.
@@ -46,6 +52,7 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(2);
 pub(super) struct Identity {
     cluster_id: String,
     node: NodeId,
+    store: StoreId,
     peers: BTreeSet<NodeId>,
 }
 
@@ -72,10 +79,29 @@ pub(super) enum Refusal {
     /// Both nodes say that they are the same one.
     #[error("both nodes have the same id; look at --node-id on both")]
     DuplicateId = 5,
+    /// The node is connected from another store at this moment.
+    #[error(
+        "a node with this id and another data directory is running already; look at --node-id and --data-dir of both"
+    )]
+    SecondStore = 6,
+    /// The node has another store since.
+    #[error(
+        "another data directory has taken the place of this node's: what is in this one is out of date; look at \
+         --data-dir, or empty it and let the node catch up"
+    )]
+    Retired = 7,
 }
 
 impl Refusal {
-    const ALL: [Self; 5] = [Self::Version, Self::Cluster, Self::Node, Self::UnknownPeer, Self::DuplicateId];
+    const ALL: [Self; 7] = [
+        Self::Version,
+        Self::Cluster,
+        Self::Node,
+        Self::UnknownPeer,
+        Self::DuplicateId,
+        Self::SecondStore,
+        Self::Retired,
+    ];
 
     /// What goes over the wire.
     const fn code(self) -> u8 {
@@ -95,6 +121,9 @@ pub(super) enum HandshakeError {
     /// The other side was silent.
     #[error("the other side did not finish the handshake within {} s", HANDSHAKE_TIMEOUT.as_secs())]
     TimedOut,
+    /// The acceptor cannot write down whom it met.
+    #[error("who dials could not be written down")]
+    NotRemembered,
     /// The connection broke.
     #[error("the connection broke during the handshake: {0}")]
     Io(#[from] io::Error),
@@ -106,6 +135,7 @@ struct Hello {
     version: u16,
     from: NodeId,
     to: NodeId,
+    store: StoreId,
     cluster_id: Vec<u8>,
 }
 
@@ -113,25 +143,26 @@ impl Identity {
     /// # Panics
     ///
     /// On a cluster id above [`MAX_CLUSTER_ID_LEN`].
-    pub(super) fn new(cluster_id: String, node: NodeId, peers: BTreeSet<NodeId>) -> Self {
+    pub(super) fn new(cluster_id: String, node: NodeId, store: StoreId, peers: BTreeSet<NodeId>) -> Self {
         assert!(
             cluster_id.len() <= MAX_CLUSTER_ID_LEN,
             "a cluster id has at most {MAX_CLUSTER_ID_LEN} bytes"
         );
-        Self { cluster_id, node, peers }
+        Self { cluster_id, node, store, peers }
     }
 
-    /// The dialler's half, on a connection to `peer`'s address.
+    /// The dialler's half, on a connection to `peer`'s address. Returns as what this node is recognized there.
     ///
     /// # Errors
     ///
     /// [`HandshakeError`]: the connection is of no use.
-    pub(super) async fn dial<S>(&self, stream: &mut S, peer: NodeId) -> Result<(), HandshakeError>
+    pub(super) async fn dial<S>(&self, stream: &mut S, peer: NodeId) -> Result<Recognition, HandshakeError>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let cluster_id = self.cluster_id.clone().into_bytes();
-        let hello = Hello { version: PROTOCOL_VERSION, from: self.node, to: peer, cluster_id };
+        let (from, to, store) = (self.node, peer, self.store);
+        let hello = Hello { version: PROTOCOL_VERSION, from, to, store, cluster_id };
         let exchange = async {
             stream.write_all(&hello.encode()).await?;
             let mut answer = [0; ANSWER_LEN];
@@ -141,22 +172,38 @@ impl Identity {
         timeout(HANDSHAKE_TIMEOUT, exchange).await.unwrap_or(Err(HandshakeError::TimedOut))
     }
 
-    /// The acceptor's half. Returns who dialled.
+    /// The acceptor's half. Returns who dialled, and with which store. `meet` says as what it is recognized by that.
     ///
     /// # Errors
     ///
     /// [`HandshakeError`]: the connection is to be closed. Who dialled is told if it said so.
-    pub(super) async fn accept<S>(&self, stream: &mut S) -> Result<NodeId, (Option<NodeId>, HandshakeError)>
+    pub(super) async fn accept<S, M>(
+        &self,
+        stream: &mut S,
+        meet: impl FnOnce(NodeId, StoreId) -> M,
+    ) -> Result<(NodeId, StoreId), (Option<NodeId>, HandshakeError)>
     where
         S: AsyncRead + AsyncWrite + Unpin,
+        M: Future<Output = Result<Recognition, HandshakeError>>,
     {
         let mut claimed = None;
         let exchange = async {
-            let hello = read_hello(stream).await?;
-            claimed = Some(hello.from);
-            let judged = self.judge(&hello);
-            stream.write_all(&encode_answer(judged)).await?;
-            judged.map(|()| hello.from).map_err(HandshakeError::Refused)
+            let Hello { from, store, .. } = {
+                let hello = read_hello(stream).await?;
+                claimed = Some(hello.from);
+                match self.judge(&hello) {
+                    Ok(()) => hello,
+                    Err(refusal) => return refuse(stream, refusal).await,
+                }
+            };
+            match meet(from, store).await {
+                Ok(recognition) => {
+                    stream.write_all(&encode_answer(Ok(recognition))).await?;
+                    Ok((from, store))
+                }
+                Err(HandshakeError::Refused(refusal)) => refuse(stream, refusal).await,
+                Err(error) => Err(error),
+            }
         };
         let outcome = timeout(HANDSHAKE_TIMEOUT, exchange).await.unwrap_or(Err(HandshakeError::TimedOut));
         outcome.map_err(|error| (claimed, error))
@@ -182,13 +229,14 @@ impl Identity {
 
 impl Hello {
     fn encode(&self) -> Vec<u8> {
-        let rest = NODES_LEN + self.cluster_id.len();
+        let rest = FIXED_LEN + self.cluster_id.len();
         let mut bytes = Vec::with_capacity(PREFACE_LEN + rest);
         bytes.put_slice(&MAGIC);
         bytes.put_u16(self.version);
         bytes.put_u16(u16::try_from(rest).expect("a cluster id is short"));
         bytes.put_u32(self.from.0);
         bytes.put_u32(self.to.0);
+        bytes.put_slice(&self.store.0);
         bytes.put_slice(&self.cluster_id);
         bytes
     }
@@ -203,30 +251,54 @@ async fn read_hello<S: AsyncRead + Unpin>(stream: &mut S) -> Result<Hello, Hands
     let length = usize::from(fields.get_u16());
     // Another version's hello may be built otherwise, yet it is read to its end: to close a connection with unread
     // bytes resets it, and the refusal might be lost on the way.
-    if !(NODES_LEN..=NODES_LEN + MAX_CLUSTER_ID_LEN).contains(&length) {
+    if length > FIXED_LEN + MAX_CLUSTER_ID_LEN {
         return Err(HandshakeError::Foreign);
     }
     let mut rest = vec![0; length];
     stream.read_exact(&mut rest).await?;
-    let mut rest = &rest[..];
-    let (from, to) = (NodeId(rest.get_u32()), NodeId(rest.get_u32()));
-    Ok(Hello { version, from, to, cluster_id: rest.to_vec() })
+    decode_hello(version, &rest).map_err(|_| HandshakeError::Foreign)
 }
 
-fn encode_answer(judged: Result<(), Refusal>) -> [u8; ANSWER_LEN] {
+/// Another version's hello may be shorter than one of this version: then what is missing is told as nothing.
+fn decode_hello(version: u16, mut rest: &[u8]) -> Result<Hello, TryGetError> {
+    let mut store = StoreId::default();
+    if version != PROTOCOL_VERSION {
+        let from = NodeId(rest.try_get_u32()?);
+        return Ok(Hello { version, from, to: NodeId(0), store, cluster_id: Vec::new() });
+    }
+    let (from, to) = (NodeId(rest.try_get_u32()?), NodeId(rest.try_get_u32()?));
+    rest.try_copy_to_slice(&mut store.0)?;
+    Ok(Hello { version, from, to, store, cluster_id: rest.to_vec() })
+}
+
+/// Tells a dialler why it is refused.
+async fn refuse<S, T>(stream: &mut S, refusal: Refusal) -> Result<T, HandshakeError>
+where
+    S: AsyncWrite + Unpin,
+{
+    stream.write_all(&encode_answer(Err(refusal))).await?;
+    Err(HandshakeError::Refused(refusal))
+}
+
+fn encode_answer(judged: Result<Recognition, Refusal>) -> [u8; ANSWER_LEN] {
     let mut answer = [0; ANSWER_LEN];
     let mut fields = &mut answer[..];
     fields.put_slice(&MAGIC);
     fields.put_u16(PROTOCOL_VERSION);
-    fields.put_u8(judged.err().map_or(ACCEPTED, Refusal::code));
+    fields.put_u8(match judged {
+        Ok(Recognition::First) => ACCEPTED,
+        Ok(Recognition::Successor) => ACCEPTED_SUCCESSOR,
+        Err(refusal) => refusal.code(),
+    });
     answer
 }
 
-fn decode_answer(answer: &[u8; ANSWER_LEN]) -> Result<(), HandshakeError> {
+fn decode_answer(answer: &[u8; ANSWER_LEN]) -> Result<Recognition, HandshakeError> {
     let mut fields = &answer[..];
     let version = take_magic_and_version(&mut fields)?;
     match fields.get_u8() {
-        ACCEPTED if version == PROTOCOL_VERSION => Ok(()),
+        ACCEPTED if version == PROTOCOL_VERSION => Ok(Recognition::First),
+        ACCEPTED_SUCCESSOR if version == PROTOCOL_VERSION => Ok(Recognition::Successor),
         _ if version != PROTOCOL_VERSION => Err(HandshakeError::Refused(Refusal::Version)),
         code => Err(Refusal::ALL
             .into_iter()
@@ -249,17 +321,18 @@ mod tests {
     use super::*;
 
     fn identity(cluster: &str, node: u32, peers: &[u32]) -> Identity {
-        Identity::new(cluster.to_owned(), NodeId(node), peers.iter().copied().map(NodeId).collect())
+        let store = StoreId([u8::try_from(node).unwrap(); 16]);
+        Identity::new(cluster.to_owned(), NodeId(node), store, peers.iter().copied().map(NodeId).collect())
     }
 
+    type Dialled = Result<Recognition, HandshakeError>;
+    type Accepted = Result<(NodeId, StoreId), (Option<NodeId>, HandshakeError)>;
+
     /// Both halves at once: what the dialler and the acceptor make of each other.
-    async fn meet(
-        dialler: &Identity,
-        to: u32,
-        acceptor: &Identity,
-    ) -> (Result<(), HandshakeError>, Result<NodeId, (Option<NodeId>, HandshakeError)>) {
+    async fn meet(dialler: &Identity, to: u32, acceptor: &Identity) -> (Dialled, Accepted) {
         let (mut near, mut far) = duplex(64);
-        tokio::join!(dialler.dial(&mut near, NodeId(to)), acceptor.accept(&mut far))
+        let meet = async |_, _| Ok(Recognition::First);
+        tokio::join!(dialler.dial(&mut near, NodeId(to)), acceptor.accept(&mut far, meet))
     }
 
     async fn assert_refused(dialler: Identity, to: u32, acceptor: Identity, expected: Refusal) {
@@ -277,8 +350,27 @@ mod tests {
     #[tokio::test]
     async fn two_nodes_that_expect_each_other_agree() {
         let (dialled, accepted) = meet(&identity("c", 1, &[2]), 2, &identity("c", 2, &[1])).await;
-        dialled.unwrap();
-        assert_eq!(accepted.unwrap(), NodeId(1));
+        assert_eq!(dialled.unwrap(), Recognition::First);
+        assert_eq!(accepted.unwrap(), (NodeId(1), StoreId([1; 16])));
+    }
+
+    #[tokio::test]
+    async fn a_dialler_learns_as_what_it_is_recognized_or_why_not() {
+        let (one, two) = (identity("c", 1, &[2]), identity("c", 2, &[1]));
+        for outcome in [Ok(Recognition::Successor), Err(Refusal::Retired), Err(Refusal::SecondStore)] {
+            let (mut near, mut far) = duplex(64);
+            let meet = async |_, _| outcome.map_err(HandshakeError::Refused);
+            let (dialled, _) = tokio::join!(one.dial(&mut near, NodeId(2)), two.accept(&mut far, meet));
+            match outcome {
+                Ok(recognition) => assert_eq!(dialled.unwrap(), recognition),
+                Err(why) => {
+                    assert!(
+                        matches!(dialled, Err(HandshakeError::Refused(told)) if told == why),
+                        "{dialled:?}"
+                    )
+                }
+            }
+        }
     }
 
     #[tokio::test]
@@ -292,9 +384,10 @@ mod tests {
 
     #[test]
     fn another_version_is_refused_on_both_sides() {
-        let hello = Hello { version: 9, from: NodeId(1), to: NodeId(2), cluster_id: b"c".to_vec() };
+        let store = StoreId::default();
+        let hello = Hello { version: 9, from: NodeId(1), to: NodeId(2), store, cluster_id: b"c".to_vec() };
         assert_eq!(identity("c", 2, &[1]).judge(&hello), Err(Refusal::Version));
-        let mut answer = encode_answer(Ok(()));
+        let mut answer = encode_answer(Ok(Recognition::First));
         answer[5] = 9;
         let refused = decode_answer(&answer);
         assert!(matches!(refused, Err(HandshakeError::Refused(Refusal::Version))), "{refused:?}");
@@ -312,7 +405,8 @@ mod tests {
     async fn silence_ends_with_the_time_a_handshake_has() {
         let ((mut near, _near_silent), (mut far, _far_silent)) = (duplex(64), duplex(64));
         let (one, two) = (identity("c", 1, &[2]), identity("c", 2, &[1]));
-        let (dialled, accepted) = tokio::join!(one.dial(&mut near, NodeId(2)), two.accept(&mut far));
+        let meet = async |_, _| Ok(Recognition::First);
+        let (dialled, accepted) = tokio::join!(one.dial(&mut near, NodeId(2)), two.accept(&mut far, meet));
         assert!(matches!(dialled, Err(HandshakeError::TimedOut)), "{dialled:?}");
         assert!(matches!(accepted, Err((None, HandshakeError::TimedOut))), "{accepted:?}");
     }
@@ -343,9 +437,9 @@ mod tests {
         }
 
         #[test]
-        fn a_hello_comes_back(from: u32, to: u32, version: u16, id in "[a-z]{0,255}") {
-            let (from, to) = (NodeId(from), NodeId(to));
-            let hello = Hello { version, from, to, cluster_id: id.into_bytes() };
+        fn a_hello_comes_back(from: u32, to: u32, store: [u8; 16], id in "[a-z]{0,255}") {
+            let (from, to, version) = (NodeId(from), NodeId(to), PROTOCOL_VERSION);
+            let hello = Hello { version, from, to, store: StoreId(store), cluster_id: id.into_bytes() };
             let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
             let read = runtime.block_on(read_hello(&mut &hello.encode()[..])).unwrap();
             prop_assert_eq!(read, hello);

@@ -6,11 +6,15 @@
 //!
 //! A peer has one connection. When it dials again, the older one is dead or about to be (the peer restarted, or gave it
 //! up), and its reader ends before the newer one's begins, so that a peer's frames never come from two readers at once.
+//!
+//! Two processes with one id, each with a data directory of its own, are an operator's mistake, and would take turns in
+//! making everybody forget the other. Whoever is there keeps the place: while a peer has been heard within
+//! [`PRESENT_FOR`], another store under its id is refused.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::{BufMut, BytesMut};
@@ -24,12 +28,16 @@ use tracing::{debug, info, warn};
 use super::frame::{self, Frame, FrameError};
 use super::handshake::{HandshakeError, Identity, Refusal};
 use super::{PeerHandler, Stop};
-use crate::ids::NodeId;
+use crate::acquaintances::{Recognition, Unrecognized};
+use crate::ids::{NodeId, StoreId};
 
 /// The most connections that have not passed the handshake.
 pub(super) const MAX_STRANGERS: usize = 64;
 /// The pause after a failed accept, the usual reason for which is that the process is out of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// A peer that was heard this lately keeps its place against another store under its id. As long as it takes to be lost,
+/// so that one whose connection was reset has time to dial again.
+const PRESENT_FOR: Duration = Duration::from_millis(600);
 /// The most refusals that are remembered for the log's sake.
 const MAX_REMEMBERED_REFUSALS: usize = 64;
 /// Frames shorter than this are collected from a buffer of this size; longer ones are read straight into their own.
@@ -50,7 +58,24 @@ struct Reader {
 struct Greeted {
     serial: Serial,
     address: SocketAddr,
-    outcome: Result<(NodeId, TcpStream), (Option<NodeId>, HandshakeError)>,
+    outcome: Result<(NodeId, StoreId, TcpStream), (Option<NodeId>, HandshakeError)>,
+}
+
+/// When each peer was last heard, and with which store.
+#[derive(Debug, Default)]
+struct Presence(Mutex<BTreeMap<NodeId, (StoreId, Instant)>>);
+
+impl Presence {
+    fn heard(&self, peer: NodeId, store: StoreId) {
+        let mut heard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        heard.insert(peer, (store, Instant::now()));
+    }
+
+    /// Whether the peer is there with another store than this one.
+    fn is_taken(&self, peer: NodeId, store: StoreId) -> bool {
+        let heard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        heard.get(&peer).is_some_and(|(present, at)| *present != store && at.elapsed() < PRESENT_FOR)
+    }
 }
 
 /// The accept loop's state.
@@ -65,6 +90,7 @@ pub(super) struct Incoming {
     /// How many connections were accepted.
     accepted: Serial,
     readers: BTreeMap<NodeId, Reader>,
+    presence: Arc<Presence>,
     /// What was logged about whom, so that a misconfigured peer that dials twice a second makes one line.
     refused: BTreeMap<NodeId, Refusal>,
     /// Until when nothing is accepted, after an accept failed.
@@ -90,6 +116,7 @@ impl Incoming {
             by_age: VecDeque::new(),
             accepted: 0,
             readers: BTreeMap::new(),
+            presence: Arc::default(),
             refused: BTreeMap::new(),
             resume_at: Instant::now(),
         }
@@ -127,8 +154,11 @@ impl Incoming {
         self.accepted += 1;
         let serial = self.accepted;
         let identity = Arc::clone(&self.identity);
+        let (presence, handler) = (Arc::clone(&self.presence), Arc::clone(&self.handler));
         let handshake = async move {
-            let outcome = identity.accept(&mut stream).await.map(|peer| (peer, stream));
+            let meet = |peer, store| meet(presence, handler, peer, store);
+            let outcome = identity.accept(&mut stream, meet).await;
+            let outcome = outcome.map(|(peer, store)| (peer, store, stream));
             Greeted { serial, address, outcome }
         };
         self.by_age.push_back(self.strangers.spawn(handshake));
@@ -137,7 +167,7 @@ impl Incoming {
     /// Starts to read from a peer, or tells why not.
     async fn greeted(&mut self, Greeted { serial, address, outcome }: Greeted) {
         match outcome {
-            Ok((peer, stream)) => self.read(peer, stream, serial, address).await,
+            Ok((peer, store, stream)) => self.read((peer, store), stream, serial, address).await,
             Err((Some(peer), HandshakeError::Refused(refusal))) => self.log_refusal(peer, address, refusal),
             Err((_, error)) => debug!(%address, "a connection to the peer port failed: {error}"),
         }
@@ -147,7 +177,13 @@ impl Incoming {
     ///
     /// A process that was stopped for a while finds many connections of one peer when it goes on, of which all but the
     /// last are long given up, and their handshakes end in any order. So it is not the last to finish that counts.
-    async fn read(&mut self, peer: NodeId, stream: TcpStream, serial: Serial, address: SocketAddr) {
+    async fn read(
+        &mut self,
+        (peer, store): (NodeId, StoreId),
+        stream: TcpStream,
+        serial: Serial,
+        address: SocketAddr,
+    ) {
         self.refused.remove(&peer);
         let reader = self.readers.entry(peer).or_default();
         if serial < reader.serial {
@@ -157,7 +193,14 @@ impl Incoming {
         info!(%peer, %address, "the peer connected");
         reader.serial = serial;
         reader.task.shutdown().await;
-        reader.task.spawn(read_peer(stream, peer, Arc::clone(&self.handler)));
+        let (presence, handler) = (Arc::clone(&self.presence), Arc::clone(&self.handler));
+        reader.task.spawn(async move {
+            let heard = |frame| {
+                presence.heard(peer, store);
+                handler.received(peer, frame);
+            };
+            read_peer(stream, peer, heard).await;
+        });
     }
 
     fn log_refusal(&mut self, peer: NodeId, address: SocketAddr, refusal: Refusal) {
@@ -179,11 +222,28 @@ async fn accept(listener: &TcpListener, resume_at: Instant) -> io::Result<(TcpSt
     listener.accept().await
 }
 
-async fn read_peer(stream: TcpStream, peer: NodeId, handler: Arc<dyn PeerHandler>) {
+/// As what a peer with this store is recognized, which may have to be written down first.
+async fn meet(
+    presence: Arc<Presence>,
+    handler: Arc<dyn PeerHandler>,
+    peer: NodeId,
+    store: StoreId,
+) -> Result<Recognition, HandshakeError> {
+    if presence.is_taken(peer, store) {
+        return Err(HandshakeError::Refused(Refusal::SecondStore));
+    }
+    let met = tokio::task::spawn_blocking(move || handler.meet(peer, store)).await;
+    met.unwrap_or(Err(Unrecognized::NotRemembered)).map_err(|error| match error {
+        Unrecognized::Retired => HandshakeError::Refused(Refusal::Retired),
+        Unrecognized::NotRemembered => HandshakeError::NotRemembered,
+    })
+}
+
+async fn read_peer(stream: TcpStream, peer: NodeId, heard: impl Fn(Frame)) {
     let mut reader = BufReader::with_capacity(READ_BUFFER, stream);
     let error = loop {
         match read_frame(&mut reader).await {
-            Ok(Some(frame)) => handler.received(peer, frame),
+            Ok(Some(frame)) => heard(frame),
             Ok(None) => {
                 info!(%peer, "the peer closed its connection");
                 return;

@@ -43,7 +43,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-pub use self::frame::{Frame, GroupMessage, LeadershipRow, SleepRow};
+pub use self::frame::{Frame, GroupMessage, LeadershipRow, ReadmitRow, SleepRow};
 use self::handshake::Identity;
 pub use self::handshake::MAX_CLUSTER_ID_LEN;
 use self::incoming::Incoming;
@@ -51,7 +51,8 @@ use self::outgoing::Outgoing;
 use self::queue::SendQueue;
 pub use self::queue::{MAX_QUEUED_BYTES, SendError};
 pub use self::rpc::{MAX_OUTSTANDING_CALLS, RpcClient, RpcError};
-use crate::ids::NodeId;
+pub use crate::acquaintances::{Recognition, Unrecognized};
+use crate::ids::{NodeId, StoreId};
 
 /// How long [`Transport::shutdown`] lets queued frames leave. Enough to hand leaderships over to nodes that are well,
 /// and not a delay that anybody notices when one is not.
@@ -64,6 +65,8 @@ pub struct TransportConfig {
     pub cluster_id: String,
     /// This node.
     pub node: NodeId,
+    /// The store that it has.
+    pub store: StoreId,
     /// Where the others reach this node.
     pub listener: TcpListener,
     /// Where this node reaches the others, as `host:port`; resolved anew at every dial. An entry for this node itself
@@ -71,19 +74,29 @@ pub struct TransportConfig {
     pub peers: BTreeMap<NodeId, String>,
 }
 
-/// What the transport tells its owner. Called on the runtime's threads, so neither method may block.
+/// What the transport tells its owner, on the runtime's threads.
 pub trait PeerHandler: Send + Sync + 'static {
+    /// A peer has dialled and says which store it has. Nothing else is taken from it before this returns. Called where it
+    /// may wait for the disk, unlike the others.
+    ///
+    /// # Errors
+    ///
+    /// Why the peer is not to be listened to.
+    fn meet(&self, peer: NodeId, store: StoreId) -> Result<Recognition, Unrecognized>;
+
     /// A frame came from a peer that passed the handshake. Whatever bounds the owner's memory is the owner's: it may
-    /// drop the frame.
+    /// drop the frame. Must not block.
     fn received(&self, from: NodeId, frame: Frame);
 
-    /// The connection to a peer changed.
+    /// The connection to a peer changed. Must not block.
     fn peer_event(&self, peer: NodeId, event: PeerEvent);
 }
 
 /// What happens to the connection on which this node sends to a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PeerEvent {
+    /// The peer says as what it recognizes this node. Comes before each [`Self::Connected`].
+    Recognized(Recognition),
     /// It stands, and [`Transport::send`] takes frames for this peer from now on.
     Connected,
     /// It is lost. Everything queued for the peer is gone, and `send` refuses until the next `Connected`.
@@ -128,9 +141,9 @@ impl Transport {
     /// Outside a Tokio runtime, and on a cluster id above [`MAX_CLUSTER_ID_LEN`].
     #[must_use]
     pub fn start(config: TransportConfig, handler: Arc<dyn PeerHandler>) -> Self {
-        let TransportConfig { cluster_id, node, listener, mut peers } = config;
+        let TransportConfig { cluster_id, node, store, listener, mut peers } = config;
         peers.remove(&node);
-        let identity = Arc::new(Identity::new(cluster_id, node, peers.keys().copied().collect()));
+        let identity = Arc::new(Identity::new(cluster_id, node, store, peers.keys().copied().collect()));
         let (stop, stopped) = watch::channel(false);
         let stopped = Stop(stopped);
 

@@ -20,6 +20,7 @@ use super::gather::Gather;
 use super::handshake::{HandshakeError, Identity, Refusal};
 use super::queue::SendQueue;
 use super::{PeerEvent, PeerHandler, Stop};
+use crate::acquaintances::Recognition;
 use crate::ids::NodeId;
 
 /// The pause before the second dial of an outage. It doubles up to [`MAX_BACK_OFF`].
@@ -92,13 +93,14 @@ impl Outgoing {
     /// Runs until `stop` is requested. What is queued by then, and closed against more, is still written.
     pub(super) async fn run(mut self, mut stop: Stop) {
         loop {
-            let mut stream = tokio::select! {
-                stream = self.connect() => stream,
+            let (mut stream, recognition) = tokio::select! {
+                connected = self.connect() => connected,
                 () = stop.requested() => return,
             };
             let since = Instant::now();
             self.log_connected();
             self.queue.connected();
+            self.handler.peer_event(self.peer, PeerEvent::Recognized(recognition));
             self.handler.peer_event(self.peer, PeerEvent::Connected);
 
             let outcome = carry(&mut stream, &self.queue).await;
@@ -113,11 +115,11 @@ impl Outgoing {
     }
 
     /// Dials until a handshake succeeds.
-    async fn connect(&mut self) -> TcpStream {
+    async fn connect(&mut self) -> (TcpStream, Recognition) {
         loop {
             sleep(self.outage.next_pause()).await;
             let error = match self.dial().await {
-                Ok(stream) => return stream,
+                Ok(connected) => return connected,
                 Err(error) => error,
             };
             self.log(&error);
@@ -160,7 +162,7 @@ impl Outgoing {
         }
     }
 
-    async fn dial(&self) -> Result<TcpStream, DialError> {
+    async fn dial(&self) -> Result<(TcpStream, Recognition), DialError> {
         let connecting = TcpStream::connect(&self.address);
         let mut stream = timeout(DIAL_TIMEOUT, connecting)
             .await
@@ -168,8 +170,8 @@ impl Outgoing {
             .and_then(refuse_self_connection)
             .map_err(DialError::Connect)?;
         stream.set_nodelay(true).map_err(DialError::Connect)?;
-        self.identity.dial(&mut stream, self.peer).await.map_err(DialError::Handshake)?;
-        Ok(stream)
+        let recognition = self.identity.dial(&mut stream, self.peer).await.map_err(DialError::Handshake)?;
+        Ok((stream, recognition))
     }
 }
 

@@ -16,6 +16,9 @@ use crate::ids::RaftGroupId;
 
 const ONE: NodeId = NodeId(1);
 const TWO: NodeId = NodeId(2);
+/// A store that the handler takes for one that was replaced, and one that it takes for a replacement.
+const RETIRED: StoreId = StoreId([7; 16]);
+const SUCCESSOR: StoreId = StoreId([8; 16]);
 
 /// Far above what anything here takes, so that a fault is a failure and not a hang.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -30,11 +33,22 @@ enum Event {
 struct Forward(mpsc::UnboundedSender<Event>);
 
 impl PeerHandler for Forward {
+    fn meet(&self, _: NodeId, store: StoreId) -> Result<Recognition, Unrecognized> {
+        match store {
+            RETIRED => Err(Unrecognized::Retired),
+            SUCCESSOR => Ok(Recognition::Successor),
+            _ => Ok(Recognition::First),
+        }
+    }
+
     fn received(&self, from: NodeId, frame: Frame) {
         let _ = self.0.send(Event::Frame(from, frame));
     }
 
     fn peer_event(&self, peer: NodeId, event: PeerEvent) {
+        if event == PeerEvent::Recognized(Recognition::First) {
+            return;
+        }
         let _ = self.0.send(Event::Peer(peer, event));
     }
 }
@@ -48,7 +62,8 @@ impl Node {
     fn start(node: NodeId, listener: TcpListener, peer: NodeId, address: &str) -> Self {
         let peers = BTreeMap::from([(peer, address.to_owned())]);
         let (sender, events) = mpsc::unbounded_channel();
-        let config = TransportConfig { cluster_id: "test".to_owned(), node, listener, peers };
+        let (cluster_id, store) = ("test".to_owned(), StoreId([u8::try_from(node.0).unwrap(); 16]));
+        let config = TransportConfig { cluster_id, node, store, listener, peers };
         Self { transport: Transport::start(config, Arc::new(Forward(sender))), events }
     }
 
@@ -86,7 +101,11 @@ async fn two_alone() -> (Node, String) {
 }
 
 fn identity(cluster: &str, node: NodeId) -> Identity {
-    Identity::new(cluster.to_owned(), node, BTreeSet::from([ONE, TWO]))
+    with_store(cluster, node, StoreId([u8::try_from(node.0).unwrap(); 16]))
+}
+
+fn with_store(cluster: &str, node: NodeId, store: StoreId) -> Identity {
+    Identity::new(cluster.to_owned(), node, store, BTreeSet::from([ONE, TWO]))
 }
 
 /// A connection to node two on which the test is node one.
@@ -205,7 +224,7 @@ async fn a_lost_connection_to_a_living_peer_is_redialled_without_a_refusal() {
     let mut one = Node::start(ONE, listen().await.0, TWO, &address);
     for _ in 0..2 {
         let (mut stream, _) = listener.accept().await.unwrap();
-        identity("test", TWO).accept(&mut stream).await.unwrap();
+        identity("test", TWO).accept(&mut stream, async |_, _| Ok(Recognition::First)).await.unwrap();
         one.expect(Event::Peer(TWO, PeerEvent::Connected)).await;
         drop(stream);
         one.expect(Event::Peer(TWO, PeerEvent::Disconnected)).await;
@@ -217,7 +236,7 @@ async fn a_peer_that_does_not_read_fills_its_queue_and_no_more() {
     let (listener, address) = listen().await;
     let mut one = Node::start(ONE, listen().await.0, TWO, &address);
     let (mut stream, _) = listener.accept().await.unwrap();
-    identity("test", TWO).accept(&mut stream).await.unwrap();
+    identity("test", TWO).accept(&mut stream, async |_, _| Ok(Recognition::First)).await.unwrap();
     one.expect(Event::Peer(TWO, PeerEvent::Connected)).await;
 
     let body = Bytes::from(vec![0; MAX_QUEUED_BYTES / 16]);
@@ -363,4 +382,46 @@ async fn a_call_ends_with_its_deadline_or_with_the_connection() {
     assert_eq!(outcome, Err(RpcError::Unreachable));
     let afterwards = client.call(&transport, TWO, Bytes::new(), PATIENCE).await;
     assert_eq!(afterwards, Err(RpcError::Unreachable));
+}
+
+#[tokio::test]
+async fn a_node_learns_as_what_it_is_recognized_before_it_is_connected() {
+    let (listener, address) = listen().await;
+    let mut one = Node::start(ONE, listen().await.0, TWO, &address);
+    let (mut stream, _) = listener.accept().await.unwrap();
+    identity("test", TWO).accept(&mut stream, async |_, _| Ok(Recognition::Successor)).await.unwrap();
+    one.expect(Event::Peer(TWO, PeerEvent::Recognized(Recognition::Successor))).await;
+    one.expect(Event::Peer(TWO, PeerEvent::Connected)).await;
+}
+
+#[tokio::test]
+async fn a_store_that_was_replaced_is_refused() {
+    let (_two, address) = two_alone().await;
+    let mut stream = TcpStream::connect(&address).await.unwrap();
+    let refused = with_store("test", ONE, RETIRED).dial(&mut stream, TWO).await;
+    assert!(matches!(refused, Err(HandshakeError::Refused(Refusal::Retired))), "{refused:?}");
+    assert_closed(&mut stream).await;
+}
+
+#[tokio::test]
+async fn a_second_store_under_a_living_peers_id_is_refused_until_the_peer_falls_silent() {
+    let (mut two, address) = two_alone().await;
+    let mut first = dial_as_one(&address).await;
+    write_heartbeat(&mut first, 1).await;
+    two.expect(Event::Frame(ONE, heartbeat(1))).await;
+    let second = with_store("test", ONE, SUCCESSOR);
+    let mut refusals = 0;
+    // The first one says nothing more, as its time runs out while the second one tries.
+    let recognition = loop {
+        let mut stream = TcpStream::connect(&address).await.unwrap();
+        match second.dial(&mut stream, TWO).await {
+            Ok(recognition) => break recognition,
+            Err(HandshakeError::Refused(Refusal::SecondStore)) => refusals += 1,
+            Err(other) => panic!("{other}"),
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    assert!(refusals > 0);
+    assert_eq!(recognition, Recognition::Successor);
+    assert_closed(&mut first).await;
 }

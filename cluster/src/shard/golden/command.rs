@@ -114,6 +114,10 @@ fn act(stage: &mut Stage, command: &str, words: &Words<'_>) {
             node.crash();
             Vec::new()
         }),
+        "wipe" => stage.end(words.node(0), |node, _| {
+            node.wipe();
+            Vec::new()
+        }),
         "refused" => {
             let peer = words.node(1);
             stage.input(words.node(0), |shard, now| {

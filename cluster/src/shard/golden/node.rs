@@ -10,8 +10,9 @@ use std::time::Duration;
 use tempfile::TempDir;
 use trilog_storage::{EntryFetch, Identity, Store, StoreOptions, TailCache};
 
+use crate::acquaintances::{Acquaintances, Recognition};
 use crate::controller::configs::BrokerSettings;
-use crate::ids::{NodeId, RaftGroupId};
+use crate::ids::{NodeId, RaftGroupId, StoreId};
 use crate::shard::effects::{Effect, Persist};
 use crate::shard::{CheckpointPolicy, Shard, ShardConfig};
 use crate::transport::Frame;
@@ -40,6 +41,7 @@ pub(super) struct Node {
     /// The disk as of the last sync. Only kept while syncs are held; otherwise every write is synced at once.
     synced: Option<TempDir>,
     running: Option<Running>,
+    acquaintances: Acquaintances,
 }
 
 struct Running {
@@ -53,7 +55,8 @@ struct Running {
 
 impl Node {
     pub(super) fn new(id: NodeId, options: NodeOptions) -> Self {
-        Self { id, options, disk: tempfile::tempdir().unwrap(), synced: None, running: None }
+        let disk = tempfile::tempdir().unwrap();
+        Self { id, options, disk, synced: None, running: None, acquaintances: Acquaintances::default() }
     }
 
     pub(super) const fn is_running(&self) -> bool {
@@ -84,6 +87,7 @@ impl Node {
         let tail = TailCache::new(self.options.tail_bytes);
         let config = ShardConfig {
             node: self.id,
+            store_id: store.id(),
             nodes: self.options.nodes.clone(),
             defaults: Arc::new(BrokerSettings::default()),
             checkpoints: self.options.checkpoints,
@@ -92,6 +96,20 @@ impl Node {
         let running = Running { shard, store, tail, unsynced: VecDeque::new(), fetches: VecDeque::new() };
         self.running = Some(running);
         self.input(now, |_| ())
+    }
+
+    /// As what this node recognizes a peer that has `store`. The stage's nodes all reach each other, so that there is no
+    /// need to write it down: it is remembered as long as the script plays.
+    pub(super) fn meet(&mut self, peer: NodeId, store: StoreId) -> Recognition {
+        let (recognition, _) = self.acquaintances.meet(peer, store).expect("no disk is put back");
+        recognition
+    }
+
+    /// Ends the node and loses its disk: the next start is on an empty one.
+    pub(super) fn wipe(&mut self) {
+        self.crash();
+        self.disk = tempfile::tempdir().unwrap();
+        self.acquaintances = Acquaintances::default();
     }
 
     /// Ends the node as a power cut does: what was not synced is gone.

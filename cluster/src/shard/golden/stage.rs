@@ -124,7 +124,12 @@ impl Stage {
 
     fn connect(&mut self, (from, to): Link) {
         if !self.network.is_cut((from, to)) {
-            self.input(from, |shard, now| shard.peer_event(now, to, PeerEvent::Connected));
+            let store = self.nodes[&from].store().id();
+            let recognition = self.node(to).meet(from, store);
+            self.input(from, |shard, now| {
+                shard.peer_event(now, to, PeerEvent::Recognized(recognition));
+                shard.peer_event(now, to, PeerEvent::Connected);
+            });
         }
     }
 

@@ -18,6 +18,11 @@ impl Shard {
         self.groups.values().map(GroupView)
     }
 
+    /// Whether this node takes part everywhere, and has got back what a lost disk held.
+    pub(crate) fn has_rejoined(&self) -> bool {
+        self.groups.values().all(Group::is_admitted)
+    }
+
     /// One of them, if it is here.
     pub(crate) fn group_view(&self, id: RaftGroupId) -> Option<GroupView<'_>> {
         self.groups.get(&id).map(GroupView)

@@ -105,6 +105,7 @@ impl Group {
             }
         }
         writing.applied = Some(index);
+        self.note_barrier(index);
         for fate in self.proposals.applied(index, entry.term) {
             self.settle(fate, index, &mut writing.settled);
         }

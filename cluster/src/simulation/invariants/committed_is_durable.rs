@@ -1,5 +1,6 @@
 //! What is committed is on the disks of a majority, for certain: synced, and not merely written. This is what an
-//! acknowledgement promises.
+//! acknowledgement promises. A disk that was lost since counts as far as it went: what it held it had acknowledged, and the
+//! leader may hear of that after it is gone.
 
 use std::collections::BTreeMap;
 
@@ -10,6 +11,7 @@ use crate::simulation::observation::{LogTerms, Observation};
 #[derive(Default)]
 pub(super) struct CommittedIsDurable {
     durable: BTreeMap<(RaftGroupId, NodeId), LogTerms>,
+    lost: BTreeMap<(RaftGroupId, NodeId), Vec<LogTerms>>,
     committed: BTreeMap<RaftGroupId, u64>,
 }
 
@@ -24,6 +26,13 @@ impl Invariant for CommittedIsDurable {
                 self.durable.insert((*group, *node), (*log).clone());
                 Ok(())
             }
+            Observation::Wiped { node } => {
+                let of_node = |(_, holder): &(RaftGroupId, NodeId)| holder == node;
+                for (key, log) in self.durable.extract_if(.., |key, _| of_node(key)) {
+                    self.lost.entry(key).or_default().push(log);
+                }
+                Ok(())
+            }
             Observation::Applied { group, voters, entry, .. } => {
                 let committed = self.committed.entry(*group).or_default();
                 if entry.index <= *committed {
@@ -31,8 +40,10 @@ impl Invariant for CommittedIsDurable {
                 }
                 *committed = entry.index;
                 let holds = |voter: &&NodeId| {
-                    let log = self.durable.get(&(*group, **voter));
-                    log.is_some_and(|log| log.holds(RaftIndex(entry.index), entry.term))
+                    let key = (*group, **voter);
+                    let logs =
+                        self.durable.get(&key).into_iter().chain(self.lost.get(&key).into_iter().flatten());
+                    logs.into_iter().any(|log| log.holds(RaftIndex(entry.index), entry.term))
                 };
                 let holding = voters.iter().filter(holds).count();
                 if holding > voters.len() / 2 {

@@ -39,6 +39,12 @@ fn arbitrary_frame() -> impl Strategy<Value = Frame> {
         term,
         commit: RaftIndex(commit),
     });
+    let readmit = any::<(u64, u64, u64, u64)>().prop_map(|(group, term, until, groups)| ReadmitRow {
+        group: RaftGroupId(group),
+        term,
+        until: RaftIndex(until),
+        groups: RaftGroupId(groups),
+    });
     prop_oneof![
         prop::collection::vec(message, 1..4).prop_map(Frame::Raft),
         any::<u64>().prop_map(|sequence| Frame::Heartbeat { sequence }),
@@ -47,6 +53,11 @@ fn arbitrary_frame() -> impl Strategy<Value = Frame> {
         prop::collection::vec(sleep, 0..4).prop_map(Frame::Sleep),
         (any::<u64>(), body()).prop_map(|(id, body)| Frame::Request { id, body }),
         (any::<u64>(), body()).prop_map(|(id, body)| Frame::Response { id, body }),
+        (any::<[u8; 16]>(), prop::collection::vec(any::<u64>(), 0..4)).prop_map(|(store, groups)| {
+            Frame::Rejoin { store: StoreId(store), groups: groups.into_iter().map(RaftGroupId).collect() }
+        }),
+        (any::<[u8; 16]>(), prop::collection::vec(readmit, 0..4))
+            .prop_map(|(store, rows)| Frame::Readmit { store: StoreId(store), rows }),
     ]
 }
 
