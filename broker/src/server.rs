@@ -5,6 +5,7 @@
 //! over while clients are still answered, so that they learn of the new leaders here; only then are
 //! connections closed.
 
+mod advertised;
 mod bind;
 mod open_files;
 mod topics;
@@ -29,7 +30,7 @@ use crate::shutdown::{ShutdownCause, ShutdownSignals};
 /// queue there.
 pub(crate) const MAX_BLOCKING_THREADS: usize = 32;
 
-/// How long an idle connection is kept when there is no limit. Longer than any process runs.
+/// How long an idle connection is kept when there is no limit, among others. Longer than any process runs.
 const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
 /// Why a node did not start, or ended other than by request.
@@ -73,6 +74,7 @@ pub(crate) async fn run(options: ServeOptions) -> Result<(), ServeError> {
             return Ok(());
         }
     };
+    tokio::spawn(advertised::watch(node.clone(), FOREVER));
     tokio::spawn(topics::create_missing(node.clone(), members, topics));
     serve_clients(&node, sockets, limits, &mut signals).await
 }

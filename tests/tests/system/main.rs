@@ -8,6 +8,7 @@
 mod bad_input;
 mod dev;
 mod groups;
+mod health;
 mod kcat;
 mod protocol;
 mod rdkafka;

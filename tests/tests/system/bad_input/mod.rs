@@ -5,4 +5,5 @@ mod batches;
 mod command_line;
 mod connections;
 mod frames;
+mod peers;
 mod start;

@@ -1,0 +1,90 @@
+//! Nodes whose flags contradict each other: each says so in one line that names the flag, and goes on.
+
+use std::path::PathBuf;
+
+use trilog_tests::binary;
+use trilog_tests::node::Node;
+use trilog_tests::ports::free_port;
+use trilog_tests::scratch::Scratch;
+use trilog_tests::waiting::wait_until;
+
+/// The ports of two nodes that ought to know each other.
+struct Ports {
+    clients: [u16; 2],
+    peers: [u16; 2],
+}
+
+impl Ports {
+    fn new() -> Self {
+        Self { clients: [free_port(), free_port()], peers: [free_port(), free_port()] }
+    }
+}
+
+/// Starts a node with the ports of number `place` and these flags.
+fn start(scratch: &Scratch, executable: &str, ports: &Ports, place: usize, flags: &[&str]) -> Node {
+    let (client_port, peer_port) = (ports.clients[place], ports.peers[place]);
+    let address = format!("127.0.0.1:{client_port}");
+    let data_dir = scratch.join(&format!("data-{place}"));
+    let mut arguments = vec![
+        format!("--data-dir={}", data_dir.display()),
+        format!("--listeners=PLAINTEXT://{address}"),
+        format!("--peer-listener=127.0.0.1:{peer_port}"),
+    ];
+    arguments.extend(flags.iter().map(|flag| (*flag).to_owned()));
+    let log = scratch.join(&format!("log-{place}"));
+    let number = i32::try_from(place).unwrap() + 1;
+    let mut node = Node::new(number, PathBuf::from(executable), arguments, address, data_dir, log);
+    node.start();
+    node
+}
+
+/// Waits until every node has warned with these words, and sees to it that none said it twice.
+async fn assert_each_warns_once(nodes: &[&Node], words: &[&str]) {
+    for node in nodes {
+        let warnings = || {
+            let is_it = |line: &&str| line.contains("WARN") && words.iter().all(|word| line.contains(word));
+            node.log().lines().filter(is_it).map(str::to_owned).collect::<Vec<_>>()
+        };
+        wait_until(&format!("node {} warns of {words:?}", node.id()), async || warnings().first().cloned())
+            .await;
+        // Refused peers dial twice a second: a second refusal would be there by the time the other node has warned.
+        let dialled = warnings().into_iter().filter(|line| line.contains("cannot reach")).count();
+        let refused = warnings().into_iter().filter(|line| line.contains("refused a peer")).count();
+        assert!(dialled <= 1 && refused <= 1, "node {} repeats itself: {:?}", node.id(), warnings());
+        assert!(!node.has_died(), "node {} ended", node.id());
+    }
+}
+
+async fn executable() -> &'static str {
+    let path = tokio::task::spawn_blocking(binary::trilog).await.unwrap();
+    path.to_str().expect("a path of plain characters")
+}
+
+#[tokio::test]
+async fn another_cluster_is_named_with_its_flag() {
+    let (scratch, ports, trilog) = (Scratch::new("clusters"), Ports::new(), executable().await);
+    let peers = format!("--peers=1@127.0.0.1:{},2@127.0.0.1:{}", ports.peers[0], ports.peers[1]);
+    let one = start(&scratch, trilog, &ports, 0, &["--node-id=1", "--cluster-id=east", &peers]);
+    let two = start(&scratch, trilog, &ports, 1, &["--node-id=2", "--cluster-id=west", &peers]);
+    assert_each_warns_once(&[&one, &two], &["--cluster-id"]).await;
+}
+
+#[tokio::test]
+async fn two_nodes_with_one_id_are_named_with_the_flag() {
+    let (scratch, ports, trilog) = (Scratch::new("twins"), Ports::new(), executable().await);
+    let peers = format!("--peers=1@127.0.0.1:{},2@127.0.0.1:{}", ports.peers[0], ports.peers[1]);
+    // The one at the address of node 2 was not told that it is node 2.
+    let one = start(&scratch, trilog, &ports, 0, &["--node-id=1", &peers]);
+    let twin = start(&scratch, trilog, &ports, 1, &["--node-id=1", &peers]);
+    assert_each_warns_once(&[&one, &twin], &["--node-id"]).await;
+}
+
+#[tokio::test]
+async fn a_wrong_address_of_a_peer_is_named_with_the_flag() {
+    let (scratch, ports, trilog) = (Scratch::new("addresses"), Ports::new(), executable().await);
+    let right = format!("--peers=1@127.0.0.1:{},2@127.0.0.1:{}", ports.peers[0], ports.peers[1]);
+    let wrong = format!("--peers=1@127.0.0.1:{},3@127.0.0.1:{}", ports.peers[0], ports.peers[1]);
+    let one = start(&scratch, trilog, &ports, 0, &["--node-id=1", &wrong]);
+    let two = start(&scratch, trilog, &ports, 1, &["--node-id=2", &right]);
+    assert_each_warns_once(&[&one, &two], &["--peers"]).await;
+}
