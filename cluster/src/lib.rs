@@ -10,6 +10,7 @@ mod driver;
 mod encoding;
 pub mod ids;
 mod leadership;
+pub mod metrics;
 pub mod node;
 pub mod partition;
 pub mod replica;
@@ -18,4 +19,5 @@ mod script;
 mod shard;
 #[cfg(test)]
 mod simulation;
+pub mod survey;
 pub mod transport;

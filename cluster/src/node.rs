@@ -4,6 +4,7 @@
 //! the controller go to wherever it leads; any node takes them.
 
 mod coordinators;
+mod inspection;
 mod link;
 #[cfg(test)]
 mod tests;
@@ -13,6 +14,7 @@ use std::future::Future;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -31,6 +33,7 @@ use crate::driver::{self, DriverConfig, Published};
 pub use crate::driver::{Append, Durability, FatalError};
 use crate::ids::{NodeId, RaftGroupId, TimestampMs, TopicId};
 pub use crate::leadership::Leadership;
+use crate::metrics::NodeMetrics;
 use crate::replica::Replica;
 pub use crate::shard::effects::{AppendError, Appended, NotController, NotCoordinator};
 use crate::shard::{CheckpointPolicy, ShardConfig};
@@ -109,6 +112,9 @@ struct Shared {
     inbox: Arc<Inbox>,
     transport: Transport,
     rpc: Arc<RpcClient>,
+    metrics: NodeMetrics,
+    /// The controller has taken what this process says of itself.
+    registered: AtomicBool,
     /// How the driver ended, once it has.
     ended: watch::Receiver<Option<Result<(), Arc<FatalError>>>>,
 }
@@ -150,6 +156,7 @@ impl Node {
         let transport = Transport::start(transport_config, Arc::clone(&link) as _);
         link.connect(transport.clone());
 
+        let metrics = NodeMetrics::default();
         let end = driver::start(DriverConfig {
             shard: ShardConfig {
                 node,
@@ -164,6 +171,7 @@ impl Node {
             transport: transport.clone(),
             inbox: Arc::clone(&inbox),
             published: Arc::clone(&published),
+            metrics: metrics.clone(),
         })?;
         let (ended_sender, ended) = watch::channel(None);
         tokio::spawn(async move {
@@ -171,8 +179,19 @@ impl Node {
             ended_sender.send_replace(Some(result.map_err(Arc::new)));
         });
 
-        let shared =
-            Shared { node, nodes: node_count, cluster_id, settings, published, inbox, transport, rpc, ended };
+        let shared = Shared {
+            node,
+            nodes: node_count,
+            cluster_id,
+            settings,
+            published,
+            inbox,
+            transport,
+            rpc,
+            metrics,
+            registered: AtomicBool::new(false),
+            ended,
+        };
         let node = Self { shared: Arc::new(shared) };
         tokio::spawn(node.clone().join_cluster(listeners, rack));
         Ok(node)
@@ -193,7 +212,10 @@ impl Node {
             let submitted = self.submit(request.clone(), Duration::from_secs(60));
             tokio::select! {
                 answer = submitted => match answer {
-                    Ok(ControllerResponse::RegisterBroker(Ok(()))) => return,
+                    Ok(ControllerResponse::RegisterBroker(Ok(()))) => {
+                        self.shared.registered.store(true, Ordering::Relaxed);
+                        return;
+                    }
                     Ok(ControllerResponse::RegisterBroker(Err(error))) => {
                         tracing::error!(?error, "the controller refuses this node");
                         return;

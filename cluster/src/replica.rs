@@ -5,6 +5,7 @@
 //! only after the entries below it can be read.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -93,6 +94,54 @@ pub enum ReadError {
     },
 }
 
+/// How much clients have written to a replica and read from it since the process began. Leaders alone are written to and
+/// read from, so the sum over all nodes counts everything once.
+#[derive(Debug, Default)]
+pub struct Traffic {
+    bytes_in: AtomicU64,
+    records_in: AtomicU64,
+    bytes_out: AtomicU64,
+    records_out: AtomicU64,
+}
+
+/// [`Traffic`] at a moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TrafficCounts {
+    /// Bytes of record batches taken in.
+    pub bytes_in: u64,
+    /// Records in them.
+    pub records_in: u64,
+    /// Bytes of record batches sent to consumers.
+    pub bytes_out: u64,
+    /// Records in them.
+    pub records_out: u64,
+}
+
+impl Traffic {
+    /// A producer wrote so much.
+    pub fn count_in(&self, bytes: usize, records: u64) {
+        self.bytes_in.fetch_add(bytes as u64, Ordering::Relaxed);
+        self.records_in.fetch_add(records, Ordering::Relaxed);
+    }
+
+    /// A consumer is sent so much.
+    pub fn count_out(&self, bytes: usize, records: u64) {
+        self.bytes_out.fetch_add(bytes as u64, Ordering::Relaxed);
+        self.records_out.fetch_add(records, Ordering::Relaxed);
+    }
+
+    /// How much it is by now.
+    pub fn counts(&self) -> TrafficCounts {
+        let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        TrafficCounts {
+            bytes_in: load(&self.bytes_in),
+            records_in: load(&self.records_in),
+            bytes_out: load(&self.bytes_out),
+            records_out: load(&self.records_out),
+        }
+    }
+}
+
 /// A local replica. Shared between the driver, which publishes to it, and the readers.
 pub struct Replica {
     group: RaftGroupId,
@@ -100,6 +149,7 @@ pub struct Replica {
     tail: TailCache,
     published: Mutex<Published>,
     watchers: Mutex<Vec<Arc<Notify>>>,
+    traffic: Traffic,
 }
 
 struct Published {
@@ -110,12 +160,17 @@ struct Published {
 impl Replica {
     pub(crate) fn new(group: RaftGroupId, reader: LogReader, tail: TailCache) -> Self {
         let published = Mutex::new(Published { status: ReplicaStatus::empty(None), recent: VecDeque::new() });
-        Self { group, reader, tail, published, watchers: Mutex::default() }
+        Self { group, reader, tail, published, watchers: Mutex::default(), traffic: Traffic::default() }
     }
 
     /// The partition's Raft group.
     pub const fn group(&self) -> RaftGroupId {
         self.group
+    }
+
+    /// What clients have written to it and read from it.
+    pub const fn traffic(&self) -> &Traffic {
+        &self.traffic
     }
 
     /// How this replica stands.

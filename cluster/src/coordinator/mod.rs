@@ -36,6 +36,7 @@ mod request;
 mod settings;
 mod state;
 mod subscription;
+mod survey;
 mod timers;
 mod view;
 
@@ -55,6 +56,7 @@ pub use self::request::{
 };
 pub use self::settings::{AssignorName, GroupProtocol, GroupSettings, MigrationPolicy};
 pub(crate) use self::state::CoordinatorState;
+pub use self::survey::CommittedOffsets;
 use self::timers::{Timer, Timers};
 use crate::controller::MetadataImage;
 use crate::ids::{Ticket, TimestampMs};

@@ -46,6 +46,11 @@ impl CoordinatorState {
         self.groups.get(id).map(Arc::as_ref)
     }
 
+    /// As [`groups`](Self::groups), to be kept: a group that is shared is copied when it changes next.
+    pub(super) fn shared_groups(&self) -> impl Iterator<Item = (&GroupId, &Arc<Group>)> {
+        self.groups.iter()
+    }
+
     pub(super) fn groups(&self) -> impl ExactSizeIterator<Item = (&GroupId, &Group)> {
         self.groups.iter().map(|(id, group)| (id, group.as_ref()))
     }

@@ -15,6 +15,7 @@ use crate::coordinator::{GroupRequest, GroupResponse};
 use crate::ids::{NodeId, RaftGroupId, TimestampMs, TopicId};
 use crate::partition::{CheckedBatch, TimestampType};
 use crate::shard::effects::{AppendError, Appended, NotController, NotCoordinator, PersistedReady};
+use crate::survey::Survey;
 use crate::transport::{Frame, PeerEvent};
 
 /// Payload bytes of peers' frames that may wait for the driver.
@@ -55,6 +56,8 @@ pub(crate) enum Input {
     },
     /// Ask a majority whether this node leads the group.
     Confirm(RaftGroupId, ConfirmReply),
+    /// Tell how the groups stand.
+    Survey(oneshot::Sender<Survey>),
     /// Offsets that are too old, by the wall clock, are to go.
     ExpireOffsets(TimestampMs),
     Frame {

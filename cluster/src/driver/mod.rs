@@ -23,6 +23,7 @@ use self::inbox::{AppendReply, ConfirmReply, ControlReply, CoordinateReply, Inbo
 pub(crate) use self::published::Published;
 use self::syncer::Syncer;
 use crate::ids::NodeId;
+use crate::metrics::NodeMetrics;
 use crate::replica::Replica;
 use crate::shard::effects::{Effect, Ticket};
 use crate::shard::{AppendRequest, ControlRequest, Shard, ShardConfig, TICK};
@@ -51,6 +52,7 @@ pub(crate) struct DriverConfig {
     pub(crate) transport: Transport,
     pub(crate) inbox: Arc<Inbox>,
     pub(crate) published: Arc<Published>,
+    pub(crate) metrics: NodeMetrics,
 }
 
 /// The thread's state.
@@ -61,6 +63,7 @@ struct Driver {
     transport: Transport,
     inbox: Arc<Inbox>,
     published: Arc<Published>,
+    metrics: NodeMetrics,
     syncer: Syncer,
     background: Background,
     appends: HashMap<Ticket, AppendReply>,
@@ -77,10 +80,11 @@ struct Driver {
 
 /// Starts the driver's thread. The receiver learns how it ended.
 pub(crate) fn start(config: DriverConfig) -> Result<oneshot::Receiver<Result<(), FatalError>>, FatalError> {
-    let DriverConfig { shard, store, tail, durability, transport, inbox, published } = config;
+    let DriverConfig { shard, store, tail, durability, transport, inbox, published, metrics } = config;
     let shard = Shard::open(shard, store.clone(), tail.clone(), Duration::ZERO)?;
-    let syncer = Syncer::start(store.clone(), transport.clone(), Arc::clone(&inbox), durability)
-        .map_err(FatalError::Thread)?;
+    let syncer =
+        Syncer::start(store.clone(), transport.clone(), Arc::clone(&inbox), durability, metrics.clone())
+            .map_err(FatalError::Thread)?;
     let background = Background::start(store.clone(), store.reader(&tail), Arc::clone(&inbox))
         .map_err(FatalError::Thread)?;
     let driver = Driver {
@@ -90,6 +94,7 @@ pub(crate) fn start(config: DriverConfig) -> Result<oneshot::Receiver<Result<(),
         transport,
         inbox,
         published,
+        metrics,
         syncer,
         background,
         appends: HashMap::new(),
@@ -116,6 +121,7 @@ impl Driver {
         let mut next_tick = self.started;
         self.work()?;
         loop {
+            self.metrics.beat();
             for input in self.inbox.drain(next_tick) {
                 self.take(input)?;
             }
@@ -159,6 +165,8 @@ impl Driver {
                 self.confirmations.insert(ticket, reply);
                 self.shard.confirm(now, group, ticket);
             }
+            // Whoever no longer waits for it has dropped its receiver.
+            Input::Survey(reply) => drop(reply.send(self.shard.survey())),
             Input::ExpireOffsets(wall_clock) => self.shard.expire_offsets(now, wall_clock),
             Input::Frame { from, frame } => self.shard.receive(now, from, frame),
             Input::PeerEvent { peer, event } => self.shard.peer_event(now, peer, event),
@@ -263,7 +271,11 @@ impl Driver {
                 }
             }
             Effect::Image(image) => self.published.set_image(image),
-            Effect::Leadership { group, leadership } => self.published.set_leadership(group, leadership),
+            Effect::Leadership { group, leadership } => {
+                if self.published.set_leadership(group, leadership) {
+                    self.metrics.leader_changes.inc();
+                }
+            }
             Effect::Peers { alive, unfenced } => self.published.set_peers(alive, unfenced),
             Effect::Fetch(group, fetch) => self.background.fetch(group, fetch),
         }

@@ -88,12 +88,27 @@ impl Published {
         }
     }
 
+    /// How many nodes were just heard and have a connection that stands, this one included.
+    pub(crate) fn trusted(&self) -> usize {
+        let view = self.read();
+        view.alive.iter().filter(|node| view.is_trusted(**node)).count()
+    }
+
+    /// Whether the node was just heard, and its connection stands.
+    pub(crate) fn is_trusted(&self, node: NodeId) -> bool {
+        self.read().is_trusted(node)
+    }
+
     pub(crate) fn is_unfenced(&self, node: NodeId) -> bool {
         self.read().unfenced.contains(&node)
     }
 
     pub(crate) fn replica(&self, group: RaftGroupId) -> Option<Arc<Replica>> {
         self.read().replicas.get(&group).cloned()
+    }
+
+    pub(crate) fn replicas(&self) -> Vec<Arc<Replica>> {
+        self.read().replicas.values().cloned().collect()
     }
 
     /// Changes when the metadata, a leadership or the set of living peers does.
@@ -112,9 +127,12 @@ impl Published {
         self.changed();
     }
 
-    pub(super) fn set_leadership(&self, group: RaftGroupId, leadership: Leadership) {
-        self.write().leaderships.insert(group, leadership);
+    /// Returns whether a known leader gave way to another, or to itself in another epoch.
+    pub(super) fn set_leadership(&self, group: RaftGroupId, leadership: Leadership) -> bool {
+        let epoch = leadership.epoch;
+        let before = self.write().leaderships.insert(group, leadership);
         self.changed();
+        before.is_some_and(|before| before.epoch != epoch)
     }
 
     pub(super) fn set_peers(&self, alive: BTreeSet<NodeId>, unfenced: BTreeSet<NodeId>) {

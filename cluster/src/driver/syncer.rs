@@ -10,6 +10,7 @@ use trilog_storage::{Store, StoreError};
 
 use super::Durability;
 use super::inbox::{Inbox, Input};
+use crate::metrics::NodeMetrics;
 use crate::shard::effects::Persist;
 use crate::transport::Transport;
 
@@ -34,9 +35,10 @@ impl Syncer {
         transport: Transport,
         inbox: Arc<Inbox>,
         durability: Durability,
+        metrics: NodeMetrics,
     ) -> std::io::Result<Self> {
         let (jobs, waiting) = sync_channel(MAX_WAITING_ROUNDS);
-        let worker = Worker { store, transport, inbox, waiting };
+        let worker = Worker { store, transport, inbox, metrics, waiting };
         let thread = std::thread::Builder::new().name("syncer".into()).spawn(move || {
             let done = match durability {
                 Durability::Sync => worker.run(),
@@ -72,6 +74,7 @@ struct Worker {
     store: Store,
     transport: Transport,
     inbox: Arc<Inbox>,
+    metrics: NodeMetrics,
     waiting: Receiver<Persist>,
 }
 
@@ -81,11 +84,11 @@ impl Worker {
             let mut rounds = vec![first];
             rounds.extend(self.waiting.try_iter());
             if rounds.iter().any(|round| round.must_sync) {
-                self.store.sync()?;
+                self.sync()?;
             }
             self.release(rounds);
         }
-        self.store.sync()
+        self.sync()
     }
 
     /// Acknowledges from memory, and syncs from time to time.
@@ -97,18 +100,23 @@ impl Worker {
             match self.waiting.recv_timeout(next_sync.saturating_duration_since(Instant::now())) {
                 Ok(round) => rounds.push(round),
                 Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return self.store.sync(),
+                Err(RecvTimeoutError::Disconnected) => return self.sync(),
             }
             rounds.extend(self.waiting.try_iter());
             unsynced += rounds.iter().map(|round| round.bytes).sum::<usize>();
             self.release(rounds);
             if Instant::now() >= next_sync || unsynced >= RELAXED_BYTES {
                 if std::mem::take(&mut unsynced) > 0 {
-                    self.store.sync()?;
+                    self.sync()?;
                 }
                 next_sync = Instant::now() + RELAXED_INTERVAL;
             }
         }
+    }
+
+    fn sync(&self) -> Result<(), StoreError> {
+        let _timer = self.metrics.sync_seconds.start_timer();
+        self.store.sync()
     }
 
     fn release(&self, rounds: Vec<Persist>) {

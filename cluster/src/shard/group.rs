@@ -9,6 +9,7 @@ mod answers;
 mod inspection;
 mod reads;
 mod ready;
+mod survey;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -22,6 +22,7 @@ mod orphans;
 mod peers;
 mod proposals;
 mod rejoin;
+mod survey;
 mod topology;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -87,7 +87,7 @@ impl GroupOffsets {
     }
 
     /// The topics by name, each with its offsets by partition.
-    pub(super) fn topics(
+    pub(in crate::coordinator) fn topics(
         &self,
     ) -> impl Iterator<Item = (&TopicName, impl ExactSizeIterator<Item = (PartitionIndex, &CommittedOffset)>)>
     {

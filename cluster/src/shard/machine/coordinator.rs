@@ -19,6 +19,7 @@ use crate::coordinator::{
 };
 use crate::ids::{Ticket, TimestampMs};
 use crate::shard::effects::{Effect, NotCoordinator};
+use crate::survey::Survey;
 
 /// Many requests' records become one Raft entry, up to about this size.
 const MAX_ENTRY_BYTES: usize = 512 << 10;
@@ -120,6 +121,14 @@ impl CoordinatorMachine {
         match &mut self.leading {
             Some(leading) => leading.decide(|coordinator| coordinator.handle(now, ticket, request)),
             None => effects.push(Effect::Coordinated { ticket, result: Err(NotCoordinator) }),
+        }
+    }
+
+    /// Adds the groups that this replica coordinates, as committed, to `survey`.
+    pub(in crate::shard) fn count_in(&self, survey: &mut Survey) {
+        if let Some(leading) = &self.leading {
+            leading.coordinator.count_states(&mut survey.consumer_groups);
+            survey.committed_offsets.extend(self.applied.committed_offsets());
         }
     }
 

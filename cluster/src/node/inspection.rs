@@ -1,0 +1,63 @@
+//! A node as its operator sees it: whether it works, what it holds, how far behind it is.
+//!
+//! Everything but the [survey](Node::survey) is read from what is published, and asks nothing of the driver.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use super::Node;
+use crate::driver::inbox::Input;
+use crate::ids::NodeId;
+use crate::metrics::NodeMetrics;
+use crate::replica::Replica;
+use crate::survey::Survey;
+
+impl Node {
+    /// What this node counts.
+    #[must_use]
+    pub fn metrics(&self) -> &NodeMetrics {
+        &self.shared.metrics
+    }
+
+    /// Whether the controller has taken the registration that this process sent.
+    #[must_use]
+    pub fn is_registered(&self) -> bool {
+        self.shared.registered.load(Ordering::Relaxed)
+    }
+
+    /// How many nodes the cluster has, registered or not.
+    #[must_use]
+    pub fn cluster_size(&self) -> usize {
+        self.shared.nodes
+    }
+
+    /// Whether a majority of the cluster's nodes is reached from here, this one included.
+    #[must_use]
+    pub fn reaches_majority(&self) -> bool {
+        self.shared.published.trusted() > self.shared.nodes / 2
+    }
+
+    /// Whether enough of `replicas` are reached from here to elect a leader, this node included where it is one.
+    #[must_use]
+    pub fn reaches_majority_of(&self, replicas: impl ExactSizeIterator<Item = NodeId>) -> bool {
+        let needed = replicas.len() / 2 + 1;
+        replicas.filter(|node| self.shared.published.is_trusted(*node)).count() >= needed
+    }
+
+    /// All partitions' replicas on this node.
+    #[must_use]
+    pub fn replicas(&self) -> Vec<Arc<Replica>> {
+        self.shared.published.replicas()
+    }
+
+    /// Asks the driver how its groups stand. None if it does not answer within `patience`: it works on something that
+    /// takes long, or is gone.
+    pub async fn survey(&self, patience: Duration) -> Option<Survey> {
+        let (reply, answer) = oneshot::channel();
+        self.shared.inbox.push(Input::Survey(reply));
+        tokio::time::timeout(patience, answer).await.ok()?.ok()
+    }
+}
