@@ -5,11 +5,10 @@
 //! into one line and exit code 1.
 
 use std::error::Error;
-use std::io::{self, IsTerminal};
+use std::io;
 use std::process::ExitCode;
 
 use tokio::runtime::{Builder, Runtime};
-use tracing_subscriber::EnvFilter;
 
 use crate::cli::Invocation;
 
@@ -18,17 +17,16 @@ mod cli;
 mod connection;
 mod dev;
 mod health;
+mod http;
+mod logging;
+mod metrics;
 mod server;
 mod shutdown;
 mod wire;
 
 fn main() -> ExitCode {
-    let (invocation, log_filter) = cli::parse();
-    tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::new(log_filter))
-        .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal())
-        .init();
+    let (invocation, log) = cli::parse();
+    let log = logging::start(&log.filter, log.format);
     let outcome = match invocation {
         Invocation::Dev(options) => {
             block_on(Builder::new_current_thread().enable_all().build(), dev::run(options))
@@ -36,7 +34,7 @@ fn main() -> ExitCode {
         Invocation::Serve(options) => {
             let mut runtime = Builder::new_multi_thread();
             runtime.enable_all().max_blocking_threads(server::MAX_BLOCKING_THREADS);
-            block_on(runtime.build(), server::run(*options))
+            block_on(runtime.build(), server::run(*options, log))
         }
         Invocation::Health(options) => {
             block_on(Builder::new_current_thread().enable_all().build(), health::run(options)).map(say)

@@ -24,6 +24,9 @@ use self::bind::BindError;
 use crate::api::KafkaApis;
 use crate::cli::{ServeOptions, serve};
 use crate::connection::{self, Limits, Listener};
+use crate::http::{self, Lifecycle, Routes};
+use crate::logging::LogFilter;
+use crate::metrics::{Metrics, Scraper};
 use crate::shutdown::{ShutdownCause, ShutdownSignals};
 
 /// How many threads may wait for the disk at once, on behalf of consumers that lag behind. More would only
@@ -48,6 +51,9 @@ pub(crate) enum ServeError {
     /// A listener was lost.
     #[error("clients cannot be served: {0}")]
     Serve(#[source] io::Error),
+    /// The HTTP port cannot be served.
+    #[error("--http-listener: metrics and health cannot be served: {0}")]
+    Http(#[source] io::Error),
     /// Something could not be written or read back. What is on disk is whole; a restart repairs the rest.
     #[error("the node stopped: {0}")]
     Failed(#[source] Arc<FatalError>),
@@ -58,14 +64,20 @@ pub(crate) enum ServeError {
 /// # Errors
 ///
 /// [`ServeError`].
-pub(crate) async fn run(options: ServeOptions) -> Result<(), ServeError> {
+pub(crate) async fn run(options: ServeOptions, log: LogFilter) -> Result<(), ServeError> {
     open_files::raise_limit();
     let mut signals = ShutdownSignals::listen(options.exit_with_parent).map_err(ServeError::Signals)?;
     let sockets = bind::clients(&options.listeners)?;
     let peer_listener = bind::peers(options.peer_listener.as_ref())?;
+    let http_listener = options.http_listener.as_ref().map(bind::http).transpose()?;
     announce(&options);
     let limits = limits(&options);
     let (members, topics) = (options.members().len(), options.topics.clone());
+    let (metrics, lifecycle) = (Metrics::default(), Lifecycle::default());
+    if let Some(listener) = http_listener {
+        let scraper = Scraper::new(metrics.clone(), options.data_dir.clone());
+        http::start(listener, Routes::new(lifecycle.clone(), scraper, log)).map_err(ServeError::Http)?;
+    }
     let started = Node::start(config(options, peer_listener));
     let node = tokio::select! {
         started = started => started?,
@@ -76,7 +88,16 @@ pub(crate) async fn run(options: ServeOptions) -> Result<(), ServeError> {
     };
     tokio::spawn(advertised::watch(node.clone(), FOREVER));
     tokio::spawn(topics::create_missing(node.clone(), members, topics));
-    serve_clients(&node, sockets, limits, &mut signals).await
+    lifecycle.started(node.clone());
+    let clients = Clients { listeners: sockets, limits, metrics };
+    serve_clients(&node, clients, &lifecycle, &mut signals).await
+}
+
+/// What clients come in on, and what becomes of them.
+struct Clients {
+    listeners: Vec<Listener>,
+    limits: Limits,
+    metrics: Metrics,
 }
 
 /// One line of who this is, and one for each setting that is not a default.
@@ -92,6 +113,7 @@ fn announce(options: &ServeOptions) {
         nodes = options.members().len(),
         cluster_id = options.cluster_id,
         listeners = listeners.join(","),
+        http = options.http_listener.as_ref().map_or_else(|| "off".to_owned(), ToString::to_string),
         data_dir = %options.data_dir.display(),
         durability = options.durability.as_str(),
         "starting"
@@ -134,13 +156,14 @@ fn config(options: ServeOptions, peer_listener: std::net::TcpListener) -> NodeCo
 /// Serves clients until the process is asked to end, or the node cannot go on.
 async fn serve_clients(
     node: &Node,
-    listeners: Vec<Listener>,
-    limits: Limits,
+    clients: Clients,
+    lifecycle: &Lifecycle,
     signals: &mut ShutdownSignals,
 ) -> Result<(), ServeError> {
     let (stop, stopped) = watch::channel(false);
-    let apis = Arc::new(KafkaApis::new(node.clone()));
-    let serving = connection::serve(listeners, apis, limits, stopped);
+    let Clients { listeners, limits, metrics } = clients;
+    let apis = Arc::new(KafkaApis::new(node.clone(), metrics.errors.clone()));
+    let serving = connection::serve(listeners, apis, limits, metrics, stopped);
     tokio::pin!(serving);
     tokio::select! {
         // It ends by itself only if it could not begin.
@@ -148,6 +171,7 @@ async fn serve_clients(
         ended = node.ended() => return ended.map_err(ServeError::Failed),
         cause = signals.requested() => info!(%cause, "ending: handing leaderships over"),
     }
+    lifecycle.stopping();
     let stopping = async {
         let ended = node.shutdown().await;
         stop.send_replace(true);

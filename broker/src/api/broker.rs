@@ -9,6 +9,7 @@ use trilog_cluster::node::Node;
 use super::endpoints::Endpoints;
 use super::producer_ids::ProducerIds;
 use super::topic_settings::TopicSettingsCache;
+use crate::metrics::ErrorMetrics;
 
 /// A node as its APIs see it.
 pub(super) struct Broker {
@@ -18,12 +19,19 @@ pub(super) struct Broker {
     pub(super) producer_ids: ProducerIds,
     /// The topics' settings in force, parsed once.
     pub(super) topic_settings: TopicSettingsCache,
+    /// The errors in answers, counted.
+    pub(super) errors: ErrorMetrics,
 }
 
 impl Broker {
     /// The APIs' view of `node`.
-    pub(super) fn new(node: Node) -> Self {
-        Self { node, producer_ids: ProducerIds::default(), topic_settings: TopicSettingsCache::default() }
+    pub(super) fn new(node: Node, errors: ErrorMetrics) -> Self {
+        Self {
+            node,
+            producer_ids: ProducerIds::default(),
+            topic_settings: TopicSettingsCache::default(),
+            errors,
+        }
     }
 
     /// The cluster's metadata as this node knows it now. A handler takes it once, so that its answer is of

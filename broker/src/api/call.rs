@@ -6,7 +6,9 @@ use std::sync::Arc;
 use kafka_protocol::protocol::{Encodable, Request as RequestMessage, StrBytes};
 
 use super::broker::Broker;
+use super::error_codes::ErrorCodes;
 use crate::connection::{Answer, CloseReason, ConnectionInfo, Reply, ReplyTo, Request};
+use crate::metrics::ErrorMetrics;
 
 /// One API: which versions of it are served, and how a request is answered.
 pub(super) trait Handler {
@@ -63,6 +65,7 @@ pub(super) struct CallContext {
     /// Where the request came in.
     pub(super) connection: Arc<ConnectionInfo>,
     reply_to: ReplyTo,
+    errors: ErrorMetrics,
 }
 
 impl<R: RequestMessage> Call<R> {
@@ -71,11 +74,12 @@ impl<R: RequestMessage> Call<R> {
     /// # Errors
     ///
     /// A body that cannot be decoded closes the connection.
-    pub(super) fn decode(request: Request) -> Result<Self, CloseReason> {
+    pub(super) fn decode(broker: &Broker, request: Request) -> Result<Self, CloseReason> {
         let decoded = request.decode()?;
         let reply_to = request.reply_to();
         let Request { api_version: version, client_id, connection, .. } = request;
-        let context = CallContext { version, client_id, connection, reply_to };
+        let errors = broker.errors.clone();
+        let context = CallContext { version, client_id, connection, reply_to, errors };
         Ok(Self { request: decoded, context })
     }
 }
@@ -102,19 +106,32 @@ impl CallContext {
     }
 
     /// Answers with `response`.
-    pub(super) fn now<M: Encodable>(&self, response: &M) -> Reply {
+    pub(super) fn now<M: Encodable + ErrorCodes>(&self, response: &M) -> Reply {
         self.answer(response).into()
     }
 
     /// Answers with what `response` comes to. Nothing of the request's frame is held on to meanwhile but what
     /// `response` holds: a join may wait for minutes.
-    pub(super) fn later<M: Encodable>(self, response: impl Future<Output = M> + Send + 'static) -> Reply {
-        let reply_to = self.reply_to;
-        Reply::later(async move { reply_to.answer(&response.await) })
+    pub(super) fn later<M: Encodable + ErrorCodes>(
+        self,
+        response: impl Future<Output = M> + Send + 'static,
+    ) -> Reply {
+        let Self { reply_to, errors, .. } = self;
+        Reply::later(async move {
+            let response = response.await;
+            errors.count(reply_to.api_key, response.error_codes());
+            reply_to.answer(&response)
+        })
     }
 
     /// The answer that consists of `response`.
-    pub(super) fn answer<M: Encodable>(&self, response: &M) -> Answer {
+    pub(super) fn answer<M: Encodable + ErrorCodes>(&self, response: &M) -> Answer {
+        self.count_errors(response.error_codes());
         self.reply_to.answer(response)
+    }
+
+    /// Counts the errors in an answer that is encoded elsewhere.
+    pub(super) fn count_errors(&self, codes: impl IntoIterator<Item = i16>) {
+        self.errors.count(self.reply_to.api_key, codes);
     }
 }

@@ -34,6 +34,7 @@ mod describe_configs;
 mod describe_groups;
 mod describe_topic_partitions;
 mod endpoints;
+mod error_codes;
 mod fetch;
 mod find_coordinator;
 mod group_coordinator;
@@ -64,6 +65,7 @@ use trilog_cluster::node::Node;
 
 use self::broker::Broker;
 use crate::connection::{Api, Reply, Request};
+use crate::metrics::ErrorMetrics;
 
 /// All APIs of one node, as connections call them.
 pub(crate) struct KafkaApis {
@@ -71,9 +73,9 @@ pub(crate) struct KafkaApis {
 }
 
 impl KafkaApis {
-    /// Serves clients of `node`.
-    pub(crate) fn new(node: Node) -> Self {
-        Self { broker: Arc::new(Broker::new(node)) }
+    /// Serves clients of `node`; the errors that they are answered are counted in `errors`.
+    pub(crate) fn new(node: Node, errors: ErrorMetrics) -> Self {
+        Self { broker: Arc::new(Broker::new(node, errors)) }
     }
 }
 

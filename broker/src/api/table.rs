@@ -20,6 +20,7 @@ use super::describe_cluster::DescribeCluster;
 use super::describe_configs::DescribeConfigs;
 use super::describe_groups::DescribeGroups;
 use super::describe_topic_partitions::DescribeTopicPartitions;
+use super::error_codes::ErrorCodes;
 use super::fetch::Fetch;
 use super::find_coordinator::FindCoordinator;
 use super::heartbeat::Heartbeat;
@@ -91,7 +92,7 @@ impl Entry {
 }
 
 fn run<H: Handler>(broker: &Arc<Broker>, request: Request) -> Reply {
-    match Call::decode(request) {
+    match Call::decode(broker, request) {
         Ok(call) => H::handle(broker, call),
         Err(reason) => reason.into(),
     }
@@ -104,7 +105,9 @@ pub(super) fn dispatch(broker: &Arc<Broker>, request: Request) -> Reply {
     match TABLE.iter().find(|entry| entry.key == api_key as i16) {
         Some(entry) if entry.served.contain(api_version) => (entry.run)(broker, request),
         _ if api_key == ApiKey::ApiVersions => {
-            request.reply_to().in_version(0).answer(&api_versions::unsupported_version()).into()
+            let response = api_versions::unsupported_version();
+            broker.errors.count(api_key, response.error_codes());
+            request.reply_to().in_version(0).answer(&response).into()
         }
         _ => CloseReason::NotServed { api_key, api_version }.into(),
     }

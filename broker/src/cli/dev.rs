@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use clap::Args;
 use thiserror::Error;
 
+use super::LogOptions;
 use super::create_topics::{CreateTopicsArgs, CreateTopicsError, NodeCount};
+use super::http_listener::HTTP_PORT_DISTANCE;
 use super::new_topic::NewTopic;
 use super::serve::Durability;
 use super::setting::{self, Setting, Settings, WrongSetting};
@@ -25,13 +27,13 @@ pub(crate) struct DevOptions {
     pub(crate) settings: Vec<Setting>,
     /// What an acknowledgement promises.
     pub(crate) durability: Durability,
-    /// What the nodes log.
-    pub(crate) log: String,
+    /// What the nodes log, and how.
+    pub(crate) log: LogOptions,
 }
 
-/// The greatest first port that leaves room for the ports of five nodes and their peer ports, which are
-/// [`PEER_PORT_DISTANCE`] above.
-pub(crate) const MAX_BASE_PORT: u16 = u16::MAX - PEER_PORT_DISTANCE - 5;
+/// The greatest first port that leaves room for the ports of five nodes, their peer ports, which are
+/// [`PEER_PORT_DISTANCE`] above, and their HTTP ports, which are [`HTTP_PORT_DISTANCE`] above.
+pub(crate) const MAX_BASE_PORT: u16 = u16::MAX - HTTP_PORT_DISTANCE - 5;
 
 /// A node's port for its peers is its port for clients plus this.
 pub(crate) const PEER_PORT_DISTANCE: u16 = 1000;
@@ -53,7 +55,8 @@ pub(super) struct DevArgs {
     #[arg(long, env = "TRILOG_NODES", default_value_t = 3, value_name = "N", value_parser = nodes)]
     nodes: u16,
 
-    /// The first node's port; the others follow. Each node's port for its peers is 1000 above.
+    /// The first node's port; the others follow. Each node's port for its peers is 1000 above, its HTTP
+    /// port 2000 above.
     #[arg(
         long,
         env = "TRILOG_BASE_PORT",
@@ -80,7 +83,7 @@ pub(super) struct DevArgs {
 }
 
 impl DevArgs {
-    pub(super) fn into_options(self, log: String) -> Result<DevOptions, DevArgsError> {
+    pub(super) fn into_options(self, log: LogOptions) -> Result<DevOptions, DevArgsError> {
         let topics = self.topics.into_topics(NodeCount { nodes: self.nodes.into(), flag: "--nodes" })?;
         // Each node checks them too, but one message is better than three.
         let settings = setting::joined(self.settings);
@@ -108,6 +111,7 @@ fn nodes(text: &str) -> Result<u16, String> {
 mod tests {
     use super::super::{Invocation, invoke};
     use super::*;
+    use crate::logging::LogFormat;
 
     fn dev(flags: &[&str]) -> Result<DevOptions, String> {
         match invoke(&[&["dev"], flags].concat())? {
@@ -121,7 +125,7 @@ mod tests {
         let options = dev(&[]).unwrap();
         assert_eq!((options.nodes, options.base_port), (3, 9092));
         assert_eq!(options.data_dir, PathBuf::from("./trilog-data"));
-        assert_eq!(options.log, "info");
+        assert_eq!(options.log, LogOptions { filter: "info".to_owned(), format: LogFormat::Text });
     }
 
     #[test]
@@ -130,7 +134,7 @@ mod tests {
             ("--nodes", "2"),
             ("--nodes", "0"),
             ("--base-port", "0"),
-            ("--base-port", "64531"),
+            ("--base-port", "63531"),
             ("--create-topic", "orders"),
             ("--create-topic", "orders:0:1"),
             ("--create-topic", "orders:1:4"),

@@ -12,12 +12,13 @@
 //! | `create_topics` | the topics that are to be there |
 //! | `listener` | `NAME://host:port,…`, listened on and advertised |
 //! | `peers` | `1@host:port,2@…`, the cluster's members |
-//! | `host_port`, `setting`, `new_topic` | one notation each |
+//! | `host_port`, `http_listener`, `setting`, `new_topic` | one notation each |
 
 pub(crate) mod create_topics;
 pub(crate) mod dev;
 pub(crate) mod health;
 pub(crate) mod host_port;
+pub(crate) mod http_listener;
 pub(crate) mod listener;
 pub(crate) mod new_topic;
 mod peers;
@@ -29,7 +30,8 @@ use clap::{CommandFactory, Parser, Subcommand};
 pub(crate) use dev::DevOptions;
 pub(crate) use health::HealthOptions;
 pub(crate) use serve::ServeOptions;
-use tracing_subscriber::EnvFilter;
+
+use crate::logging::{self, LogFormat};
 
 /// A small broker that speaks the Kafka protocol.
 #[derive(Debug, Parser)]
@@ -41,6 +43,18 @@ struct Cli {
     /// info,trilog_cluster=debug.
     #[arg(long, global = true, env = "TRILOG_LOG", default_value = "info", value_name = "FILTER", value_parser = filter)]
     log: String,
+    /// How log lines look.
+    #[arg(long, global = true, env = "TRILOG_LOG_FORMAT", value_enum, default_value = "text")]
+    log_format: LogFormat,
+}
+
+/// What is logged at the start, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct LogOptions {
+    /// A filter in the notation of `--log`.
+    pub(crate) filter: String,
+    /// How a line looks.
+    pub(crate) format: LogFormat,
 }
 
 #[derive(Debug, Subcommand)]
@@ -65,31 +79,29 @@ pub(crate) enum Invocation {
 }
 
 /// The command line and the environment of this process, or the end of it: with a message about what is wrong, or the
-/// help that was asked for. The log filter comes beside it.
-pub(crate) fn parse() -> (Invocation, String) {
+/// help that was asked for. What concerns the log comes beside it.
+pub(crate) fn parse() -> (Invocation, LogOptions) {
     read(Cli::parse()).unwrap_or_else(|error| error.exit())
 }
 
-fn read(cli: Cli) -> Result<(Invocation, String), clap::Error> {
+fn read(cli: Cli) -> Result<(Invocation, LogOptions), clap::Error> {
+    let log = LogOptions { filter: cli.log, format: cli.log_format };
     let wrong = |error: String| Cli::command().error(ErrorKind::ValueValidation, error);
     let invocation = match cli.command {
         Command::Dev(args) => {
-            Invocation::Dev(args.into_options(cli.log.clone()).map_err(|error| wrong(error.to_string()))?)
+            Invocation::Dev(args.into_options(log.clone()).map_err(|error| wrong(error.to_string()))?)
         }
         Command::Serve(args) => {
             Invocation::Serve(Box::new(args.into_options().map_err(|error| wrong(error.to_string()))?))
         }
         Command::Health(args) => Invocation::Health(args.into_options()),
     };
-    Ok((invocation, cli.log))
+    Ok((invocation, log))
 }
 
-/// A log filter that `tracing-subscriber` accepts.
-fn filter(text: &str) -> Result<String, String> {
-    match EnvFilter::try_new(text) {
-        Ok(_) => Ok(text.to_owned()),
-        Err(error) => Err(format!("{error}; allowed are a level or TARGET=LEVEL,…")),
-    }
+/// A log filter that can be used.
+fn filter(text: &str) -> Result<String, logging::LogFilterError> {
+    logging::check(text).map(|()| text.to_owned())
 }
 
 /// What a command line comes to, its error as text.

@@ -10,6 +10,7 @@ use trilog_cluster::ids::NodeId;
 
 use super::create_topics::{CreateTopicsArgs, CreateTopicsError, NodeCount};
 use super::host_port::HostPort;
+use super::http_listener::{HTTP_PORT_DISTANCE, HttpListener};
 use super::listener::{Listener, ListenerError, ListenerList};
 use super::new_topic::NewTopic;
 use super::peers::{MAX_NODE_ID, Peers};
@@ -28,6 +29,8 @@ pub(crate) struct ServeOptions {
     pub(crate) peer_listener: Option<HostPort>,
     /// The other nodes and where they listen for this one.
     pub(crate) peers: BTreeMap<NodeId, HostPort>,
+    /// Where operators ask for metrics and health. `None` if nowhere.
+    pub(crate) http_listener: Option<HostPort>,
     /// What the nodes of one cluster have in common, so that a node of another one is not let in.
     pub(crate) cluster_id: String,
     /// What an acknowledgement promises.
@@ -77,6 +80,16 @@ pub(crate) enum ServeArgsError {
     /// Peers and clients cannot share a port.
     #[error("--peer-listener: port {0} is one of --listeners; peers need a port of their own")]
     PeerPortTaken(u16),
+    /// There is no port where the HTTP port would be.
+    #[error(
+        "--http-listener: has to be given, as there is no port {HTTP_PORT_DISTANCE} above {0} (--listeners)"
+    )]
+    NoHttpPort(u16),
+    /// The HTTP port cannot be one of Kafka's or of the peers'.
+    #[error(
+        "--http-listener: port {0} is taken by --listeners or --peer-listener; it needs a port of its own"
+    )]
+    HttpPortTaken(u16),
     /// Listeners and advertised listeners do not fit together.
     #[error(transparent)]
     Listeners(#[from] ListenerError),
@@ -116,6 +129,11 @@ pub(super) struct ServeArgs {
     /// Where the other nodes connect to [default: this node's address in --peers].
     #[arg(long, env = "TRILOG_PEER_LISTENER", value_name = "HOST:PORT")]
     peer_listener: Option<HostPort>,
+
+    /// Where metrics and health are asked for over HTTP, or off [default: on 127.0.0.1, 2000 above the first port of
+    /// --listeners].
+    #[arg(long, env = "TRILOG_HTTP_LISTENER", value_name = "HOST:PORT|off")]
+    http_listener: Option<HttpListener>,
 
     /// All nodes of the cluster, this one included: 1@host:port,2@host:port,… [default: this node alone].
     #[arg(long, env = "TRILOG_PEERS", value_name = "LIST")]
@@ -157,12 +175,14 @@ impl ServeArgs {
             return Err(ServeArgsError::PeerPortTaken(taken.port));
         }
         let topics = self.topics.into_topics(NodeCount { nodes: peers.len() + 1, flag: "--peers" })?;
+        let http_listener = http_address(self.http_listener, &listeners, peer_listener.as_ref())?;
         let options = ServeOptions {
             node,
             data_dir: self.data_dir.unwrap_or_else(|| format!("trilog-data/node-{node}").into()),
             listeners,
             peer_listener,
             peers,
+            http_listener,
             cluster_id: self.cluster_id,
             durability: self.durability,
             topics,
@@ -174,6 +194,25 @@ impl ServeArgs {
             "who has peers listens for them"
         );
         Ok(options)
+    }
+}
+
+/// Where the HTTP port listens, be it the default; none if it is off.
+fn http_address(
+    given: Option<HttpListener>,
+    listeners: &[Listener],
+    peer_listener: Option<&HostPort>,
+) -> Result<Option<HostPort>, ServeArgsError> {
+    let first = listeners.first().map_or(0, |listener| listener.port);
+    let listener = given.or_else(|| HttpListener::beside(first)).ok_or(ServeArgsError::NoHttpPort(first))?;
+    let address = listener.into_address();
+    let is_taken = |port| {
+        let clients = listeners.iter().map(|listener| listener.port);
+        clients.chain(peer_listener.map(|peers| peers.port)).any(|taken| taken == port)
+    };
+    match address {
+        Some(address) if is_taken(address.port) => Err(ServeArgsError::HttpPortTaken(address.port)),
+        address => Ok(address),
     }
 }
 
@@ -207,6 +246,7 @@ mod tests {
         assert_eq!((options.peer_listener.as_ref(), options.peers.len()), (None, 0));
         assert_eq!(options.members(), BTreeSet::from([NodeId(1)]));
         assert_eq!(options.durability, Durability::Sync);
+        assert_eq!(options.http_listener.unwrap().to_string(), "127.0.0.1:11092");
     }
 
     #[test]
@@ -219,6 +259,21 @@ mod tests {
         let options =
             serve(&["--node-id", "2", "--peers", peers, "--peer-listener", "0.0.0.0:10092"]).unwrap();
         assert_eq!(options.peer_listener.unwrap().to_string(), "0.0.0.0:10092");
+    }
+
+    #[test]
+    fn the_http_port_follows_the_first_listener_unless_it_is_told() {
+        let http = |flags: &[&str]| {
+            serve(flags).map(|options| options.http_listener.map(|address| address.to_string()))
+        };
+        let listeners = "--listeners=A://localhost:29092,B://localhost:9092";
+        assert_eq!(http(&[listeners]).unwrap().as_deref(), Some("127.0.0.1:31092"));
+        let told = http(&[listeners, "--http-listener=0.0.0.0:9644"]);
+        assert_eq!(told.unwrap().as_deref(), Some("0.0.0.0:9644"));
+        assert_eq!(http(&["--http-listener=off"]).unwrap(), None);
+        let refused = http(&["--listeners=A://localhost:65000"]).unwrap_err();
+        assert!(refused.contains("--http-listener"), "{refused}");
+        assert!(http(&["--listeners=A://localhost:65000", "--http-listener=off"]).is_ok());
     }
 
     #[test]
@@ -243,6 +298,9 @@ mod tests {
             ("--advertised-listeners", "PLAINTEXT://0.0.0.0:9092"),
             ("--peer-listener", "10092"),
             ("--peer-listener", "127.0.0.1:9092"),
+            ("--http-listener", "9644"),
+            ("--http-listener", "127.0.0.1:9092"),
+            ("--http-listener", "on"),
             ("--peers", "localhost:10092"),
             ("--peers", "2@localhost:10092"),
             ("--create-topic", "orders"),

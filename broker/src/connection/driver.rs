@@ -22,6 +22,7 @@ use super::queue::ReplyQueue;
 use super::reader::{Frame, FrameReader};
 use super::writer::FrameWriter;
 use super::{ConnectionInfo, Limits};
+use crate::metrics::RequestMetrics;
 use crate::wire;
 
 /// How long a client may pause inside a request. Shorter than the idle time, because a begun request holds
@@ -49,6 +50,7 @@ pub(super) struct Connection<R, W, A> {
     api: Arc<A>,
     info: Arc<ConnectionInfo>,
     limits: Limits,
+    metrics: Arc<RequestMetrics>,
     /// When something last moved, in whichever direction.
     last_active: Instant,
     /// Whether requests are still taken. Not after one that was refused, and not once the node stops.
@@ -67,6 +69,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin, A: Api> Connection<R, W, A> {
         info: ConnectionInfo,
         limits: Limits,
         budget: ByteBudget,
+        metrics: Arc<RequestMetrics>,
     ) -> Self {
         Self {
             reader: FrameReader::new(read, limits.max_request_bytes, budget),
@@ -75,6 +78,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin, A: Api> Connection<R, W, A> {
             api,
             info: Arc::new(info),
             limits,
+            metrics,
             last_active: Instant::now(),
             reading: true,
             stop_at: None,
@@ -186,8 +190,13 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin, A: Api> Connection<R, W, A> {
             // There is nobody left to write to.
             Err(reason) => return Err(reason),
         };
-        let reply = match wire::open(&content) {
-            Ok((header, body)) => self.api.handle(Request::new(header, body, Arc::clone(&self.info))),
+        let (reply, timer) = match wire::open(&content) {
+            Ok((header, body)) => {
+                let timer = self.metrics.arrived(header.api_key, content.len());
+                let reply = self.api.handle(Request::new(header, body, Arc::clone(&self.info)));
+                timer.handled();
+                (reply, timer)
+            }
             Err(error) => {
                 self.refuse(error.into());
                 return Ok(());
@@ -196,14 +205,14 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin, A: Api> Connection<R, W, A> {
         if let Reply::Now(Answer::Close(_)) = reply {
             self.reading = false;
         }
-        self.queue.push(reply, content.len(), claim);
+        self.queue.push(reply, content.len(), claim, Some(timer));
         Ok(())
     }
 
     /// Takes no more requests, and closes the connection when those before are answered.
     fn refuse(&mut self, reason: CloseReason) {
         self.reading = false;
-        self.queue.push(reason.into(), 0, Claim::default());
+        self.queue.push(reason.into(), 0, Claim::default(), None);
     }
 
     /// Hands ready answers to the writer, as many as make a good batch.
@@ -232,6 +241,7 @@ mod tests {
     use tokio::io::{AsyncWriteExt, DuplexStream, ReadHalf, WriteHalf};
 
     use super::*;
+    use crate::metrics::Metrics;
 
     struct Unasked;
 
@@ -247,7 +257,8 @@ mod tests {
         let (client, server) = tokio::io::duplex(1 << 10);
         let budget = ByteBudget::new(1 << 20);
         let halves = tokio::io::split(server);
-        (client, Connection::new(halves, Arc::new(Unasked), info, Limits::default(), budget))
+        let requests = Metrics::default().requests;
+        (client, Connection::new(halves, Arc::new(Unasked), info, Limits::default(), budget, requests))
     }
 
     #[tokio::test]
@@ -276,7 +287,7 @@ mod tests {
 
         // No deadline for the client while it is the broker that owes an answer.
         let (_client, mut connection) = self::connection();
-        connection.queue.push(Reply::later(std::future::pending()), 100, Claim::default());
+        connection.queue.push(Reply::later(std::future::pending()), 100, Claim::default(), None);
         assert!(connection.deadline().is_none());
         connection.stop_at = Some(start);
         assert!(matches!(connection.next_alarm(start), Err(CloseReason::Shutdown)));

@@ -14,6 +14,7 @@ use super::api::Api;
 use super::budget::{ByteBudget, NODE_REQUEST_BYTES};
 use super::driver::Connection;
 use super::{ConnectionInfo, Limits};
+use crate::metrics::Metrics;
 
 /// The pause after a failed accept, doubled with each further one. Out of file descriptors, a tight loop
 /// would only take the processor from those who could give some back.
@@ -39,6 +40,7 @@ struct Acceptor<A> {
     api: Arc<A>,
     limits: Limits,
     budget: ByteBudget,
+    metrics: Metrics,
     /// One permit a connection, held by its task: all permits back means all connections ended.
     slots: Arc<Semaphore>,
     connections: AtomicU64,
@@ -55,18 +57,21 @@ pub(crate) async fn serve<A: Api>(
     listeners: Vec<Listener>,
     api: Arc<A>,
     limits: Limits,
+    metrics: Metrics,
     shutdown: watch::Receiver<bool>,
 ) -> io::Result<()> {
     let acceptor = Arc::new(Acceptor {
         api,
         limits,
         budget: ByteBudget::new(NODE_REQUEST_BYTES),
+        metrics,
         slots: Arc::new(Semaphore::new(limits.max_connections)),
         connections: AtomicU64::new(0),
         shutdown,
     });
     let mut sockets = Vec::new();
     for Listener { name, sockets: bound } in listeners {
+        acceptor.metrics.connections.listening(&name);
         for socket in bound {
             socket.set_nonblocking(true)?;
             sockets.push((Arc::clone(&name), TcpListener::from_std(socket)?));
@@ -119,6 +124,7 @@ impl<A: Api> Acceptor<A> {
     /// Starts a connection's task, or closes the connection when there are too many.
     fn admit(&self, listener: &Arc<str>, stream: TcpStream, complaints: &mut Complaints) {
         let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() else {
+            self.metrics.connections.rejected(listener);
             complaints.about(listener, &"max.connections reached");
             return;
         };
@@ -131,12 +137,14 @@ impl<A: Api> Acceptor<A> {
             }
         };
         let (api, limits, budget) = (Arc::clone(&self.api), self.limits, self.budget.clone());
-        let shutdown = self.shutdown.clone();
+        let (shutdown, requests) = (self.shutdown.clone(), Arc::clone(&self.metrics.requests));
+        let open = self.metrics.connections.opened(listener);
         tokio::spawn(async move {
-            let _slot = slot;
+            let _held = (slot, open);
             let (peer, listener) = (info.peer, Arc::clone(&info.listener));
             tracing::debug!(connection = id, %peer, %listener, "client connected");
-            let reason = Connection::new(stream.into_split(), api, info, limits, budget).run(shutdown).await;
+            let reason =
+                Connection::new(stream.into_split(), api, info, limits, budget, requests).run(shutdown).await;
             reason.log(id, peer, &listener);
         });
     }

@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 
 use super::api::{Answer, Reply};
 use super::budget::Claim;
+use crate::metrics::RequestTimer;
 
 /// Requests that a connection may have unanswered before reading pauses. Clients pipeline five by default;
 /// Kafka itself works on one at a time.
@@ -27,6 +28,8 @@ struct Slot {
     request_bytes: usize,
     /// The request's memory, given back when it is answered.
     _claim: Claim,
+    /// None for what is no request that could be read.
+    timer: Option<RequestTimer>,
 }
 
 enum State {
@@ -64,16 +67,23 @@ impl ReplyQueue {
     }
 
     /// Adds the reply to the newest request, which was `request_bytes` long.
-    pub(super) fn push(&mut self, reply: Reply, request_bytes: usize, claim: Claim) {
+    pub(super) fn push(
+        &mut self,
+        reply: Reply,
+        request_bytes: usize,
+        claim: Claim,
+        mut timer: Option<RequestTimer>,
+    ) {
         let state = match reply {
             Reply::Now(answer) => State::Ready(answer),
             Reply::Later(future) => State::Waiting(future),
         };
         if let State::Ready(answer) = &state {
             self.ready_bytes += response_bytes(answer);
+            answered(&mut timer);
         }
         self.in_flight_bytes += request_bytes;
-        self.slots.push_back(Slot { state, request_bytes, _claim: claim });
+        self.slots.push_back(Slot { state, request_bytes, _claim: claim, timer });
     }
 
     /// Works on all replies until the oldest is ready. For ever pending when there is none. Cancel safe.
@@ -92,6 +102,7 @@ impl ReplyQueue {
             {
                 self.ready_bytes += response_bytes(&answer);
                 slot.state = State::Ready(answer);
+                answered(&mut slot.timer);
             }
         }
         match self.slots.front() {
@@ -103,7 +114,10 @@ impl ReplyQueue {
     /// Takes the oldest answer, if it is ready.
     pub(super) fn pop(&mut self) -> Option<Answer> {
         match self.slots.pop_front()? {
-            Slot { state: State::Ready(answer), request_bytes, .. } => {
+            Slot { state: State::Ready(answer), request_bytes, timer, .. } => {
+                if let Some(timer) = timer {
+                    timer.left(response_bytes(&answer));
+                }
                 self.in_flight_bytes -= request_bytes;
                 self.ready_bytes -= response_bytes(&answer);
                 let held = self.in_flight_bytes + self.ready_bytes;
@@ -115,6 +129,12 @@ impl ReplyQueue {
                 None
             }
         }
+    }
+}
+
+fn answered(timer: &mut Option<RequestTimer>) {
+    if let Some(timer) = timer {
+        timer.answered();
     }
 }
 
@@ -149,7 +169,7 @@ mod tests {
 
     fn later(queue: &mut ReplyQueue) -> oneshot::Sender<Answer> {
         let (sender, receiver) = oneshot::channel();
-        queue.push(Reply::later(async { receiver.await.unwrap() }), 100, Claim::default());
+        queue.push(Reply::later(async { receiver.await.unwrap() }), 100, Claim::default(), None);
         sender
     }
 
@@ -167,7 +187,7 @@ mod tests {
         let mut queue = ReplyQueue::default();
         let first = later(&mut queue);
         let second = later(&mut queue);
-        queue.push(Reply::Now(answer(3, 100)), 100, Claim::default());
+        queue.push(Reply::Now(answer(3, 100)), 100, Claim::default(), None);
 
         second.send(answer(2, 100)).unwrap();
         assert!(!run(&mut queue).await, "the first is not ready");
@@ -193,7 +213,7 @@ mod tests {
         assert!(queue.has_room());
 
         let mut queue = ReplyQueue::default();
-        queue.push(Reply::Now(Answer::None), MAX_IN_FLIGHT_BYTES, Claim::default());
+        queue.push(Reply::Now(Answer::None), MAX_IN_FLIGHT_BYTES, Claim::default(), None);
         assert!(!queue.has_room());
     }
 
@@ -201,7 +221,7 @@ mod tests {
     async fn beyond_the_bound_of_ready_bytes_only_the_oldest_reply_runs() {
         let mut queue = ReplyQueue::default();
         let first = later(&mut queue);
-        queue.push(Reply::Now(answer(2, MAX_READY_BYTES)), 100, Claim::default());
+        queue.push(Reply::Now(answer(2, MAX_READY_BYTES)), 100, Claim::default(), None);
         let third = later(&mut queue);
         assert!(!queue.has_room());
 

@@ -15,6 +15,7 @@ use tokio::task::JoinHandle;
 
 use super::queue::MAX_READY_BYTES;
 use super::*;
+use crate::metrics::Metrics;
 
 /// Obeys the key of a FindCoordinator request.
 #[derive(Default)]
@@ -124,7 +125,7 @@ impl Server {
         let (shutdown, stopped) = watch::channel(false);
         let listener = Listener { name: "TEST".into(), sockets: vec![socket] };
         let shared = Arc::new(Shared(Arc::clone(&api)));
-        let serving = tokio::spawn(serve(vec![listener], shared, limits, stopped));
+        let serving = tokio::spawn(serve(vec![listener], shared, limits, Metrics::default(), stopped));
         Self { api, address, shutdown, serving }
     }
 

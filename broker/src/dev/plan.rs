@@ -7,6 +7,7 @@ use trilog_cluster::ids::NodeId;
 
 use crate::cli::dev::{DevOptions, PEER_PORT_DISTANCE};
 use crate::cli::host_port::HostPort;
+use crate::cli::http_listener::HTTP_PORT_DISTANCE;
 
 /// A setting that a local cluster has unless the user sets it: the first member of a group is not to wait for more.
 /// The configuration that Kafka's own quick start uses has it too.
@@ -28,6 +29,8 @@ pub(super) struct NodePlan {
     pub(super) address: HostPort,
     /// Where the other nodes reach it.
     pub(super) peer_address: HostPort,
+    /// Where its metrics and health are asked for.
+    pub(super) http_address: HostPort,
     /// Where it keeps everything.
     pub(super) data_dir: PathBuf,
     /// Holds its process id while it runs.
@@ -45,6 +48,7 @@ impl Plan {
                 id: NodeId(number.into()),
                 address: local(options.base_port + number - 1),
                 peer_address: local(options.base_port + PEER_PORT_DISTANCE + number - 1),
+                http_address: local(options.base_port + HTTP_PORT_DISTANCE + number - 1),
                 data_dir: options.data_dir.join(format!("node-{number}")),
                 pid_file: options.data_dir.join(format!("node-{number}.pid")),
                 arguments: Vec::new(),
@@ -80,9 +84,11 @@ fn arguments(node: &NodePlan, peers: &str, options: &DevOptions) -> Vec<OsString
         format!("--listeners=PLAINTEXT://localhost:{}", node.address.port).into(),
         format!("--advertised-listeners=PLAINTEXT://{}", node.address).into(),
         format!("--peer-listener={}", node.peer_address).into(),
+        format!("--http-listener={}", node.http_address).into(),
         format!("--peers={peers}").into(),
         format!("--durability={}", options.durability.as_str()).into(),
-        format!("--log={}", options.log).into(),
+        format!("--log={}", options.log.filter).into(),
+        format!("--log-format={}", options.log.format.as_str()).into(),
         "--exit-with-parent".into(),
     ];
     let (name, value) = NO_REBALANCE_DELAY;
@@ -100,7 +106,8 @@ mod tests {
     use super::*;
     use crate::cli::serve::{Durability, ServeOptions};
     use crate::cli::setting::Setting;
-    use crate::cli::{Invocation, invoke};
+    use crate::cli::{Invocation, LogOptions, invoke};
+    use crate::logging::LogFormat;
 
     fn understood(node: &NodePlan) -> Box<ServeOptions> {
         let arguments: Vec<&str> = node.arguments.iter().map(|flag| flag.to_str().unwrap()).collect();
@@ -116,7 +123,7 @@ mod tests {
             topics: Vec::new(),
             settings: vec!["num.partitions=3".parse::<Setting>().unwrap()],
             durability: Durability::Relaxed,
-            log: "warn".to_owned(),
+            log: LogOptions { filter: "warn".to_owned(), format: LogFormat::Json },
         }
     }
 
@@ -125,7 +132,7 @@ mod tests {
         let plan = Plan::new(&options());
         assert_eq!(plan.bootstrap(), "127.0.0.1:9092,127.0.0.1:9093,127.0.0.1:9094");
         let third = plan.node(NodeId(3)).unwrap();
-        assert_eq!(third.peer_address.port, 10094);
+        assert_eq!((third.peer_address.port, third.http_address.port), (10094, 11094));
         assert_eq!(third.data_dir, PathBuf::from("data dir/node-3"));
         assert_eq!(third.pid_file, PathBuf::from("data dir/node-3.pid"));
         assert_eq!(plan.node(NodeId(4)), None);
@@ -138,6 +145,7 @@ mod tests {
             assert_eq!((serve.node, &serve.data_dir), (node.id, &node.data_dir));
             assert_eq!(serve.listeners[0].advertised, node.address);
             assert_eq!(serve.peer_listener.as_ref(), Some(&node.peer_address));
+            assert_eq!(serve.http_listener.as_ref(), Some(&node.http_address));
             assert_eq!(serve.members().len(), 3);
             assert_eq!(serve.durability, Durability::Relaxed);
             assert_eq!(serve.settings.num_partitions, 3);

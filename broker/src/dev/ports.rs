@@ -30,7 +30,9 @@ pub(crate) struct PortTaken {
 /// [`PortTaken`]. That a port was free is a snapshot; a node that loses the race says so itself.
 pub(super) async fn wait_until_free(plan: &Plan, patience: Duration) -> Result<(), PortTaken> {
     let deadline = Instant::now() + patience;
-    for port in plan.nodes.iter().flat_map(|node| [node.address.port, node.peer_address.port]) {
+    for port in
+        plan.nodes.iter().flat_map(|node| [node.address.port, node.peer_address.port, node.http_address.port])
+    {
         while let Err(source) = TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
             if Instant::now() >= deadline {
                 return Err(PortTaken { port, source });
@@ -58,9 +60,9 @@ mod tests {
     #[tokio::test]
     async fn a_taken_port_names_the_flag() {
         let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        // It is among the nodes' ports, or their peer ports where there is no room for those above it.
+        // It is among the nodes' ports, or their HTTP ports where there is no room for those above it.
         let port = taken.local_addr().unwrap().port();
-        let base = if port <= 64_530 { port } else { port - 1000 };
+        let base = if port <= 63_530 { port } else { port - 2000 };
         let refused = wait_until_free(&plan(base), Duration::ZERO).await.unwrap_err();
         assert!(refused.to_string().contains("--base-port"), "{refused}");
     }
@@ -71,7 +73,8 @@ mod tests {
         let port = taken.local_addr().unwrap().port();
         let node = plan(9092).nodes.swap_remove(0);
         let node = NodePlan { address: HostPort { port, ..node.address.clone() }, ..node };
-        let node = NodePlan { peer_address: node.address.clone(), ..node };
+        let address = node.address.clone();
+        let node = NodePlan { peer_address: address.clone(), http_address: address, ..node };
         let plan = Plan { nodes: vec![node] };
         // The first future looks and finds the port taken before the second one is polled.
         let (free, ()) = tokio::join!(wait_until_free(&plan, Duration::from_secs(60)), async { drop(taken) });

@@ -32,6 +32,14 @@ pub(crate) enum BindError {
         /// What the operating system says.
         error: io::Error,
     },
+    /// The address of the HTTP port.
+    #[error("--http-listener: cannot listen on {address}: {error}; choose another port, or off")]
+    Http {
+        /// The address.
+        address: HostPort,
+        /// What the operating system says.
+        error: io::Error,
+    },
     /// A cluster of one listens for nobody, but needs a socket all the same.
     #[error("cannot listen on the loopback interface: {0}")]
     Loopback(#[source] io::Error),
@@ -87,6 +95,12 @@ pub(super) fn peers(address: Option<&HostPort>) -> Result<TcpListener, BindError
     }
 }
 
+/// Binds the address of the HTTP port.
+pub(super) fn http(address: &HostPort) -> Result<TcpListener, BindError> {
+    TcpListener::bind((address.host.as_str(), address.port))
+        .map_err(|error| BindError::Http { address: address.clone(), error })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -122,5 +136,6 @@ mod tests {
         assert!(refused.to_string().contains(&format!("127.0.0.1:{port}")), "{refused}");
         let address = HostPort { host: "127.0.0.1".into(), port };
         assert!(peers(Some(&address)).unwrap_err().to_string().starts_with("--peer-listener"));
+        assert!(http(&address).unwrap_err().to_string().starts_with("--http-listener"));
     }
 }

@@ -76,6 +76,8 @@ impl Handler for Fetch {
             let pass = read_enough(pass, deadline).await;
             let image = broker.image();
             let endpoints = broker.endpoints(&image, context.listener());
+            context.count_errors(pass.error_codes());
+            pass.count_traffic();
             let leadership = |group| broker.node.leadership(group);
             let body = response::body(pass.into_topics(), form, leadership, &endpoints);
             context.reply_to().answer_body(body)

@@ -132,6 +132,16 @@ impl PartitionFetch {
         last.is_some_and(|(header, _)| header.next_offset() < reading.high_watermark)
     }
 
+    /// Has the replica count what was read. Looks at every batch header.
+    pub(super) fn count_traffic(&self) {
+        let (Ok(reading), Some(replica)) = (&self.outcome, &self.replica) else { return };
+        if reading.bytes > 0 {
+            let headers = reading.batches.iter().flat_map(batches).flatten();
+            let records = headers.map(|(header, _)| u64::try_from(header.record_count).unwrap_or(0)).sum();
+            replica.traffic().count_out(reading.bytes, records);
+        }
+    }
+
     /// Reads the partition, if anything about it has changed since it was last read.
     ///
     /// # Errors

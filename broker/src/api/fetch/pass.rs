@@ -83,6 +83,19 @@ impl Pass {
         partitions.filter_map(|partition| Some(partition.replica()?.watch(changed))).collect()
     }
 
+    /// The errors that partitions are answered.
+    pub(super) fn error_codes(&self) -> impl Iterator<Item = i16> {
+        let partitions = self.topics.iter().flat_map(|topic| &topic.partitions);
+        partitions.filter_map(|partition| partition.outcome.as_ref().err().map(ResponseError::code))
+    }
+
+    /// Has every replica count what the client is sent of it.
+    pub(super) fn count_traffic(&self) {
+        for partition in self.topics.iter().flat_map(|topic| &topic.partitions) {
+            partition.count_traffic();
+        }
+    }
+
     /// What has been read.
     pub(super) fn into_topics(self) -> Vec<TopicFetch> {
         self.topics

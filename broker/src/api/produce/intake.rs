@@ -13,6 +13,7 @@ use trilog_cluster::partition::{
     BatchHeader, CheckedBatch, Codec, ProducerError, RecordError, RecordLimits, TimestampType,
     check_record_set,
 };
+use trilog_cluster::replica::Replica;
 
 use super::super::broker::Broker;
 use super::super::item_error::ItemError;
@@ -86,28 +87,35 @@ impl TopicIntake<'_> {
             Err(error) => return Pending::Refused(ItemError::bare(error), None),
         };
         match self.check(group, records) {
-            Ok(batch) => Pending::Appending(group, self.append(group, batch)),
+            Ok((replica, batch)) => {
+                let records = u64::try_from(batch.header().record_count).unwrap_or(0);
+                replica.traffic().count_in(batch.bytes().len(), records);
+                Pending::Appending(group, self.append(group, batch))
+            }
             Err(refusal) => Pending::Refused(refusal, Some(group)),
         }
     }
 
-    fn check(&self, group: RaftGroupId, records: Option<Bytes>) -> Result<CheckedBatch, ItemError> {
+    fn check(
+        &self,
+        group: RaftGroupId,
+        records: Option<Bytes>,
+    ) -> Result<(Arc<Replica>, CheckedBatch), ItemError> {
         if topic_name::is_internal(&self.topic.name) {
             let message = format_args!("Cannot append to internal topic {}", self.topic.name);
             return Err(ItemError::new(ResponseError::InvalidTopicException, message));
         }
         // Cheapest first; between this and its turn in the log the batch may still lose its leader.
         let replica = self.intake.broker.node.replica(group);
-        if replica.is_none_or(|replica| replica.status().leading.is_none()) {
-            return Err(ItemError::bare(ResponseError::NotLeaderOrFollower));
-        }
+        let leading = replica.filter(|replica| replica.status().leading.is_some());
+        let replica = leading.ok_or_else(|| ItemError::bare(ResponseError::NotLeaderOrFollower))?;
         let records = records.ok_or(RecordError::InvalidRecord(InvalidReason::NoBatch))?;
         let checked = if is_large_and_compressed(&records) {
             tokio::task::block_in_place(|| check_record_set(records, &self.limits))
         } else {
             check_record_set(records, &self.limits)
         };
-        Ok(checked?)
+        Ok((replica, checked?))
     }
 
     fn append(&self, group: RaftGroupId, batch: CheckedBatch) -> AppendFuture {

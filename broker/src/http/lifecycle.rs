@@ -1,0 +1,59 @@
+//! How far a node is on its way from start to end, as those see it who watch from outside.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use trilog_cluster::node::Node;
+
+/// A node that starts, runs and stops. Clones are the same one.
+#[derive(Clone, Default)]
+pub(crate) struct Lifecycle {
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    node: OnceLock<Node>,
+    stopping: AtomicBool,
+}
+
+/// Where a node is.
+#[derive(Clone, Copy)]
+pub(super) enum Stage<'a> {
+    /// It opens its data directory.
+    Starting,
+    /// It runs.
+    Running(&'a Node),
+    /// It hands over what it leads, and ends.
+    Stopping,
+}
+
+impl Lifecycle {
+    /// The node has started.
+    ///
+    /// # Panics
+    ///
+    /// If it has started before.
+    pub(crate) fn started(&self, node: Node) {
+        assert!(self.shared.node.set(node).is_ok(), "a node starts once");
+    }
+
+    /// The node is about to end.
+    pub(crate) fn stopping(&self) {
+        self.shared.stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// Where it is now.
+    pub(super) fn stage(&self) -> Stage<'_> {
+        match self.node() {
+            None => Stage::Starting,
+            Some(_) if self.shared.stopping.load(Ordering::Relaxed) => Stage::Stopping,
+            Some(node) => Stage::Running(node),
+        }
+    }
+
+    /// The node once it has started, stopping or not.
+    pub(super) fn node(&self) -> Option<&Node> {
+        self.shared.node.get()
+    }
+}

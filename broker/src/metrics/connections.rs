@@ -1,0 +1,76 @@
+//! Clients' connections, by listener.
+
+use prometheus::{IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
+
+use super::registered;
+
+/// Counters by listener. Clones count together. They are looked up by name once a connection.
+#[derive(Clone, Debug)]
+pub(crate) struct ConnectionMetrics {
+    open: IntGaugeVec,
+    accepted: IntCounterVec,
+    rejected: IntCounterVec,
+}
+
+/// A connection that counts as open until this is dropped.
+#[derive(Debug)]
+pub(crate) struct OpenConnection(IntGauge);
+
+impl ConnectionMetrics {
+    pub(super) fn new(registry: &Registry) -> Self {
+        let label = &["listener"];
+        let open = Opts::new("trilog_connections", "Clients that are connected.");
+        let accepted = Opts::new("trilog_connections_accepted_total", "Connections that were taken.");
+        let rejected = Opts::new(
+            "trilog_connections_rejected_total",
+            "Connections that were closed at once, because max.connections was reached.",
+        );
+        Self {
+            open: registered(registry, IntGaugeVec::new(open, label)),
+            accepted: registered(registry, IntCounterVec::new(accepted, label)),
+            rejected: registered(registry, IntCounterVec::new(rejected, label)),
+        }
+    }
+
+    /// Clients can connect to `listener` from now on: what is counted of it is shown, be it nothing.
+    pub(crate) fn listening(&self, listener: &str) {
+        self.open.with_label_values(&[listener]);
+        self.accepted.with_label_values(&[listener]);
+        self.rejected.with_label_values(&[listener]);
+    }
+
+    /// A client has connected to `listener`.
+    pub(crate) fn opened(&self, listener: &str) -> OpenConnection {
+        self.accepted.with_label_values(&[listener]).inc();
+        let open = self.open.with_label_values(&[listener]);
+        open.inc();
+        OpenConnection(open)
+    }
+
+    /// A client was turned away at `listener`.
+    pub(crate) fn rejected(&self, listener: &str) {
+        self.rejected.with_label_values(&[listener]).inc();
+    }
+}
+
+impl Drop for OpenConnection {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_is_open_until_it_is_dropped() {
+        let metrics = ConnectionMetrics::new(&Registry::new());
+        metrics.listening("A");
+        let open = metrics.open.with_label_values(&["A"]);
+        let connection = metrics.opened("A");
+        assert_eq!(open.get(), 1);
+        drop(connection);
+        assert_eq!((open.get(), metrics.accepted.with_label_values(&["A"]).get()), (0, 1));
+    }
+}
