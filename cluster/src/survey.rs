@@ -13,6 +13,8 @@ use crate::coordinator::CommittedOffsets;
 pub struct Survey {
     /// The term of the controller's group.
     pub controller_term: u64,
+    /// Whether this node serves as the controller's leader.
+    pub leads_controller: bool,
     /// The highest term of any group.
     pub highest_term: u64,
     /// Raft groups of which this node has a replica.

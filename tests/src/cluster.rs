@@ -50,6 +50,8 @@ pub struct ClusterOptions {
     pub nodes: i32,
     /// Broker settings by Kafka's names.
     pub settings: Vec<(String, String)>,
+    /// Further flags of every node.
+    pub flags: Vec<String>,
     /// Whether the nodes talk to each other through [`Links`].
     pub links: bool,
 }
@@ -57,13 +59,20 @@ pub struct ClusterOptions {
 impl ClusterOptions {
     /// A cluster of this many nodes with default settings.
     pub fn nodes(nodes: i32) -> Self {
-        Self { nodes, settings: Vec::new(), links: false }
+        Self { nodes, settings: Vec::new(), flags: Vec::new(), links: false }
     }
 
     /// The same with one more broker setting.
     #[must_use]
     pub fn set(mut self, name: &str, value: &str) -> Self {
         self.settings.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// The same with one more flag for every node.
+    #[must_use]
+    pub fn flag(mut self, flag: &str) -> Self {
+        self.flags.push(flag.to_owned());
         self
     }
 
@@ -141,6 +150,7 @@ impl Cluster {
         let links = options.links.then(|| Links::new(&peer_ports));
         let nodes = ports.iter().map(|&(id, client_port, peer_port)| {
             let address = format!("127.0.0.1:{client_port}");
+            let http_address = format!("127.0.0.1:{}", free_port());
             let data_dir = scratch.join(&format!("node-{id}"));
             let mut arguments = vec![
                 format!("--node-id={id}"),
@@ -149,10 +159,13 @@ impl Cluster {
                 format!("--peer-listener=127.0.0.1:{peer_port}"),
                 format!("--peers={}", peers(id, &peer_ports, links.as_ref())),
                 format!("--cluster-id={CLUSTER_ID}"),
+                format!("--http-listener={http_address}"),
             ];
+            arguments.extend_from_slice(&options.flags);
             arguments.extend(options.settings.iter().map(|(name, value)| format!("--set={name}={value}")));
             let log = scratch.join(&format!("node-{id}.log"));
-            (id, Node::new(id, own_executable.clone(), arguments, address, data_dir, log))
+            let node = Node::new(id, own_executable.clone(), arguments, address, data_dir, log);
+            (id, node.with_http(http_address))
         });
         Self { nodes: nodes.collect(), links, scratch, _permit: permit }
     }

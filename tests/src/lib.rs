@@ -15,6 +15,7 @@
 //! | [`requests`] | requests about one partition, in any version |
 //! | [`partition`] | a partition as its leader shows it: write, read back, ask for offsets |
 //! | [`group`] | a consumer group as its coordinator shows it, its members, real ones too |
+//! | [`http`] | what a node's HTTP port answers |
 //! | [`kcat`] | the real kcat |
 //! | [`lines`] | a big file of lines, and whether two of them are the same |
 //! | [`ports`], [`scratch`], [`waiting`] | ports, directories and patience |
@@ -32,6 +33,7 @@ pub mod dev;
 pub mod failover;
 pub mod group;
 pub mod history;
+pub mod http;
 pub mod kcat;
 pub mod lines;
 pub mod links;

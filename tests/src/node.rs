@@ -13,6 +13,7 @@ pub struct Node {
     executable: PathBuf,
     arguments: Vec<String>,
     address: String,
+    http_address: String,
     data_dir: PathBuf,
     log: PathBuf,
     process: Process,
@@ -73,13 +74,23 @@ impl Node {
         data_dir: PathBuf,
         log: PathBuf,
     ) -> Self {
-        Self { id, executable, arguments, address, data_dir, log, process: Process::None }
+        let http_address = String::new();
+        Self { id, executable, arguments, address, http_address, data_dir, log, process: Process::None }
+    }
+
+    /// The same node, whose HTTP port is at this address, as its arguments say.
+    #[must_use]
+    pub fn with_http(mut self, http_address: String) -> Self {
+        self.http_address = http_address;
+        self
     }
 
     /// A node that runs already, started by somebody else.
     pub fn foreign(id: i32, address: String) -> Self {
-        let (executable, data_dir, log) = (PathBuf::new(), PathBuf::new(), PathBuf::new());
-        Self { id, executable, arguments: Vec::new(), address, data_dir, log, process: Process::Foreign }
+        let nowhere = PathBuf::new();
+        let mut node = Self::new(id, nowhere.clone(), Vec::new(), address, nowhere.clone(), nowhere);
+        node.process = Process::Foreign;
+        node
     }
 
     fn child(&self) -> Option<&Child> {
@@ -108,6 +119,11 @@ impl Node {
     /// Where clients reach it: `host:port`.
     pub fn address(&self) -> &str {
         &self.address
+    }
+
+    /// Where its HTTP port is: `host:port`.
+    pub fn http_address(&self) -> &str {
+        &self.http_address
     }
 
     /// Where it keeps its data.

@@ -58,7 +58,7 @@ impl Readiness {
         let image = node.image();
         let leaderless = image.groups_on(node.id()).filter(|view| {
             let replicas = view.partition.replicas.iter().copied();
-            node.leadership(view.partition.group).is_none() && node.reaches_majority_of(replicas)
+            node.acting_leadership(view.partition.group).is_none() && node.reaches_majority_of(replicas)
         });
         Self {
             driver_silence: node.metrics().driver_silence(),

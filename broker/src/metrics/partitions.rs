@@ -41,7 +41,7 @@ impl PartitionCounts {
 pub(super) fn look_up(node: &Node, image: &MetadataImage, families: &mut Families) {
     let (mut cluster, mut local) = (PartitionCounts::default(), PartitionCounts::default());
     for view in image.partitions() {
-        let leadership = node.leadership(view.partition.group);
+        let leadership = node.acting_leadership(view.partition.group);
         let own = leadership.as_ref().is_some_and(|known| known.leader == node.id());
         cluster.count(view.partition, leadership.as_ref(), own);
         if view.partition.replicas.contains(&node.id()) {
@@ -94,18 +94,12 @@ fn tell_cluster(counts: PartitionCounts, families: &mut Families) {
 
 fn tell_nodes(node: &Node, image: &MetadataImage, families: &mut Families) {
     let live = image.brokers().filter(|broker| node.is_live(broker.node)).count();
-    let controller = node.controller();
     families.count("trilog_cluster_nodes", "Nodes that the cluster consists of.", node.cluster_size());
     families.count("trilog_cluster_nodes_live", "Nodes that clients are told of.", live);
     families.count(
         "trilog_controller_known",
         "1 if this node knows who leads the controller.",
-        usize::from(controller.is_some()),
-    );
-    families.count(
-        "trilog_controller_active",
-        "1 if this node leads the controller.",
-        usize::from(controller == Some(node.id())),
+        usize::from(node.controller().is_some()),
     );
 }
 

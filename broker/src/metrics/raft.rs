@@ -26,6 +26,12 @@ pub(super) fn tell(survey: &Survey, families: &mut Families) {
         terms,
     );
 
+    families.count(
+        "trilog_controller_active",
+        "1 if this node leads the controller.",
+        usize::from(survey.leads_controller),
+    );
+
     let mut groups = Samples::default();
     groups.add(&[("state", "awake")], survey.groups_awake as f64);
     groups.add(&[("state", "asleep")], (survey.groups - survey.groups_awake) as f64);

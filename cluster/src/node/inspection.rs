@@ -10,7 +10,8 @@ use tokio::sync::oneshot;
 
 use super::Node;
 use crate::driver::inbox::Input;
-use crate::ids::NodeId;
+use crate::ids::{NodeId, RaftGroupId};
+use crate::leadership::Leadership;
 use crate::metrics::NodeMetrics;
 use crate::replica::Replica;
 use crate::survey::Survey;
@@ -32,6 +33,14 @@ impl Node {
     #[must_use]
     pub fn cluster_size(&self) -> usize {
         self.shared.nodes
+    }
+
+    /// As [`leadership`](Self::leadership), but this node itself counts only while it serves: what it once told of its
+    /// own leadership outlives that until somebody else leads.
+    #[must_use]
+    pub fn acting_leadership(&self, partition: RaftGroupId) -> Option<Leadership> {
+        let serves = || self.replica(partition).is_some_and(|replica| replica.status().leading.is_some());
+        self.leadership(partition).filter(|known| known.leader != self.id() || serves())
     }
 
     /// Whether a majority of the cluster's nodes is reached from here, this one included.

@@ -16,6 +16,7 @@ use crate::ids::{NodeId, Offset, RaftGroupId};
 use crate::partition::testing::{BatchBuilder, TestRecord};
 use crate::partition::{RecordLimits, TimestampType, batches, check_record_set};
 use crate::replica::Replica;
+use crate::survey::Lag;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -203,4 +204,23 @@ async fn one_node_alone_is_a_cluster() {
     let group = cluster.create_topic("t", 1).await[0];
     assert_eq!(cluster.append(group, "v").await.base_offset, Offset(0));
     assert_eq!(cluster.read(group, 0, 1).await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_tells_how_it_stands() {
+    let cluster = Cluster::start(1).await;
+    let group = cluster.create_topic("t", 1).await[0];
+    cluster.append(group, "v").await;
+    let node = cluster.any();
+    let survey = node.survey(PATIENCE).await.unwrap();
+    assert!(survey.leads_controller);
+    assert_eq!(survey.groups_led, survey.groups, "it is alone");
+    assert!(survey.highest_term >= survey.controller_term && survey.controller_term > 0);
+    assert_eq!(survey.replication_lag, Lag::default(), "nobody follows");
+    assert_eq!(node.acting_leadership(group).map(|known| known.leader), Some(node.id()));
+    assert!(node.reaches_majority() && node.reaches_majority_of([NodeId(1)].into_iter()));
+    assert!(!node.reaches_majority_of([1, 2, 3].map(NodeId).into_iter()));
+    while !node.is_registered() {
+        tokio::task::yield_now().await;
+    }
 }

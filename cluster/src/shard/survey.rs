@@ -19,6 +19,7 @@ impl Shard {
         }
         let controller = self.groups.get(&RaftGroupId::CONTROLLER);
         survey.controller_term = controller.map_or(0, Group::term);
+        survey.leads_controller = controller.is_some_and(|group| group.serving().is_some());
         survey
     }
 }

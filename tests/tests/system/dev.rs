@@ -11,11 +11,11 @@ use trilog_tests::requests::only;
 use trilog_tests::scratch::Scratch;
 use trilog_tests::waiting::wait_until;
 
-/// How far above its port for clients a node's port for its peers is.
-const PEER_DISTANCE: u16 = 1000;
+/// How far above its port for clients a node's port for its peers is, and its HTTP port.
+const DISTANCES: [u16; 2] = [1000, 2000];
 
 fn options(scratch: &Scratch) -> DevOptions {
-    DevOptions::new(free_block(5, &[0, PEER_DISTANCE]), scratch.join("data"))
+    DevOptions::new(free_block(5, &[0, DISTANCES[0], DISTANCES[1]]), scratch.join("data"))
 }
 
 async fn connect(options: &DevOptions, node: u16) -> Connection {

@@ -9,6 +9,7 @@ mod bad_input;
 mod dev;
 mod groups;
 mod health;
+mod http;
 mod kcat;
 mod protocol;
 mod rdkafka;

@@ -59,7 +59,7 @@ async fn a_local_cluster_that_is_ready_has_its_coordinators() {
     let _permit = permit_to_run().await;
     for _ in 0..ROUNDS {
         let scratch = Scratch::new("fresh");
-        let base_port = free_block(3, &[0, 1000]);
+        let base_port = free_block(3, &[0, 1000, 2000]);
         let dev = Dev::start(&DevOptions::new(base_port, scratch.join("data")));
         dev.ready().await;
         let addresses = (0..3).map(|node| format!("127.0.0.1:{}", base_port + node)).collect::<Vec<_>>();
