@@ -17,6 +17,7 @@ use tokio::sync::{Mutex, Semaphore, SemaphorePermit};
 use trilog_client::{Connection, ConnectionOptions};
 
 use crate::binary;
+use crate::clock::Clock;
 use crate::links::Links;
 use crate::node::{Node, Signal};
 use crate::ports::free_port;
@@ -54,12 +55,14 @@ pub struct ClusterOptions {
     pub flags: Vec<String>,
     /// Whether the nodes talk to each other through [`Links`].
     pub links: bool,
+    /// Whether each node has a wall clock of its own; see [`Node::set_clock`].
+    pub clocks: bool,
 }
 
 impl ClusterOptions {
     /// A cluster of this many nodes with default settings.
     pub fn nodes(nodes: i32) -> Self {
-        Self { nodes, settings: Vec::new(), flags: Vec::new(), links: false }
+        Self { nodes, settings: Vec::new(), flags: Vec::new(), links: false, clocks: false }
     }
 
     /// The same with one more broker setting.
@@ -80,6 +83,13 @@ impl ClusterOptions {
     #[must_use]
     pub fn links(mut self) -> Self {
         self.links = true;
+        self
+    }
+
+    /// The same with wall clocks that can be set; only where [`crate::clock::library`] is there.
+    #[must_use]
+    pub fn clocks(mut self) -> Self {
+        self.clocks = true;
         self
     }
 }
@@ -165,7 +175,9 @@ impl Cluster {
             arguments.extend(options.settings.iter().map(|(name, value)| format!("--set={name}={value}")));
             let log = scratch.join(&format!("node-{id}.log"));
             let node = Node::new(id, own_executable.clone(), arguments, address, data_dir, log);
-            (id, node.with_http(http_address))
+            let node = node.with_http(http_address);
+            let clock = || Clock::new(scratch.join(&format!("node-{id}.clock")));
+            (id, if options.clocks { node.with_clock(clock()) } else { node })
         });
         Self { nodes: nodes.collect(), links, scratch, _permit: permit }
     }

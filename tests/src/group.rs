@@ -104,14 +104,30 @@ impl Group {
     /// # Panics
     /// If there is no answer, as in all of these.
     pub async fn describe(&self) -> DescribedGroup {
+        self.try_describe().await.expect("DescribeGroups is answered")
+    }
+
+    /// What DescribeGroups tells, error code and all.
+    ///
+    /// # Errors
+    /// [`ClientError`] if there is no answer.
+    pub async fn try_describe(&self) -> Result<DescribedGroup, ClientError> {
         let request = DescribeGroupsRequest::default().with_groups(vec![group_id(&self.name)]);
-        only(self.connection.request(request).await.expect("DescribeGroups is answered").groups)
+        Ok(only(self.connection.request(request).await?.groups))
     }
 
     /// What ConsumerGroupDescribe tells, error code and all.
     pub async fn describe_consumer(&self) -> DescribedConsumerGroup {
+        self.try_describe_consumer().await.expect("ConsumerGroupDescribe is answered")
+    }
+
+    /// What ConsumerGroupDescribe tells, error code and all.
+    ///
+    /// # Errors
+    /// [`ClientError`] if there is no answer.
+    pub async fn try_describe_consumer(&self) -> Result<DescribedConsumerGroup, ClientError> {
         let request = ConsumerGroupDescribeRequest::default().with_group_ids(vec![group_id(&self.name)]);
-        only(self.connection.request(request).await.expect("ConsumerGroupDescribe is answered").groups)
+        Ok(only(self.connection.request(request).await?.groups))
     }
 
     /// The row of this group in ListGroups with these filters, if it is there.

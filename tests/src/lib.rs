@@ -9,6 +9,7 @@
 //! | [`cluster`] | some `trilog serve` processes that form a cluster, and how to ill-treat them |
 //! | [`node`] | one of those processes |
 //! | [`links`] | what lies between those processes: to be cut, slowed down, healed |
+//! | [`clock`] | a wall clock of its own for a process |
 //! | [`dev`] | a `trilog dev` process with its standard streams |
 //! | [`admin`] | topics and leaders, asked for through the wire |
 //! | [`batch`] | record batches built and read byte by byte, wrong ones too |
@@ -16,6 +17,10 @@
 //! | [`partition`] | a partition as its leader shows it: write, read back, ask for offsets |
 //! | [`group`] | a consumer group as its coordinator shows it, its members, real ones too |
 //! | [`http`] | what a node's HTTP port answers |
+//! | [`history`], [`checker`] | what clients asked, when, what they were told, and whether a broker may have told them so |
+//! | [`workload`] | clients that keep a cluster busy and write down what they are told |
+//! | [`nemesis`] | what happens to nodes, and when |
+//! | [`round`] | all of it together: clients, faults, judgement |
 //! | [`kcat`] | the real kcat |
 //! | [`lines`] | a big file of lines, and whether two of them are the same |
 //! | [`ports`], [`scratch`], [`waiting`] | ports, directories and patience |
@@ -28,6 +33,7 @@ pub mod admin;
 pub mod batch;
 pub mod binary;
 pub mod checker;
+pub mod clock;
 pub mod cluster;
 pub mod dev;
 pub mod failover;
@@ -37,9 +43,12 @@ pub mod http;
 pub mod kcat;
 pub mod lines;
 pub mod links;
+pub mod nemesis;
 pub mod node;
 pub mod partition;
 pub mod ports;
 pub mod requests;
+pub mod round;
 pub mod scratch;
 pub mod waiting;
+pub mod workload;

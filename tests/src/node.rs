@@ -4,6 +4,7 @@ use std::fs::File;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 
+use crate::clock::Clock;
 use crate::waiting::wait_until;
 
 /// A node: what it is started with, and its process while it runs.
@@ -16,6 +17,7 @@ pub struct Node {
     http_address: String,
     data_dir: PathBuf,
     log: PathBuf,
+    clock: Option<Clock>,
     process: Process,
 }
 
@@ -74,8 +76,8 @@ impl Node {
         data_dir: PathBuf,
         log: PathBuf,
     ) -> Self {
-        let http_address = String::new();
-        Self { id, executable, arguments, address, http_address, data_dir, log, process: Process::None }
+        let (http_address, clock, process) = (String::new(), None, Process::None);
+        Self { id, executable, arguments, address, http_address, data_dir, log, clock, process }
     }
 
     /// The same node, whose HTTP port is at this address, as its arguments say.
@@ -91,6 +93,21 @@ impl Node {
         let mut node = Self::new(id, nowhere.clone(), Vec::new(), address, nowhere.clone(), nowhere);
         node.process = Process::Foreign;
         node
+    }
+
+    /// The same with a wall clock of its own.
+    #[must_use]
+    pub fn with_clock(mut self, clock: Clock) -> Self {
+        self.clock = Some(clock);
+        self
+    }
+
+    /// Sets its wall clock to so many seconds from the true time, at once and for later starts.
+    ///
+    /// # Panics
+    /// If it has no clock of its own.
+    pub fn set_clock(&self, seconds: i64) {
+        self.clock.as_ref().expect("the node has a clock of its own").set(seconds);
     }
 
     fn child(&self) -> Option<&Child> {
@@ -162,6 +179,7 @@ impl Node {
             .arg("serve")
             .args(&self.arguments)
             .arg("--exit-with-parent")
+            .envs(self.clock.iter().flat_map(Clock::variables))
             .stdin(Stdio::piped())
             .stdout(log.try_clone().expect("a file handle can be cloned"))
             .stderr(log)

@@ -13,13 +13,19 @@ const INTERVAL: Duration = Duration::from_millis(20);
 ///
 /// # Panics
 /// If there is none within [`PATIENCE`], saying `what` was waited for.
-pub async fn wait_until<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+pub async fn wait_until<T>(what: &str, ask: impl AsyncFnMut() -> Option<T>) -> T {
+    let answer = within(PATIENCE, ask).await;
+    answer.unwrap_or_else(|| panic!("waited {PATIENCE:?} in vain: {what}"))
+}
+
+/// Asks again and again until there is an answer; `None` if there is none in this time.
+pub async fn within<T>(patience: Duration, mut ask: impl AsyncFnMut() -> Option<T>) -> Option<T> {
     let start = Instant::now();
-    while start.elapsed() < PATIENCE {
+    while start.elapsed() < patience {
         if let Some(answer) = ask().await {
-            return answer;
+            return Some(answer);
         }
         tokio::time::sleep(INTERVAL).await;
     }
-    panic!("waited {PATIENCE:?} in vain: {what}");
+    None
 }

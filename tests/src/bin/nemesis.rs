@@ -1,0 +1,150 @@
+//! Random rounds: `cargo run --release -p trilog-tests --bin nemesis -- --rounds 20 --seed 1`.
+//!
+//! Each round has a cluster of its own and a plan drawn from its seed; the next round's seed is the next number. A round that
+//! fails is kept: its plan, what was wrong, its history, its nodes' logs and data. The exit code is 1 if any failed.
+
+#![expect(clippy::print_stdout, reason = "what this program has to say")]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::{Parser, ValueEnum};
+use tokio::sync::Mutex;
+use tokio::task::LocalSet;
+use trilog_tests::checker::{Violation, check};
+use trilog_tests::clock;
+use trilog_tests::cluster::Cluster;
+use trilog_tests::history::{History, Recorder};
+use trilog_tests::nemesis::Family;
+use trilog_tests::nemesis::plan::Plan;
+use trilog_tests::round;
+
+/// Ill-treats clusters at random and says whether they kept their promises.
+#[derive(Debug, Parser)]
+struct Options {
+    /// How many rounds to play.
+    #[arg(long, default_value_t = 10)]
+    rounds: u64,
+    /// The seed of the first round.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// How long faults go on in each round, in seconds.
+    #[arg(long, default_value_t = 12)]
+    seconds: u64,
+    /// What may happen; without it, everything that this machine allows.
+    #[arg(long, value_enum, value_delimiter = ',')]
+    faults: Vec<Family>,
+    /// Where rounds that fail are kept.
+    #[arg(long, default_value = "nemesis-failures")]
+    keep: PathBuf,
+    /// Only judge the history in this file, and play nothing.
+    #[arg(long)]
+    check: Option<PathBuf>,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let options = Options::parse();
+    if let Some(path) = &options.check {
+        return judge(path);
+    }
+    let mut failed = Vec::new();
+    for seed in (options.seed..).take(usize::try_from(options.rounds).unwrap_or(usize::MAX)) {
+        if !play(seed, &options).await {
+            failed.push(seed);
+        }
+    }
+    println!("{} rounds, {} failed {failed:?}", options.rounds, failed.len());
+    if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn judge(path: &Path) -> ExitCode {
+    match History::load(path) {
+        Ok(history) => {
+            let violations = check(&history);
+            tell(&violations);
+            println!("{} entries, {} violations", history.entries.len(), violations.len());
+            if violations.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        }
+        Err(error) => {
+            println!("{}: {error}", path.display());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The faults that are wanted and that this machine allows; what it does not is said aloud.
+fn families(options: &Options) -> Vec<Family> {
+    let mut families = options.faults.clone();
+    if families.is_empty() {
+        families.extend(Family::value_variants());
+    }
+    if families.contains(&Family::Clocks) && clock::library().is_none() {
+        println!("no clocks that jump: libfaketime is missing (apt-get install faketime)");
+        families.retain(|family| *family != Family::Clocks);
+    }
+    families
+}
+
+/// Plays one round; whether all was well.
+async fn play(seed: u64, options: &Options) -> bool {
+    let families = families(options);
+    let plan = Plan::random(seed, &[1, 2, 3], Duration::from_secs(options.seconds), &families);
+    println!("seed {seed}\n{plan}");
+    let mut cluster_options = round::options();
+    cluster_options.clocks = families.contains(&Family::Clocks);
+    let cluster = Cluster::start(cluster_options).await;
+    let recorder = Recorder::default();
+    // In a task of its own: what panics on the way is a failure like any other, and its files are wanted more than ever.
+    let (task_plan, task_recorder) = (plan.clone(), recorder.clone());
+    let cluster = Arc::new(Mutex::new(cluster));
+    let task_cluster = Arc::clone(&cluster);
+    let here = LocalSet::new();
+    let playing = here.spawn_local(async move {
+        round::play(&mut *task_cluster.lock().await, "round", &task_plan, &task_recorder).await
+    });
+    let played = here.run_until(playing).await;
+    let history = recorder.history();
+    let violations = match played {
+        Ok(violations) if violations.is_empty() => {
+            println!("  all well: {} entries\n", history.entries.len());
+            return true;
+        }
+        Ok(violations) => violations,
+        Err(_) => {
+            println!("  PANICKED");
+            check(&history)
+        }
+    };
+    tell(&violations);
+    keep(&options.keep.join(format!("seed-{seed}")), &*cluster.lock().await, &history, &plan, &violations);
+    false
+}
+
+/// Violations of which more than a few would say nothing new.
+const TOLD: usize = 12;
+
+fn tell(violations: &[Violation]) {
+    for violation in violations.iter().take(TOLD) {
+        println!("  {violation}");
+    }
+    if violations.len() > TOLD {
+        println!("  and {} more", violations.len() - TOLD);
+    }
+}
+
+/// Keeps what there is of a round.
+fn keep(dir: &Path, cluster: &Cluster, history: &History, plan: &Plan, violations: &[Violation]) {
+    let wrong = violations.iter().map(|violation| format!("{violation}\n")).collect::<String>();
+    let kept = std::fs::create_dir_all(dir)
+        .and_then(|()| history.save(&dir.join("history.jsonl")))
+        .and_then(|()| std::fs::write(dir.join("plan.txt"), format!("{plan}\n{wrong}")))
+        // By `cp`, as the standard library copies no directories; the nodes may still run, and their data is for looking at.
+        .and_then(|()| Command::new("cp").arg("-a").arg(cluster.scratch().path()).arg(dir).status());
+    match kept {
+        Ok(_) => println!("  kept in {}\n", dir.display()),
+        Err(error) => println!("  could not be kept in {}: {error}\n", dir.display()),
+    }
+}

@@ -1,0 +1,137 @@
+//! What happens to nodes: one fault a file, each with how it strikes and how it is healed.
+//!
+//! | fault | file |
+//! | --- | --- |
+//! | SIGKILL of a node, and of all at once | [`kill`] |
+//! | SIGTERM | [`terminate`] |
+//! | SIGSTOP | [`pause`] |
+//! | nodes cut off from each other, one way or both | [`cut`] |
+//! | connections that break again and again | [`resets`] |
+//! | slow links | [`slow`] |
+//! | a wall clock that jumps | [`clock`] |
+//!
+//! Faults of different [families](Family) may overlap, those of one do not: a node that is killed cannot be paused. What
+//! happens when, [`plan`] decides from a seed.
+
+mod clock;
+mod cut;
+mod kill;
+mod pause;
+pub mod plan;
+mod resets;
+mod slow;
+mod terminate;
+
+use std::fmt::{self, Display, Formatter};
+
+use clap::ValueEnum;
+
+use crate::cluster::Cluster;
+
+pub use cut::Cut;
+
+/// A fault, and whom it strikes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fault {
+    /// SIGKILL; healed by a start.
+    Kill(i32),
+    /// SIGKILL of all nodes at once; healed by starting them all.
+    KillAll,
+    /// SIGTERM; healed by a start.
+    Terminate(i32),
+    /// SIGSTOP; healed by SIGCONT.
+    Pause(i32),
+    /// Silence between nodes.
+    Cut(Cut),
+    /// All links of a node are reset again and again.
+    Resets(i32),
+    /// All links of a node are slow.
+    Slow {
+        /// Which one.
+        node: i32,
+        /// How long each byte is on its way, in ms.
+        delay_ms: u64,
+        /// How much passes in a second.
+        bytes_per_second: u64,
+    },
+    /// The wall clock of a node jumps by so many seconds, and back.
+    Clock {
+        /// Which one.
+        node: i32,
+        /// How far, backwards if negative.
+        seconds: i64,
+    },
+}
+
+/// What faults have in common that cannot overlap.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, ValueEnum)]
+pub enum Family {
+    /// What happens to processes.
+    Processes,
+    /// What happens to links.
+    Links,
+    /// What happens to clocks.
+    Clocks,
+}
+
+impl Fault {
+    /// The family it belongs to.
+    pub fn family(&self) -> Family {
+        match self {
+            Self::Kill(_) | Self::KillAll | Self::Terminate(_) | Self::Pause(_) => Family::Processes,
+            Self::Cut(_) | Self::Resets(_) | Self::Slow { .. } => Family::Links,
+            Self::Clock { .. } => Family::Clocks,
+        }
+    }
+
+    /// Strikes.
+    pub async fn strike(&self, cluster: &mut Cluster) {
+        match self {
+            Self::Kill(node) => kill::strike(cluster, &[*node]),
+            Self::KillAll => kill::strike(cluster, &cluster.ids()),
+            Self::Terminate(node) => terminate::strike(cluster, *node).await,
+            Self::Pause(node) => pause::strike(cluster, *node),
+            Self::Cut(cut) => cut.strike(cluster),
+            Self::Resets(node) => resets::strike(cluster, *node),
+            Self::Slow { node, delay_ms, bytes_per_second } => {
+                slow::strike(cluster, *node, *delay_ms, *bytes_per_second);
+            }
+            Self::Clock { node, seconds } => clock::strike(cluster, *node, *seconds),
+        }
+    }
+
+    /// Heals what it did.
+    pub fn heal(&self, cluster: &mut Cluster) {
+        match self {
+            Self::Kill(node) | Self::Terminate(node) => kill::heal(cluster, &[*node]),
+            Self::KillAll => kill::heal(cluster, &cluster.ids()),
+            Self::Pause(node) => pause::heal(cluster, *node),
+            Self::Cut(cut) => cut.heal(cluster),
+            Self::Resets(node) | Self::Slow { node, .. } => slow::heal(cluster, *node),
+            Self::Clock { node, .. } => clock::heal(cluster, *node),
+        }
+    }
+}
+
+impl Display for Fault {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Kill(node) => write!(f, "SIGKILL of node {node}"),
+            Self::KillAll => write!(f, "SIGKILL of all nodes"),
+            Self::Terminate(node) => write!(f, "SIGTERM of node {node}"),
+            Self::Pause(node) => write!(f, "SIGSTOP of node {node}"),
+            Self::Cut(cut) => write!(f, "{cut}"),
+            Self::Resets(node) => write!(f, "links of node {node} are reset again and again"),
+            Self::Slow { node, delay_ms, bytes_per_second } => {
+                write!(f, "links of node {node} take {delay_ms} ms and {bytes_per_second} bytes a second")
+            }
+            Self::Clock { node, seconds } => write!(f, "wall clock of node {node} jumps by {seconds} s"),
+        }
+    }
+}
+
+/// Both directions of each pair that a node is part of.
+fn links_of(cluster: &Cluster, node: i32) -> Vec<(i32, i32)> {
+    let others = cluster.ids().into_iter().filter(|other| *other != node);
+    others.flat_map(|other| [(node, other), (other, node)]).collect()
+}

@@ -1,0 +1,183 @@
+//! What happens when: decided by a seed before anything happens, so that a round can be played again.
+//!
+//! The same seed gives the same faults at the same times. It does not give the same outcome: processes, sockets and clients run
+//! as the machine lets them. A failure is found again by playing its seed some times over; the simulation, in which a seed
+//! decides everything, is the place for what must come back each time.
+
+use std::fmt::{self, Display, Formatter};
+use std::time::Duration;
+
+use fastrand::Rng;
+
+use super::cut::Cut;
+use super::{Family, Fault};
+
+/// What befalls a round, and when.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// The faults; none that is on when another of its family strikes.
+    pub strikes: Vec<Strike>,
+    /// When a member joins each group, and the one that joined first leaves it.
+    pub changes: Vec<Duration>,
+}
+
+/// A fault at its time, from the beginning of a round.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Strike {
+    /// When it strikes.
+    pub at: Duration,
+    /// When it is healed.
+    pub until: Duration,
+    /// What it is.
+    pub fault: Fault,
+}
+
+/// How long a round goes before anything happens, so that there is something to lose.
+pub const WARM_UP: Duration = Duration::from_millis(800);
+
+/// How long a fault lasts, in ms: from what nobody may notice to what has everybody give up.
+const MILLIS: std::ops::Range<u64> = 300..3_500;
+
+impl Plan {
+    /// One fault that lasts for so long, and a member that comes and goes meanwhile.
+    pub fn one(fault: Fault, lasts: Duration) -> Self {
+        let strike = Strike { at: WARM_UP, until: WARM_UP + lasts, fault };
+        Self { strikes: vec![strike], changes: vec![WARM_UP + lasts / 2] }
+    }
+
+    /// Another fault behind those there are, after a pause.
+    #[must_use]
+    pub fn then(mut self, fault: Fault, pause: Duration, lasts: Duration) -> Self {
+        let end = self.strikes.iter().map(|strike| strike.until).max().unwrap_or(WARM_UP);
+        self.strikes.push(Strike { at: end + pause, until: end + pause + lasts, fault });
+        self
+    }
+
+    /// A random plan for nodes with these ids and about so much time, with faults of these families.
+    pub fn random(seed: u64, nodes: &[i32], length: Duration, families: &[Family]) -> Self {
+        let mut rng = Rng::with_seed(seed);
+        let mut plan = Self::default();
+        for family in families {
+            // A family without faults now and then, so that the others are seen alone.
+            if rng.u8(0..4) == 0 && families.len() > 1 {
+                continue;
+            }
+            let mut at = WARM_UP + Duration::from_millis(rng.u64(0..1_500));
+            while at < length {
+                let strikes = draw(*family, nodes, at, &mut rng);
+                let end = strikes.iter().map(|strike| strike.until).max().unwrap_or(at);
+                plan.strikes.extend(strikes);
+                at = end + Duration::from_millis(rng.u64(50..2_500));
+            }
+        }
+        plan.strikes.sort_by_key(|strike| strike.at);
+        let millis = u64::try_from(length.as_millis()).expect("a round is short");
+        plan.changes = (0..rng.u8(0..3)).map(|_| Duration::from_millis(rng.u64(0..millis))).collect();
+        plan.changes.sort();
+        plan
+    }
+
+    /// When the last fault is healed.
+    pub fn end(&self) -> Duration {
+        let healed = self.strikes.iter().map(|strike| strike.until);
+        healed.chain(self.changes.iter().copied()).max().unwrap_or(WARM_UP)
+    }
+}
+
+/// One fault of a family, or several short ones that make one.
+fn draw(family: Family, nodes: &[i32], at: Duration, rng: &mut Rng) -> Vec<Strike> {
+    let mut shuffled = nodes.to_vec();
+    rng.shuffle(&mut shuffled);
+    let &[node, other, ..] = &shuffled[..] else { panic!("a cluster of several nodes") };
+    let until = at + Duration::from_millis(rng.u64(MILLIS));
+    let fault = match family {
+        Family::Processes => match rng.u8(0..10) {
+            0..3 => Fault::Kill(node),
+            3..6 => Fault::Pause(node),
+            6..9 => Fault::Terminate(node),
+            _ => Fault::KillAll,
+        },
+        Family::Links => match rng.u8(0..9) {
+            0 | 1 => Fault::Cut(Cut::Off(node)),
+            2 => Fault::Cut(Cut::Between(node, other)),
+            3 => Fault::Cut(Cut::OneWay(node, other)),
+            4 => Fault::Cut(Cut::Mute(node)),
+            5 => Fault::Cut(Cut::Deaf(node)),
+            6 => return resets(node, at, until, rng),
+            _ => {
+                let (delay_ms, bytes_per_second) = (rng.u64(5..400), rng.u64(20_000..2_000_000));
+                Fault::Slow { node, delay_ms, bytes_per_second }
+            }
+        },
+        Family::Clocks => {
+            let day = 86_400;
+            let seconds = match rng.u8(0..3) {
+                0 => rng.i64(-60..60),
+                1 => rng.i64(-day..day),
+                _ => rng.i64(-400 * day..400 * day),
+            };
+            Fault::Clock { node, seconds }
+        }
+    };
+    vec![Strike { at, until, fault }]
+}
+
+/// Short breaks of a node's connections, one after the other.
+fn resets(node: i32, mut at: Duration, end: Duration, rng: &mut Rng) -> Vec<Strike> {
+    let mut strikes = Vec::new();
+    while at < end {
+        let until = at + Duration::from_millis(rng.u64(5..60));
+        strikes.push(Strike { at, until, fault: Fault::Resets(node) });
+        at = until + Duration::from_millis(rng.u64(50..400));
+    }
+    strikes
+}
+
+impl Display for Plan {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        for Strike { at, until, fault } in &self.strikes {
+            writeln!(f, "  {:5} to {:5} ms: {fault}", at.as_millis(), until.as_millis())?;
+        }
+        for change in &self.changes {
+            writeln!(f, "  {:5} ms: a member joins each group, the first one leaves", change.as_millis())?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FAMILIES: [Family; 3] = [Family::Processes, Family::Links, Family::Clocks];
+
+    fn plan(seed: u64) -> Plan {
+        Plan::random(seed, &[1, 2, 3], Duration::from_secs(10), &FAMILIES)
+    }
+
+    #[test]
+    fn a_seed_gives_the_same_plan_each_time() {
+        assert_eq!(plan(7), plan(7));
+        assert_ne!(plan(7), plan(8));
+    }
+
+    #[test]
+    fn faults_of_one_family_do_not_overlap() {
+        for seed in 0..200 {
+            let plan = plan(seed);
+            for family in FAMILIES {
+                let ours = plan.strikes.iter().filter(|strike| strike.fault.family() == family);
+                let ours = ours.collect::<Vec<_>>();
+                assert!(ours.windows(2).all(|pair| pair[0].until <= pair[1].at), "seed {seed}:\n{plan}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_fault_has_its_end() {
+        for seed in 0..200 {
+            let plan = plan(seed);
+            assert!(plan.strikes.iter().all(|strike| strike.at < strike.until && strike.until <= plan.end()));
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! Clients that keep a cluster busy while it suffers, and write down what they were told.
+//!
+//! | client | what it is there for |
+//! | --- | --- |
+//! | [`producer`] | librdkafka's idempotent producer: nothing lost, nothing doubled, whatever it has to send again |
+//! | [`member`] | librdkafka's consumers in a classic group and in one of KIP-848: polls, commits, rebalances |
+//! | [`prober`] | asks each node for itself, over the plain wire, what it would tell as a leader or coordinator, and writes to it: catches who speaks from a time that is over |
+//!
+//! All of them are impatient: a node that is mute for a second is given up, as otherwise a short round would be over before
+//! they notice. None of them is cut off from any node; it is the nodes that are.
+
+mod client_log;
+pub mod member;
+mod payload;
+mod probe;
+pub mod prober;
+pub mod producer;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use uuid::Uuid;
+
+use crate::history::{Deed, Place, Recorder};
+use crate::requests::Target;
+use crate::waiting::{PATIENCE, within};
+use member::{GroupProtocol, Member, Progress};
+use prober::Prober;
+use producer::Producer;
+
+/// Records a second that each producer sends.
+const RATE: u32 = 250;
+
+/// Where the clients meet, and where they write down what happens.
+#[derive(Debug, Clone)]
+pub struct Stage {
+    /// The topic, which nobody else uses.
+    pub topic: String,
+    /// Its id.
+    pub topic_id: Uuid,
+    /// How many partitions it has.
+    pub partitions: i32,
+    /// Where clients reach each node.
+    pub addresses: BTreeMap<i32, String>,
+    /// What they write into.
+    pub recorder: Recorder,
+    /// A directory for their own logs.
+    pub logs: PathBuf,
+}
+
+impl Stage {
+    /// One partition of the topic.
+    pub fn place(&self, partition: i32) -> Place {
+        Place::new(&self.topic, partition)
+    }
+
+    fn target(&self, partition: i32) -> Target {
+        Target { topic: self.topic.clone(), id: self.topic_id, partition }
+    }
+
+    /// The addresses of all nodes, as librdkafka takes them.
+    fn bootstrap(&self) -> String {
+        self.addresses.values().cloned().collect::<Vec<_>>().join(",")
+    }
+}
+
+/// Settings of every librdkafka client here: impatient, and quick to come back.
+const IMPATIENT: [(&str, &str); 6] = [
+    ("socket.timeout.ms", "1000"),
+    ("socket.connection.setup.timeout.ms", "1000"),
+    ("reconnect.backoff.ms", "10"),
+    ("reconnect.backoff.max.ms", "200"),
+    ("retry.backoff.ms", "20"),
+    ("topic.metadata.refresh.fast.interval.ms", "50"),
+];
+
+/// All clients of a round.
+#[derive(Debug)]
+pub struct Workload {
+    stage: Stage,
+    producers: Vec<Producer>,
+    members: Vec<Member>,
+    progress: Vec<(GroupProtocol, Progress)>,
+    probers: Vec<Prober>,
+    newcomers: u32,
+    leaving: JoinSet<()>,
+}
+
+impl Workload {
+    /// Starts three producers, two members in each of two groups, and a prober for each node.
+    pub fn start(stage: Stage) -> Self {
+        let producers = (0..3).map(|number| Producer::start(&stage, number, RATE)).collect();
+        let progress = GroupProtocol::ALL.map(|protocol| (protocol, Progress::default())).to_vec();
+        let probers = stage.addresses.keys().map(|node| Prober::start(&stage, *node)).collect();
+        let leaving = JoinSet::new();
+        let mut workload =
+            Self { stage, producers, members: Vec::new(), progress, probers, newcomers: 0, leaving };
+        workload.join();
+        workload.join();
+        workload
+    }
+
+    /// A new member joins each group.
+    pub fn join(&mut self) {
+        self.newcomers += 1;
+        for (protocol, progress) in &self.progress {
+            let member = Member::start(&self.stage, *protocol, self.newcomers, progress);
+            self.members.push(member);
+        }
+    }
+
+    /// The member of each group that joined first leaves. That takes its time, which nobody waits for.
+    pub fn leave(&mut self) {
+        for protocol in GroupProtocol::ALL {
+            let first = self.members.iter().position(|member| member.protocol() == protocol);
+            if let Some(first) = first {
+                self.leaving.spawn(self.members.remove(first).leave());
+            }
+        }
+    }
+
+    /// Stops writing and settles all that is under way: what was sent is acknowledged, as all nodes are well again.
+    pub async fn stop_writing(&mut self) {
+        for prober in self.probers.drain(..) {
+            prober.stop().await;
+        }
+        // All at once: what holds up one of them may well hold up the others, and their patience has an end.
+        self.producers.drain(..).map(Producer::stop).collect::<JoinSet<()>>().join_all().await;
+    }
+
+    /// Waits until each group has read its partitions up to these ends, and has everybody leave. What was not read in time
+    /// the checker finds.
+    pub async fn stop_reading(mut self, ends: &BTreeMap<Place, i64>) {
+        for (protocol, progress) in &self.progress {
+            let done = within(PATIENCE, async || progress.has_reached(ends).then_some(())).await;
+            if done.is_none() {
+                let why = format!("waited {PATIENCE:?} in vain for the group to read everything");
+                self.stage.recorder.happened(protocol.name(), Deed::GaveUp { why });
+            }
+        }
+        for member in self.members {
+            self.leaving.spawn(member.leave());
+        }
+        self.leaving.join_all().await;
+    }
+}
+
+pub use payload::seen as record_at;
+
+/// How long a request of the plain wire waits for its answer: longer than a node stands still in any round, so that what a
+/// node says when it goes on is heard.
+const ANSWER_WITHIN: Duration = Duration::from_secs(8);

@@ -1,0 +1,338 @@
+//! librdkafka's consumers, members of a group, each on a thread of its own: what they are assigned, what they are handed, what
+//! they commit.
+//!
+//! A member commits where it is several times a second, one commit at a time: of several that are on their way when a
+//! coordinator is lost, librdkafka may send an earlier one again behind a later one. It does not wait for the outcome, nor does
+//! it commit what it is about to give up, so that somebody else reads some of it again.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use rdkafka::ClientContext;
+use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, Rebalance};
+use rdkafka::error::KafkaResult;
+use rdkafka::message::{BorrowedMessage, Message};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+
+use super::client_log::ClientLog;
+use super::payload::seen;
+use super::{IMPATIENT, Stage};
+use crate::history::{Deed, Micros, Outcome, Place, Recorder, Seen};
+
+/// How long a poll waits.
+const POLL: Duration = Duration::from_millis(50);
+
+/// How often a member commits.
+const COMMIT_EVERY: Duration = Duration::from_millis(150);
+
+/// After how long a commit of which nothing was heard is taken for lost.
+const COMMIT_LOST: Duration = Duration::from_secs(15);
+
+/// How long a member that leaves waits for its last commit.
+const LAST_COMMIT: Duration = Duration::from_secs(2);
+
+/// The protocol of a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GroupProtocol {
+    /// One of the members assigns.
+    Classic,
+    /// The coordinator assigns (KIP-848).
+    Consumer,
+}
+
+impl GroupProtocol {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Classic, Self::Consumer];
+
+    /// Its name as librdkafka's `group.protocol` takes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Classic => "classic",
+            Self::Consumer => "consumer",
+        }
+    }
+
+    /// The group of this protocol on a stage.
+    pub fn group(self, stage: &Stage) -> String {
+        format!("{}-{}", stage.topic, self.name())
+    }
+
+    fn settings(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Self::Classic => &[
+                ("partition.assignment.strategy", "cooperative-sticky"),
+                ("session.timeout.ms", "4000"),
+                ("heartbeat.interval.ms", "200"),
+            ],
+            // Session and heartbeats are the coordinator's affair.
+            Self::Consumer => &[("group.remote.assignor", "uniform")],
+        }
+    }
+}
+
+/// How far a group has read.
+#[derive(Debug, Clone, Default)]
+pub struct Progress {
+    next: Arc<Mutex<BTreeMap<Place, i64>>>,
+}
+
+impl Progress {
+    fn next(&self) -> MutexGuard<'_, BTreeMap<Place, i64>> {
+        self.next.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether every partition was read up to its end.
+    pub fn has_reached(&self, ends: &BTreeMap<Place, i64>) -> bool {
+        let next = self.next();
+        ends.iter().all(|(place, end)| *end == 0 || next.get(place).is_some_and(|next| next >= end))
+    }
+}
+
+/// Successive records of one partition, to become one entry.
+#[derive(Debug)]
+struct Run {
+    place: Place,
+    invoked: Micros,
+    records: Vec<Seen>,
+}
+
+/// A commit on its way.
+#[derive(Debug)]
+struct Committing {
+    invoked: Micros,
+    since: Instant,
+    offsets: BTreeMap<Place, i64>,
+}
+
+/// What a member notes.
+struct Diary {
+    client: String,
+    group: String,
+    recorder: Recorder,
+    progress: Progress,
+    run: Mutex<Option<Run>>,
+    /// What it would commit: the offset behind the last record read of each partition.
+    position: Mutex<BTreeMap<Place, i64>>,
+    committing: Mutex<Option<Committing>>,
+    log: ClientLog,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Diary {
+    fn read(&self, message: &BorrowedMessage<'_>) {
+        let place = Place::new(message.topic(), message.partition());
+        let Some(record) = seen(message.offset(), message.payload()) else {
+            let why = format!("{place} at offset {} holds what nobody sent", message.offset());
+            self.recorder.happened(&self.client, Deed::GaveUp { why });
+            return;
+        };
+        let next = record.offset + 1;
+        lock(&self.position).insert(place.clone(), next);
+        if lock(&self.run).as_ref().is_some_and(|run| run.place != place) {
+            self.end_run();
+        }
+        let mut run = lock(&self.run);
+        let new = || Run { place: place.clone(), invoked: self.recorder.now(), records: Vec::new() };
+        run.get_or_insert_with(new).records.push(record);
+        drop(run);
+        let mut progress = self.progress.next();
+        let furthest = progress.entry(place).or_default();
+        *furthest = next.max(*furthest);
+    }
+
+    fn end_run(&self) {
+        if let Some(Run { place, invoked, records }) = lock(&self.run).take() {
+            self.recorder.ended(&self.client, invoked, Deed::Read { place, records });
+        }
+    }
+
+    /// Commits where it is, unless a commit is on its way or there is nothing new.
+    fn commit(&self, consumer: &BaseConsumer<Self>) {
+        self.end_run();
+        let is_lost = lock(&self.committing).as_ref().is_some_and(|one| one.since.elapsed() > COMMIT_LOST);
+        if is_lost {
+            self.committed(|_, _| Outcome::Unknown);
+        }
+        if lock(&self.committing).is_some() || lock(&self.position).is_empty() {
+            return;
+        }
+        let offsets = std::mem::take(&mut *lock(&self.position));
+        let mut list = TopicPartitionList::new();
+        for (Place { topic, partition }, offset) in &offsets {
+            let added = list.add_partition_offset(topic, *partition, Offset::Offset(*offset));
+            added.expect("an offset that was read is one");
+        }
+        let (invoked, since) = (self.recorder.now(), Instant::now());
+        *lock(&self.committing) = Some(Committing { invoked, since, offsets });
+        if consumer.commit(&list, CommitMode::Async).is_err() {
+            self.committed(|_, _| Outcome::Unknown);
+        }
+    }
+
+    /// The commit on its way has come to its end, with an outcome for each partition.
+    fn committed(&self, outcome: impl Fn(&Place, i64) -> Outcome) {
+        let Some(Committing { invoked, offsets, .. }) = lock(&self.committing).take() else { return };
+        let (yes, no): (Vec<_>, Vec<_>) =
+            offsets.into_iter().partition(|(place, offset)| outcome(place, *offset) == Outcome::Acknowledged);
+        for (offsets, outcome) in [(yes, Outcome::Acknowledged), (no, Outcome::Unknown)] {
+            if !offsets.is_empty() {
+                let deed = Deed::Commit { group: self.group.clone(), offsets, outcome };
+                self.recorder.ended(&self.client, invoked, deed);
+            }
+        }
+    }
+}
+
+impl ClientContext for Diary {
+    fn log(&self, _: RDKafkaLogLevel, facility: &str, message: &str) {
+        self.log.write(facility, message);
+    }
+}
+
+impl ConsumerContext for Diary {
+    // It is told before librdkafka acts, on the thread that polls: whoever gives a partition up handles none of its records
+    // any more, and has not yet told the coordinator.
+    fn pre_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        let group = self.group.clone();
+        self.end_run();
+        match rebalance {
+            Rebalance::Assign(list) => {
+                let places = places(list);
+                self.recorder.happened(&self.client, Deed::Assigned { group, places });
+            }
+            Rebalance::Revoke(list) => {
+                let places = places(list);
+                lock(&self.position).retain(|place, _| !places.contains(place));
+                self.recorder.happened(&self.client, Deed::Revoked { group, places });
+            }
+            Rebalance::Error(_) => {}
+        }
+    }
+
+    // Not even a refusal is certain: librdkafka asks again when a connection breaks, and tells the last answer.
+    fn commit_callback(&self, result: KafkaResult<()>, offsets: &TopicPartitionList) {
+        let row = |place: &Place, offset| {
+            let row = offsets.find_partition(&place.topic, place.partition);
+            row.filter(|row| row.offset() == Offset::Offset(offset))
+        };
+        let is_well = |place: &Place, offset| {
+            result.is_ok() && row(place, offset).is_some_and(|row| row.error().is_ok())
+        };
+        let is_awaited = lock(&self.committing)
+            .as_ref()
+            .is_some_and(|one| one.offsets.iter().any(|(place, offset)| row(place, *offset).is_some()));
+        // Else it is about one that was taken for lost.
+        if is_awaited {
+            self.committed(
+                |place, offset| {
+                    if is_well(place, offset) { Outcome::Acknowledged } else { Outcome::Unknown }
+                },
+            );
+        }
+    }
+}
+
+fn places(list: &TopicPartitionList) -> Vec<Place> {
+    list.elements().iter().map(|row| Place::new(row.topic(), row.partition())).collect()
+}
+
+/// A member of a group. Dropped, it leaves.
+#[derive(Debug)]
+pub struct Member {
+    protocol: GroupProtocol,
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Member {
+    /// Joins the group of this protocol. Its number tells it from others of the group.
+    ///
+    /// # Panics
+    /// If librdkafka refuses the settings.
+    pub fn start(stage: &Stage, protocol: GroupProtocol, number: u32, progress: &Progress) -> Self {
+        let (client, group) = (format!("{}-{number}", protocol.name()), protocol.group(stage));
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", stage.bootstrap()).set("client.id", &client).set("group.id", &group);
+        config.set("group.protocol", protocol.name());
+        for (name, value) in IMPATIENT.iter().chain(protocol.settings()) {
+            config.set(*name, *value);
+        }
+        config.set("auto.offset.reset", "earliest").set("enable.auto.commit", "false");
+        config.set("fetch.wait.max.ms", "200");
+        let log = ClientLog::new(&stage.logs, &client, "cgrp", &mut config);
+        let diary = Diary {
+            client,
+            group,
+            recorder: stage.recorder.clone(),
+            progress: progress.clone(),
+            run: Mutex::default(),
+            position: Mutex::default(),
+            committing: Mutex::default(),
+            log,
+        };
+        let consumer: BaseConsumer<Diary> =
+            config.create_with_context(diary).expect("librdkafka takes the settings");
+        consumer.subscribe(&[&stage.topic]).expect("librdkafka takes the topic");
+        let stop = Arc::new(AtomicBool::new(false));
+        let stops = Arc::clone(&stop);
+        let thread = std::thread::spawn(move || consume(&consumer, &stops));
+        Self { protocol, stop, thread: Some(thread) }
+    }
+
+    /// The protocol of its group.
+    pub fn protocol(&self) -> GroupProtocol {
+        self.protocol
+    }
+
+    /// Leaves the group, having committed where it is.
+    ///
+    /// # Panics
+    /// If its thread panicked.
+    pub async fn leave(mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            let ended = tokio::task::spawn_blocking(move || thread.join()).await;
+            assert!(matches!(ended, Ok(Ok(()))), "a member's thread ends well");
+        }
+    }
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+}
+
+fn consume(consumer: &BaseConsumer<Diary>, stop: &AtomicBool) {
+    let mut committed = Instant::now();
+    while !stop.load(Ordering::Relaxed) {
+        poll(consumer);
+        if committed.elapsed() > COMMIT_EVERY {
+            consumer.context().commit(consumer);
+            committed = Instant::now();
+        }
+    }
+    let (diary, leaving) = (consumer.context(), Instant::now());
+    diary.commit(consumer);
+    while lock(&diary.committing).is_some() && leaving.elapsed() < LAST_COMMIT {
+        poll(consumer);
+    }
+    diary.end_run();
+    diary.committed(|_, _| Outcome::Unknown);
+}
+
+fn poll(consumer: &BaseConsumer<Diary>) {
+    match consumer.poll(POLL) {
+        Some(Ok(message)) => consumer.context().read(&message),
+        // Errors are about connections that come and go; what counts is what is read.
+        Some(Err(_)) => {}
+        None => consumer.context().end_run(),
+    }
+}

@@ -1,0 +1,200 @@
+//! The questions of a prober, and what their answers say.
+//!
+//! A refusal says nothing and is not written down, but for a write's: that is where it must be known what a refusal means.
+
+use kafka_protocol::ResponseError;
+use kafka_protocol::messages::consumer_group_describe_response::Member as ConsumerMember;
+use kafka_protocol::messages::describe_groups_response::DescribedGroupMember;
+use kafka_protocol::messages::{FetchRequest, ProduceRequest};
+use trilog_client::{ClientError, Connection};
+
+use super::Stage;
+use super::member::GroupProtocol;
+use super::payload::{payload, seen};
+use crate::batch::{Batch, values};
+use crate::group::Group;
+use crate::group::embedded::read_assignment;
+use crate::group::offsets::Commit;
+use crate::history::{Deed, MemberView, Micros, Outcome, Place, Seen, Sending};
+use crate::partition::LATEST;
+use crate::requests::{FetchPlan, error, fetched, listed_offset, produced};
+
+/// What is asked of a node.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Question {
+    /// Take a record into this partition, as its leader.
+    Produce(i32),
+    /// Where does this partition end?
+    ListOffsets(i32),
+    /// What is at the end of this partition, and where is that?
+    Fetch(i32),
+    /// What has this group committed?
+    Offsets(GroupProtocol),
+    /// Who is in this group, and owns what?
+    Members(GroupProtocol),
+    /// Commit an offset of a group without members, for a partition that no other prober commits for.
+    CommitAlone,
+    /// What has that group committed?
+    OffsetsAlone,
+}
+
+/// Who asks, and where the answers go.
+#[derive(Debug)]
+pub(super) struct Probe {
+    pub(super) stage: Stage,
+    pub(super) client: String,
+    /// The partition for which it commits by itself.
+    pub(super) own: i32,
+}
+
+impl Probe {
+    /// Asks one question and writes down what the answer says. `value` is for a record to write; it is used up.
+    pub(super) async fn ask(&self, node: &Connection, question: Question, value: u64) {
+        let invoked = self.stage.recorder.now();
+        // What the broker did not answer, or not in a way that can be told from nonsense, says nothing.
+        let told = match question {
+            Question::Produce(partition) => Ok(vec![self.produce(node, partition, value).await]),
+            Question::ListOffsets(partition) => self.list_offsets(node, partition).await,
+            Question::Fetch(partition) => self.fetch(node, partition).await,
+            Question::Offsets(protocol) => self.offsets(self.group(node, protocol)).await,
+            Question::Members(protocol) => self.members(node, protocol).await,
+            Question::CommitAlone => Ok(vec![self.commit(self.alone(node), value).await]),
+            Question::OffsetsAlone => self.offsets(self.alone(node)).await,
+        };
+        for deed in told.unwrap_or_default() {
+            self.tell(invoked, deed);
+        }
+    }
+
+    fn tell(&self, invoked: Micros, deed: Deed) {
+        self.stage.recorder.ended(&self.client, invoked, deed);
+    }
+
+    async fn produce(&self, node: &Connection, partition: i32, value: u64) -> Deed {
+        let sending = match self.try_produce(node, partition, value).await {
+            Ok((None, offset)) => Sending::Acknowledged { offset: Some(offset) },
+            Ok((Some(refusal), _)) if is_certain(refusal) => Sending::Failed,
+            Ok(_) | Err(_) => Sending::Unknown,
+        };
+        Deed::Send { place: self.stage.place(partition), value, sending }
+    }
+
+    async fn try_produce(
+        &self,
+        node: &Connection,
+        partition: i32,
+        value: u64,
+    ) -> Result<(Option<ResponseError>, i64), ClientError> {
+        let version = node.versions().negotiate::<ProduceRequest>()?;
+        let request = self.stage.target(partition).produce(version, -1, values(1, &[&payload(value)]));
+        let answer = produced(node.request(request).await?);
+        Ok((error(answer.error_code), answer.base_offset))
+    }
+
+    async fn list_offsets(&self, node: &Connection, partition: i32) -> Result<Vec<Deed>, ClientError> {
+        let answer = listed_offset(node.request(self.stage.target(partition).list_offsets(LATEST)).await?);
+        let end = Deed::End { place: self.stage.place(partition), offset: answer.offset };
+        Ok(if answer.error_code == 0 { vec![end] } else { Vec::new() })
+    }
+
+    /// The end by ListOffsets first, then what lies before it.
+    async fn fetch(&self, node: &Connection, partition: i32) -> Result<Vec<Deed>, ClientError> {
+        let end = listed_offset(node.request(self.stage.target(partition).list_offsets(LATEST)).await?);
+        if end.error_code != 0 {
+            return Ok(Vec::new());
+        }
+        let invoked = self.stage.recorder.now();
+        let plan = FetchPlan { max_bytes: 8 << 10, ..FetchPlan::from((end.offset - 5).max(0)) };
+        let version = node.versions().negotiate::<FetchRequest>()?;
+        let answer = fetched(node.request(self.stage.target(partition).fetch(version, plan)).await?);
+        if answer.error_code == 0 {
+            let place = self.stage.place(partition);
+            let records = records(&answer.records.unwrap_or_default());
+            self.tell(invoked, Deed::Read { place: place.clone(), records });
+            self.tell(invoked, Deed::End { place, offset: answer.high_watermark });
+        }
+        Ok(Vec::new())
+    }
+
+    /// Commits a number that grows from one commit to the next, one at a time.
+    async fn commit(&self, group: Group, value: u64) -> Deed {
+        let offset = i64::from(u32::try_from(value & u64::from(u32::MAX)).expect("the lower half fits"));
+        let outcome = match group.try_commit(&Commit::outside(&self.stage.topic, self.own, offset)).await {
+            Ok(None) => Outcome::Acknowledged,
+            Ok(Some(ResponseError::NotCoordinator)) => Outcome::Failed,
+            Ok(Some(_)) | Err(_) => Outcome::Unknown,
+        };
+        Deed::Commit { group: group.name, offsets: vec![(self.stage.place(self.own), offset)], outcome }
+    }
+
+    async fn offsets(&self, group: Group) -> Result<Vec<Deed>, ClientError> {
+        let answer = group.try_fetch_offsets(None).await?;
+        let rows = answer.topics.iter().flat_map(|topic| {
+            topic.partitions.iter().map(|row| (Place::new(&topic.name, row.partition_index), row))
+        });
+        let rows = rows.filter(|(_, row)| row.error_code == 0 && row.committed_offset >= 0);
+        let offsets = rows.map(|(place, row)| (place, row.committed_offset)).collect();
+        let told = Deed::Committed { group: group.name, offsets };
+        Ok(if answer.error_code == 0 { vec![told] } else { Vec::new() })
+    }
+
+    async fn members(&self, node: &Connection, protocol: GroupProtocol) -> Result<Vec<Deed>, ClientError> {
+        let group = self.group(node, protocol);
+        let (code, members) = match protocol {
+            GroupProtocol::Classic => {
+                let described = group.try_describe().await?;
+                // In any other state the assignments are those of the generation that is over.
+                let members =
+                    if &*described.group_state == "Stable" { described.members } else { Vec::new() };
+                (described.error_code, members.iter().map(classic_view).collect())
+            }
+            GroupProtocol::Consumer => {
+                let described = group.try_describe_consumer().await?;
+                (described.error_code, described.members.iter().map(consumer_view).collect())
+            }
+        };
+        let told = Deed::Members { group: group.name, members };
+        Ok(if code == 0 { vec![told] } else { Vec::new() })
+    }
+
+    fn alone(&self, node: &Connection) -> Group {
+        Group { name: format!("{}-alone", self.stage.topic), node: -1, connection: node.clone() }
+    }
+
+    fn group(&self, node: &Connection, protocol: GroupProtocol) -> Group {
+        // The node is asked as if it coordinated the group, which only one of them does.
+        Group { name: protocol.group(&self.stage), node: -1, connection: node.clone() }
+    }
+}
+
+/// Whether a refusal means that the record is not in the log and will not be.
+fn is_certain(refusal: ResponseError) -> bool {
+    matches!(
+        refusal,
+        ResponseError::NotLeaderOrFollower
+            | ResponseError::NotEnoughReplicas
+            | ResponseError::UnknownTopicOrPartition
+            | ResponseError::UnknownTopicId
+            | ResponseError::LeaderNotAvailable
+    )
+}
+
+fn records(bytes: &bytes::Bytes) -> Vec<Seen> {
+    let batches = Batch::split(bytes);
+    let records = batches.iter().flat_map(|batch| (batch.base_offset()..).zip(batch.records()));
+    records.filter_map(|(offset, record)| seen(offset, record.value.as_deref())).collect()
+}
+
+fn classic_view(member: &DescribedGroupMember) -> MemberView {
+    let owns = read_assignment(&member.member_assignment);
+    let owns = owns.iter().map(|(topic, partition)| Place::new(topic, *partition)).collect();
+    MemberView { id: member.member_id.to_string(), epoch: None, owns }
+}
+
+fn consumer_view(member: &ConsumerMember) -> MemberView {
+    let owns =
+        member.assignment.topic_partitions.iter().flat_map(|topic| {
+            topic.partitions.iter().map(|partition| Place::new(&topic.topic_name, *partition))
+        });
+    MemberView { id: member.member_id.to_string(), epoch: Some(member.member_epoch), owns: owns.collect() }
+}

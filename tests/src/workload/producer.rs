@@ -1,0 +1,158 @@
+//! librdkafka's idempotent producer, which never gives up on a record.
+//!
+//! So each of its records has to be acknowledged in the end, once and in its place. What librdkafka reports as failed is not
+//! known to have failed: a record that it sent, lost the answer to and then dropped may be in the log.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use rdkafka::ClientContext;
+use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{DeliveryResult, Message};
+use rdkafka::producer::{BaseRecord, Producer as _, ProducerContext, ThreadedProducer};
+
+use super::client_log::ClientLog;
+use super::payload::{first_value, payload};
+use super::{IMPATIENT, Stage};
+use crate::history::{Deed, Micros, Place, Recorder, Sending};
+use crate::waiting::PATIENCE;
+
+/// Different keys, which spread over the partitions.
+const KEYS: u64 = 97;
+
+/// What is remembered of a record on its way.
+#[derive(Debug)]
+struct Sent {
+    value: u64,
+    invoked: Micros,
+}
+
+/// Writes down what becomes of the records.
+struct Delivery {
+    client: String,
+    recorder: Recorder,
+    log: ClientLog,
+}
+
+impl ClientContext for Delivery {
+    fn log(&self, _: RDKafkaLogLevel, facility: &str, message: &str) {
+        self.log.write(facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::Fatal) {
+            let why = format!("{error}: {reason}");
+            self.recorder.happened(&self.client, Deed::GaveUp { why });
+        }
+    }
+}
+
+impl ProducerContext for Delivery {
+    type DeliveryOpaque = Box<Sent>;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, sent: Box<Sent>) {
+        let (message, sending) = match result {
+            Ok(message) => {
+                let offset = Some(message.offset()).filter(|offset| *offset >= 0);
+                (message, Sending::Acknowledged { offset })
+            }
+            Err((error, message)) => {
+                // At the very end, what could not be settled is thrown away; that has its own entry.
+                let is_end = matches!(
+                    error.rdkafka_error_code(),
+                    Some(RDKafkaErrorCode::PurgeQueue | RDKafkaErrorCode::PurgeInflight)
+                );
+                if !is_end {
+                    let why = format!("value {} in partition {}: {error}", sent.value, message.partition());
+                    self.recorder.happened(&self.client, Deed::GaveUp { why });
+                }
+                (message, Sending::Unknown)
+            }
+        };
+        let place = Place::new(message.topic(), message.partition());
+        self.recorder.ended(&self.client, sent.invoked, Deed::Send { place, value: sent.value, sending });
+    }
+}
+
+/// A producer that sends by itself until it is stopped.
+#[derive(Debug)]
+pub struct Producer {
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Producer {
+    /// Starts one that sends so many records a second, with different keys. Its number tells it from others.
+    ///
+    /// # Panics
+    /// If librdkafka refuses the settings.
+    pub fn start(stage: &Stage, number: u32, rate: u32) -> Self {
+        let client = format!("producer-{number}");
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", stage.bootstrap()).set("client.id", &client);
+        for (name, value) in IMPATIENT {
+            config.set(name, value);
+        }
+        config.set("enable.idempotence", "true").set("linger.ms", "2").set("request.timeout.ms", "1000");
+        // Longer than anybody waits here: it is not for the client to give up.
+        config.set("message.timeout.ms", (PATIENCE * 3).as_millis().to_string());
+        let log = ClientLog::new(&stage.logs, &client, "eos,broker", &mut config);
+        let delivery = Delivery { client: client.clone(), recorder: stage.recorder.clone(), log };
+        let producer = config.create_with_context(delivery).expect("librdkafka takes the settings");
+        let stop = Arc::new(AtomicBool::new(false));
+        let (stops, topic) = (Arc::clone(&stop), stage.topic.clone());
+        let thread = std::thread::spawn(move || {
+            produce(&producer, &topic, first_value(number), rate, &stops);
+            if let Err(error) = producer.flush(PATIENCE) {
+                let why = format!("records are not settled {PATIENCE:?} after all is well: {error}");
+                producer.context().recorder.happened(&client, Deed::GaveUp { why });
+            }
+        });
+        Self { stop, thread: Some(thread) }
+    }
+
+    /// Stops sending and waits until every record is settled, or patience is at its end.
+    ///
+    /// # Panics
+    /// If its thread panicked.
+    pub async fn stop(mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            let ended = tokio::task::spawn_blocking(move || thread.join()).await;
+            assert!(matches!(ended, Ok(Ok(()))), "a producer's thread ends well");
+        }
+    }
+}
+
+impl Drop for Producer {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+}
+
+fn produce(producer: &ThreadedProducer<Delivery>, topic: &str, first: u64, rate: u32, stop: &AtomicBool) {
+    let (began, interval) = (Instant::now(), Duration::from_secs(1) / rate);
+    let mut due = began;
+    for value in first.. {
+        if stop.load(Ordering::Relaxed) {
+            return;
+        }
+        std::thread::sleep(due.saturating_duration_since(Instant::now()));
+        due += interval;
+        let (key, payload) = ((value % KEYS).to_string(), payload(value));
+        let sent = Box::new(Sent { value, invoked: producer.context().recorder.now() });
+        let mut record = BaseRecord::with_opaque_to(topic, sent).key(&key).payload(&payload);
+        while let Err((error, refused)) = producer.send(record) {
+            let is_full = error.rdkafka_error_code() == Some(RDKafkaErrorCode::QueueFull);
+            if !is_full || stop.load(Ordering::Relaxed) {
+                // It never left; a fatal error has its own entry.
+                return;
+            }
+            record = refused;
+            std::thread::sleep(interval);
+        }
+    }
+}
