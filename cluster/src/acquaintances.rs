@@ -8,6 +8,10 @@
 //! **Invariant:** whatever a peer said that had any effect here, it said under a store that is written down here for good.
 //! So if no other node knows a node under an earlier store, no promise of that node's counts anywhere, and it is new.
 //!
+//! **An old disk put back** is refused from the moment in which its successor may have been counted on, which every majority
+//! that lets the successor in [takes note of](readmitted). Before that it has forgotten nothing: a data directory that was not
+//! mounted may simply be there again.
+//!
 //! What cannot be told: a disk that was set back to an earlier state of itself (a backup, a snapshot of a virtual machine)
 //! has the same id and has forgotten just as much. It must not be done, and the README says so.
 
@@ -20,6 +24,10 @@ use crate::ids::{NodeId, RaftGroupId, StoreId};
 /// What the keys of the records begin with; the peer's number follows. They are the controller's group's, as the one group
 /// that every node has.
 const KEY_PREFIX: &[u8] = b"peer-store/";
+
+/// What the keys of the records begin with that name the last store of a node that was let in after a loss; the node's
+/// number follows. They are the controller's group's as well.
+const READMITTED_PREFIX: &[u8] = b"readmitted/";
 
 /// How many former stores of a peer are remembered. It takes as many lost disks of one node for the oldest to be forgotten.
 const MAX_FORMER: usize = 16;
@@ -36,7 +44,7 @@ pub enum Recognition {
 /// Why a peer is not recognized.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unrecognized {
-    /// Another store has taken this one's place since: it is an old disk put back.
+    /// Another store has taken this one's place since, and has been counted on: it is an old disk put back.
     Retired,
     /// Who it is could not be written down.
     NotRemembered,
@@ -56,6 +64,20 @@ pub(crate) struct Acquaintances {
     known: BTreeMap<NodeId, Acquaintance>,
 }
 
+/// Takes note that `node` is let in with `store` after the loss of another: in the batch that makes this node part of the
+/// majority that does so.
+pub(crate) fn readmitted(node: NodeId, store: StoreId, batch: &mut WriteBatch) {
+    let key = [READMITTED_PREFIX, &node.0.to_be_bytes()].concat();
+    batch.put_record(RaftGroupId::CONTROLLER, &key, store.0);
+}
+
+/// The last store with which `node` was let in after a loss.
+pub(crate) fn last_readmitted(node: NodeId, store: &Store) -> Result<Option<StoreId>, StoreError> {
+    let key = [READMITTED_PREFIX, &node.0.to_be_bytes()].concat();
+    let record = store.record(RaftGroupId::CONTROLLER, &key)?;
+    Ok(record.and_then(|id| id.try_into().ok()).map(StoreId))
+}
+
 impl Acquaintances {
     /// Those that are written down in `store`.
     pub(crate) fn load(store: &Store) -> Result<Self, StoreError> {
@@ -72,23 +94,23 @@ impl Acquaintances {
         Ok(Self { known })
     }
 
-    /// Meets `peer`, which has `store`. What the batch holds must be durable before the peer is told, and before any of its
+    /// Meets `peer`, which has `store`; `readmitted` is the last one with which it was let in after a loss. What the batch holds must be durable before the peer is told, and before any of its
     /// frames is taken; none is needed for one that is known already.
     pub(crate) fn meet(
         &mut self,
         peer: NodeId,
         store: StoreId,
+        readmitted: Option<StoreId>,
     ) -> Result<(Recognition, Option<WriteBatch>), Unrecognized> {
         let known = self.known.get(&peer);
+        if known.is_some_and(|known| known.has_replaced(store, readmitted)) {
+            return Err(Unrecognized::Retired);
+        }
         if let Some(known) = known.filter(|known| known.store == store) {
             return Ok((known.recognition(), None));
         }
-        if known.is_some_and(|known| known.former.contains(&store)) {
-            return Err(Unrecognized::Retired);
-        }
-        let former =
-            known.into_iter().flat_map(|known| [known.store].into_iter().chain(known.former.clone()));
-        let acquaintance = Acquaintance { store, former: former.take(MAX_FORMER).collect() };
+        let acquaintance =
+            known.map_or_else(|| Acquaintance::new(store), |known| known.followed_by(store, readmitted));
         let recognition = acquaintance.recognition();
         let mut batch = WriteBatch::new();
         let key = [KEY_PREFIX, &peer.0.to_be_bytes()].concat();
@@ -105,6 +127,30 @@ impl Acquaintances {
 }
 
 impl Acquaintance {
+    const fn new(store: StoreId) -> Self {
+        Self { store, former: Vec::new() }
+    }
+
+    /// The peer with another store, whether it is one of its former ones or not.
+    fn followed_by(&self, store: StoreId, readmitted: Option<StoreId>) -> Self {
+        // Others may have let it in with a store that was never met here.
+        let unmet = readmitted.filter(|unmet| self.age(*unmet).is_none());
+        let former = unmet.into_iter().chain([self.store]).chain(self.former.iter().copied());
+        Self { store, former: former.filter(|former| *former != store).take(MAX_FORMER).collect() }
+    }
+
+    /// How many stores of the peer are later than this one.
+    fn age(&self, store: StoreId) -> Option<usize> {
+        std::iter::once(&self.store).chain(&self.former).position(|known| *known == store)
+    }
+
+    /// Whether a store that was let in after `store` has taken its place.
+    fn has_replaced(&self, store: StoreId, readmitted: Option<StoreId>) -> bool {
+        let (Some(readmitted), Some(age)) = (readmitted, self.age(store)) else { return false };
+        // One that was never met here was let in since this one was.
+        readmitted != store && self.age(readmitted).is_none_or(|readmitted| readmitted < age)
+    }
+
     const fn recognition(&self) -> Recognition {
         if self.former.is_empty() { Recognition::First } else { Recognition::Successor }
     }
@@ -131,19 +177,44 @@ mod tests {
     const PEER: NodeId = NodeId(2);
     const ONE: StoreId = StoreId([1; 16]);
     const TWO: StoreId = StoreId([2; 16]);
+    const THREE: StoreId = StoreId([3; 16]);
 
     #[test]
-    fn a_peer_is_recognized_by_its_store_and_an_old_one_is_not_taken_back() {
+    fn a_peer_is_recognized_by_its_store() {
         let mut known = Acquaintances::default();
-        let meet = |known: &mut Acquaintances, store| {
-            known.meet(PEER, store).map(|(recognition, batch)| (recognition, batch.is_some()))
-        };
-        assert_eq!(meet(&mut known, ONE), Ok((Recognition::First, true)));
-        assert_eq!(meet(&mut known, ONE), Ok((Recognition::First, false)));
-        assert_eq!(meet(&mut known, TWO), Ok((Recognition::Successor, true)));
-        assert_eq!(meet(&mut known, TWO), Ok((Recognition::Successor, false)), "however often it asks");
-        assert_eq!(meet(&mut known, ONE), Err(Unrecognized::Retired));
+        let mut meet = |store| known.meet(PEER, store, None).map(|(r, batch)| (r, batch.is_some()));
+        assert_eq!(meet(ONE), Ok((Recognition::First, true)));
+        assert_eq!(meet(ONE), Ok((Recognition::First, false)));
+        assert_eq!(meet(TWO), Ok((Recognition::Successor, true)));
+        assert_eq!(meet(TWO), Ok((Recognition::Successor, false)), "however often it asks");
         assert_eq!(known.store_of(PEER), Some(TWO));
+    }
+
+    #[test]
+    fn an_old_disk_is_taken_back_until_its_successor_was_let_in() {
+        let mut known = Acquaintances::default();
+        let mut meet =
+            |store, readmitted| known.meet(PEER, store, readmitted).map(|(recognition, _)| recognition);
+        meet(ONE, None).unwrap();
+        meet(TWO, None).unwrap();
+        assert_eq!(meet(ONE, None), Ok(Recognition::Successor), "it was not mounted");
+        meet(TWO, None).unwrap();
+        assert_eq!(meet(ONE, Some(TWO)), Err(Unrecognized::Retired));
+        assert_eq!(meet(THREE, Some(TWO)), Ok(Recognition::Successor));
+        assert_eq!(meet(ONE, Some(TWO)), Err(Unrecognized::Retired));
+        assert_eq!(meet(TWO, Some(TWO)), Ok(Recognition::Successor));
+    }
+
+    #[test]
+    fn an_old_disk_is_refused_by_who_heard_of_its_successor_and_never_met_it() {
+        let mut known = Acquaintances::default();
+        let mut meet =
+            |store, readmitted| known.meet(PEER, store, readmitted).map(|(recognition, _)| recognition);
+        meet(ONE, None).unwrap();
+        assert_eq!(meet(ONE, Some(TWO)), Err(Unrecognized::Retired));
+        assert_eq!(meet(THREE, Some(TWO)), Ok(Recognition::Successor));
+        assert_eq!(meet(THREE, Some(TWO)), Ok(Recognition::Successor));
+        assert_eq!(meet(ONE, Some(TWO)), Err(Unrecognized::Retired));
     }
 
     #[test]
@@ -153,10 +224,15 @@ mod tests {
         let store = Store::open(dir.path(), &identity, StoreOptions::default()).unwrap();
         let mut known = Acquaintances::load(&store).unwrap();
         for id in [ONE, TWO] {
-            let (_, batch) = known.meet(PEER, id).unwrap();
+            let (_, batch) = known.meet(PEER, id, None).unwrap();
             store.apply(batch.unwrap()).unwrap();
         }
-        known.meet(NodeId(3), ONE).unwrap();
+        let mut batch = WriteBatch::new();
+        readmitted(PEER, TWO, &mut batch);
+        store.apply(batch).unwrap();
+        assert_eq!(last_readmitted(PEER, &store).unwrap(), Some(TWO));
+        assert_eq!(last_readmitted(NodeId(3), &store).unwrap(), None);
+        known.meet(NodeId(3), ONE, None).unwrap();
         let loaded = Acquaintances::load(&store).unwrap();
         assert_eq!(loaded.known.get(&PEER), known.known.get(&PEER));
         assert_eq!(loaded.store_of(NodeId(3)), None, "its batch was never applied");
@@ -166,7 +242,7 @@ mod tests {
     fn no_more_former_stores_are_kept_than_the_bound() {
         let mut known = Acquaintances::default();
         for number in 0..100 {
-            known.meet(PEER, StoreId([number; 16])).unwrap();
+            known.meet(PEER, StoreId([number; 16]), None).unwrap();
         }
         let kept = known.known.get(&PEER).unwrap();
         assert_eq!((kept.former.len(), kept.former[0]), (MAX_FORMER, StoreId([98; 16])));

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use trilog_storage::{Store, StoreError};
 
 use super::topic_id;
-use crate::acquaintances::Acquaintances;
+use crate::acquaintances::{Acquaintances, last_readmitted};
 use crate::controller::{ControllerRequest, ControllerResponse};
 use crate::driver::Published;
 use crate::driver::inbox::{Inbox, Input};
@@ -67,11 +67,14 @@ impl PeerHandler for Link {
     /// Meets one peer after the other: what is written down is durable before anybody is told.
     fn meet(&self, peer: NodeId, store: StoreId) -> Result<Recognition, Unrecognized> {
         let mut acquaintances = self.acquaintances.lock().unwrap_or_else(PoisonError::into_inner);
-        let (recognition, batch) = acquaintances.meet(peer, store)?;
-        let written = batch.map_or(Ok(()), |batch| self.store.apply(batch).and_then(|()| self.store.sync()));
-        if let Err(error) = written {
+        let fail = |error| {
             self.inbox.push(Input::Fail(error));
-            return Err(Unrecognized::NotRemembered);
+            Unrecognized::NotRemembered
+        };
+        let readmitted = last_readmitted(peer, &self.store).map_err(fail)?;
+        let (recognition, batch) = acquaintances.meet(peer, store, readmitted)?;
+        if let Some(batch) = batch {
+            self.store.apply(batch).and_then(|()| self.store.sync()).map_err(fail)?;
         }
         if recognition == Recognition::Successor {
             tracing::debug!(peer = peer.0, %store, "the peer has lost a disk before");

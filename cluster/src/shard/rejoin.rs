@@ -228,15 +228,13 @@ impl Shard {
         let names = self.names(&lost);
         if lost.contains(&RaftGroupId::CONTROLLER) {
             tracing::error!(
-                "most nodes of the cluster lost their disks, and with them what it knows of its topics: nobody can tell \
-                 what was acknowledged. Bring one of the lost data directories back, as it was; or empty those of all \
-                 nodes to begin anew, which gives up what is left"
+                "most nodes of the cluster came up with new data directories, so nobody can tell what was acknowledged: \
+                 bring the old ones back as they were (are they mounted?), or empty those of all nodes to begin anew, \
+                 which gives up what is left"
             );
         } else {
             tracing::error!(
-                "{names}: lost with the disks of {}; delete these topics and create them anew, or bring a lost data \
-                 directory back, as it was",
-                if lost.len() == 1 { "most of its replicas" } else { "most of their replicas" }
+                "{names}: lost with the disks of most replicas; delete these topics and create them anew"
             );
         }
         self.rejoin.mourned = lost;

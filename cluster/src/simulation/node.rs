@@ -11,7 +11,7 @@ use super::clock::Clock;
 use super::disk::{Disk, Written};
 use super::mutant::Mutant;
 use super::random::Random;
-use crate::acquaintances::{Acquaintances, Recognition};
+use crate::acquaintances::{Acquaintances, Recognition, last_readmitted};
 use crate::controller::MetadataImage;
 use crate::controller::configs::BrokerSettings;
 use crate::ids::{LeaderEpoch, NodeId, Offset, RaftGroupId, StoreId, Ticket, TopicId};
@@ -162,7 +162,8 @@ impl Node {
     /// at once.
     pub(super) fn meet(&mut self, peer: NodeId, store: StoreId) -> Option<Recognition> {
         let process = self.running.as_mut().filter(|process| process.paused.is_none())?;
-        let (recognition, batch) = process.acquaintances.meet(peer, store).ok()?;
+        let readmitted = last_readmitted(peer, &process.store).expect("what is known of peers is read");
+        let (recognition, batch) = process.acquaintances.meet(peer, store, readmitted).ok()?;
         if let Some(batch) = batch {
             self.disk.apply(&process.store, batch);
             self.disk.synced(self.disk.written());

@@ -101,7 +101,7 @@ impl Node {
     /// As what this node recognizes a peer that has `store`. The stage's nodes all reach each other, so that there is no
     /// need to write it down: it is remembered as long as the script plays.
     pub(super) fn meet(&mut self, peer: NodeId, store: StoreId) -> Recognition {
-        let (recognition, _) = self.acquaintances.meet(peer, store).expect("no disk is put back");
+        let (recognition, _) = self.acquaintances.meet(peer, store, None).expect("no disk is put back");
         recognition
     }
 

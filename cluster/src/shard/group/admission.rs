@@ -44,10 +44,11 @@
 //! but keeps what asks for its vote, as a new cluster's first election ought not to wait for the next.
 
 use raft::Progress;
-use raft::eraftpb::{Message, MessageType};
+use raft::eraftpb::{Entry, Message, MessageType};
 use trilog_storage::{Store, StoreError, WriteBatch};
 
 use super::{Group, MAX_INFLIGHT_MESSAGES};
+use crate::acquaintances;
 use crate::ids::{NodeId, RaftGroupId, RaftIndex, StoreId};
 use crate::shard::machine::{Machine, damaged};
 use crate::transport::ReadmitRow;
@@ -266,13 +267,13 @@ impl Group {
         // Raft steps down for want of a majority that it heard; this one was just heard.
         progress.recent_active = true;
         let term = self.term();
+        // Refused in the middle of a transfer: it will be asked again.
+        self.node.propose(barrier_of(node, store), Vec::new()).ok()?;
         if is_pair {
             // A leader that serves nothing yet does not know all groups: any may have existed.
             let groups = Some(RaftGroupId(u64::MAX));
             return Some(Readmission { store, term, barrier: RaftIndex(last), groups });
         }
-        // Refused in the middle of a transfer: it will be asked again.
-        self.node.propose(Vec::new(), Vec::new()).ok()?;
         let barrier = RaftIndex(self.node.raft.raft_log.last_index());
         debug_assert!(barrier.0 > last, "the barrier stands behind all that was ever counted");
         Some(Readmission { store, term, barrier, groups: None })
@@ -287,6 +288,24 @@ impl Group {
         for readmission in self.readmissions.values_mut().filter(|known| known.barrier == index) {
             readmission.groups = Some(groups);
         }
+    }
+}
+
+/// What tells a barrier from other entries, in its context: who is let in by it, and with which store.
+fn barrier_of(node: NodeId, store: StoreId) -> Vec<u8> {
+    [&node.0.to_be_bytes()[..], &store.0].concat()
+}
+
+/// Whom an entry lets in, if it is a barrier.
+fn let_in_by(entry: &Entry) -> Option<(NodeId, StoreId)> {
+    let (node, store) = entry.context.split_first_chunk()?;
+    Some((NodeId(u32::from_be_bytes(*node)), StoreId(store.try_into().ok()?)))
+}
+
+/// A replica that takes a barrier becomes one of those who let another in: from then on it refuses that one's former disks.
+pub(super) fn note_barriers(entries: &[Entry], batch: &mut WriteBatch) {
+    for (node, store) in entries.iter().filter_map(let_in_by) {
+        acquaintances::readmitted(node, store, batch);
     }
 }
 
@@ -313,6 +332,14 @@ mod tests {
         assert!(matches!(Admission::decode(&record), Some(Admission::Barred)));
         assert_eq!(written(&Admission::Full), None);
         assert!(Admission::decode(&[0; 9]).is_none());
+    }
+
+    #[test]
+    fn a_barrier_tells_whom_it_lets_in() {
+        let store = StoreId([5; 16]);
+        let barrier = Entry { context: barrier_of(NodeId(3), store).into(), ..Entry::default() };
+        assert_eq!(let_in_by(&barrier), Some((NodeId(3), store)));
+        assert_eq!(let_in_by(&Entry::default()), None);
     }
 
     #[test]

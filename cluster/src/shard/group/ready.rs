@@ -8,6 +8,7 @@ use raft::eraftpb::{Entry, EntryType};
 use trilog_storage::{StoreError, WriteBatch};
 
 use super::Group;
+use super::admission::note_barriers;
 use crate::controller::ControllerRecord;
 use crate::ids::RaftIndex;
 use crate::replica::RecentEntry;
@@ -65,6 +66,7 @@ impl Group {
             self.install(&mut writing, round)?;
         }
         self.node.mut_store().append(&writing.entries, &mut round.batch)?;
+        note_barriers(&writing.entries, &mut round.batch);
         if let Some(hard_state) = writing.ready.hs() {
             self.node.mut_store().set_hard_state(hard_state, &mut round.batch);
         }
