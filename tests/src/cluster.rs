@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Deref;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -240,6 +240,28 @@ impl Cluster {
     /// SIGKILL.
     pub fn kill(&mut self, id: i32) {
         self.node_mut(id).kill();
+    }
+
+    /// SIGKILL, and the node's disk is gone with it. What was on it is returned, for who wants to put it back by
+    /// [`Self::put_back`].
+    ///
+    /// # Panics
+    /// If the data directory cannot be moved away.
+    pub fn wipe(&mut self, id: i32) -> PathBuf {
+        self.kill(id);
+        let (from, lost) = (self.node(id).data_dir(), self.scratch.join(&format!("lost-{id}")));
+        let _ = std::fs::remove_dir_all(&lost);
+        std::fs::rename(from, &lost).expect("a data directory can be moved");
+        lost
+    }
+
+    /// Gives a node that does not run the disk again that [`Self::wipe`] took from it.
+    ///
+    /// # Panics
+    /// If the data directory cannot be moved back.
+    pub fn put_back(&self, id: i32, lost: &Path) {
+        let _ = std::fs::remove_dir_all(self.node(id).data_dir());
+        std::fs::rename(lost, self.node(id).data_dir()).expect("a data directory can be moved");
     }
 
     /// SIGTERM; waits for the end.

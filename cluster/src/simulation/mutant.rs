@@ -5,9 +5,9 @@
 
 use raft::eraftpb::{Message, MessageType};
 
-use crate::ids::RaftIndex;
+use crate::ids::{RaftGroupId, RaftIndex};
 use crate::shard::{GroupView, Shard};
-use crate::transport::GroupMessage;
+use crate::transport::{Frame, GroupMessage, ReadmitRow};
 
 /// A rule that is broken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +24,8 @@ pub(super) enum Mutant {
     ServeAtOnce,
     /// A node on an empty disk is taken for a new one by everybody, whatever they know: it votes at once.
     TrustEmptyDisk,
+    /// A node that lost its disk is let in by whom it asks, without a barrier that the others have.
+    ReadmitAtOnce,
     /// What leaders and followers say to each other is taken to be of the present term, of whichever it is.
     IgnoreTerms,
     /// A follower keeps its own entries where the leader has others, and says that it has the leader's.
@@ -44,6 +46,18 @@ impl Mutant {
             }
         }
     }
+}
+
+/// What a node that asks to be readmitted is told by whom it asks, whoever that is.
+pub(super) fn readmit_at_once(question: &Frame) -> Option<Frame> {
+    let Frame::Rejoin { store, groups } = question else { return None };
+    let row = |group: &RaftGroupId| ReadmitRow {
+        group: *group,
+        term: 0,
+        until: RaftIndex(0),
+        groups: RaftGroupId(u64::MAX),
+    };
+    Some(Frame::Readmit { store: *store, rows: groups.iter().map(row).collect() })
 }
 
 /// Whether a leader says it to its followers, or they to it.

@@ -99,6 +99,11 @@ fn trusting_an_empty_disk_is_found() {
 }
 
 #[test]
+fn readmitting_at_once_is_found() {
+    finds(Mutant::ReadmitAtOnce);
+}
+
+#[test]
 fn ignoring_terms_is_found() {
     finds(Mutant::IgnoreTerms);
 }

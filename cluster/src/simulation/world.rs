@@ -10,7 +10,7 @@ use super::disk::Disk;
 use super::event::{Event, Schedule};
 use super::fault::Climate;
 use super::invariants::{Invariants, Violation};
-use super::mutant::Mutant;
+use super::mutant::{self, Mutant};
 use super::network::{Link, Network};
 use super::node::{Input, Node, NodeOptions, Output};
 use super::observation::Observation;
@@ -311,6 +311,13 @@ impl World {
             return;
         }
         let (life, store) = (self.nodes[&to].life, self.nodes[&from].disk.id());
+        if self.mutant == Some(Mutant::ReadmitAtOnce)
+            && let Some(frame) = mutant::readmit_at_once(&frame)
+        {
+            let (node, life, store) = (from, self.nodes[&from].life, self.nodes[&to].disk.id());
+            let input = Input::Frame { from: to, store, frame };
+            return self.schedule.at(self.now, Event::Input { node, life, input });
+        }
         for at in self.network.arrivals(link, self.now, &mut self.random) {
             let input = Input::Frame { from, store, frame: frame.clone() };
             self.schedule.at(at, Event::Input { node: to, life, input });

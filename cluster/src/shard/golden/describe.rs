@@ -9,7 +9,7 @@ use crate::controller::{ControllerResponse, MetadataImage, decode_entry};
 use crate::ids::{NodeId, RaftGroupId};
 use crate::partition::batches;
 use crate::shard::effects::{AppendError, Appended, NotController, Ticket};
-use crate::transport::SleepRow;
+use crate::transport::{ReadmitRow, SleepRow};
 
 /// The names that a script gave things.
 #[derive(Default)]
@@ -133,6 +133,22 @@ impl Vocabulary {
     pub(super) fn sleep(&self, from: NodeId, to: NodeId, row: SleepRow) -> String {
         let SleepRow { group, term, commit } = row;
         format!("{from}->{to} {} Sleep term {term}: commit {commit}", self.group(group))
+    }
+}
+
+impl Vocabulary {
+    /// A node without its disk asks to be let in.
+    pub(super) fn rejoin(&self, from: NodeId, to: NodeId, groups: &[RaftGroupId]) -> String {
+        let groups: Vec<String> = groups.iter().map(|group| self.group(*group)).collect();
+        format!("{from}->{to} {} Rejoin", groups.join(", "))
+    }
+
+    /// A leader lets it in.
+    pub(super) fn readmit(&self, from: NodeId, to: NodeId, rows: &[ReadmitRow]) -> String {
+        let row = |row: &ReadmitRow| {
+            format!("{} Readmit term {}: until {}", self.group(row.group), row.term, row.until)
+        };
+        format!("{from}->{to} {}", rows.iter().map(row).collect::<Vec<_>>().join(", "))
     }
 }
 

@@ -32,6 +32,13 @@ fn replica_status(shard: &Shard, group: &Group) -> String {
     if let Machine::Partition(machine) = group.machine() {
         status += &format!(", shows up to offset {}", machine.status().high_watermark);
     }
+    if group.is_unrecognized() {
+        status += ", unrecognized";
+    } else if group.is_barred() {
+        status += ", barred";
+    } else if !group.is_admitted() {
+        status += ", on probation";
+    }
     if group.asleep {
         status += ", asleep";
     }

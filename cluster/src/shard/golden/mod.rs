@@ -17,6 +17,7 @@
 //! | `hold NODE`, `sync NODE`, `release NODE` | the node's disk syncs only when told to; syncs once; syncs by itself again, as it does at first |
 //! | `fetch NODE` | carries out the reads of old entries that the node's groups asked for (as `settle` does) |
 //! | `crash NODE`, `stop NODE`, `start NODE` | ends a node and loses what was not synced; ends it in order; starts it again |
+//! | `wipe NODE` | ends a node and loses its disk; it starts again on an empty one |
 //! | `hand-over NODE` | hands all its leaderships over, as before a stop |
 //! | `register NODE BROKER`, `create-topic NODE NAME REPLICAS...`, `delete-topic NODE NAME`, `producer-ids NODE` | asks the controller at a node |
 //! | `append NODE PARTITION VALUE... [as=NAME] [producer=ID seq=N] [replicas=N]` | hands the node batches of one record each, at once |
@@ -48,7 +49,7 @@ fn play(name: &str) {
 }
 
 /// Every script, each of which has a test below.
-const SCRIPTS: [&str; 16] = [
+const SCRIPTS: [&str; 18] = [
     "confirm",
     "conflict",
     "delete_topic",
@@ -61,6 +62,8 @@ const SCRIPTS: [&str; 16] = [
     "lost_leadership",
     "lost_peer",
     "propose",
+    "rejoin",
+    "rejoin_pair",
     "restart",
     "sleep",
     "snapshot",
@@ -130,6 +133,16 @@ fn lost_peer() {
 #[test]
 fn propose() {
     play("propose");
+}
+
+#[test]
+fn rejoin() {
+    play("rejoin");
+}
+
+#[test]
+fn rejoin_pair() {
+    play("rejoin_pair");
 }
 
 #[test]

@@ -211,6 +211,8 @@ impl Stage {
         match frame {
             Frame::Raft(messages) => messages.first().map(|m| self.vocabulary.message(m.group, &m.message)),
             Frame::Sleep(rows) => rows.first().map(|row| self.vocabulary.sleep(from, to, *row)),
+            Frame::Rejoin { groups, .. } => Some(self.vocabulary.rejoin(from, to, groups)),
+            Frame::Readmit { rows, .. } => Some(self.vocabulary.readmit(from, to, rows)),
             _ => None,
         }
     }

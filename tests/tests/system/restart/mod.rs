@@ -6,3 +6,4 @@ mod disk;
 mod leaders;
 mod leadership_lost;
 mod quorum;
+mod wiped;
