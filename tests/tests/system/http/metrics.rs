@@ -51,6 +51,7 @@ fn family(name: &str) -> &str {
 #[tokio::test]
 async fn clients_traffic_is_counted() {
     let cluster = busy_cluster().await;
+    let _client = cluster.connect(1).await;
     let topic = [("topic", "traffic")];
     let samples = wait_until("the group's lag is told", async || {
         let samples = scrape_all(&cluster).await;
