@@ -28,8 +28,8 @@ fn wipe_and_start(cluster: &mut Cluster, node: i32) -> usize {
 async fn wait_rejoined(cluster: &Cluster, node: i32, from: usize) {
     wait_until(&format!("node {node} has caught up everywhere"), async || {
         let log = cluster.node(node).log();
-        let told = log[from..].lines().filter_map(|line| line.split_once("rejoining: "));
-        let (done, total) = told.last()?.1.split_once(" of ")?;
+        let mut told = log[from..].lines().filter_map(|line| line.split_once("rejoining: "));
+        let (done, total) = told.next_back()?.1.split_once(" of ")?;
         // The controller's group comes first, and alone.
         (total.starts_with(&format!("{done} ")) && done != "1").then_some(())
     })
