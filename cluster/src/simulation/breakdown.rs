@@ -7,7 +7,8 @@ use super::event::Event;
 use super::fault::Fault;
 use super::invariants::Violation;
 use super::network::{Link, Weather};
-use super::node::{Input, Node};
+use super::node::{Input, Node, Process};
+use super::observation::Observation;
 use super::world::World;
 use crate::ids::NodeId;
 use crate::transport::PeerEvent;
@@ -81,7 +82,29 @@ impl World {
         Ok(())
     }
 
-    fn process(&mut self, node: NodeId) -> Option<&mut super::node::Process> {
+    /// Ends a process without a word, and its disk is lost, unless somebody else's is not made up for yet, or it holds the
+    /// only copy of something.
+    fn wipe(&mut self, id: NodeId) -> Result<(), Violation> {
+        let has_rejoined = |id: &NodeId| self.nodes[id].process().is_some_and(|p| p.shard.has_rejoined());
+        self.bereft = self.bereft.filter(|bereft| !has_rejoined(bereft));
+        let holds_only_copies_of_none = |process: &Process| {
+            process.shard.has_rejoined() && process.shard.group_views().all(|view| view.voters().len() > 1)
+        };
+        let may_lose = self.nodes[&id].process().is_some_and(holds_only_copies_of_none);
+        if self.bereft.is_some() || !may_lose {
+            return Ok(());
+        }
+        let heard = self.random.chance(700);
+        self.crash(id, heard);
+        self.trace.tell(self.now, format_args!("{id} loses its disk"));
+        self.bereft = Some(id);
+        if let Some(node) = self.nodes.get_mut(&id) {
+            node.disk.wipe();
+        }
+        self.invariants.observe(&Observation::Wiped { node: id })
+    }
+
+    fn process(&mut self, node: NodeId) -> Option<&mut Process> {
         self.nodes.get_mut(&node).and_then(Node::process_mut)
     }
 

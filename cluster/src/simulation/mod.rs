@@ -21,6 +21,7 @@ mod clock;
 mod disk;
 mod event;
 mod fault;
+mod handshake;
 mod invariants;
 mod liveness;
 mod mutant;

@@ -11,7 +11,7 @@ use super::clock::Clock;
 use super::disk::{Disk, Written};
 use super::mutant::Mutant;
 use super::random::Random;
-use crate::acquaintances::{Acquaintances, Recognition, last_readmitted};
+use crate::acquaintances::Acquaintances;
 use crate::controller::MetadataImage;
 use crate::controller::configs::BrokerSettings;
 use crate::ids::{LeaderEpoch, NodeId, Offset, RaftGroupId, StoreId, Ticket, TopicId};
@@ -81,15 +81,15 @@ pub(super) struct Node {
     pub(super) disk: Disk,
     /// Counts the processes.
     pub(super) life: u32,
-    running: Option<Process>,
+    pub(super) running: Option<Process>,
 }
 
 /// A running process.
 pub(super) struct Process {
     pub(super) shard: Shard,
     pub(super) clock: Clock,
-    store: Store,
-    acquaintances: Acquaintances,
+    pub(super) store: Store,
+    pub(super) acquaintances: Acquaintances,
     tail: TailCache,
     mutant: Option<Mutant>,
     waiting: VecDeque<Persist>,
@@ -156,19 +156,6 @@ impl Node {
         let mut outputs = Vec::new();
         self.work(now, &mut outputs);
         outputs
-    }
-
-    /// As what a peer that has `store` is recognized here; none while nobody answers. What has to be written down is durable
-    /// at once.
-    pub(super) fn meet(&mut self, peer: NodeId, store: StoreId) -> Option<Recognition> {
-        let process = self.running.as_mut().filter(|process| process.paused.is_none())?;
-        let readmitted = last_readmitted(peer, &process.store).expect("what is known of peers is read");
-        let (recognition, batch) = process.acquaintances.meet(peer, store, readmitted).ok()?;
-        if let Some(batch) = batch {
-            self.disk.apply(&process.store, batch);
-            self.disk.synced(self.disk.written());
-        }
-        Some(recognition)
     }
 
     /// Ends the process without a word. Returns how many batches the disk loses by it.
@@ -409,12 +396,6 @@ impl Process {
             self.shard.persisted(self.clock.shows(now), &readies, bytes);
         }
         told
-    }
-
-    /// Whether a frame that a process of `from` with `store` has sent still counts: a connection of an earlier store ends
-    /// where one of a later one begins.
-    pub(super) fn takes_frames_of(&self, from: NodeId, store: StoreId) -> bool {
-        self.acquaintances.store_of(from).is_none_or(|known| known == store)
     }
 
     /// Who leads the group, as this node has heard.

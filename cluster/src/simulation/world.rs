@@ -10,7 +10,7 @@ use super::disk::Disk;
 use super::event::{Event, Schedule};
 use super::fault::Climate;
 use super::invariants::{Invariants, Violation};
-use super::mutant::{self, Mutant};
+use super::mutant::Mutant;
 use super::network::{Link, Network};
 use super::node::{Input, Node, NodeOptions, Output};
 use super::observation::Observation;
@@ -21,7 +21,7 @@ use super::workload::{Client, ClientId, clients};
 use crate::controller::configs::BrokerSettings;
 use crate::ids::{NodeId, RaftGroupId, Ticket};
 use crate::shard::{CheckpointPolicy, TICK};
-use crate::transport::{Frame, PeerEvent, Recognition};
+use crate::transport::{Frame, PeerEvent};
 
 /// How long a transport takes to connect, or to learn that nobody listens, in milliseconds.
 const CONNECT_MS: (u64, u64) = (1, 60);
@@ -41,7 +41,7 @@ pub(super) struct World {
     /// The node that lost its disk last. No other does before it has what it lost.
     pub(super) bereft: Option<NodeId>,
     watch: Watch,
-    mutant: Option<Mutant>,
+    pub(super) mutant: Option<Mutant>,
     pub(super) clients: Vec<Box<dyn Client>>,
     /// The clients are to come to an end.
     pub(super) ending: bool,
@@ -183,17 +183,8 @@ impl World {
         let Some(node) = self.nodes.get_mut(&id).filter(|node| node.life == life) else { return Ok(()) };
         let Some(process) = node.process() else { return Ok(()) };
         let is_paused = process.paused.is_some();
-        if !is_paused {
-            match &input {
-                Input::Frame { from, store, .. } if !process.takes_frames_of(*from, *store) => return Ok(()),
-                Input::Peer { peer, event: PeerEvent::Connected } => {
-                    let link = (id, *peer);
-                    let Some(recognition) = self.shake_hands(link) else { return Ok(()) };
-                    let event = PeerEvent::Recognized(recognition);
-                    self.input(id, life, Input::Peer { peer: link.1, event })?;
-                }
-                _ => {}
-            }
+        if !is_paused && !self.arrives(id, life, &input)? {
+            return Ok(());
         }
         let Some(process) = self.nodes.get(&id).and_then(Node::process) else { return Ok(()) };
         if !is_paused {
@@ -215,20 +206,6 @@ impl World {
             self.watch.look(id, &process.shard, |seen| invariants.observe(seen))?;
         }
         self.carry_out(id, outputs)
-    }
-
-    /// What the peer says as what it recognizes a node that dials it; none if it does not answer.
-    fn shake_hands(&mut self, link: Link) -> Option<Recognition> {
-        let store = self.nodes[&link.0].disk.id();
-        let recognition = self.nodes.get_mut(&link.1)?.meet(link.0, store);
-        if recognition.is_none() {
-            // Dialled again, until somebody answers or is known to be gone.
-            self.connect_soon(link);
-        }
-        if self.mutant == Some(Mutant::TrustEmptyDisk) {
-            return recognition.map(|_| Recognition::First);
-        }
-        recognition
     }
 
     fn observe_input(&mut self, id: NodeId, input: &Input) -> Result<(), Violation> {
@@ -311,12 +288,8 @@ impl World {
             return;
         }
         let (life, store) = (self.nodes[&to].life, self.nodes[&from].disk.id());
-        if self.mutant == Some(Mutant::ReadmitAtOnce)
-            && let Some(frame) = mutant::readmit_at_once(&frame)
-        {
-            let (node, life, store) = (from, self.nodes[&from].life, self.nodes[&to].disk.id());
-            let input = Input::Frame { from: to, store, frame };
-            return self.schedule.at(self.now, Event::Input { node, life, input });
+        if self.is_readmitted_at_once(link, &frame) {
+            return;
         }
         for at in self.network.arrivals(link, self.now, &mut self.random) {
             let input = Input::Frame { from, store, frame: frame.clone() };
@@ -330,28 +303,6 @@ impl World {
         let Some(lost) = node.crash(&mut self.random) else { return };
         self.trace.tell(self.now, format_args!("{id} crashes and loses {lost} batches"));
         self.process_gone(id, heard);
-    }
-
-    /// Ends a process without a word, and its disk is lost, unless somebody else's is not made up for yet, or it holds the
-    /// only copy of something.
-    pub(super) fn wipe(&mut self, id: NodeId) -> Result<(), Violation> {
-        let has_rejoined = |id: &NodeId| self.nodes[id].process().is_some_and(|p| p.shard.has_rejoined());
-        self.bereft = self.bereft.filter(|bereft| !has_rejoined(bereft));
-        let holds_only_copies_of_none = |process: &super::node::Process| {
-            process.shard.has_rejoined() && process.shard.group_views().all(|view| view.voters().len() > 1)
-        };
-        let may_lose = self.nodes[&id].process().is_some_and(holds_only_copies_of_none);
-        if self.bereft.is_some() || !may_lose {
-            return Ok(());
-        }
-        let heard = self.random.chance(700);
-        self.crash(id, heard);
-        self.trace.tell(self.now, format_args!("{id} loses its disk"));
-        self.bereft = Some(id);
-        if let Some(node) = self.nodes.get_mut(&id) {
-            node.disk.wipe();
-        }
-        self.invariants.observe(&Observation::Wiped { node: id })
     }
 
     /// Ends a process in order.

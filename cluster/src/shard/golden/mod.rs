@@ -49,7 +49,7 @@ fn play(name: &str) {
 }
 
 /// Every script, each of which has a test below.
-const SCRIPTS: [&str; 18] = [
+const SCRIPTS: [&str; 19] = [
     "confirm",
     "conflict",
     "delete_topic",
@@ -63,6 +63,7 @@ const SCRIPTS: [&str; 18] = [
     "lost_peer",
     "propose",
     "rejoin",
+    "rejoin_five",
     "rejoin_pair",
     "restart",
     "sleep",
@@ -138,6 +139,11 @@ fn propose() {
 #[test]
 fn rejoin() {
     play("rejoin");
+}
+
+#[test]
+fn rejoin_five() {
+    play("rejoin_five");
 }
 
 #[test]
