@@ -187,17 +187,27 @@ impl Group {
             // The leader itself stands for election: its process has begun anew, and its lease is void.
             self.forget_leader();
         }
+        if message.msg_type == MessageType::MsgTimeoutNow && !self.may_stand() {
+            return;
+        }
         // A message that Raft refuses (from a stranger, or of a kind that never crosses the network) changes nothing.
         if let Err(error) = self.node.step(message) {
             tracing::trace!(group = self.id.0, %error, "Raft refused a message");
         }
     }
 
+    /// A tick of Raft's timers. They stand still while this replica cannot campaign.
     pub(super) fn tick(&mut self) {
         // To a follower time only says when to stand.
-        if self.is_admitted() {
+        if self.may_stand() {
             self.node.tick();
         }
+    }
+
+    /// Whether this replica may campaign. Not while a snapshot is being made durable: Raft would look at the committed
+    /// entries that do not count as applied yet, and the log begins after them.
+    const fn may_stand(&self) -> bool {
+        self.is_admitted() && self.installing.is_none()
     }
 
     /// Tells the followers that their leader is here.
@@ -216,7 +226,7 @@ impl Group {
 
     /// Stands for election, asking first whether it could win (pre-vote).
     pub(super) fn campaign(&mut self) {
-        if !self.is_admitted() {
+        if !self.may_stand() {
             return;
         }
         if let Err(error) = self.node.campaign() {
