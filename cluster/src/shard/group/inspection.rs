@@ -82,11 +82,16 @@ impl<'a> GroupView<'a> {
 
     /// Entries of the log, from `first` up to and including `last`.
     pub(crate) fn entries(self, first: RaftIndex, last: RaftIndex) -> Vec<Entry> {
-        if first > last {
-            return Vec::new();
+        let log = &self.0.node.raft.raft_log;
+        let mut entries: Vec<Entry> = Vec::new();
+        let mut next = first.0;
+        while next <= last.0 {
+            // A log may hand out fewer than it is asked for, as when it has just read some of them for Raft.
+            let context = GetEntriesContext::empty(false);
+            entries.extend(log.slice(next, last.0 + 1, None, context).expect("a log has its entries"));
+            next = entries.last().expect("a slice is not empty").index + 1;
         }
-        let context = GetEntriesContext::empty(false);
-        self.0.node.raft.raft_log.slice(first.0, last.0 + 1, None, context).expect("a log has its entries")
+        entries
     }
 
     /// The replicated state, encoded.
