@@ -3,6 +3,7 @@
 //! Everything here is either a look at what the [driver](crate::driver) published, or a message to it. Requests for
 //! the controller go to wherever it leads; any node takes them.
 
+mod confirmation;
 mod coordinators;
 mod inspection;
 mod link;
@@ -24,6 +25,7 @@ use tokio::time::Instant;
 use trilog_storage::{Identity, OpenError, Store, StoreOptions, TailCache};
 use uuid::Uuid;
 
+pub use self::confirmation::{ConfirmFuture, Confirmed};
 pub use self::coordinators::CoordinateFuture;
 use self::link::Link;
 use crate::controller::configs::BrokerSettings;
@@ -288,15 +290,6 @@ impl Node {
         let (reply, answer) = oneshot::channel();
         self.shared.inbox.push(Input::Append(append, reply));
         AppendFuture(answer)
-    }
-
-    /// Asks a majority of the group's replicas whether this node leads it, which takes a message there and back.
-    /// What this node knew of the group before it was asked is up to date then. Another leader may have been elected
-    /// since this node last heard of it otherwise, as when it was cut off or stood still.
-    pub async fn confirm_leadership(&self, group: RaftGroupId) -> bool {
-        let (reply, answer) = oneshot::channel();
-        self.shared.inbox.push(Input::Confirm(group, reply));
-        answer.await.unwrap_or(false)
     }
 
     /// Asks the controller, wherever it leads, again and again until it answers or `timeout` is over. A request that

@@ -3,13 +3,18 @@
 //! Fetch, ListOffsets and OffsetForLeaderEpoch all begin so, and all hold the leader epoch that the client
 //! believes in against the real one (KIP-320): a client with an older epoch has to refresh its metadata, one
 //! with a newer epoch has met a node that does not know yet what the client knows.
+//!
+//! What a leader shows may be out of date: another one may have been elected since it last heard that it leads. So all
+//! three [ask](confirm_all) when a request comes, and answer only what is confirmed; anything else is
+//! NOT_LEADER_OR_FOLLOWER, which sends the client for newer metadata.
 
 use std::cmp::Ordering;
 use std::sync::Arc;
 
 use kafka_protocol::error::ResponseError;
-use trilog_cluster::controller::Topic;
+use trilog_cluster::controller::{MetadataImage, Topic};
 use trilog_cluster::ids::{LeaderEpoch, Offset, PartitionIndex, RaftGroupId};
+use trilog_cluster::node::{ConfirmFuture, Confirmed};
 use trilog_cluster::replica::{Replica, ReplicaStatus};
 
 use super::broker::Broker;
@@ -37,16 +42,32 @@ pub(super) fn group_of(topic: Option<&Arc<Topic>>, index: i32) -> Result<RaftGro
     partition.map(|partition| partition.group).ok_or(ResponseError::UnknownTopicOrPartition)
 }
 
+/// Asks which of the partitions, each named by its topic and its index, this node leads for certain.
+pub(super) fn confirm_all<'a>(
+    broker: &Broker,
+    image: &MetadataImage,
+    named: impl Iterator<Item = (&'a str, i32)>,
+) -> ConfirmFuture {
+    let groups = named.filter_map(|(topic, index)| group_of(image.topic(topic), index).ok());
+    broker.node.confirm(groups.collect())
+}
+
 impl LedPartition {
-    /// The partition with that group, if this node leads it in the epoch that the client believes in.
+    /// The partition with that group, if this node is confirmed to lead it, in the epoch that the client believes in.
     ///
     /// # Errors
     ///
     /// NOT_LEADER_OR_FOLLOWER, FENCED_LEADER_EPOCH or UNKNOWN_LEADER_EPOCH.
-    pub(super) fn find(broker: &Broker, group: RaftGroupId, believed: i32) -> Result<Self, ResponseError> {
+    pub(super) fn find(
+        broker: &Broker,
+        confirmed: &Confirmed,
+        group: RaftGroupId,
+        believed: i32,
+    ) -> Result<Self, ResponseError> {
         let replica = broker.node.replica(group).ok_or(ResponseError::NotLeaderOrFollower)?;
         let status = replica.status();
-        let epoch = check_epoch(status.leading, believed)?;
+        let leading = status.leading.filter(|epoch| confirmed.covers(group, *epoch));
+        let epoch = check_epoch(leading, believed)?;
         Ok(Self { replica, status, epoch })
     }
 }

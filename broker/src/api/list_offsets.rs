@@ -26,11 +26,12 @@ use kafka_protocol::messages::list_offsets_response::{
 use kafka_protocol::messages::{ListOffsetsRequest, ListOffsetsResponse};
 use trilog_cluster::controller::{MetadataImage, Topic};
 use trilog_cluster::ids::{LeaderEpoch, Offset, TimestampMs};
+use trilog_cluster::node::Confirmed;
 use trilog_cluster::replica::Replica;
 
 use super::broker::Broker;
 use super::call::{Call, Handler, Versions};
-use super::led_partition::{LedPartition, group_of};
+use super::led_partition::{LedPartition, confirm_all, group_of};
 use crate::connection::Reply;
 
 /// See the module.
@@ -46,17 +47,19 @@ impl Handler for ListOffsets {
     fn handle(broker: &Arc<Broker>, call: Call<Self::Request>) -> Reply {
         let Call { request, context } = call;
         let version = context.version;
-        let image = broker.image();
-        let topics: Vec<_> =
-            request.topics.into_iter().map(|topic| look_up_topic(broker, &image, topic, version)).collect();
-        if !topics
-            .iter()
-            .flat_map(|topic| &topic.found)
-            .any(|(_, found)| matches!(found, Ok(Found::OnDisk(..))))
-        {
-            return context.now(&answer(topics, version));
-        }
+        let named = request.topics.iter().flat_map(|topic| {
+            topic.partitions.iter().map(|partition| (topic.name.as_str(), partition.partition_index))
+        });
+        let confirming = confirm_all(broker, &broker.image(), named);
+        let broker = Arc::clone(broker);
         context.later(async move {
+            let confirmed = confirming.await;
+            let look = Look { image: &broker.image(), broker: &broker, confirmed: &confirmed, version };
+            let topics: Vec<FoundTopic> =
+                request.topics.into_iter().map(|topic| look.up_topic(topic)).collect();
+            if !topics.iter().any(FoundTopic::is_on_disk) {
+                return answer(topics, version);
+            }
             let answered = tokio::task::spawn_blocking(move || answer(topics, version)).await;
             // A panic there has been reported; the client may try another time.
             answered.unwrap_or_default()
@@ -107,24 +110,60 @@ struct FoundTopic {
     found: Vec<(i32, Result<Found, ResponseError>)>,
 }
 
-fn look_up_topic(
-    broker: &Broker,
-    image: &MetadataImage,
-    asked: ListOffsetsTopic,
+impl FoundTopic {
+    /// Whether any of it has to be looked up on disk.
+    fn is_on_disk(&self) -> bool {
+        self.found.iter().any(|(_, found)| matches!(found, Ok(Found::OnDisk(..))))
+    }
+}
+
+/// A first look at what this node knows, without the disk.
+struct Look<'a> {
+    broker: &'a Broker,
+    image: &'a MetadataImage,
+    confirmed: &'a Confirmed,
     version: i16,
-) -> FoundTopic {
-    let topic = image.topic(&asked.name);
-    let repeated = repeated(&asked.partitions);
-    let found = asked.partitions.into_iter().map(|asked| {
-        let index = asked.partition_index;
-        let found = if repeated.contains(&index) {
-            Err(ResponseError::InvalidRequest)
-        } else {
-            look_up(broker, topic, &asked, version)
-        };
-        (index, found)
-    });
-    FoundTopic { found: found.collect(), name: asked.name }
+}
+
+impl Look<'_> {
+    fn up_topic(&self, asked: ListOffsetsTopic) -> FoundTopic {
+        let topic = self.image.topic(&asked.name);
+        let repeated = repeated(&asked.partitions);
+        let found = asked.partitions.into_iter().map(|asked| {
+            let index = asked.partition_index;
+            let found = if repeated.contains(&index) {
+                Err(ResponseError::InvalidRequest)
+            } else {
+                self.up_partition(topic, &asked)
+            };
+            (index, found)
+        });
+        FoundTopic { found: found.collect(), name: asked.name }
+    }
+
+    fn up_partition(
+        &self,
+        topic: Option<&Arc<Topic>>,
+        asked: &ListOffsetsPartition,
+    ) -> Result<Found, ResponseError> {
+        let group = group_of(topic, asked.partition_index)?;
+        let wanted = wanted(asked.timestamp, self.version).ok_or(ResponseError::UnsupportedVersion)?;
+        let LedPartition { replica, status, epoch } =
+            LedPartition::find(self.broker, self.confirmed, group, asked.current_leader_epoch)?;
+        let start = status.log_start_offset;
+        Ok(match wanted {
+            Wanted::At(_) | Wanted::Max => Found::OnDisk(replica, wanted),
+            Wanted::Latest => {
+                let end = Position { offset: status.high_watermark, timestamp: None, epoch: Some(epoch) };
+                Found::Position(Some(end))
+            }
+            Wanted::Earliest | Wanted::EarliestLocal => {
+                let epoch = status.leader_epochs.epoch_at(start);
+                Found::Position(Some(Position { offset: start, timestamp: None, epoch }))
+            }
+            Wanted::LatestTiered => Found::Position(None),
+        })
+    }
 }
 
 /// The partitions that are named more than once, which Kafka refuses.
@@ -132,32 +171,6 @@ fn repeated(partitions: &[ListOffsetsPartition]) -> BTreeSet<i32> {
     let mut seen = BTreeSet::new();
     let indexes = partitions.iter().map(|partition| partition.partition_index);
     indexes.filter(|index| !seen.insert(*index)).collect()
-}
-
-/// Everything that can be answered without the disk.
-fn look_up(
-    broker: &Broker,
-    topic: Option<&Arc<Topic>>,
-    asked: &ListOffsetsPartition,
-    version: i16,
-) -> Result<Found, ResponseError> {
-    let group = group_of(topic, asked.partition_index)?;
-    let wanted = wanted(asked.timestamp, version).ok_or(ResponseError::UnsupportedVersion)?;
-    let LedPartition { replica, status, epoch } =
-        LedPartition::find(broker, group, asked.current_leader_epoch)?;
-    let start = status.log_start_offset;
-    Ok(match wanted {
-        Wanted::At(_) | Wanted::Max => Found::OnDisk(replica, wanted),
-        Wanted::Latest => {
-            let end = Position { offset: status.high_watermark, timestamp: None, epoch: Some(epoch) };
-            Found::Position(Some(end))
-        }
-        Wanted::Earliest | Wanted::EarliestLocal => {
-            let epoch = status.leader_epochs.epoch_at(start);
-            Found::Position(Some(Position { offset: start, timestamp: None, epoch }))
-        }
-        Wanted::LatestTiered => Found::Position(None),
-    })
 }
 
 /// Completes the answer, from disk where that is needed.

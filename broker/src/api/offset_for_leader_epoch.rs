@@ -16,11 +16,13 @@ use kafka_protocol::messages::offset_for_leader_epoch_response::{
     EpochEndOffset, OffsetForLeaderTopicResult,
 };
 use kafka_protocol::messages::{OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse};
+use trilog_cluster::controller::MetadataImage;
 use trilog_cluster::ids::{LeaderEpoch, Offset};
+use trilog_cluster::node::Confirmed;
 
 use super::broker::Broker;
 use super::call::{Call, Handler, Versions};
-use super::led_partition::{LedPartition, end_of_epoch, group_of};
+use super::led_partition::{LedPartition, confirm_all, end_of_epoch, group_of};
 use crate::connection::Reply;
 
 /// See the module.
@@ -32,22 +34,34 @@ impl Handler for OffsetForLeaderEpoch {
 
     fn handle(broker: &Arc<Broker>, call: Call<Self::Request>) -> Reply {
         let Call { request, context } = call;
-        let image = broker.image();
-        let topics =
-            request.topics.into_iter().map(|OffsetForLeaderTopic { topic: name, partitions, .. }| {
-                let topic = image.topic(&name);
-                let partitions = partitions.into_iter().map(|asked| {
-                    let led = group_of(topic, asked.partition)
-                        .and_then(|group| LedPartition::find(broker, group, asked.current_leader_epoch));
-                    answer(
-                        &asked,
-                        led.map(|led| end_of_epoch(&led.status, led.epoch, LeaderEpoch(asked.leader_epoch))),
-                    )
-                });
-                OffsetForLeaderTopicResult::default().with_partitions(partitions.collect()).with_topic(name)
-            });
-        context.now(&OffsetForLeaderEpochResponse::default().with_topics(topics.collect()))
+        let named = request.topics.iter().flat_map(|topic| {
+            topic.partitions.iter().map(|partition| (topic.topic.as_str(), partition.partition))
+        });
+        let confirming = confirm_all(broker, &broker.image(), named);
+        let broker = Arc::clone(broker);
+        context.later(async move {
+            let confirmed = confirming.await;
+            let image = broker.image();
+            let topics = request.topics.into_iter().map(|topic| look_up(&broker, &image, &confirmed, topic));
+            OffsetForLeaderEpochResponse::default().with_topics(topics.collect())
+        })
     }
+}
+
+fn look_up(
+    broker: &Broker,
+    image: &MetadataImage,
+    confirmed: &Confirmed,
+    asked: OffsetForLeaderTopic,
+) -> OffsetForLeaderTopicResult {
+    let topic = image.topic(&asked.topic);
+    let partitions = asked.partitions.iter().map(|asked| {
+        let led = group_of(topic, asked.partition)
+            .and_then(|group| LedPartition::find(broker, confirmed, group, asked.current_leader_epoch));
+        let end = led.map(|led| end_of_epoch(&led.status, led.epoch, LeaderEpoch(asked.leader_epoch)));
+        answer(asked, end)
+    });
+    OffsetForLeaderTopicResult::default().with_partitions(partitions.collect()).with_topic(asked.topic)
 }
 
 fn answer(

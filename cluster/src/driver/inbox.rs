@@ -12,7 +12,7 @@ use trilog_storage::{FetchedEntries, StoreError};
 
 use crate::controller::{ControllerRequest, ControllerResponse};
 use crate::coordinator::{GroupRequest, GroupResponse};
-use crate::ids::{NodeId, RaftGroupId, TimestampMs, TopicId};
+use crate::ids::{LeaderEpoch, NodeId, RaftGroupId, TimestampMs, TopicId};
 use crate::partition::{CheckedBatch, TimestampType};
 use crate::shard::effects::{AppendError, Appended, NotController, NotCoordinator, PersistedReady};
 use crate::survey::Survey;
@@ -38,7 +38,7 @@ pub struct Append {
 
 pub(crate) type AppendReply = oneshot::Sender<Result<Appended, AppendError>>;
 pub(crate) type CoordinateReply = oneshot::Sender<Result<GroupResponse, NotCoordinator>>;
-pub(crate) type ConfirmReply = oneshot::Sender<bool>;
+pub(crate) type ConfirmReply = oneshot::Sender<Vec<(RaftGroupId, LeaderEpoch)>>;
 pub(crate) type ControlReply = oneshot::Sender<Result<ControllerResponse, NotController>>;
 
 /// What the driver reacts to.
@@ -54,8 +54,8 @@ pub(crate) enum Input {
         request: Box<GroupRequest>,
         reply: CoordinateReply,
     },
-    /// Ask a majority whether this node leads the group.
-    Confirm(RaftGroupId, ConfirmReply),
+    /// Ask the voters which of these groups this node leads.
+    Confirm(Vec<RaftGroupId>, ConfirmReply),
     /// Tell how the groups stand.
     Survey(oneshot::Sender<Survey>),
     /// Offsets that are too old, by the wall clock, are to go.

@@ -160,10 +160,10 @@ impl Driver {
                 self.coordinations.insert(ticket, reply);
                 self.shard.coordinate(now, coordinator, ticket, *request);
             }
-            Input::Confirm(group, reply) => {
+            Input::Confirm(groups, reply) => {
                 let ticket = self.ticket();
                 self.confirmations.insert(ticket, reply);
-                self.shard.confirm(now, group, ticket);
+                self.shard.confirm(now, ticket, &groups);
             }
             // Whoever no longer waits for it has dropped its receiver.
             Input::Survey(reply) => drop(reply.send(self.shard.survey())),
@@ -206,7 +206,9 @@ impl Driver {
                 self.send(round.sends.into_frames());
                 self.store.apply(round.batch)?;
                 self.shard.written()?;
-                self.syncer.submit(round.persist);
+                if !round.persist.is_empty() {
+                    self.syncer.submit(round.persist);
+                }
             }
             let effects = self.shard.take_effects();
             let idle = effects.is_empty();
@@ -245,9 +247,9 @@ impl Driver {
                     let _ = reply.send(result);
                 }
             }
-            Effect::Confirmed { ticket, leads } => {
+            Effect::Confirmed { ticket, led } => {
                 if let Some(reply) = self.confirmations.remove(&ticket) {
-                    let _ = reply.send(leads);
+                    let _ = reply.send(led);
                 }
             }
             Effect::LogCompacted => self.background.purge(),

@@ -9,7 +9,7 @@ use trilog_storage::{EntryFetch, WriteBatch};
 use crate::controller::{ControllerResponse, MetadataImage};
 use crate::coordinator::GroupResponse;
 pub(crate) use crate::ids::Ticket;
-use crate::ids::{NodeId, Offset, RaftGroupId, TimestampMs};
+use crate::ids::{LeaderEpoch, NodeId, Offset, RaftGroupId, TimestampMs};
 use crate::leadership::Leadership;
 use crate::partition::ProducerError;
 use crate::replica::{RecentEntry, ReplicaStatus};
@@ -71,8 +71,8 @@ pub(crate) enum Effect {
     Appended { ticket: Ticket, result: Result<Appended, AppendError> },
     /// The answer to a controller request.
     Answered { ticket: Ticket, result: Result<ControllerResponse, NotController> },
-    /// Whether the replica led when it was asked.
-    Confirmed { ticket: Ticket, leads: bool },
+    /// Those of the groups asked for that this node led when it was asked, and in which epochs.
+    Confirmed { ticket: Ticket, led: Vec<(RaftGroupId, LeaderEpoch)> },
     /// The answer to a request for a group coordinator.
     Coordinated { ticket: Ticket, result: Result<GroupResponse, NotCoordinator> },
     /// Entries behind a checkpoint are of no use any more: what they occupy is to be purged.
@@ -106,6 +106,13 @@ pub(crate) struct Persist {
     /// Whether anything in the batch has to be on disk before the promises leave. Promises without a write still
     /// queue behind the writes before them.
     pub(crate) must_sync: bool,
+}
+
+impl Persist {
+    /// Whether nothing waits for a sync, as in a round that only sends.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.readies.is_empty() && self.sends.is_empty() && self.bytes == 0
+    }
 }
 
 /// A Raft ready that has become durable.

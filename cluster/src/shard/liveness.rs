@@ -40,6 +40,7 @@ impl Shard {
         }
         self.tick_coordinators();
         self.pursue_rejoin();
+        self.tick_confirmations();
         if now >= self.next_housekeeping {
             self.next_housekeeping = now + super::housekeeping::INTERVAL;
             self.keep_house();

@@ -9,6 +9,7 @@
 //! Architecture Invariant: a follower's acknowledgement and a vote leave only through [`Persist`](effects::Persist),
 //! that is after the sync that makes them true.
 
+mod confirmations;
 mod coordinators;
 pub(crate) mod effects;
 #[cfg(test)]
@@ -34,17 +35,18 @@ use raft::eraftpb::{Message, MessageType};
 use slog::Logger;
 use trilog_storage::{FetchedEntries, Store, StoreError, TailCache, WriteBatch};
 
+use self::confirmations::Confirmations;
 use self::effects::{AppendError, Effect, NotController, Outbox, Persist, PersistedReady, Round};
 use self::group::Group;
 #[cfg(test)]
 pub(crate) use self::group::GroupView;
 pub(crate) use self::machine::{AppendRequest, CheckpointPolicy, ControlRequest};
-use self::machine::{DecisionInputs, Machine, Waiting};
+use self::machine::{DecisionInputs, Machine};
 use self::orphans::Orphans;
 use self::peers::Peers;
 use self::rejoin::Rejoin;
 use crate::controller::configs::BrokerSettings;
-use crate::ids::{NodeId, RaftGroupId, StoreId, Ticket};
+use crate::ids::{NodeId, RaftGroupId, StoreId};
 use crate::leadership::Leaderships;
 use crate::transport::{Frame, GroupMessage};
 
@@ -93,6 +95,7 @@ pub(crate) struct Shard {
     orphans: Orphans,
     peers: Peers,
     rejoin: Rejoin,
+    confirmations: Confirmations,
     leaderships: Leaderships,
     inputs: DecisionInputs,
     /// Changes of a shard's own making, for the next batch: groups that came or went.
@@ -132,6 +135,7 @@ impl Shard {
             orphans: Orphans::default(),
             rejoin: Rejoin::new(config.store_id, &others, now),
             peers: Peers::new(others),
+            confirmations: Confirmations::default(),
             leaderships: Leaderships::new(config.node),
             inputs: DecisionInputs { alive, defaults: config.defaults, image: Arc::default(), now },
             batch: WriteBatch::new(),
@@ -162,6 +166,8 @@ impl Shard {
             Frame::Sleep(rows) => self.fall_asleep(from, &rows),
             Frame::Rejoin { store, groups } => self.rejoin_asked(from, store, &groups),
             Frame::Readmit { store, rows } => self.readmitted(from, store, &rows),
+            Frame::Confirm { round, rows } => self.vouch(from, round, rows),
+            Frame::Vouch { round, rows } => self.vouched(from, round, &rows),
             Frame::Request { .. } | Frame::Response { .. } => {
                 debug_assert!(false, "requests between nodes are the node's concern");
             }
@@ -219,17 +225,6 @@ impl Shard {
         self.effects.push(Effect::Appended { ticket: request.ticket, result: Err(error) });
     }
 
-    /// Asks a majority whether this node leads a group. The answer is an [`Effect::Confirmed`].
-    pub(crate) fn confirm(&mut self, now: Duration, id: RaftGroupId, ticket: Ticket) {
-        self.now = now;
-        match self.groups.get_mut(&id) {
-            Some(group) => group.confirm(vec![Waiting::Read { ticket }], &mut self.effects),
-            None => self.effects.push(Effect::Confirmed { ticket, leads: false }),
-        }
-        self.wake(id);
-        self.dirty.insert(id);
-    }
-
     /// A request for the controller. Its answer is an [`Effect::Answered`].
     pub(crate) fn control(&mut self, now: Duration, request: ControlRequest) {
         self.now = now;
@@ -272,6 +267,7 @@ impl Shard {
     pub(crate) fn collect(&mut self) -> Result<Option<Round>, StoreError> {
         debug_assert!(self.writing.is_empty(), "a round begins after the one before it is written");
         self.inputs.now = self.now;
+        self.ask_voters();
         let mut round = Round {
             sends: std::mem::take(&mut self.sends),
             batch: std::mem::take(&mut self.batch),

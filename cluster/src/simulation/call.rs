@@ -28,9 +28,7 @@ pub(super) enum Call {
     Control(ControllerRequest),
     /// Anything for a group coordinator.
     Coordinate { coordinator: RaftGroupId, request: Box<GroupRequest> },
-    /// Ask whether the node leads, for certain.
-    Confirm(RaftGroupId),
-    /// Read from an offset on, at a leader only or at any replica.
+    /// Read from an offset on: at a leader that its voters confirm, or at any replica.
     Read { group: RaftGroupId, offset: Offset, at_leader: bool },
 }
 
@@ -43,8 +41,6 @@ pub(super) enum Answer {
     Controlled(Result<ControllerResponse, NotController>),
     /// To [`Call::Coordinate`].
     Coordinated(Result<GroupResponse, NotCoordinator>),
-    /// To [`Call::Confirm`].
-    Confirmed(bool),
     /// To [`Call::Read`]. None where the node has nothing to answer with: no replica, not the leader, out of range.
     Read(Option<Fetched>),
     /// No process listens at that node: the request was never taken.

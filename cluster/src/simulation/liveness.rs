@@ -111,7 +111,7 @@ fn check_replicas(group: RaftGroupId, replicas: &[&Process]) -> Result<(), Viola
 fn read_all(process: &Process, group: RaftGroupId) -> Vec<ReadBatch> {
     let mut batches: Vec<ReadBatch> = Vec::new();
     let mut next = Offset(0);
-    while let Some(fetched) = process.read(group, next, false)
+    while let Some(fetched) = process.read(group, next)
         && let Some(last) = fetched.batches.last()
     {
         next = last.last_offset.plus(1);

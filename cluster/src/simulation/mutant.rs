@@ -18,8 +18,10 @@ pub(super) enum Mutant {
     PromiseUnsynced,
     /// A failed sync is taken for a successful one.
     GoOnAfterFailedSync,
-    /// A leader that is asked whether it leads looks at what it believes.
+    /// A leader answers readers without asking anybody whether it still leads.
     AnswerUnconfirmed,
+    /// Whoever is asked whether somebody leads says yes.
+    VouchForAnybody,
     /// A leader's reads are served from its election on, not from the first applied entry of its term.
     ServeAtOnce,
     /// A node on an empty disk is taken for a new one by everybody, whatever they know: it votes at once.

@@ -96,6 +96,8 @@ pub(super) struct Process {
     syncing: Option<Syncing>,
     replicas: BTreeMap<RaftGroupId, Arc<Replica>>,
     leaders: BTreeMap<RaftGroupId, NodeId>,
+    /// What was read at a leader, and in which epoch, until the voters confirm that it leads.
+    unconfirmed: BTreeMap<Ticket, (LeaderEpoch, Option<Fetched>)>,
     image: Arc<MetadataImage>,
     /// Peers for whom frames were dropped since the last tick.
     pub(super) dropped: BTreeSet<NodeId>,
@@ -148,6 +150,7 @@ impl Node {
             syncing: None,
             replicas: BTreeMap::new(),
             leaders: BTreeMap::new(),
+            unconfirmed: BTreeMap::new(),
             image: Arc::default(),
             dropped: BTreeSet::new(),
             stop_by: None,
@@ -225,6 +228,11 @@ impl Process {
                     self.shard.frames_dropped(peer);
                 }
             }
+            Input::Frame { from, frame: Frame::Confirm { round, rows }, .. }
+                if self.mutant == Some(Mutant::VouchForAnybody) =>
+            {
+                outputs.push(Output::Send(from, Frame::Vouch { round, rows }));
+            }
             Input::Frame { from, frame, .. } => self.shard.receive(own, from, frame),
             Input::Peer { peer, event } => self.shard.peer_event(own, peer, event),
             Input::Fetched(group, entries) => self.shard.fetched(own, group, entries),
@@ -253,27 +261,28 @@ impl Process {
             Call::Coordinate { coordinator, request } => {
                 self.shard.coordinate(own, coordinator, ticket, *request);
             }
-            Call::Confirm(group) if self.mutant == Some(Mutant::AnswerUnconfirmed) => {
-                let leads = self.shard.group_view(group).is_some_and(|view| view.serving().is_some());
-                outputs.push(Output::Answer(ticket, Answer::Confirmed(leads)));
-            }
-            Call::Confirm(group) => self.shard.confirm(own, group, ticket),
             Call::Read { group, offset, at_leader } => {
-                outputs.push(Output::Answer(ticket, Answer::Read(self.read(group, offset, at_leader))));
+                let fetched = self.read(group, offset);
+                let leading = self.replicas.get(&group).and_then(|replica| replica.status().leading);
+                match leading {
+                    Some(epoch) if at_leader && self.mutant != Some(Mutant::AnswerUnconfirmed) => {
+                        self.unconfirmed.insert(ticket, (epoch, fetched));
+                        self.shard.confirm(own, ticket, &[group]);
+                    }
+                    None if at_leader => outputs.push(Output::Answer(ticket, Answer::Read(None))),
+                    _ => outputs.push(Output::Answer(ticket, Answer::Read(fetched))),
+                }
             }
         }
     }
 
     /// What a reader gets from this node, as the broker would read it.
-    pub(super) fn read(&self, group: RaftGroupId, offset: Offset, at_leader: bool) -> Option<Fetched> {
+    pub(super) fn read(&self, group: RaftGroupId, offset: Offset) -> Option<Fetched> {
         let replica = self.replicas.get(&group)?;
-        let status = replica.status();
-        if at_leader && status.leading.is_none() {
-            return None;
-        }
+        let high_watermark = replica.status().high_watermark;
         let payloads = replica.read_blocking(offset, READ_BYTES, true).ok()?;
         let batches = payloads.iter().flat_map(ReadBatch::all).collect();
-        Some(Fetched { high_watermark: status.high_watermark, batches })
+        Some(Fetched { high_watermark, batches })
     }
 
     /// The driver's rounds.
@@ -333,8 +342,11 @@ impl Process {
             Effect::Answered { ticket, result } => {
                 outputs.push(Output::Answer(ticket, Answer::Controlled(result)));
             }
-            Effect::Confirmed { ticket, leads } => {
-                outputs.push(Output::Answer(ticket, Answer::Confirmed(leads)));
+            Effect::Confirmed { ticket, led } => {
+                let read = self.unconfirmed.remove(&ticket);
+                let (epoch, fetched) = read.expect("only reads are confirmed, and each once");
+                let is_led = led.iter().any(|(_, confirmed)| *confirmed <= epoch);
+                outputs.push(Output::Answer(ticket, Answer::Read(fetched.filter(|_| is_led))));
             }
             Effect::Coordinated { ticket, result } => {
                 outputs.push(Output::Answer(ticket, Answer::Coordinated(result)));

@@ -89,6 +89,11 @@ fn answering_unconfirmed_is_found() {
 }
 
 #[test]
+fn vouching_for_anybody_is_found() {
+    finds(Mutant::VouchForAnybody);
+}
+
+#[test]
 fn serving_at_once_is_found() {
     finds(Mutant::ServeAtOnce);
 }

@@ -373,6 +373,8 @@ fn describe(frame: &Frame) -> String {
         Frame::HeartbeatAck { sequence } => format!("heard {sequence}"),
         Frame::Rejoin { groups, .. } => format!("asks to rejoin {groups:?}"),
         Frame::Readmit { rows, .. } => format!("readmits {rows:?}"),
+        Frame::Confirm { round, rows } => format!("asks in round {round} of {} groups", rows.len()),
+        Frame::Vouch { round, rows } => format!("vouches in round {round} for {} groups", rows.len()),
         Frame::Request { .. } | Frame::Response { .. } => "a request".into(),
     }
 }

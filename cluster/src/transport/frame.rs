@@ -11,6 +11,8 @@
 //! 7 Response:      id u64 | payload to the end
 //! 8 Rejoin:        store, 16 bytes | count u32 | count × group u64
 //! 9 Readmit:       store, 16 bytes | count u32 | count × (group u64 | term u64 | until u64 | groups u64)
+//! 10 Confirm:      round u64 | count u32 | count × (group u64 | term u64)
+//! 11 Vouch:        round u64 | count u32 | count × (group u64 | term u64)
 //! ```
 //!
 //! Kinds are append-only. Any change to a kind's body is a new protocol version, which the handshake compares.
@@ -19,13 +21,16 @@
 //! bytes left over are an error. Payloads are slices of the received frame, so **a payload that is kept keeps its whole
 //! frame in memory**: the entries of one Raft frame age together in the log's tail, which is why that is cheap.
 
+mod rows;
+
 use bytes::{Buf, BufMut, Bytes, TryGetError};
 use raft::eraftpb::Message;
 use thiserror::Error;
 
+pub use self::rows::{LeadershipRow, ReadmitRow, SleepRow, TermRow};
 use super::gather::Gather;
 use super::raft_message;
-use crate::ids::{NodeId, RaftGroupId, RaftIndex, StoreId};
+use crate::ids::{RaftGroupId, StoreId};
 
 /// The largest frame, in bytes after the length field. A longer one is neither sent nor accepted.
 pub(super) const MAX_FRAME_LEN: usize = 64 * 1024 * 1024;
@@ -39,10 +44,7 @@ pub(super) const LENGTH_LEN: usize = 4;
 const KIND_LEN: usize = 1;
 const COUNT_LEN: usize = 4;
 const GROUP_LEN: usize = 8;
-const MIN_LEADERSHIP_LEN: usize = GROUP_LEN + 8 + 4 + COUNT_LEN;
-const SLEEP_LEN: usize = GROUP_LEN + 8 + 8;
 const STORE_LEN: usize = 16;
-const READMIT_LEN: usize = GROUP_LEN + 8 + 8 + 8;
 
 const RAFT: u8 = 1;
 const HEARTBEAT: u8 = 2;
@@ -53,6 +55,8 @@ const REQUEST: u8 = 6;
 const RESPONSE: u8 = 7;
 const REJOIN: u8 = 8;
 const READMIT: u8 = 9;
+const CONFIRM: u8 = 10;
+const VOUCH: u8 = 11;
 
 /// One message between two nodes.
 #[derive(Clone, Debug, PartialEq)]
@@ -101,19 +105,20 @@ pub enum Frame {
         /// One row a group.
         rows: Vec<ReadmitRow>,
     },
-}
-
-/// A group in which a replica without memory may follow again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ReadmitRow {
-    /// The group.
-    pub group: RaftGroupId,
-    /// The sender's term, in which it leads. The replica follows no leader of an earlier one.
-    pub term: u64,
-    /// With the entry at this index applied, the replica holds everything that was ever counted on.
-    pub until: RaftIndex,
-    /// In the controller's row, the lowest group number that was not allotted by that entry. 0 in all others.
-    pub groups: RaftGroupId,
+    /// "Do I still lead these groups?", asked of a node that has a vote in all of them.
+    Confirm {
+        /// Chosen by the sender; higher in each later question.
+        round: u64,
+        /// The groups, in order, and the term in which the sender leads each.
+        rows: Vec<TermRow>,
+    },
+    /// The answer to a [`Frame::Confirm`].
+    Vouch {
+        /// The question's round.
+        round: u64,
+        /// Those of its rows in whose group the sender is in that very term, in the same order.
+        rows: Vec<TermRow>,
+    },
 }
 
 /// A Raft message and the group it belongs to.
@@ -123,30 +128,6 @@ pub struct GroupMessage {
     pub group: RaftGroupId,
     /// The message, as Raft made it.
     pub message: Message,
-}
-
-/// One group's leadership, as the sender knows it. The highest term wins.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LeadershipRow {
-    /// The group.
-    pub group: RaftGroupId,
-    /// The term in which `leader` leads.
-    pub term: u64,
-    /// The leader.
-    pub leader: NodeId,
-    /// The replicas that are caught up, the leader among them.
-    pub isr: Vec<NodeId>,
-}
-
-/// A group that its leader puts to sleep.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SleepRow {
-    /// The group.
-    pub group: RaftGroupId,
-    /// The leader's term. A replica in another term stays awake.
-    pub term: u64,
-    /// What is committed, which is all there is. A replica that lacks any of it stays awake.
-    pub commit: RaftIndex,
 }
 
 /// Why received bytes are not a frame. The connection they came on is of no more use.
@@ -199,18 +180,24 @@ impl Frame {
             }
             Self::Heartbeat { .. } | Self::HeartbeatAck { .. } => (8, 8),
             Self::Leadership(rows) => {
-                let rows: usize = rows.iter().map(|row| MIN_LEADERSHIP_LEN + row.isr.len() * 4).sum();
+                let rows: usize = rows.iter().map(LeadershipRow::encoded_len).sum();
                 (COUNT_LEN + rows, COUNT_LEN + rows)
             }
-            Self::Sleep(rows) => (COUNT_LEN + rows.len() * SLEEP_LEN, COUNT_LEN + rows.len() * SLEEP_LEN),
+            Self::Sleep(rows) => {
+                (COUNT_LEN + rows.len() * SleepRow::LEN, COUNT_LEN + rows.len() * SleepRow::LEN)
+            }
             Self::Request { body, .. } | Self::Response { body, .. } => (8 + body.len(), 8 + body.len()),
             Self::Rejoin { groups, .. } => {
                 let length = STORE_LEN + COUNT_LEN + groups.len() * GROUP_LEN;
                 (length, length)
             }
             Self::Readmit { rows, .. } => {
-                let length = STORE_LEN + COUNT_LEN + rows.len() * READMIT_LEN;
+                let length = STORE_LEN + COUNT_LEN + rows.len() * ReadmitRow::LEN;
                 (length, length)
+            }
+            Self::Confirm { rows, .. } | Self::Vouch { rows, .. } => {
+                let rows = rows.len() * TermRow::LEN;
+                (8 + COUNT_LEN + rows, 8 + COUNT_LEN + rows)
             }
         };
         if KIND_LEN + indivisible > MAX_FRAME_LEN { Err(FrameTooLong) } else { Ok(header + total) }
@@ -235,17 +222,12 @@ impl Frame {
             Self::Leadership(rows) => {
                 self.put_header(LEADERSHIP, out);
                 put_u32(out, rows.len());
-                rows.iter().for_each(|row| encode_leadership(row, out));
+                rows.iter().for_each(|row| row.encode(out));
             }
             Self::Sleep(rows) => {
                 self.put_header(SLEEP, out);
                 put_u32(out, rows.len());
-                for SleepRow { group, term, commit } in rows {
-                    let fields = out.fields();
-                    fields.put_u64(group.0);
-                    fields.put_u64(*term);
-                    fields.put_u64(commit.0);
-                }
+                rows.iter().for_each(|row| row.encode(out));
             }
             Self::Request { id, body } => {
                 self.put_header(REQUEST, out);
@@ -267,7 +249,19 @@ impl Frame {
                 self.put_header(READMIT, out);
                 out.fields().put_slice(&store.0);
                 put_u32(out, rows.len());
-                rows.iter().for_each(|row| encode_readmit(*row, out));
+                rows.iter().for_each(|row| row.encode(out));
+            }
+            Self::Confirm { round, rows } => {
+                self.put_header(CONFIRM, out);
+                out.fields().put_u64(*round);
+                put_u32(out, rows.len());
+                rows.iter().for_each(|row| row.encode(out));
+            }
+            Self::Vouch { round, rows } => {
+                self.put_header(VOUCH, out);
+                out.fields().put_u64(*round);
+                put_u32(out, rows.len());
+                rows.iter().for_each(|row| row.encode(out));
             }
         }
     }
@@ -291,21 +285,8 @@ impl Frame {
             })?),
             HEARTBEAT => Self::Heartbeat { sequence: bytes.try_get_u64()? },
             HEARTBEAT_ACK => Self::HeartbeatAck { sequence: bytes.try_get_u64()? },
-            LEADERSHIP => Self::Leadership(list(&mut bytes, MIN_LEADERSHIP_LEN, |bytes| {
-                Ok(LeadershipRow {
-                    group: RaftGroupId(bytes.try_get_u64()?),
-                    term: bytes.try_get_u64()?,
-                    leader: NodeId(bytes.try_get_u32()?),
-                    isr: list(bytes, size_of::<u32>(), |bytes| Ok(NodeId(bytes.try_get_u32()?)))?,
-                })
-            })?),
-            SLEEP => Self::Sleep(list(&mut bytes, SLEEP_LEN, |bytes| {
-                Ok(SleepRow {
-                    group: RaftGroupId(bytes.try_get_u64()?),
-                    term: bytes.try_get_u64()?,
-                    commit: RaftIndex(bytes.try_get_u64()?),
-                })
-            })?),
+            LEADERSHIP => Self::Leadership(list(&mut bytes, LeadershipRow::MIN_LEN, LeadershipRow::decode)?),
+            SLEEP => Self::Sleep(list(&mut bytes, SleepRow::LEN, SleepRow::decode)?),
             REQUEST => Self::Request { id: bytes.try_get_u64()?, body: std::mem::take(&mut bytes) },
             RESPONSE => Self::Response { id: bytes.try_get_u64()?, body: std::mem::take(&mut bytes) },
             REJOIN => Self::Rejoin {
@@ -314,14 +295,15 @@ impl Frame {
             },
             READMIT => Self::Readmit {
                 store: store(&mut bytes)?,
-                rows: list(&mut bytes, READMIT_LEN, |bytes| {
-                    Ok(ReadmitRow {
-                        group: RaftGroupId(bytes.try_get_u64()?),
-                        term: bytes.try_get_u64()?,
-                        until: RaftIndex(bytes.try_get_u64()?),
-                        groups: RaftGroupId(bytes.try_get_u64()?),
-                    })
-                })?,
+                rows: list(&mut bytes, ReadmitRow::LEN, ReadmitRow::decode)?,
+            },
+            CONFIRM => Self::Confirm {
+                round: bytes.try_get_u64()?,
+                rows: list(&mut bytes, TermRow::LEN, TermRow::decode)?,
+            },
+            VOUCH => Self::Vouch {
+                round: bytes.try_get_u64()?,
+                rows: list(&mut bytes, TermRow::LEN, TermRow::decode)?,
             },
             value => return Err(FrameError::UnknownValue { what: "frame kind", value }),
         };
@@ -403,25 +385,6 @@ fn encode_raft(messages: &[GroupMessage], out: &mut Gather) {
         }
         rest = later;
     }
-}
-
-fn encode_leadership(LeadershipRow { group, term, leader, isr }: &LeadershipRow, out: &mut Gather) {
-    let fields = out.fields();
-    fields.put_u64(group.0);
-    fields.put_u64(*term);
-    fields.put_u32(leader.0);
-    put_u32(out, isr.len());
-    for node in isr {
-        out.fields().put_u32(node.0);
-    }
-}
-
-fn encode_readmit(ReadmitRow { group, term, until, groups }: ReadmitRow, out: &mut Gather) {
-    let fields = out.fields();
-    fields.put_u64(group.0);
-    fields.put_u64(term);
-    fields.put_u64(until.0);
-    fields.put_u64(groups.0);
 }
 
 /// Writes length and kind of a frame that has `encoded_len` bytes with them.

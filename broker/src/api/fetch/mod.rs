@@ -6,6 +6,10 @@
 //! `min_bytes` to read, the answer waits for more, up to `max_wait`. Only leaders are read from; who asks
 //! elsewhere is told the leader.
 //!
+//! Whether this node leads, the other replicas are asked when the request comes, while the records are read. So
+//! an answer holds what had been acknowledged when it was asked for, whoever acknowledged it. A fetch that waits
+//! keeps its confirmation, and has it renewed before it answers if that was long ago.
+//!
 //! A request is one future, whatever the number of its partitions: it reads all of them in one pass, in the
 //! order asked for, and after that only those that have changed. What is in memory is read on the spot. If
 //! anything has to come from disk, the whole pass moves to a thread that may wait.
@@ -50,6 +54,10 @@ const MAX_RESPONSE_BYTES: usize = 16 << 20;
 /// The session epochs of a request that does without a session: none was ever wanted, or a new one is.
 const SESSIONLESS: [i32; 2] = [-1, 0];
 
+/// A confirmation older than this is renewed before the answer. Longer than the half second that consumers wait
+/// by default, so that this is for those that wait longer, and for a process that stood still meanwhile.
+const CONFIRMED_FOR: Duration = Duration::from_millis(600);
+
 /// The isolation level of a consumer that wants to know aborted transactions.
 const READ_COMMITTED: i8 = 1;
 
@@ -73,7 +81,7 @@ impl Handler for Fetch {
         let pass = Pass::plan(broker, request.topics, limits, context.version);
         let broker = Arc::clone(broker);
         Reply::later(async move {
-            let pass = read_enough(pass, deadline).await;
+            let pass = read_enough(&broker, pass, deadline).await;
             let image = broker.image();
             let endpoints = broker.endpoints(&image, context.listener());
             context.count_errors(pass.error_codes());
@@ -85,12 +93,24 @@ impl Handler for Fetch {
     }
 }
 
-/// Reads until there is enough for an answer, or the time is over.
-async fn read_enough(pass: Pass, deadline: Instant) -> Pass {
+/// Reads until there is enough for an answer, or the time is over, and keeps what this node leads for certain.
+async fn read_enough(broker: &Broker, pass: Pass, deadline: Instant) -> Pass {
+    let asked_at = Instant::now();
+    let confirming = broker.node.confirm(pass.led());
     let mut pass = read(pass).await;
+    pass.keep_confirmed(&confirming.await);
     if pass.is_enough() || deadline <= Instant::now() {
         return pass;
     }
+    pass = read_more(pass, deadline).await;
+    if asked_at.elapsed() > CONFIRMED_FOR {
+        pass.keep_confirmed(&broker.node.confirm(pass.led()).await);
+    }
+    pass
+}
+
+/// Waits for more to read, and reads it.
+async fn read_more(mut pass: Pass, deadline: Instant) -> Pass {
     let changed = Arc::new(Notify::new());
     // Whatever changes from here on is noticed, so the pass after this sees it, or the notification is kept.
     let _watches = pass.watch(&changed);

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::fetch_request::FetchPartition;
 use trilog_cluster::ids::{LeaderEpoch, Offset, RaftGroupId};
+use trilog_cluster::node::Confirmed;
 use trilog_cluster::partition::batches;
 use trilog_cluster::replica::{InMemory, ReadError, Replica, ReplicaStatus};
 
@@ -101,6 +102,22 @@ impl PartitionFetch {
             replica,
             seen: None,
             outcome,
+        }
+    }
+
+    /// The partition's group, if this node shows to lead it.
+    pub(super) fn led(&self) -> Option<RaftGroupId> {
+        let leading = self.replica.as_ref().and_then(|replica| replica.status().leading);
+        self.group.filter(|_| leading.is_some())
+    }
+
+    /// Refuses what was read unless this node led the partition for certain.
+    pub(super) fn keep_confirmed(&mut self, confirmed: &Confirmed) {
+        let epoch = self.seen.and_then(|seen| seen.leading);
+        let read = self.group.filter(|_| self.replica.is_some());
+        let is_covered = |group| epoch.is_some_and(|epoch| confirmed.covers(group, epoch));
+        if read.is_some_and(|group| !is_covered(group)) {
+            self.outcome = Err(ResponseError::NotLeaderOrFollower);
         }
     }
 

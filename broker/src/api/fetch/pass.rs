@@ -7,7 +7,8 @@ use kafka_protocol::messages::TopicName;
 use kafka_protocol::messages::fetch_request::FetchTopic;
 use tokio::sync::Notify;
 use trilog_cluster::controller::{MetadataImage, Topic};
-use trilog_cluster::ids::TopicId;
+use trilog_cluster::ids::{RaftGroupId, TopicId};
+use trilog_cluster::node::Confirmed;
 use trilog_cluster::replica::WatchGuard;
 use uuid::Uuid;
 
@@ -66,6 +67,20 @@ impl Pass {
             self.bytes = others + partition.bytes();
         }
         Ok(())
+    }
+
+    /// The partitions that this node shows to lead, to be confirmed.
+    pub(super) fn led(&self) -> Vec<RaftGroupId> {
+        self.topics.iter().flat_map(|topic| &topic.partitions).filter_map(PartitionFetch::led).collect()
+    }
+
+    /// Refuses what was read of partitions that this node may not have led any more.
+    pub(super) fn keep_confirmed(&mut self, confirmed: &Confirmed) {
+        for partition in self.topics.iter_mut().flat_map(|topic| &mut topic.partitions) {
+            self.bytes -= partition.bytes();
+            partition.keep_confirmed(confirmed);
+            self.bytes += partition.bytes();
+        }
     }
 
     /// Whether the answer need not wait any longer.

@@ -128,9 +128,10 @@ fn act(stage: &mut Stage, command: &str, words: &Words<'_>) {
         "hand-over" => stage.input(words.node(0), Shard::hand_over),
         "append" => append(stage, words),
         "confirm" => {
-            let (node, group) = (words.node(0), group(stage, words, words.word(1)));
+            let groups: Vec<RaftGroupId> =
+                words.plain[1..].iter().map(|name| group(stage, words, name)).collect();
             let ticket = stage.ask(words.text("as").unwrap_or("confirm").into());
-            stage.input(node, |shard, now| shard.confirm(now, group, ticket));
+            stage.input(words.node(0), |shard, now| shard.confirm(now, ticket, &groups));
         }
         "create-topic" | "delete-topic" | "register" | "producer-ids" => control(stage, command, words),
         _ => words.refuse(),

@@ -6,10 +6,10 @@ use bytes::Bytes;
 use raft::eraftpb::{Entry, Message, MessageType};
 
 use crate::controller::{ControllerResponse, MetadataImage, decode_entry};
-use crate::ids::{NodeId, RaftGroupId};
+use crate::ids::{LeaderEpoch, NodeId, RaftGroupId};
 use crate::partition::batches;
 use crate::shard::effects::{AppendError, Appended, NotController, Ticket};
-use crate::transport::{ReadmitRow, SleepRow};
+use crate::transport::{ReadmitRow, SleepRow, TermRow};
 
 /// The names that a script gave things.
 #[derive(Default)]
@@ -130,6 +130,19 @@ impl Vocabulary {
         parts.join(" ")
     }
 
+    /// Groups and their terms.
+    pub(super) fn terms(&self, rows: &[TermRow]) -> String {
+        let rows = rows.iter().map(|row| format!("{} term {}", self.group(row.group), row.term));
+        or_nothing(rows.collect())
+    }
+
+    /// The groups that a node leads.
+    pub(super) fn led(&self, led: &[(RaftGroupId, LeaderEpoch)]) -> String {
+        or_nothing(
+            led.iter().map(|(group, epoch)| format!("{} in {}", self.group(*group), epoch.0)).collect(),
+        )
+    }
+
     pub(super) fn sleep(&self, from: NodeId, to: NodeId, row: SleepRow) -> String {
         let SleepRow { group, term, commit } = row;
         format!("{from}->{to} {} Sleep term {term}: commit {commit}", self.group(group))
@@ -170,6 +183,10 @@ pub(super) fn control_answer(result: Result<ControllerResponse, NotController>) 
         Ok(other) => unreachable!("no script asks for {other:?}"),
     };
     failed.map_or("done".into(), |error| format!("{:?}", error.code))
+}
+
+fn or_nothing(parts: Vec<String>) -> String {
+    if parts.is_empty() { "nothing".into() } else { parts.join(", ") }
 }
 
 /// The name of an enum's variant.

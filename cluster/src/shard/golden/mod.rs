@@ -21,7 +21,7 @@
 //! | `hand-over NODE` | hands all its leaderships over, as before a stop |
 //! | `register NODE BROKER`, `create-topic NODE NAME REPLICAS...`, `delete-topic NODE NAME`, `producer-ids NODE` | asks the controller at a node |
 //! | `append NODE PARTITION VALUE... [as=NAME] [producer=ID seq=N] [replicas=N]` | hands the node batches of one record each, at once |
-//! | `confirm NODE GROUP [as=NAME]` | asks whether the node leads the group, which a majority has to confirm |
+//! | `confirm NODE GROUP... [as=NAME]` | asks which of the groups the node leads, as their other voters say |
 //! | `status GROUP`, `log NODE GROUP`, `network`, `unanswered` | shows the replicas, a log on disk, what is under way, and who still waits for an answer |
 //!
 //! Options of a cluster: `tail=BYTES` of entries in memory, `checkpoint-every=N` entries, and `keep=N` entries of the
@@ -49,10 +49,11 @@ fn play(name: &str) {
 }
 
 /// Every script, each of which has a test below.
-const SCRIPTS: [&str; 19] = [
+const SCRIPTS: [&str; 20] = [
     "confirm",
     "conflict",
     "delete_topic",
+    "deposed",
     "duplicate",
     "early_messages",
     "election",
@@ -89,6 +90,11 @@ fn conflict() {
 #[test]
 fn delete_topic() {
     play("delete_topic");
+}
+
+#[test]
+fn deposed() {
+    play("deposed");
 }
 
 #[test]

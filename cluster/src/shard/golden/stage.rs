@@ -213,6 +213,12 @@ impl Stage {
             Frame::Sleep(rows) => rows.first().map(|row| self.vocabulary.sleep(from, to, *row)),
             Frame::Rejoin { groups, .. } => Some(self.vocabulary.rejoin(from, to, groups)),
             Frame::Readmit { rows, .. } => Some(self.vocabulary.readmit(from, to, rows)),
+            Frame::Confirm { round, rows } => {
+                Some(format!("{from}->{to} Confirm round {round}: {}", self.vocabulary.terms(rows)))
+            }
+            Frame::Vouch { round, rows } => {
+                Some(format!("{from}->{to} Vouch round {round}: {}", self.vocabulary.terms(rows)))
+            }
             _ => None,
         }
     }
@@ -249,12 +255,10 @@ impl Stage {
                 let question = self.vocabulary.answered(ticket);
                 self.happened(format!("{id} answers {question}: {}", describe::control_answer(result)));
             }
-            Effect::Confirmed { ticket, leads } => {
+            Effect::Confirmed { ticket, led } => {
                 let question = self.vocabulary.answered(ticket);
-                self.happened(format!(
-                    "{id} answers {question}: {}",
-                    if leads { "it leads" } else { "it does not lead" }
-                ));
+                let led = self.vocabulary.led(&led);
+                self.happened(format!("{id} answers {question}: it leads {led}"));
             }
             Effect::Coordinated { .. } => debug_assert!(false, "no script asks a coordinator here"),
             Effect::Leadership { .. } | Effect::Fetch(..) | Effect::LogCompacted => {}

@@ -159,6 +159,12 @@ impl Group {
         matches!(self.admission, Admission::Full)
     }
 
+    /// Whether this replica's word that it is in a term counts: it has given no vote that elected anybody in a later one,
+    /// not even one that it has forgotten.
+    pub(in crate::shard) const fn may_vouch(&self) -> bool {
+        matches!(self.admission, Admission::Full | Admission::Probation(_))
+    }
+
     pub(in crate::shard) const fn is_barred(&self) -> bool {
         matches!(self.admission, Admission::Barred)
     }

@@ -44,7 +44,7 @@ impl Group {
 
     /// Whether this replica serves as leader, and Raft agrees: it may have stepped down since this was last observed,
     /// and would forward what a follower proposes to the new leader, stamped with offsets and an epoch that are not its own.
-    pub(super) fn may_propose(&self) -> bool {
+    pub(in crate::shard) fn may_propose(&self) -> bool {
         self.serving == Some(self.term()) && self.is_leader()
     }
 
@@ -84,9 +84,6 @@ impl Group {
             }
             Fate::Committed(Waiting::Control { ticket, response }) => {
                 effects.push(Effect::Answered { ticket, result: Ok(response) });
-            }
-            Fate::Committed(Waiting::Read { ticket }) => {
-                effects.push(Effect::Confirmed { ticket, leads: true });
             }
             Fate::Committed(Waiting::Group { ticket, response }) => {
                 effects.push(Effect::Coordinated { ticket, result: Ok(*response) });

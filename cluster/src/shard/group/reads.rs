@@ -95,15 +95,17 @@ impl Group {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::controller::ControllerResponse;
     use crate::ids::Ticket;
 
     fn waiting(number: u64) -> Vec<Waiting> {
-        vec![Waiting::Read { ticket: Ticket(number) }]
+        let response = ControllerResponse::RegisterBroker(Ok(()));
+        vec![Waiting::Control { ticket: Ticket(number), response }]
     }
 
     fn numbers(waiting: impl IntoIterator<Item = Waiting>) -> Vec<u64> {
         let number = |waiting| match waiting {
-            Waiting::Read { ticket } => ticket.0,
+            Waiting::Control { ticket, .. } => ticket.0,
             other => panic!("{other:?} was never asked"),
         };
         waiting.into_iter().map(number).collect()

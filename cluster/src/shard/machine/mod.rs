@@ -37,8 +37,6 @@ pub(super) enum Waiting {
     Refusal { ticket: Ticket, error: ProducerError },
     /// A decision of the controller.
     Control { ticket: Ticket, response: ControllerResponse },
-    /// That this replica leads.
-    Read { ticket: Ticket },
     /// A decision of a group coordinator.
     Group { ticket: Ticket, response: Box<GroupResponse> },
 }
@@ -51,7 +49,6 @@ impl Waiting {
                 Effect::Appended { ticket, result: Err(AppendError::NotLeader) }
             }
             Self::Control { ticket, .. } => Effect::Answered { ticket, result: Err(NotController) },
-            Self::Read { ticket } => Effect::Confirmed { ticket, leads: false },
             Self::Group { ticket, .. } => Effect::Coordinated { ticket, result: Err(NotCoordinator) },
         }
     }
@@ -61,10 +58,7 @@ impl Waiting {
     pub(super) fn unknown(self) -> Effect {
         match self {
             Self::Append { ticket, .. } => Effect::Appended { ticket, result: Err(AppendError::Unknown) },
-            other
-            @ (Self::Refusal { .. } | Self::Control { .. } | Self::Group { .. } | Self::Read { .. }) => {
-                other.refused()
-            }
+            other @ (Self::Refusal { .. } | Self::Control { .. } | Self::Group { .. }) => other.refused(),
         }
     }
 }

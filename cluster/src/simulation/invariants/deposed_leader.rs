@@ -1,7 +1,8 @@
 //! A leader that answers for certain was the leader when it was asked: nobody had been elected after it, and all that
 //! had been acknowledged by then can be read from it. A deposed one may believe anything, but must not say it.
 //!
-//! An acknowledged batch is left out: that a batch is in the log stays true, whoever says it.
+//! A reader is told of everything that had been acknowledged when it asked; so reads at the leader are linearizable with
+//! writes. An acknowledged batch is left out: that a batch is in the log stays true, whoever says it.
 
 use std::collections::BTreeMap;
 
@@ -54,7 +55,12 @@ impl Invariant for DeposedLeader {
             Observation::Answered { node, ticket, call, answer } => {
                 self.acknowledge(call, answer);
                 let asked = self.asked.remove(ticket).zip(group_of(call)).filter(|_| is_for_certain(answer));
-                return asked.map_or(Ok(()), |(asked, group)| self.check(*node, group, asked));
+                let Some((asked, group)) = asked else { return Ok(()) };
+                let shown = match answer {
+                    Answer::Read(Some(fetched)) => fetched.high_watermark,
+                    _ => self.shown.get(&(*node, group)).copied().unwrap_or_default(),
+                };
+                return self.check(*node, group, asked, shown);
             }
             _ => {}
         }
@@ -71,7 +77,7 @@ impl DeposedLeader {
         }
     }
 
-    fn check(&self, node: NodeId, group: RaftGroupId, asked: Asked) -> Result<(), String> {
+    fn check(&self, node: NodeId, group: RaftGroupId, asked: Asked, shown: Offset) -> Result<(), String> {
         let led = self.led.get(&(node, group)).copied().unwrap_or_default();
         if led < asked.newest_term {
             let newest = asked.newest_term;
@@ -79,7 +85,6 @@ impl DeposedLeader {
                 "node {node} answers for {group} as leader of term {led}, after one of {newest}"
             ));
         }
-        let shown = self.shown.get(&(node, group)).copied().unwrap_or_default();
         if shown < asked.acknowledged {
             let acknowledged = asked.acknowledged;
             return Err(format!(
@@ -93,10 +98,10 @@ impl DeposedLeader {
 /// The group whose leader is asked.
 const fn group_of(call: &Call) -> Option<RaftGroupId> {
     match call {
-        Call::Append { group, .. } | Call::Confirm(group) => Some(*group),
+        Call::Append { group, .. } | Call::Read { group, at_leader: true, .. } => Some(*group),
         Call::Control(_) => Some(RaftGroupId::CONTROLLER),
         Call::Coordinate { coordinator, .. } => Some(*coordinator),
-        Call::Read { .. } => None,
+        Call::Read { at_leader: false, .. } => None,
     }
 }
 
@@ -104,7 +109,7 @@ const fn group_of(call: &Call) -> Option<RaftGroupId> {
 const fn is_for_certain(answer: &Answer) -> bool {
     matches!(
         answer,
-        Answer::Confirmed(true)
+        Answer::Read(Some(_))
             | Answer::Controlled(Ok(_))
             | Answer::Coordinated(Ok(_))
             | Answer::Appended(Err(AppendError::Producer(_)))

@@ -1,5 +1,5 @@
-//! A consumer without a group: reads a partition from its beginning, at the leader most of the time, and sometimes asks a
-//! node to confirm that it leads.
+//! A consumer without a group: reads a partition from its beginning, at the leader most of the time, and sometimes asks
+//! another node as if it were the leader, which it may have been.
 
 use super::{Client, Desk};
 use crate::ids::{Offset, RaftGroupId, Ticket};
@@ -32,7 +32,7 @@ impl Client for Reader {
             self.asked = Some(if at_leader { desk.ask_leader(group, call) } else { desk.ask(node, call) });
             if desk.random.chance(300) {
                 let node = desk.any_node();
-                desk.ask(node, Call::Confirm(group));
+                desk.ask(node, Call::Read { group, offset: Offset(0), at_leader: true });
             }
         }
         desk.wake_within(20, 120);

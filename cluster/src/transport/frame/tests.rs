@@ -2,6 +2,7 @@ use proptest::prelude::*;
 use raft::eraftpb::Entry;
 
 use super::*;
+use crate::ids::{NodeId, RaftIndex};
 
 /// Everything a frame encodes to, one `Bytes` a frame, as the receiver passes them to [`Frame::decode`].
 fn wire(frame: &Frame) -> Vec<Bytes> {
@@ -45,6 +46,10 @@ fn arbitrary_frame() -> impl Strategy<Value = Frame> {
         until: RaftIndex(until),
         groups: RaftGroupId(groups),
     });
+    let terms = || {
+        let row = any::<(u64, u64)>().prop_map(|(group, term)| TermRow { group: RaftGroupId(group), term });
+        (any::<u64>(), prop::collection::vec(row, 0..4))
+    };
     prop_oneof![
         prop::collection::vec(message, 1..4).prop_map(Frame::Raft),
         any::<u64>().prop_map(|sequence| Frame::Heartbeat { sequence }),
@@ -58,6 +63,8 @@ fn arbitrary_frame() -> impl Strategy<Value = Frame> {
         }),
         (any::<[u8; 16]>(), prop::collection::vec(readmit, 0..4))
             .prop_map(|(store, rows)| Frame::Readmit { store: StoreId(store), rows }),
+        terms().prop_map(|(round, rows)| Frame::Confirm { round, rows }),
+        terms().prop_map(|(round, rows)| Frame::Vouch { round, rows }),
     ]
 }
 
@@ -131,7 +138,7 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_are_a_frame_or_an_error(kind in 0_u8..10, bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+    fn any_bytes_are_a_frame_or_an_error(kind in 0_u8..14, bytes in prop::collection::vec(any::<u8>(), 0..300)) {
         let bytes = [vec![kind], bytes].concat();
         let _ = Frame::decode(Bytes::from(bytes));
     }
