@@ -27,7 +27,7 @@
 //! APIs, errors and listeners are few. Topics, groups and a group's partitions may be many, so each kind has a bound
 //! ([`topics::MAX_TOPICS`], [`groups::MAX_GROUPS`], [`groups::MAX_PARTITIONS`]). What is beyond it is left out, from the
 //! end of the alphabet, and `trilog_series_left_out` says how much that was. Nothing is told by partition, consumer
-//! groups' lag apart: a thousand partitions are a few dozen series.
+//! groups' lag apart: a thousand partitions have as many as ten.
 //!
 //! [Prometheus]: https://prometheus.io/docs/instrumenting/exposition_formats/
 
