@@ -11,6 +11,7 @@ use std::process::ExitCode;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::cli::Invocation;
+use crate::server::ServeError;
 
 mod api;
 mod cli;
@@ -20,6 +21,7 @@ mod health;
 mod http;
 mod logging;
 mod metrics;
+mod restart;
 mod server;
 mod shutdown;
 mod wire;
@@ -43,6 +45,11 @@ fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
+            if error.downcast_ref().is_some_and(ServeError::is_no_space) {
+                tracing::error!("{}; beginning anew, once there is room", one_line(error.as_ref()));
+                let Err(refused) = restart::begin_anew();
+                eprintln!("trilog: cannot begin anew: {refused}");
+            }
             eprintln!("trilog: {}", one_line(error.as_ref()));
             ExitCode::FAILURE
         }

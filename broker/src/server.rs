@@ -1,6 +1,6 @@
 //! One node: started from its options, served to clients, stopped when asked.
 //!
-//! The order of starting is that of likely mistakes: addresses are bound first, as a port in use is found
+//! A node whose disk is full waits for room before all else. The order of starting is that of likely mistakes: addresses are bound first, as a port in use is found
 //! before the data directory is touched. The order of stopping is that of least harm: leaderships are handed
 //! over while clients are still answered, so that they learn of the new leaders here; only then are
 //! connections closed.
@@ -8,6 +8,7 @@
 mod advertised;
 mod bind;
 mod open_files;
+mod room;
 mod topics;
 
 use std::io;
@@ -18,7 +19,7 @@ use thiserror::Error;
 use tokio::sync::watch;
 use tracing::{info, warn};
 use trilog_cluster::controller;
-use trilog_cluster::node::{FatalError, Node, NodeConfig, StartError};
+use trilog_cluster::node::{FatalError, Node, NodeConfig, Reserve, StartError};
 
 use self::bind::BindError;
 use crate::api::KafkaApis;
@@ -59,6 +60,17 @@ pub(crate) enum ServeError {
     Failed(#[source] Arc<FatalError>),
 }
 
+impl ServeError {
+    /// Whether the disk was full, so that the node can go on once there is room.
+    pub(crate) fn is_no_space(&self) -> bool {
+        match self {
+            Self::Start(error) => error.is_no_space(),
+            Self::Failed(error) => error.is_no_space(),
+            Self::Signals(_) | Self::Bind(_) | Self::Serve(_) | Self::Http(_) => false,
+        }
+    }
+}
+
 /// Runs a node until it is asked to end.
 ///
 /// # Errors
@@ -67,6 +79,14 @@ pub(crate) enum ServeError {
 pub(crate) async fn run(options: ServeOptions, log: LogFilter) -> Result<(), ServeError> {
     open_files::raise_limit();
     let mut signals = ShutdownSignals::listen(options.exit_with_parent).map_err(ServeError::Signals)?;
+    let reserve = Reserve(options.min_free_space.0);
+    tokio::select! {
+        () = room::await_room(&options.data_dir, reserve, options.after_failed_writes) => {}
+        cause = signals.requested() => {
+            info!(%cause, "ending before there was room on the disk");
+            return Ok(());
+        }
+    }
     let sockets = bind::clients(&options.listeners)?;
     let peer_listener = bind::peers(options.peer_listener.as_ref())?;
     let http_listener = options.http_listener.as_ref().map(bind::http).transpose()?;
@@ -147,6 +167,7 @@ fn config(options: ServeOptions, peer_listener: std::net::TcpListener) -> NodeCo
             serve::Durability::Sync => trilog_cluster::node::Durability::Sync,
             serve::Durability::Relaxed => trilog_cluster::node::Durability::Relaxed,
         },
+        reserve: Reserve(options.min_free_space.0),
         rack: options.settings.rack.clone(),
         settings: Arc::new(options.settings),
         listeners: listeners.collect(),

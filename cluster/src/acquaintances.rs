@@ -87,7 +87,7 @@ impl Acquaintances {
             let (Ok(node), Some(acquaintance)) = (node, Acquaintance::decode(&value)) else {
                 let detail =
                     format!("what says which store a peer has cannot be read ({})", key.escape_ascii());
-                return Err(StoreError::Damaged { detail });
+                return Err(StoreError::damaged_in(RaftGroupId::CONTROLLER, detail));
             };
             known.insert(node, acquaintance);
         }

@@ -22,6 +22,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
+pub use trilog_storage::free_space;
 use trilog_storage::{Identity, OpenError, Store, StoreOptions, TailCache};
 use uuid::Uuid;
 
@@ -32,7 +33,7 @@ use crate::controller::configs::BrokerSettings;
 use crate::controller::{Broker, ControllerRequest, ControllerResponse, Listener, MetadataImage, Partition};
 use crate::driver::inbox::{Inbox, Input};
 use crate::driver::{self, DriverConfig, Published};
-pub use crate::driver::{Append, Durability, FatalError};
+pub use crate::driver::{Append, Durability, FatalError, Reserve};
 use crate::ids::{NodeId, RaftGroupId, TimestampMs, TopicId};
 pub use crate::leadership::Leadership;
 use crate::metrics::NodeMetrics;
@@ -65,6 +66,8 @@ pub struct NodeConfig {
     pub peers: BTreeMap<NodeId, String>,
     /// When a write counts as stored.
     pub durability: Durability,
+    /// What is kept free on the disk.
+    pub reserve: Reserve,
     /// The broker's settings: defaults for topics.
     pub settings: Arc<BrokerSettings>,
     /// Where clients reach it, as registered with the controller.
@@ -85,6 +88,18 @@ pub enum StartError {
     /// The peer listener cannot be used.
     #[error("the peer listener cannot be used: {0}")]
     PeerListener(#[source] std::io::Error),
+}
+
+impl StartError {
+    /// Whether the disk is full, so that the node can start once there is room.
+    #[must_use]
+    pub fn is_no_space(&self) -> bool {
+        match self {
+            Self::Open(error) => error.is_no_space(),
+            Self::Fatal(error) => error.is_no_space(),
+            Self::PeerListener(_) => false,
+        }
+    }
 }
 
 /// Why a request for the controller has no answer.
@@ -134,14 +149,12 @@ impl Node {
             peer_listener,
             peers,
             durability,
+            reserve,
             settings,
             listeners,
             rack,
         } = config;
-        let identity = Identity { cluster_id: cluster_id.clone(), node_id: node.0 };
-        let opened =
-            tokio::task::spawn_blocking(move || Store::open(&data_dir, &identity, StoreOptions::default()));
-        let store = opened.await.map_err(|_| FatalError::Panicked("opening"))??;
+        let store = open(data_dir, Identity { cluster_id: cluster_id.clone(), node_id: node.0 }).await?;
         peer_listener.set_nonblocking(true).map_err(StartError::PeerListener)?;
         let listener = tokio::net::TcpListener::from_std(peer_listener).map_err(StartError::PeerListener)?;
 
@@ -170,6 +183,7 @@ impl Node {
             store,
             tail: TailCache::new(TAIL_BYTES),
             durability,
+            reserve,
             transport: transport.clone(),
             inbox: Arc::clone(&inbox),
             published: Arc::clone(&published),
@@ -392,6 +406,13 @@ impl Node {
             Err(_) => Err(Arc::new(FatalError::Panicked("driver"))),
         }
     }
+}
+
+/// Opens a store on a thread that may wait.
+async fn open(data_dir: PathBuf, identity: Identity) -> Result<Store, StartError> {
+    let opening = move || Store::open(&data_dir, &identity, StoreOptions::default());
+    let opened = tokio::task::spawn_blocking(opening).await;
+    Ok(opened.map_err(|_| FatalError::Panicked("opening"))??)
 }
 
 /// The answer to [`Node::append`].

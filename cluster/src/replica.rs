@@ -5,18 +5,24 @@
 //! only after the entries below it can be read.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::Notify;
 use trilog_storage::{LogReader, OffsetIndexRow, StoreError, TailCache};
 
+use crate::driver::inbox::{Inbox, Input};
 use crate::ids::{LeaderEpoch, Offset, RaftGroupId, RaftIndex, TimestampMs};
 use crate::partition::{
     LeaderEpochs, MaxTimestamp, RecordError, TimestampedOffset, offset_for_timestamp,
     offset_of_max_timestamp, slice_for_fetch,
 };
+
+/// How long what looks damaged may turn out to be on its way out: deleted or truncated a moment ago.
+const REMOVAL_SHOWS_WITHIN: Duration = Duration::from_millis(200);
 
 /// How many recently applied entries a replica can find without asking the offset index on disk.
 const RECENT_ENTRIES: usize = 512;
@@ -147,9 +153,13 @@ pub struct Replica {
     group: RaftGroupId,
     reader: LogReader,
     tail: TailCache,
+    /// Where damage is told of.
+    inbox: Arc<Inbox>,
     published: Mutex<Published>,
     watchers: Mutex<Vec<Arc<Notify>>>,
     traffic: Traffic,
+    /// This node has no replica any more, and what it stored is being removed.
+    closed: AtomicBool,
 }
 
 struct Published {
@@ -158,9 +168,19 @@ struct Published {
 }
 
 impl Replica {
-    pub(crate) fn new(group: RaftGroupId, reader: LogReader, tail: TailCache) -> Self {
+    pub(crate) fn new(group: RaftGroupId, reader: LogReader, tail: TailCache, inbox: Arc<Inbox>) -> Self {
         let published = Mutex::new(Published { status: ReplicaStatus::empty(None), recent: VecDeque::new() });
-        Self { group, reader, tail, published, watchers: Mutex::default(), traffic: Traffic::default() }
+        let closed = AtomicBool::new(false);
+        Self {
+            group,
+            reader,
+            tail,
+            inbox,
+            published,
+            watchers: Mutex::default(),
+            traffic: Traffic::default(),
+            closed,
+        }
     }
 
     /// The partition's Raft group.
@@ -193,6 +213,7 @@ impl Replica {
 
     /// This node has no replica any more: whoever still waits at this one learns that it does not lead.
     pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::Release);
         let status = ReplicaStatus { leading: None, ..self.status() };
         self.publish(status, Vec::new());
     }
@@ -201,6 +222,24 @@ impl Replica {
     pub fn watch(self: &Arc<Self>, notify: &Arc<Notify>) -> WatchGuard {
         lock(&self.watchers).push(Arc::clone(notify));
         WatchGuard { replica: Arc::clone(self), notify: Arc::clone(notify) }
+    }
+
+    /// Ends the node for what a read met: a replica that cannot read what it holds must neither lead nor be counted on,
+    /// and the others have it all. Not so for an offset that is out of range, or is so by now, nor once this replica is
+    /// closed.
+    pub fn fail(&self, error: ReadError) {
+        let log_start_offset = lock(&self.published).status.log_start_offset;
+        let fatal = match error {
+            ReadError::OffsetOutOfRange { .. } => return,
+            ReadError::Damaged { offset, .. } if offset < log_start_offset => return,
+            ReadError::Store(error) => error,
+            ReadError::Damaged { offset, detail, .. } => {
+                StoreError::damaged_in(self.group, format!("at offset {offset}: {detail}"))
+            }
+        };
+        if !self.closed.load(Ordering::Acquire) {
+            self.inbox.push(Input::Fail(fatal));
+        }
     }
 
     /// Whole batches from the one that holds `offset`, up to the high watermark or about `max_bytes`; with
@@ -227,11 +266,23 @@ impl Replica {
         max_bytes: usize,
         at_least_one: bool,
     ) -> Result<Vec<Bytes>, ReadError> {
-        match self.read(offset, max_bytes, at_least_one, Source::MemoryOrDisk)? {
+        self.confirmed(|| match self.read(offset, max_bytes, at_least_one, Source::MemoryOrDisk)? {
             InMemory::Batches(batches) => Ok(batches),
             InMemory::OnDisk => {
                 Err(self.damaged(offset, "no entry holds an offset below the high watermark"))
             }
+        })
+    }
+
+    /// Reads from disk, and once more when it met damage: a reader that was overtaken by a truncation finds pieces
+    /// missing, and a moment later that they are out of range.
+    fn confirmed<T>(&self, read: impl Fn() -> Result<T, ReadError>) -> Result<T, ReadError> {
+        match read() {
+            Err(ReadError::Damaged { .. } | ReadError::Store(StoreError::Damaged { .. })) => {
+                thread::sleep(REMOVAL_SHOWS_WITHIN);
+                read()
+            }
+            outcome => outcome,
         }
     }
 
@@ -308,16 +359,18 @@ impl Replica {
         &self,
         timestamp: TimestampMs,
     ) -> Result<Option<TimestampedOffset>, ReadError> {
-        let ReplicaStatus { log_start_offset, high_watermark, .. } = self.status();
-        let row = self.reader.index_at_or_after_timestamp(
-            self.group,
-            timestamp.0,
-            log_start_offset,
-            high_watermark,
-        )?;
-        let Some(row) = row else { return Ok(None) };
-        let found = offset_for_timestamp(&self.payload(&row)?, log_start_offset, timestamp);
-        found.map_err(|error: RecordError| self.damaged(row.base_offset, error))
+        self.confirmed(|| {
+            let ReplicaStatus { log_start_offset, high_watermark, .. } = self.status();
+            let row = self.reader.index_at_or_after_timestamp(
+                self.group,
+                timestamp.0,
+                log_start_offset,
+                high_watermark,
+            )?;
+            let Some(row) = row else { return Ok(None) };
+            let found = offset_for_timestamp(&self.payload(&row)?, log_start_offset, timestamp);
+            found.map_err(|error: RecordError| self.damaged(row.base_offset, error))
+        })
     }
 
     /// The record with the greatest timestamp (KIP-734); none for a partition without timestamps. Reads from disk.
@@ -325,10 +378,12 @@ impl Replica {
     /// # Errors
     /// A failure of the store, or damage found on the way.
     pub fn offset_of_max_timestamp(&self) -> Result<Option<TimestampedOffset>, ReadError> {
-        let Some(MaxTimestamp { base_offset, .. }) = self.status().max_timestamp else { return Ok(None) };
-        let Some(row) = self.reader.index_floor(self.group, base_offset)? else { return Ok(None) };
-        let found = offset_of_max_timestamp(&self.payload(&row)?);
-        found.map_err(|error: RecordError| self.damaged(base_offset, error))
+        self.confirmed(|| {
+            let Some(MaxTimestamp { base_offset, .. }) = self.status().max_timestamp else { return Ok(None) };
+            let Some(row) = self.reader.index_floor(self.group, base_offset)? else { return Ok(None) };
+            let found = offset_of_max_timestamp(&self.payload(&row)?);
+            found.map_err(|error: RecordError| self.damaged(base_offset, error))
+        })
     }
 
     fn payload(&self, row: &OffsetIndexRow) -> Result<Bytes, ReadError> {

@@ -1,6 +1,9 @@
 //! What can go wrong with a store that is open.
 
+use std::fmt;
 use std::io;
+
+use crate::ids::RaftGroupId;
 
 /// Why a read or a write of an open store failed.
 ///
@@ -18,10 +21,15 @@ pub enum StoreError {
     },
     /// What was read is not what was written.
     #[error(
-        "the store is damaged: {detail}; wipe this node's data directory and let it catch up, or restore it"
+        "the store is damaged: {}{detail}; wipe this node's data directory and let it catch up",
+        In(*group, name.as_deref())
     )]
     Damaged {
-        /// What was found, with the group it concerns where there is one.
+        /// The group whose data it is, where that is known.
+        group: Option<RaftGroupId>,
+        /// What people call that group, where somebody who knows has said.
+        name: Option<String>,
+        /// What was found.
         detail: String,
     },
     /// An earlier write or sync failed. Nothing is written after that.
@@ -29,22 +37,88 @@ pub enum StoreError {
     Failed {
         /// The first failure.
         first: String,
+        /// Whether it was for want of space.
+        no_space: bool,
     },
 }
 
+/// The group that damage was found in, as a message begins with it.
+struct In<'a>(Option<RaftGroupId>, Option<&'a str>);
+
+impl fmt::Display for In<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.0, self.1) {
+            (None, _) => Ok(()),
+            (Some(group), None) => write!(f, "{group}: "),
+            (Some(group), Some(name)) => write!(f, "{name} ({group}): "),
+        }
+    }
+}
+
 impl StoreError {
-    /// Damage, described.
+    /// Damage to the store as a whole, described.
     pub(crate) fn damaged(detail: impl Into<String>) -> Self {
-        Self::Damaged { detail: detail.into() }
+        Self::Damaged { group: None, name: None, detail: detail.into() }
+    }
+
+    /// Damage to what is stored of `group`, described.
+    pub fn damaged_in(group: RaftGroupId, detail: impl Into<String>) -> Self {
+        Self::Damaged { group: Some(group), name: None, detail: detail.into() }
+    }
+
+    /// The same, with the name of the group that is damaged, if that is what happened and it has one.
+    #[must_use]
+    pub fn with_group_name(self, name_of: impl FnOnce(RaftGroupId) -> Option<String>) -> Self {
+        match self {
+            Self::Damaged { group: Some(group), name: None, detail } => {
+                Self::Damaged { group: Some(group), name: name_of(group), detail }
+            }
+            other => other,
+        }
+    }
+
+    /// The group whose data are damaged, if that is what happened and it is known.
+    #[must_use]
+    pub const fn damaged_group(&self) -> Option<RaftGroupId> {
+        match self {
+            Self::Damaged { group, .. } => *group,
+            Self::Io { .. } | Self::Failed { .. } => None,
+        }
+    }
+
+    /// Whether the disk was full: then the store is whole, and can be opened again once there is space.
+    #[must_use]
+    pub fn is_no_space(&self) -> bool {
+        match self {
+            Self::Io { source, .. } => is_no_space(source),
+            Self::Failed { no_space, .. } => *no_space,
+            Self::Damaged { .. } => false,
+        }
     }
 
     /// Sorts an error of sled by what the reader of the message can do about it.
     pub(crate) fn from_sled(action: &'static str, error: sled::Error) -> Self {
         match error {
+            // sled reads from within its file only, unless that became shorter behind its back.
+            sled::Error::Io(source) if source.kind() == io::ErrorKind::UnexpectedEof => {
+                Self::damaged(format!("cannot {action}: the data file is too short"))
+            }
             sled::Error::Io(source) => Self::Io { action, source: undecorated(source) },
+            sled::Error::Corruption { at: Some(at), .. } => Self::damaged(format!(
+                "cannot {action}: the page at byte {} of the data file is not what was written",
+                at.lid()
+            )),
+            sled::Error::Corruption { at: None, .. } => {
+                Self::damaged(format!("cannot {action}: the data file is not what was written"))
+            }
             other => Self::damaged(format!("cannot {action}: {other}")),
         }
     }
+}
+
+/// Whether an error of the operating system's says that there is no space: on the disk, or in a quota.
+pub(crate) fn is_no_space(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 /// The error as the operating system words it. sled hands out copies, whose message is the debug text of the original.
@@ -71,5 +145,25 @@ mod tests {
         let copy = io::Error::new(io::ErrorKind::StorageFull, "Os { code: 28, kind: StorageFull }");
         let error = StoreError::from_sled("write a batch", sled::Error::Io(copy));
         assert_eq!(error.to_string(), "cannot write a batch: no storage space");
+        assert!(error.is_no_space());
+    }
+
+    #[test]
+    fn damage_names_its_group_where_there_is_one() {
+        let error = StoreError::damaged_in(RaftGroupId(7), "entry 3 is missing");
+        assert!(error.to_string().starts_with("the store is damaged: group 7: entry 3 is missing; wipe"));
+        assert_eq!(error.damaged_group(), Some(RaftGroupId(7)));
+        let named = error.with_group_name(|_| Some("orders-2".to_owned()));
+        assert!(
+            named.to_string().starts_with("the store is damaged: orders-2 (group 7): entry 3 is missing")
+        );
+        assert!(StoreError::damaged("no end").to_string().starts_with("the store is damaged: no end; wipe"));
+    }
+
+    #[test]
+    fn a_file_that_became_shorter_is_damage() {
+        let short = io::Error::new(io::ErrorKind::UnexpectedEof, "failed to fill whole buffer");
+        let error = StoreError::from_sled("read the store", sled::Error::Io(short));
+        assert!(matches!(error, StoreError::Damaged { .. }), "{error}");
     }
 }

@@ -37,6 +37,6 @@ pub use error::StoreError;
 pub use keys::offset_index::OffsetIndexRow;
 pub use log_reader::LogReader;
 pub use raft_log::{EntryFetch, FetchedEntries, RaftLog};
-pub use store::{Identity, OpenError, Purge, StateRecord, Store, StoreOptions};
+pub use store::{Identity, OpenError, Purge, StateRecord, Store, StoreOptions, free_space};
 pub use tail::TailCache;
 pub use write_batch::WriteBatch;

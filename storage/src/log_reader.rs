@@ -154,8 +154,8 @@ impl LogReader {
         loop {
             // Here `below` is too early and `found` is late enough, and both halves of what lies between shrink.
             if below.base_offset >= found.base_offset {
-                let detail = format!("{group}: the running maximum of timestamps falls after {below:?}");
-                return Err(StoreError::damaged(detail));
+                let detail = format!("the running maximum of timestamps falls after {below:?}");
+                return Err(StoreError::damaged_in(group, detail));
             }
             let middle = Offset(below.base_offset.0 + (found.base_offset.0 - below.base_offset.0) / 2);
             let middle = match self.index_floor(group, middle)? {
@@ -179,20 +179,35 @@ impl LogReader {
         group: RaftGroupId,
         index: RaftIndex,
     ) -> Result<Option<LogEntry>, StoreError> {
-        let damaged = || StoreError::damaged(format!("{group}: entry {index} is not whole"));
-        let Some(first) = self.chunk(group, index, 0)? else { return Ok(None) };
-        let header = raft_entry::Header::decode(&first).ok_or_else(damaged)?;
-        let mut chunks = Vec::with_capacity(usize::from(header.chunk_count()));
-        chunks.push(first);
-        for chunk in 1..header.chunk_count() {
-            match self.chunk(group, index, chunk)? {
-                Some(value) => chunks.push(value),
-                // Gone since the first chunk was read: compacted away meanwhile, from the first chunk on.
-                None if self.chunk(group, index, 0)?.is_none() => return Ok(None),
-                None => return Err(damaged()),
+        let Some(mut first) = self.chunk(group, index, 0)? else { return Ok(None) };
+        loop {
+            if let Some(entry) = self.assemble(group, index, &first)? {
+                return Ok(Some(entry));
+            }
+            // Its chunks were read one by one: it may have been replaced or removed meanwhile, from the first one on.
+            match self.chunk(group, index, 0)? {
+                None => return Ok(None),
+                Some(again) if again != first => first = again,
+                Some(_) => return Err(StoreError::damaged_in(group, format!("entry {index} is not whole"))),
             }
         }
-        header.assemble(index, chunks).map(Some).ok_or_else(damaged)
+    }
+
+    /// The entry whose first chunk is `first`; `None` when the others do not fit.
+    fn assemble(
+        &self,
+        group: RaftGroupId,
+        index: RaftIndex,
+        first: &IVec,
+    ) -> Result<Option<LogEntry>, StoreError> {
+        let Some(header) = raft_entry::Header::decode(first) else { return Ok(None) };
+        let mut chunks = Vec::with_capacity(usize::from(header.chunk_count()));
+        chunks.push(first.clone());
+        for chunk in 1..header.chunk_count() {
+            let Some(value) = self.chunk(group, index, chunk)? else { return Ok(None) };
+            chunks.push(value);
+        }
+        Ok(header.assemble(group, index, chunks))
     }
 
     /// One chunk of an entry. A blank one is on its way out.
@@ -209,7 +224,7 @@ impl LogReader {
     ) -> Result<Option<raft_entry::Header>, StoreError> {
         let Some(first) = self.chunk(group, index, 0)? else { return Ok(None) };
         let header = raft_entry::Header::decode(&first);
-        header.map(Some).ok_or_else(|| StoreError::damaged(format!("{group}: entry {index} is not whole")))
+        header.map(Some).ok_or_else(|| StoreError::damaged_in(group, format!("entry {index} is not whole")))
     }
 }
 
@@ -218,7 +233,7 @@ fn decode_row(group: RaftGroupId, key: &[u8], row: &[u8]) -> Result<Option<Offse
     match offset_index::decode_key(key) {
         Some((owner, base)) if owner == group => {
             OffsetIndexRow::decode(base, row).map(Some).ok_or_else(|| {
-                StoreError::damaged(format!("{group}: the index row at offset {base} is not one"))
+                StoreError::damaged_in(group, format!("the index row at offset {base} is not one"))
             })
         }
         _ => Ok(None),

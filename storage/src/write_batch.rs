@@ -80,7 +80,7 @@ impl WriteBatch {
 
     /// Puts all chunks of an entry.
     pub(crate) fn put_entry(&mut self, group: RaftGroupId, entry: &LogEntry) {
-        for (chunk, value) in raft_entry::chunks(entry) {
+        for (chunk, value) in raft_entry::chunks(group, entry) {
             self.put(&raft_entry::key(group, entry.index, chunk), value);
         }
     }

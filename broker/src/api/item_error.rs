@@ -62,6 +62,7 @@ const fn response_error(code: ErrorCode) -> ResponseError {
         ErrorCode::InvalidPartitions => ResponseError::InvalidPartitions,
         ErrorCode::InvalidReplicaAssignment => ResponseError::InvalidReplicaAssignment,
         ErrorCode::InvalidReplicationFactor => ResponseError::InvalidReplicationFactor,
+        ErrorCode::KafkaStorageError => ResponseError::KafkaStorageError,
         ErrorCode::InvalidRequest => ResponseError::InvalidRequest,
         ErrorCode::InvalidTopicException => ResponseError::InvalidTopicException,
         ErrorCode::PolicyViolation => ResponseError::PolicyViolation,

@@ -200,7 +200,7 @@ fn read(found: Found) -> Result<Option<Position>, ResponseError> {
             epoch: Some(found.leader_epoch),
         })),
         Err(error) => {
-            tracing::error!(%error, "an offset could not be looked up");
+            replica.fail(error);
             Err(ResponseError::KafkaStorageError)
         }
     }

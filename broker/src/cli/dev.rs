@@ -6,10 +6,11 @@ use clap::Args;
 use thiserror::Error;
 
 use super::LogOptions;
+use super::byte_size::ByteSize;
 use super::create_topics::{CreateTopicsArgs, CreateTopicsError, NodeCount};
 use super::http_listener::HTTP_PORT_DISTANCE;
 use super::new_topic::NewTopic;
-use super::serve::Durability;
+use super::serve::{DEFAULT_MIN_FREE_SPACE, Durability};
 use super::setting::{self, Setting, Settings, WrongSetting};
 
 /// What a local cluster is to be. Checked: nothing in it needs parsing again.
@@ -27,6 +28,8 @@ pub(crate) struct DevOptions {
     pub(crate) settings: Vec<Setting>,
     /// What an acknowledgement promises.
     pub(crate) durability: Durability,
+    /// What each node keeps free on its disk, in bytes.
+    pub(crate) min_free_space: ByteSize,
     /// What the nodes log, and how.
     pub(crate) log: LogOptions,
 }
@@ -80,6 +83,10 @@ pub(super) struct DevArgs {
     /// What an acknowledgement promises.
     #[arg(long, env = "TRILOG_DURABILITY", value_enum, default_value = "sync")]
     durability: Durability,
+
+    /// What is kept free on the disk: below it a node takes no more records in until there is room.
+    #[arg(long, env = "TRILOG_MIN_FREE_SPACE", default_value = DEFAULT_MIN_FREE_SPACE, value_name = "BYTES")]
+    min_free_space: ByteSize,
 }
 
 impl DevArgs {
@@ -95,6 +102,7 @@ impl DevArgs {
             topics,
             settings,
             durability: self.durability,
+            min_free_space: self.min_free_space,
             log,
         })
     }

@@ -12,8 +12,9 @@
 //! | `create_topics` | the topics that are to be there |
 //! | `listener` | `NAME://host:port,…`, listened on and advertised |
 //! | `peers` | `1@host:port,2@…`, the cluster's members |
-//! | `host_port`, `http_listener`, `setting`, `new_topic` | one notation each |
+//! | `byte_size`, `host_port`, `http_listener`, `setting`, `new_topic` | one notation each |
 
+pub(crate) mod byte_size;
 pub(crate) mod create_topics;
 pub(crate) mod dev;
 pub(crate) mod health;

@@ -8,6 +8,7 @@ use thiserror::Error;
 use trilog_cluster::controller::configs::BrokerSettings;
 use trilog_cluster::ids::NodeId;
 
+use super::byte_size::ByteSize;
 use super::create_topics::{CreateTopicsArgs, CreateTopicsError, NodeCount};
 use super::host_port::HostPort;
 use super::http_listener::{HTTP_PORT_DISTANCE, HttpListener};
@@ -35,12 +36,16 @@ pub(crate) struct ServeOptions {
     pub(crate) cluster_id: String,
     /// What an acknowledgement promises.
     pub(crate) durability: Durability,
+    /// What is kept free on the disk of the data directory, in bytes.
+    pub(crate) min_free_space: ByteSize,
     /// Topics to create once all nodes are there, if they do not exist.
     pub(crate) topics: Vec<NewTopic>,
     /// The broker settings, those that were not given included.
     pub(crate) settings: BrokerSettings,
     /// End as upon SIGTERM when standard input closes.
     pub(crate) exit_with_parent: bool,
+    /// This process has begun anew because its writes failed for want of space.
+    pub(crate) after_failed_writes: bool,
 }
 
 impl ServeOptions {
@@ -49,6 +54,10 @@ impl ServeOptions {
         self.peers.keys().copied().chain([self.node]).collect()
     }
 }
+
+/// What is kept free unless somebody says otherwise. What is on its way to the disk when the reserve is reached, some tens
+/// of megabytes under full load, still goes there.
+pub(super) const DEFAULT_MIN_FREE_SPACE: &str = "256MiB";
 
 /// What an acknowledgement promises.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -147,6 +156,10 @@ pub(super) struct ServeArgs {
     #[arg(long, env = "TRILOG_DURABILITY", value_enum, default_value = "sync")]
     durability: Durability,
 
+    /// What is kept free on the disk: below it the node takes no more records in until there is room.
+    #[arg(long, env = "TRILOG_MIN_FREE_SPACE", default_value = DEFAULT_MIN_FREE_SPACE, value_name = "BYTES")]
+    min_free_space: ByteSize,
+
     #[command(flatten)]
     topics: CreateTopicsArgs,
 
@@ -157,6 +170,10 @@ pub(super) struct ServeArgs {
     /// End when standard input closes: the way `trilog dev` makes sure that no node outlives it.
     #[arg(long, hide = true)]
     exit_with_parent: bool,
+
+    /// How a node whose writes failed starts itself again.
+    #[arg(long, hide = true)]
+    after_failed_writes: bool,
 }
 
 impl ServeArgs {
@@ -185,9 +202,11 @@ impl ServeArgs {
             http_listener,
             cluster_id: self.cluster_id,
             durability: self.durability,
+            min_free_space: self.min_free_space,
             topics,
             settings: setting::check(&setting::joined(self.settings))?,
             exit_with_parent: self.exit_with_parent,
+            after_failed_writes: self.after_failed_writes,
         };
         assert!(
             options.peers.is_empty() || options.peer_listener.is_some(),
@@ -247,6 +266,8 @@ mod tests {
         assert_eq!(options.members(), BTreeSet::from([NodeId(1)]));
         assert_eq!(options.durability, Durability::Sync);
         assert_eq!(options.http_listener.unwrap().to_string(), "127.0.0.1:11092");
+        assert_eq!(options.min_free_space, ByteSize(256 << 20));
+        assert!(!options.after_failed_writes);
     }
 
     #[test]
@@ -274,6 +295,11 @@ mod tests {
         let refused = http(&["--listeners=A://localhost:65000"]).unwrap_err();
         assert!(refused.contains("--http-listener"), "{refused}");
         assert!(http(&["--listeners=A://localhost:65000", "--http-listener=off"]).is_ok());
+    }
+
+    #[test]
+    fn a_node_that_begins_anew_is_told_so() {
+        assert!(serve(&[crate::restart::WRITES_FAILED]).unwrap().after_failed_writes);
     }
 
     #[test]
@@ -308,6 +334,7 @@ mod tests {
             ("--cluster-id", ""),
             ("--cluster-id", "two words"),
             ("--durability", "maybe"),
+            ("--min-free-space", "much"),
             ("--set", "num.partitions"),
             ("--set", "num.partitions=0"),
             ("--set", "num.partition=3"),

@@ -12,6 +12,9 @@ use trilog_cluster::ids::NodeId;
 /// How many typed lines wait while a command is carried out; more wait in the terminal or the pipe.
 const TYPED_LINES: usize = 16;
 
+/// How the line begins with which a process of ours ends that fails.
+const LAST_WORDS: &[u8] = b"trilog: ";
+
 /// Prints one line. That nobody reads it any more does not end the cluster.
 pub(super) fn say(line: impl Display) {
     let mut output = io::stdout().lock();
@@ -40,17 +43,23 @@ pub(super) fn typed_lines() -> io::Result<mpsc::Receiver<String>> {
 
 /// Passes a node's log lines on, each behind the node's id, until the node closes its end.
 ///
+/// Returns the node's last words: what the line says with which a process of ours ends that fails.
+///
 /// A line is one write, so that lines of several nodes never mix. When our own standard error cannot take more, the
 /// node's pipe fills up and the node waits, as it would without us.
-pub(super) async fn pass_on(node: NodeId, log: impl AsyncRead + Unpin) {
+pub(super) async fn pass_on(node: NodeId, log: impl AsyncRead + Unpin) -> Option<String> {
     let prefix = format!("[{node}] ").into_bytes();
     let mut log = BufReader::new(log);
     let mut errors = tokio::io::stderr();
+    let mut last_words = None;
     loop {
         let mut line = prefix.clone();
         match log.read_until(b'\n', &mut line).await {
-            Ok(0) | Err(_) => break,
+            Ok(0) | Err(_) => return last_words,
             Ok(_) => {}
+        }
+        if let Some(words) = line[prefix.len()..].strip_prefix(LAST_WORDS) {
+            last_words = Some(String::from_utf8_lossy(words).trim_end().to_owned());
         }
         if !line.ends_with(b"\n") {
             line.push(b'\n');

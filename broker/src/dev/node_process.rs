@@ -48,6 +48,8 @@ pub(super) struct Exit {
     pub(super) node: NodeId,
     /// How it ended.
     pub(super) status: io::Result<ExitStatus>,
+    /// What it said about it.
+    pub(super) last_words: Option<String>,
 }
 
 /// Why a node could not be started.
@@ -101,7 +103,7 @@ impl NodeProcess {
         write_pid(&plan.pid_file, pid)
             .map_err(|source| SpawnError::PidFile { path: plan.pid_file.clone(), source })?;
         let (signals, to_deliver) = mpsc::channel(WAITING_SIGNALS);
-        exits.spawn(async move { Exit { node, status: watch(node, child, to_deliver).await } });
+        exits.spawn(watch(node, child, to_deliver));
         Ok(Self { pid, signals })
     }
 
@@ -114,11 +116,7 @@ impl NodeProcess {
 }
 
 /// Lives as long as the child does, and holds the pipe that tells the child that we live.
-async fn watch(
-    node: NodeId,
-    mut child: Child,
-    mut signals: mpsc::Receiver<Signal>,
-) -> io::Result<ExitStatus> {
+async fn watch(node: NodeId, mut child: Child, mut signals: mpsc::Receiver<Signal>) -> Exit {
     // `wait` would close it.
     let alive = child.stdin.take();
     let mut logs = JoinSet::new();
@@ -136,8 +134,14 @@ async fn watch(
     };
     drop(alive);
     // What it said last, above all why it ended, belongs before the report of its end.
-    let _ = timeout(LAST_WORDS, async { while logs.join_next().await.is_some() {} }).await;
-    status
+    let mut last_words = None;
+    let _ = timeout(LAST_WORDS, async {
+        while let Some(said) = logs.join_next().await {
+            last_words = last_words.take().or(said.ok().flatten());
+        }
+    })
+    .await;
+    Exit { node, status, last_words }
 }
 
 fn deliver(child: &Child, signal: Signal) {

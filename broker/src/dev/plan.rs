@@ -87,6 +87,7 @@ fn arguments(node: &NodePlan, peers: &str, options: &DevOptions) -> Vec<OsString
         format!("--http-listener={}", node.http_address).into(),
         format!("--peers={peers}").into(),
         format!("--durability={}", options.durability.as_str()).into(),
+        format!("--min-free-space={}", options.min_free_space.0).into(),
         format!("--log={}", options.log.filter).into(),
         format!("--log-format={}", options.log.format.as_str()).into(),
         "--exit-with-parent".into(),
@@ -104,6 +105,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::cli::byte_size::ByteSize;
     use crate::cli::serve::{Durability, ServeOptions};
     use crate::cli::setting::Setting;
     use crate::cli::{Invocation, LogOptions, invoke};
@@ -123,6 +125,7 @@ mod tests {
             topics: Vec::new(),
             settings: vec!["num.partitions=3".parse::<Setting>().unwrap()],
             durability: Durability::Relaxed,
+            min_free_space: ByteSize(5 << 20),
             log: LogOptions { filter: "warn".to_owned(), format: LogFormat::Json },
         }
     }
@@ -149,6 +152,7 @@ mod tests {
             assert_eq!(serve.members().len(), 3);
             assert_eq!(serve.durability, Durability::Relaxed);
             assert_eq!(serve.settings.num_partitions, 3);
+            assert_eq!(serve.min_free_space, ByteSize(5 << 20));
             assert!(serve.exit_with_parent);
         }
     }

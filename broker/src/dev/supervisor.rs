@@ -95,9 +95,13 @@ impl Supervisor {
 
     /// Takes note that a node ended, and says so.
     pub(super) fn ended(&mut self, exit: Exit) {
-        let Exit { node, status } = exit;
-        let how =
+        let Exit { node, status, last_words } = exit;
+        let mut how =
             status.map_or_else(|error| format!("its end was not seen: {error}"), |status| status.to_string());
+        if let Some(words) = last_words {
+            how.push_str(": ");
+            how.push_str(&words);
+        }
         let asked = matches!(self.nodes.get(&node), Some(State::Up { ending: true, .. }));
         let word = if asked { "ended" } else { "died" };
         let outlook =

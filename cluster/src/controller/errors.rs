@@ -35,6 +35,8 @@ pub enum ErrorCode {
     UnknownTopicId,
     /// No topic has the name.
     UnknownTopicOrPartition,
+    /// There is no room on the disks.
+    KafkaStorageError,
 }
 
 /// A refusal: what Kafka calls it, and what was wrong in the words that Kafka uses where it has any.

@@ -13,6 +13,7 @@ use crate::ids::{NodeId, TopicId};
 pub(super) struct Cluster {
     pub(super) image: MetadataImage,
     pub(super) alive: BTreeSet<NodeId>,
+    pub(super) has_room: bool,
     pub(super) settings: BrokerSettings,
     ids: u128,
 }
@@ -49,7 +50,7 @@ impl Cluster {
             image.replay(&ControllerRecord::BrokerRegistered(broker(node)));
         }
         let alive = (1..=nodes).map(NodeId).collect();
-        Self { image, alive, settings: BrokerSettings::default(), ids: 100 }
+        Self { image, alive, has_room: true, settings: BrokerSettings::default(), ids: 100 }
     }
 
     /// Decides, without carrying it out.
@@ -59,8 +60,12 @@ impl Cluster {
             *ids += 1;
             TopicId(Uuid::from_u128(*ids))
         };
-        let mut context =
-            DecisionContext { alive: &self.alive, defaults: &self.settings, new_topic_id: &mut new_topic_id };
+        let mut context = DecisionContext {
+            alive: &self.alive,
+            has_room: self.has_room,
+            defaults: &self.settings,
+            new_topic_id: &mut new_topic_id,
+        };
         decide(&self.image, request, &mut context)
     }
 

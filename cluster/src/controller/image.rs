@@ -84,6 +84,16 @@ impl MetadataImage {
         Some(PartitionView { topic, index, partition: topic.partition(index)? })
     }
 
+    /// What people call a Raft group: `orders-2` for that partition of a topic, if it is one of the metadata's.
+    #[must_use]
+    pub fn name_of(&self, group: RaftGroupId) -> Option<String> {
+        if group == RaftGroupId::CONTROLLER {
+            return Some("the controller".to_owned());
+        }
+        let PartitionView { topic, index, .. } = self.partition_of(group)?;
+        Some(format!("{}-{index}", topic.name))
+    }
+
     /// All partitions, by topic name and index.
     pub fn partitions(&self) -> impl Iterator<Item = PartitionView<'_>> {
         self.topics().flat_map(|topic| {

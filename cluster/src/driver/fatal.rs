@@ -4,8 +4,8 @@ use std::io;
 
 use trilog_storage::StoreError;
 
-/// Why a node stopped by itself. Nobody retries a failed write: the process ends, its supervisor restarts it, and Raft
-/// repairs what was not durable.
+/// Why a node stopped by itself. Nobody retries a failed write: the node begins anew, and Raft repairs what was not
+/// durable. After most errors that is for a supervisor to see to; a full disk is worth waiting for.
 #[derive(Debug, thiserror::Error)]
 pub enum FatalError {
     /// A read, a write or a sync failed.
@@ -17,4 +17,12 @@ pub enum FatalError {
     /// An invariant was broken. The panic's own message stands in the log before this one.
     #[error("the {0} thread panicked; its last message tells which invariant was broken")]
     Panicked(&'static str),
+}
+
+impl FatalError {
+    /// Whether the disk was full, so that the node can go on once there is room.
+    #[must_use]
+    pub fn is_no_space(&self) -> bool {
+        matches!(self, Self::Store(error) if error.is_no_space())
+    }
 }

@@ -75,6 +75,8 @@ pub(crate) enum Input {
     Fetched(RaftGroupId, FetchedEntries),
     /// Frames for the peer were dropped on their way out.
     Dropped(NodeId),
+    /// The disk has room, or none any more.
+    Room(bool),
     /// Hand every leadership over, checkpoint, sync and stop.
     Shutdown,
     /// Another thread of the node met an error that ends it.

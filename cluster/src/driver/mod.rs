@@ -4,6 +4,7 @@
 //! on, publish, answer, and hand the rest to the [syncer] — disk, network and processor work side by side.
 
 mod background;
+mod disk_watch;
 mod fatal;
 pub(crate) mod inbox;
 mod published;
@@ -17,6 +18,8 @@ use tokio::sync::oneshot;
 use trilog_storage::{Store, StoreError, TailCache};
 
 use self::background::Background;
+use self::disk_watch::DiskWatch;
+pub use self::disk_watch::Reserve;
 pub use self::fatal::FatalError;
 pub use self::inbox::Append;
 use self::inbox::{AppendReply, ConfirmReply, ControlReply, CoordinateReply, Inbox, Input};
@@ -49,6 +52,7 @@ pub(crate) struct DriverConfig {
     pub(crate) store: Store,
     pub(crate) tail: TailCache,
     pub(crate) durability: Durability,
+    pub(crate) reserve: Reserve,
     pub(crate) transport: Transport,
     pub(crate) inbox: Arc<Inbox>,
     pub(crate) published: Arc<Published>,
@@ -66,6 +70,7 @@ struct Driver {
     metrics: NodeMetrics,
     syncer: Syncer,
     background: Background,
+    _disk_watch: DiskWatch,
     appends: HashMap<Ticket, AppendReply>,
     controls: HashMap<Ticket, ControlReply>,
     coordinations: HashMap<Ticket, CoordinateReply>,
@@ -80,13 +85,16 @@ struct Driver {
 
 /// Starts the driver's thread. The receiver learns how it ended.
 pub(crate) fn start(config: DriverConfig) -> Result<oneshot::Receiver<Result<(), FatalError>>, FatalError> {
-    let DriverConfig { shard, store, tail, durability, transport, inbox, published, metrics } = config;
+    let DriverConfig { shard, store, tail, durability, reserve, transport, inbox, published, metrics } =
+        config;
     let shard = Shard::open(shard, store.clone(), tail.clone(), Duration::ZERO)?;
     let syncer =
         Syncer::start(store.clone(), transport.clone(), Arc::clone(&inbox), durability, metrics.clone())
             .map_err(FatalError::Thread)?;
     let background = Background::start(store.clone(), store.reader(&tail), Arc::clone(&inbox))
         .map_err(FatalError::Thread)?;
+    let disk_watch =
+        DiskWatch::start(store.clone(), Arc::clone(&inbox), reserve).map_err(FatalError::Thread)?;
     let driver = Driver {
         shard,
         store,
@@ -97,6 +105,7 @@ pub(crate) fn start(config: DriverConfig) -> Result<oneshot::Receiver<Result<(),
         metrics,
         syncer,
         background,
+        _disk_watch: disk_watch,
         appends: HashMap::new(),
         controls: HashMap::new(),
         coordinations: HashMap::new(),
@@ -107,10 +116,13 @@ pub(crate) fn start(config: DriverConfig) -> Result<oneshot::Receiver<Result<(),
         stop_by: None,
     };
     let (ended, end) = oneshot::channel();
+    let published = Arc::clone(&driver.published);
     std::thread::Builder::new()
         .name("driver".into())
         .spawn(move || {
-            let _ = ended.send(driver.run().map_err(FatalError::Store));
+            let run = driver.run();
+            let named = |error: StoreError| error.with_group_name(|group| published.image().name_of(group));
+            let _ = ended.send(run.map_err(|error| FatalError::Store(named(error))));
         })
         .map_err(FatalError::Thread)?;
     Ok(end)
@@ -179,6 +191,7 @@ impl Driver {
                 self.stop_by.get_or_insert(Instant::now() + HAND_OVER_WITHIN);
                 self.shard.hand_over(now);
             }
+            Input::Room(has_room) => self.shard.set_room(now, has_room),
             Input::Fail(error) => return Err(error),
         }
         Ok(())
@@ -254,11 +267,8 @@ impl Driver {
             }
             Effect::LogCompacted => self.background.purge(),
             Effect::ReplicaOpened(group) => {
-                self.published.open(Arc::new(Replica::new(
-                    group,
-                    self.store.reader(&self.tail),
-                    self.tail.clone(),
-                )));
+                let (reader, tail) = (self.store.reader(&self.tail), self.tail.clone());
+                self.published.open(Arc::new(Replica::new(group, reader, tail, Arc::clone(&self.inbox))));
             }
             Effect::ReplicaRemoved(group) => {
                 if let Some(replica) = self.published.remove(group) {

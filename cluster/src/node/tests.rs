@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use super::{Append, AppendError, Appended, Durability, Node, NodeConfig, wall_clock};
+use super::{Append, AppendError, Appended, Durability, Node, NodeConfig, Reserve, wall_clock};
 use crate::controller::configs::BrokerSettings;
 use crate::controller::{
     ControllerRequest, ControllerResponse, CreateTopics, DeleteTopics, Listener, NewTopic, TopicRef,
@@ -55,6 +55,7 @@ impl Cluster {
             peer_listener,
             peers: self.peers.clone(),
             durability: Durability::Sync,
+            reserve: Reserve::default(),
             settings: Arc::new(BrokerSettings::default()),
             listeners: vec![Listener { name: "PLAINTEXT".into(), host: "127.0.0.1".into(), port: 9092 }],
             rack: None,

@@ -32,6 +32,9 @@ pub enum AppendError {
     /// This node does not lead the partition; the batch is not in the log.
     #[error("this node does not lead the partition")]
     NotLeader,
+    /// This node has no room on its disk, or a majority of the partition's replicas has none; the batch is not in the log.
+    #[error("the disk of this node, or of too many other replicas, is full")]
+    NoRoom,
     /// Fewer replicas are in sync than `min.insync.replicas`; the batch is not in the log.
     #[error("fewer replicas are in sync than min.insync.replicas asks for")]
     NotEnoughReplicas,
@@ -86,6 +89,8 @@ pub(crate) enum Effect {
 ///
 /// [`Shard::written`]: super::Shard::written
 pub(crate) struct Round {
+    /// The nodes that have no room: a peer among them is not sent records, unless it is needed for a majority.
+    pub(crate) without_room: BTreeSet<NodeId>,
     /// What may leave before anything is durable: a leader's entries, heartbeats.
     pub(crate) sends: Outbox,
     /// All groups' changes, to be made visible together.

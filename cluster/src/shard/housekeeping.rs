@@ -92,6 +92,8 @@ impl Shard {
     pub(super) fn keep_house(&mut self) {
         self.publish_peers();
         self.report_rejoin();
+        self.review_room();
+        self.leave_to_those_with_room();
         let mut moves = 0;
         let ids: Vec<RaftGroupId> = self.groups.keys().copied().collect();
         for id in ids {
@@ -118,14 +120,17 @@ impl Shard {
             return false;
         };
         let caught_up = group.progress(preferred).is_some_and(|(matched, _)| matched >= group.commit());
-        if !caught_up || !self.peers.is_steady(preferred, self.now, STEADY_BEFORE_PREFERRED) {
+        if !caught_up
+            || !self.has_room(preferred)
+            || !self.peers.is_steady(preferred, self.now, STEADY_BEFORE_PREFERRED)
+        {
             return false;
         }
         self.transfer(id, preferred);
         true
     }
 
-    fn transfer(&mut self, id: RaftGroupId, to: NodeId) {
+    pub(super) fn transfer(&mut self, id: RaftGroupId, to: NodeId) {
         self.wake(id);
         if let Some(group) = self.groups.get_mut(&id).filter(|group| !group.is_transferring()) {
             group.transfer_to(to);
@@ -147,12 +152,14 @@ impl Shard {
         !self.heirs().is_empty()
     }
 
-    fn heirs(&self) -> Vec<(RaftGroupId, NodeId)> {
+    /// The groups that this node leads, each with who is to lead it next: somebody with room, if there is anybody.
+    pub(super) fn heirs(&self) -> Vec<(RaftGroupId, NodeId)> {
         let heir = |(id, group): (&RaftGroupId, &super::Group)| {
             let living = group.voters().iter().rev().copied().filter(|voter| self.peers.is_alive(*voter));
             // Of equals the last is taken, which is the first in order of preference.
-            let most_advanced =
-                living.max_by_key(|voter| group.progress(*voter).map(|(matched, _)| matched))?;
+            let most_advanced = living.max_by_key(|voter| {
+                (self.has_room(*voter), group.progress(*voter).map(|(matched, _)| matched))
+            })?;
             Some((*id, most_advanced))
         };
         self.groups.iter().filter(|(_, group)| group.is_leader()).filter_map(heir).collect()

@@ -30,6 +30,7 @@ impl Shard {
             for peer in self.peers.ids().collect::<Vec<_>>() {
                 self.sends.frame(peer, Frame::Heartbeat { sequence });
             }
+            self.tell_room();
         }
         for change in self.peers.newly_lost(now) {
             self.peer_changed(change, Evidence::Silence);
@@ -136,7 +137,11 @@ impl Shard {
             return;
         }
         group.forget_leader();
-        let rank = rank(group, self.node, |node| node == self.node || self.peers.is_alive(node));
+        let (peers, room, now) = (&self.peers, &self.room, self.now);
+        // Who has no room stands last, lest it has to hand over what it has just won.
+        let behind = if room.own() { 0 } else { u32::try_from(group.voters().len()).unwrap_or(u32::MAX) };
+        let stands = |node| node == self.node || peers.is_alive(node) && room.of_peer(node, now);
+        let rank = rank(group, self.node, stands).map(|rank| rank + behind);
         match rank {
             Some(0) if evidence == Evidence::ProcessGone => group.campaign_now(),
             Some(0) => group.campaign(),

@@ -23,6 +23,7 @@ mod orphans;
 mod peers;
 mod proposals;
 mod rejoin;
+mod room;
 mod survey;
 mod topology;
 
@@ -45,6 +46,7 @@ use self::machine::{DecisionInputs, Machine};
 use self::orphans::Orphans;
 use self::peers::Peers;
 use self::rejoin::Rejoin;
+use self::room::Room;
 use crate::controller::configs::BrokerSettings;
 use crate::ids::{NodeId, RaftGroupId, StoreId};
 use crate::leadership::Leaderships;
@@ -96,6 +98,7 @@ pub(crate) struct Shard {
     peers: Peers,
     rejoin: Rejoin,
     confirmations: Confirmations,
+    room: Room,
     leaderships: Leaderships,
     inputs: DecisionInputs,
     /// Changes of a shard's own making, for the next batch: groups that came or went.
@@ -136,8 +139,15 @@ impl Shard {
             rejoin: Rejoin::new(config.store_id, &others, now),
             peers: Peers::new(others),
             confirmations: Confirmations::default(),
+            room: Room::default(),
             leaderships: Leaderships::new(config.node),
-            inputs: DecisionInputs { alive, defaults: config.defaults, image: Arc::default(), now },
+            inputs: DecisionInputs {
+                alive,
+                has_room: true,
+                defaults: config.defaults,
+                image: Arc::default(),
+                now,
+            },
             batch: WriteBatch::new(),
             sends: Outbox::default(),
             effects: Vec::new(),
@@ -146,8 +156,10 @@ impl Shard {
             next_housekeeping: now,
             handing_over: false,
         };
-        shard.open_groups()?;
-        Ok(shard)
+        match shard.open_groups() {
+            Ok(()) => Ok(shard),
+            Err(error) => Err(error.with_group_name(|group| shard.image().name_of(group))),
+        }
     }
 
     /// A frame from a peer.
@@ -168,6 +180,7 @@ impl Shard {
             Frame::Readmit { store, rows } => self.readmitted(from, store, &rows),
             Frame::Confirm { round, rows } => self.vouch(from, round, rows),
             Frame::Vouch { round, rows } => self.vouched(from, round, &rows),
+            Frame::NoRoom => self.learn_no_room(from),
             Frame::Request { .. } | Frame::Response { .. } => {
                 debug_assert!(false, "requests between nodes are the node's concern");
             }
@@ -178,6 +191,9 @@ impl Shard {
         let misdirected = message.from != u64::from(from.0) || message.to != u64::from(self.node.0);
         // Nobody proposes or asks on another node's behalf: only a leader stamps what enters its log, and only it answers.
         if misdirected || matches!(message.msg_type, MessageType::MsgPropose | MessageType::MsgReadIndex) {
+            return;
+        }
+        if self.overflows(id, &message) {
             return;
         }
         if let Some(group) = self.groups.get_mut(&id) {
@@ -200,9 +216,12 @@ impl Shard {
     /// A batch for a partition. Its answer is an [`Effect::Appended`].
     pub(crate) fn append(&mut self, now: Duration, id: RaftGroupId, request: AppendRequest) {
         self.now = now;
-        let Some(group) = self.groups.get_mut(&id) else {
+        let Some(group) = self.groups.get(&id) else {
             return self.refuse_append(&request, AppendError::NotLeader);
         };
+        if group.serving().is_some() && !self.can_take_records(group.voters()) {
+            return self.refuse_append(&request, AppendError::NoRoom);
+        }
         if request.replicas.is_some_and(|needed| self.leaderships.in_sync(id) < needed) {
             return self.refuse_append(&request, AppendError::NotEnoughReplicas);
         }
@@ -211,11 +230,9 @@ impl Shard {
             replicas: request.replicas.filter(|needed| *needed > group.voters().len() / 2 + 1),
             ..request
         };
-        match group.machine_mut() {
-            Machine::Partition(machine) => machine.enqueue(request, &mut self.effects),
-            Machine::Controller(_) | Machine::Coordinator(_) => {
-                self.refuse_append(&request, AppendError::NotLeader)
-            }
+        match self.groups.get_mut(&id).map(Group::machine_mut) {
+            Some(Machine::Partition(machine)) => machine.enqueue(request, &mut self.effects),
+            _ => self.refuse_append(&request, AppendError::NotLeader),
         }
         self.wake(id);
         self.dirty.insert(id);
@@ -269,6 +286,7 @@ impl Shard {
         self.inputs.now = self.now;
         self.ask_voters();
         let mut round = Round {
+            without_room: self.without_room(),
             sends: std::mem::take(&mut self.sends),
             batch: std::mem::take(&mut self.batch),
             persist: Persist::default(),
@@ -311,6 +329,7 @@ impl Shard {
             let outcome = group.written(&self.inputs, &mut self.effects);
             if outcome.leadership_changed {
                 self.announce(id);
+                self.leave_to_those_with_room();
             }
             if outcome.restored && id == RaftGroupId::CONTROLLER {
                 self.reconcile()?;

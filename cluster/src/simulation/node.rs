@@ -308,7 +308,8 @@ impl Process {
     fn carry_out(&mut self, effect: Effect, outputs: &mut Vec<Output>) {
         match effect {
             Effect::ReplicaOpened(group) => {
-                let replica = Replica::new(group, self.store.reader(&self.tail), self.tail.clone());
+                let replica =
+                    Replica::new(group, self.store.reader(&self.tail), self.tail.clone(), Arc::default());
                 self.replicas.insert(group, Arc::new(replica));
             }
             Effect::ReplicaRemoved(group) => {

@@ -375,6 +375,7 @@ fn describe(frame: &Frame) -> String {
         Frame::Readmit { rows, .. } => format!("readmits {rows:?}"),
         Frame::Confirm { round, rows } => format!("asks in round {round} of {} groups", rows.len()),
         Frame::Vouch { round, rows } => format!("vouches in round {round} for {} groups", rows.len()),
+        Frame::NoRoom => "no room".into(),
         Frame::Request { .. } | Frame::Response { .. } => "a request".into(),
     }
 }

@@ -13,6 +13,7 @@
 //! 9 Readmit:       store, 16 bytes | count u32 | count × (group u64 | term u64 | until u64 | groups u64)
 //! 10 Confirm:      round u64 | count u32 | count × (group u64 | term u64)
 //! 11 Vouch:        round u64 | count u32 | count × (group u64 | term u64)
+//! 12 NoRoom:       nothing
 //! ```
 //!
 //! Kinds are append-only. Any change to a kind's body is a new protocol version, which the handshake compares.
@@ -57,6 +58,7 @@ const REJOIN: u8 = 8;
 const READMIT: u8 = 9;
 const CONFIRM: u8 = 10;
 const VOUCH: u8 = 11;
+const NO_ROOM: u8 = 12;
 
 /// One message between two nodes.
 #[derive(Clone, Debug, PartialEq)]
@@ -75,6 +77,8 @@ pub enum Frame {
     },
     /// Which groups the sender leads or knows the leader of.
     Leadership(Vec<LeadershipRow>),
+    /// "My disk is full": said with each heartbeat while it is so.
+    NoRoom,
     /// Groups with nothing to do, which need no heartbeat of their own until they wake.
     Sleep(Vec<SleepRow>),
     /// A question of one node's to another; see [`RpcClient`](super::RpcClient).
@@ -179,6 +183,7 @@ impl Frame {
                 (COUNT_LEN + longest, COUNT_LEN + sum)
             }
             Self::Heartbeat { .. } | Self::HeartbeatAck { .. } => (8, 8),
+            Self::NoRoom => (0, 0),
             Self::Leadership(rows) => {
                 let rows: usize = rows.iter().map(LeadershipRow::encoded_len).sum();
                 (COUNT_LEN + rows, COUNT_LEN + rows)
@@ -229,6 +234,7 @@ impl Frame {
                 put_u32(out, rows.len());
                 rows.iter().for_each(|row| row.encode(out));
             }
+            Self::NoRoom => self.put_header(NO_ROOM, out),
             Self::Request { id, body } => {
                 self.put_header(REQUEST, out);
                 out.fields().put_u64(*id);
@@ -287,6 +293,7 @@ impl Frame {
             HEARTBEAT_ACK => Self::HeartbeatAck { sequence: bytes.try_get_u64()? },
             LEADERSHIP => Self::Leadership(list(&mut bytes, LeadershipRow::MIN_LEN, LeadershipRow::decode)?),
             SLEEP => Self::Sleep(list(&mut bytes, SleepRow::LEN, SleepRow::decode)?),
+            NO_ROOM => Self::NoRoom,
             REQUEST => Self::Request { id: bytes.try_get_u64()?, body: std::mem::take(&mut bytes) },
             RESPONSE => Self::Response { id: bytes.try_get_u64()?, body: std::mem::take(&mut bytes) },
             REJOIN => Self::Rejoin {

@@ -53,21 +53,24 @@ pub(crate) struct ProgressRow {
     pub(crate) batches: u64,
     /// The sum of the versions of all raft state rows.
     pub(crate) row_versions: u64,
+    /// The checksums of all state records of groups that are not deleted, combined by exclusive or.
+    pub(crate) record_checksums: u32,
 }
 
 impl ProgressRow {
     /// The row's bytes.
-    pub(crate) fn encode(self) -> [u8; 16] {
-        let mut row = [0; 16];
+    pub(crate) fn encode(self) -> [u8; 20] {
+        let mut row = [0; 20];
         row[..8].copy_from_slice(&self.batches.to_be_bytes());
-        row[8..].copy_from_slice(&self.row_versions.to_be_bytes());
+        row[8..16].copy_from_slice(&self.row_versions.to_be_bytes());
+        row[16..].copy_from_slice(&self.record_checksums.to_be_bytes());
         row
     }
 
     /// The row, or `None` when the bytes are none.
     pub(crate) fn decode(row: &[u8]) -> Option<Self> {
         let mut row = RowReader::new(row);
-        let progress = Self { batches: row.u64()?, row_versions: row.u64()? };
+        let progress = Self { batches: row.u64()?, row_versions: row.u64()?, record_checksums: row.u32()? };
         row.end(progress)
     }
 }
@@ -87,8 +90,8 @@ mod tests {
         }
 
         #[test]
-        fn progress_round_trips(batches: u64, row_versions: u64) {
-            let row = ProgressRow { batches, row_versions };
+        fn progress_round_trips(batches: u64, row_versions: u64, record_checksums: u32) {
+            let row = ProgressRow { batches, row_versions, record_checksums };
             prop_assert_eq!(ProgressRow::decode(&row.encode()), Some(row));
         }
 

@@ -10,8 +10,8 @@
 //! | 2 [`raft_state`] | group u64 | row version, hard state, applied index, truncated and last position, voters |
 //! | 3 [`tombstone`] | group u64 | empty |
 //! | 4 [`offset_index`] | group u64, base offset i64 | last offset, raft index, running maximum of timestamps |
-//! | 5 [`record`] | group u64, key bytes, chunk u16 | chunk 0: length u32; then the value |
-//! | 6 [`raft_entry`] | group u64, index u64, chunk u16 | chunk 0: term, type, lengths; then context and payload |
+//! | 5 [`record`] | group u64, key bytes, chunk u16 | chunk 0: length u32, checksum u32; then the value |
+//! | 6 [`raft_entry`] | group u64, index u64, chunk u16 | chunk 0: term, type, lengths, checksum; then context and payload |
 //!
 //! **Invariant:** ordinals are append-only. A family that is given up leaves its number unused for good, and a value
 //! whose layout changes gets a new family or a new format version.
@@ -69,6 +69,13 @@ impl Family {
         let group = rest.first_chunk()?;
         (ordinal == self.ordinal()).then(|| RaftGroupId(u64::from_be_bytes(*group)))
     }
+}
+
+/// The group that a key belongs to, whatever its family; `None` when it belongs to the store itself, or is no key.
+pub(crate) fn group_of(key: &[u8]) -> Option<RaftGroupId> {
+    let families =
+        [Family::RaftState, Family::Tombstone, Family::OffsetIndex, Family::Record, Family::RaftEntry];
+    families.into_iter().find_map(|family| family.group_of(key))
 }
 
 /// Takes values off the front of a row. Every read is checked, so that damaged bytes decode to nothing, never to a
@@ -133,6 +140,7 @@ mod tests {
             let prefix = family.group_prefix(RaftGroupId(7));
             assert_eq!(family.group_of(&prefix), Some(RaftGroupId(7)));
             assert_eq!(family.group_of(&prefix[..8]), None);
+            assert_eq!(group_of(&prefix), (family != Family::Meta).then_some(RaftGroupId(7)));
         }
     }
 }

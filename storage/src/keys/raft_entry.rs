@@ -3,6 +3,10 @@
 //! An entry's *body* is its context and then its payload. Chunk 0 begins with a header that says how long both are,
 //! so that the number of chunks is known from the first one; the body fills what is left of chunk 0 and then as many
 //! further chunks as it takes.
+//!
+//! The header also has a checksum of the entry and of its place. sled checks what it reads piece by piece; but when it
+//! recovers a damaged file it goes on without the damaged piece, and an entry may come back put together from chunks of
+//! two, where one once replaced another.
 
 use std::ops::Range;
 
@@ -16,7 +20,10 @@ use crate::entry::LogEntry;
 use crate::ids::{RaftGroupId, RaftIndex};
 
 /// Term, type, and the lengths of context and payload.
-const HEADER_BYTES: usize = 8 + 1 + 4 + 4;
+const FIELDS_BYTES: usize = 8 + 1 + 4 + 4;
+
+/// The fields and the checksum.
+const HEADER_BYTES: usize = FIELDS_BYTES + 4;
 
 /// The key of one chunk of an entry.
 pub(crate) fn key(group: RaftGroupId, index: RaftIndex, chunk: u16) -> [u8; 19] {
@@ -43,12 +50,12 @@ pub(crate) fn decode_key(key: &[u8]) -> Option<(RaftGroupId, RaftIndex, u16)> {
 ///
 /// When the entry is longer than 65,535 chunks, which is 4 GiB. Requests are bounded far below that.
 pub(crate) fn chunk_count(entry: &LogEntry) -> u16 {
-    Header::of(entry).chunk_count()
+    Header::without_checksum(entry).chunk_count()
 }
 
-/// Cuts an entry into chunks.
-pub(crate) fn chunks(entry: &LogEntry) -> impl Iterator<Item = (u16, IVec)> {
-    let header = Header::of(entry);
+/// Cuts an entry of `group` into chunks.
+pub(crate) fn chunks(group: RaftGroupId, entry: &LogEntry) -> impl Iterator<Item = (u16, IVec)> {
+    let header = Header::of(group, entry);
     (0..header.chunk_count()).map(move |chunk| {
         let range = header.body_range(chunk);
         let context = entry.context.len();
@@ -79,18 +86,34 @@ pub(crate) struct Header {
     context: u32,
     /// The length of the payload.
     payload: u32,
+    /// CRC-32C of group, index, the fields above, context and payload.
+    checksum: u32,
 }
 
 impl Header {
-    /// The header of an entry.
-    fn of(entry: &LogEntry) -> Self {
+    /// The header of an entry of `group`.
+    fn of(group: RaftGroupId, entry: &LogEntry) -> Self {
+        let header = Self::without_checksum(entry);
+        Self { checksum: header.checksum(group, entry), ..header }
+    }
+
+    /// What follows from the entry's lengths.
+    fn without_checksum(entry: &LogEntry) -> Self {
         let len = |bytes: &Bytes| u32::try_from(bytes.len()).expect("an entry below 4 GiB");
         Self {
             term: entry.term,
             entry_type: entry.entry_type,
             context: len(&entry.context),
             payload: len(&entry.payload),
+            checksum: 0,
         }
+    }
+
+    /// The checksum of an entry with these fields.
+    fn checksum(self, group: RaftGroupId, entry: &LogEntry) -> u32 {
+        let place = key(group, entry.index, 0);
+        let parts = [&place[..], &self.fields(), &entry.context, &entry.payload];
+        parts.into_iter().fold(0, crc32c::crc32c_append)
     }
 
     /// The header at the start of chunk 0, or `None` when the bytes are none.
@@ -99,17 +122,26 @@ impl Header {
         let term = row.u64()?;
         let [entry_type] = row.array()?;
         let entry_type = EntryType::from_i32(i32::from(entry_type))?;
-        let header = Self { term, entry_type, context: row.u32()?, payload: row.u32()? };
+        let header =
+            Self { term, entry_type, context: row.u32()?, payload: row.u32()?, checksum: row.u32()? };
         // The count must fit, or the entry was never written by `chunks`.
         u16::try_from(header.chunks_needed()).ok().map(|_| header)
     }
 
     /// Appends the header's bytes.
     fn encode_into(self, value: &mut Vec<u8>) {
-        value.extend_from_slice(&self.term.to_be_bytes());
-        value.push(u8::try_from(self.entry_type.value()).expect("raft has three entry types"));
-        value.extend_from_slice(&self.context.to_be_bytes());
-        value.extend_from_slice(&self.payload.to_be_bytes());
+        value.extend_from_slice(&self.fields());
+        value.extend_from_slice(&self.checksum.to_be_bytes());
+    }
+
+    /// The bytes of all that comes before the checksum.
+    fn fields(self) -> [u8; FIELDS_BYTES] {
+        let mut fields = [0; FIELDS_BYTES];
+        fields[..8].copy_from_slice(&self.term.to_be_bytes());
+        fields[8] = u8::try_from(self.entry_type.value()).expect("raft has three entry types");
+        fields[9..13].copy_from_slice(&self.context.to_be_bytes());
+        fields[13..].copy_from_slice(&self.payload.to_be_bytes());
+        fields
     }
 
     /// The length of the body.
@@ -134,10 +166,15 @@ impl Header {
         start..end.min(self.body_len())
     }
 
-    /// Puts an entry together from its chunks in order; `None` when they are not what the header says.
+    /// Puts an entry of `group` together from its chunks in order; `None` when they are not what the header says.
     ///
     /// An entry of one chunk shares the bytes of the chunk; a longer one is copied once.
-    pub(crate) fn assemble(self, index: RaftIndex, chunks: Vec<IVec>) -> Option<LogEntry> {
+    pub(crate) fn assemble(
+        self,
+        group: RaftGroupId,
+        index: RaftIndex,
+        chunks: Vec<IVec>,
+    ) -> Option<LogEntry> {
         let body = match <[IVec; 1]>::try_from(chunks) {
             Ok([only]) => Bytes::from_owner(only).slice(HEADER_BYTES..),
             Err(chunks) => {
@@ -153,7 +190,8 @@ impl Header {
         }
         let context = body.slice(..self.context as usize);
         let payload = body.slice(self.context as usize..);
-        Some(LogEntry { index, term: self.term, entry_type: self.entry_type, context, payload })
+        let entry = LogEntry { index, term: self.term, entry_type: self.entry_type, context, payload };
+        (self.checksum(group, &entry) == self.checksum).then_some(entry)
     }
 }
 
@@ -162,6 +200,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    const GROUP: RaftGroupId = RaftGroupId(3);
 
     fn bytes(len: usize) -> Bytes {
         (0..=u8::MAX).cycle().take(len).collect()
@@ -188,18 +228,37 @@ mod tests {
                 context: bytes(context),
                 payload: bytes(payload),
             };
-            let chunks: Vec<IVec> = chunks(&entry).map(|(_, chunk)| chunk).collect();
+            let chunks: Vec<IVec> = chunks(GROUP, &entry).map(|(_, chunk)| chunk).collect();
             prop_assert!(chunks.iter().all(|chunk| chunk.len() <= MAX_VALUE_BYTES));
             let header = Header::decode(&chunks[0]).unwrap();
             prop_assert_eq!(usize::from(header.chunk_count()), chunks.len());
-            prop_assert_eq!(header.assemble(RaftIndex(9), chunks), Some(entry));
+            prop_assert_eq!(header.assemble(RaftGroupId(4), RaftIndex(9), chunks.clone()), None);
+            prop_assert_eq!(header.assemble(GROUP, RaftIndex(8), chunks.clone()), None);
+            prop_assert_eq!(header.assemble(GROUP, RaftIndex(9), chunks), Some(entry));
+        }
+
+        #[test]
+        fn an_entry_of_two_entries_chunks_is_none(at in 1..3_usize, flip in 0..8_u32) {
+            let entry = |payload| LogEntry {
+                index: RaftIndex(9),
+                term: 1,
+                entry_type: EntryType::EntryNormal,
+                context: Bytes::new(),
+                payload,
+            };
+            let mut other = bytes(40_000).to_vec();
+            other[at * MAX_VALUE_BYTES + 100] ^= 1 << flip;
+            let mut mixed: Vec<IVec> = chunks(GROUP, &entry(bytes(40_000))).map(|(_, chunk)| chunk).collect();
+            mixed[at] = chunks(GROUP, &entry(other.into())).nth(at).unwrap().1;
+            let header = Header::decode(&mixed[0]).unwrap();
+            prop_assert_eq!(header.assemble(GROUP, RaftIndex(9), mixed), None);
         }
 
         #[test]
         fn any_bytes_decode_or_not(bytes: Vec<u8>) {
             let _ = decode_key(&bytes);
             if let Some(header) = Header::decode(&bytes) {
-                let _ = header.assemble(RaftIndex(1), vec![IVec::from(bytes)]);
+                let _ = header.assemble(GROUP, RaftIndex(1), vec![IVec::from(bytes)]);
             }
         }
     }

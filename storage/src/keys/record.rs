@@ -1,7 +1,10 @@
 //! State records: what a group's state machine keeps on disk beside its log.
 //!
 //! A record has a key of any bytes and a value of any length. The value is cut into chunks; chunk 0 begins with the
-//! value's length, so a reader knows how many chunks belong to it.
+//! value's length, so a reader knows how many chunks belong to it, and a checksum of the record.
+//!
+//! The checksums of all records are summed up elsewhere (see [`ProgressRow`](super::meta::ProgressRow)), so that a record
+//! which fell back to an earlier value is noticed.
 //!
 //! The chunk number ends the key and has a fixed width. So no two records share a key in the tree, and the records'
 //! first chunks stand in the order of the records' keys, though further chunks of one may stand between them.
@@ -11,8 +14,13 @@ use sled::IVec;
 use super::{Family, MAX_VALUE_BYTES, RowReader};
 use crate::ids::RaftGroupId;
 
-/// Bytes before the value in chunk 0: its length.
-const HEADER_BYTES: usize = 4;
+/// Bytes before the value in chunk 0: its length, and the record's checksum.
+const HEADER_BYTES: usize = 4 + 4;
+
+/// CRC-32C of a record, its group and key included.
+pub(crate) fn checksum(group: RaftGroupId, record: &[u8], value: &[u8]) -> u32 {
+    crc32c::crc32c_append(crc32c::crc32c(&scan_prefix(group, record)), value)
+}
 
 /// The key of one chunk of a record.
 pub(crate) fn key(group: RaftGroupId, record: &[u8], chunk: u16) -> Vec<u8> {
@@ -46,20 +54,32 @@ pub(crate) fn chunk_count(len: usize) -> u16 {
     u16::try_from(chunks).expect("a state record below 4 GiB")
 }
 
-/// Cuts a value into chunks.
-pub(crate) fn chunks(value: &[u8]) -> impl Iterator<Item = (u16, IVec)> {
+/// Cuts a value with this checksum into chunks.
+pub(crate) fn chunks(checksum: u32, value: &[u8]) -> impl Iterator<Item = (u16, IVec)> {
     let len = u32::try_from(value.len()).expect("a state record below 4 GiB");
     let (head, rest) = value.split_at(value.len().min(MAX_VALUE_BYTES - HEADER_BYTES));
-    let first = [&len.to_be_bytes(), head].concat();
+    let first = [&len.to_be_bytes(), &checksum.to_be_bytes(), head].concat();
     let further = rest.chunks(MAX_VALUE_BYTES).map(IVec::from);
     (0..chunk_count(value.len())).zip(std::iter::once(IVec::from(first)).chain(further))
 }
 
-/// The whole value's length and the part of it that chunk 0 holds; `None` when the bytes are no chunk 0.
-pub(crate) fn decode_first(chunk: &[u8]) -> Option<(usize, &[u8])> {
+/// What chunk 0 says.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct First<'a> {
+    /// The whole value's length.
+    pub(crate) len: usize,
+    /// The record's checksum.
+    pub(crate) checksum: u32,
+    /// The part of the value that is in this chunk.
+    pub(crate) head: &'a [u8],
+}
+
+/// Reads chunk 0; `None` when the bytes are none.
+pub(crate) fn decode_first(chunk: &[u8]) -> Option<First<'_>> {
     let mut chunk = RowReader::new(chunk);
     let len = usize::try_from(chunk.u32()?).ok()?;
-    Some((len, chunk.rest())).filter(|(len, head)| head.len() <= *len)
+    let checksum = chunk.u32()?;
+    Some(First { len, checksum, head: chunk.rest() }).filter(|first| first.head.len() <= len)
 }
 
 #[cfg(test)]
@@ -87,10 +107,11 @@ mod tests {
         #[test]
         fn values_round_trip(len in prop_oneof![0..200_usize, 16_300..16_500_usize, 32_700..32_800_usize]) {
             let value: Vec<u8> = (0..=u8::MAX).cycle().take(len).collect();
-            let chunks: Vec<_> = chunks(&value).collect();
+            let chunks: Vec<_> = chunks(7, &value).collect();
             prop_assert_eq!(chunks.len(), usize::from(chunk_count(len)));
             prop_assert!(chunks.iter().all(|(_, chunk)| chunk.len() <= MAX_VALUE_BYTES));
-            let (found, head) = decode_first(&chunks[0].1).unwrap();
+            let First { len: found, checksum, head } = decode_first(&chunks[0].1).unwrap();
+            prop_assert_eq!(checksum, 7);
             let mut joined = head.to_vec();
             chunks[1..].iter().for_each(|(_, chunk)| joined.extend_from_slice(chunk));
             prop_assert_eq!(found, len);

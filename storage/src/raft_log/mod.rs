@@ -57,6 +57,8 @@ pub struct RaftLog {
     fetches: RefCell<Fetches>,
     /// The snapshot that raft may have, or wants.
     snapshot: RefCell<SnapshotSlot>,
+    /// What went wrong when raft read the log.
+    fault: RefCell<Option<StoreError>>,
 }
 
 /// What must be known of an entry that is in a batch.
@@ -156,12 +158,9 @@ impl RaftLog {
 
     /// That an entry between the log's ends is not there.
     fn missing(&self, index: RaftIndex) -> StoreError {
-        StoreError::damaged(format!(
-            "{}: entry {index} is missing from a log that goes from {} to {}",
-            self.group,
-            self.state.truncated.index.next(),
-            self.state.last.index
-        ))
+        let (first, last) = (self.state.truncated.index.next(), self.state.last.index);
+        let detail = format!("entry {index} is missing from a log that goes from {first} to {last}");
+        StoreError::damaged_in(self.group, detail)
     }
 }
 

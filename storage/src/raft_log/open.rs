@@ -45,7 +45,7 @@ impl RaftLog {
     pub fn open(store: &Store, tail: &TailCache, group: RaftGroupId) -> Result<Option<Self>, StoreError> {
         let Some(row) = store.get(&raft_state::key(group))? else { return Ok(None) };
         let Some((_, state)) = GroupState::decode(&row) else {
-            return Err(StoreError::damaged(format!("{group}: its raft state row cannot be read")));
+            return Err(StoreError::damaged_in(group, "its raft state row cannot be read"));
         };
         let log = Self::with_state(store, tail, group, state);
         log.verify()?;
@@ -60,6 +60,7 @@ impl RaftLog {
             pending: VecDeque::new(),
             fetches: RefCell::default(),
             snapshot: RefCell::default(),
+            fault: RefCell::default(),
         }
     }
 
@@ -67,10 +68,11 @@ impl RaftLog {
     fn verify(&self) -> Result<(), StoreError> {
         let GroupState { truncated, last, commit, applied, .. } = &self.state;
         if !(truncated.index <= *applied && applied <= commit && *commit <= last.index) {
-            return Err(StoreError::damaged(format!(
-                "{}: its log is compacted up to {}, applied up to {applied}, committed up to {commit} and ends at {}",
-                self.group, truncated.index, last.index
-            )));
+            let detail = format!(
+                "its log is compacted up to {}, applied up to {applied}, committed up to {commit} and ends at {}",
+                truncated.index, last.index
+            );
+            return Err(StoreError::damaged_in(self.group, detail));
         }
         if truncated.index == last.index {
             return Ok(());
@@ -78,10 +80,9 @@ impl RaftLog {
         for index in [truncated.index.next(), last.index] {
             let entry = self.reader.stored_entry(self.group, index)?.ok_or_else(|| self.missing(index))?;
             if index == last.index && entry.term != last.term {
-                return Err(StoreError::damaged(format!(
-                    "{}: its last entry {index} has term {} instead of {}",
-                    self.group, entry.term, last.term
-                )));
+                let detail =
+                    format!("its last entry {index} has term {} instead of {}", entry.term, last.term);
+                return Err(StoreError::damaged_in(self.group, detail));
             }
         }
         Ok(())

@@ -5,6 +5,7 @@ use raft::{Error, GetEntriesContext, RaftState, Storage, StorageError};
 
 use super::RaftLog;
 use crate::entry::LogEntry;
+use crate::error::StoreError;
 use crate::ids::RaftIndex;
 
 impl Storage for RaftLog {
@@ -44,16 +45,16 @@ impl Storage for RaftLog {
             }
             None => {}
         }
-        let stored = self.reader.entries(self.group, low, high, max_bytes)?;
-        if stored.is_empty() {
-            return Err(self.missing(low).into());
+        match self.reader.entries(self.group, low, high, max_bytes) {
+            Ok(stored) if stored.is_empty() => Err(self.keep_fault(self.missing(low))),
+            Ok(stored) => Ok(to_raft(&stored)),
+            Err(error) => Err(self.keep_fault(error)),
         }
-        Ok(to_raft(&stored))
     }
 
     fn term(&self, index: u64) -> raft::Result<u64> {
         let index = RaftIndex(index);
-        match self.find_term(index)? {
+        match self.find_term(index).map_err(|error| self.keep_fault(error))? {
             Some(term) => Ok(term),
             None if index < self.state.truncated.index => Err(Error::Store(StorageError::Compacted)),
             None => Err(Error::Store(StorageError::Unavailable)),
@@ -70,6 +71,25 @@ impl Storage for RaftLog {
 
     fn snapshot(&self, request_index: u64, _to: u64) -> raft::Result<Snapshot> {
         self.snapshot.borrow_mut().get(request_index.max(self.state.truncated.index.0))
+    }
+}
+
+impl RaftLog {
+    /// Keeps an error for the owner, and tells raft that there was one. raft may take it for a sign that the follower
+    /// needs a snapshot, and say nothing.
+    fn keep_fault(&self, error: StoreError) -> Error {
+        let told = Error::Store(StorageError::Unavailable);
+        self.fault.borrow_mut().get_or_insert(error);
+        told
+    }
+
+    /// What went wrong when raft read the log, if anything did since this was last called.
+    ///
+    /// # Errors
+    ///
+    /// The first such failure: the store cannot be read or is damaged, and the process has to end.
+    pub fn check(&mut self) -> Result<(), StoreError> {
+        self.fault.get_mut().take().map_or(Ok(()), Err)
     }
 }
 

@@ -44,12 +44,14 @@ impl Store {
     fn rows_of(&self, batch: WriteBatch, progress: &mut Progress) -> Result<sled::Batch, StoreError> {
         let mut rows = batch.rows;
         for ((group, record), value) in batch.records {
-            let old = self.record_chunks(group, &record)?;
+            let (old, old_checksum) = self.record_extent(group, &record)?;
             let new = value.as_ref().map_or(0, |value| record::chunk_count(value.len()));
+            let checksum = value.as_ref().map_or(0, |value| record::checksum(group, &record, value));
+            progress.count_record(group, old_checksum, checksum);
             for chunk in new..old {
                 rows.remove(record::key(group, &record, chunk));
             }
-            for (chunk, value) in value.iter().flat_map(|value| record::chunks(value)) {
+            for (chunk, value) in value.iter().flat_map(|value| record::chunks(checksum, value)) {
                 rows.insert(record::key(group, &record, chunk), value);
             }
         }

@@ -13,12 +13,15 @@
 //! was synced within the last second before a crash is guarded by sled's own checksums alone.
 //!
 //! The file has two slots, written in turn and in place: one pwrite and one fdatasync, no rename and no directory to
-//! sync. A write torn by a crash spoils one slot, and the other still holds the mark before.
+//! sync. A write torn by a crash spoils one slot, and the other still holds the mark before. Both are there from the
+//! beginning, under the file's own name only once they are whole, so that a full disk finds nothing half made.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
+
+use super::files;
 
 /// How long a mark that has fallen behind may stay so while syncs go on.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -43,16 +46,24 @@ pub(super) struct DurableMark {
 }
 
 impl DurableMark {
-    /// Makes the file, which tells of no batches yet, and makes it durable.
+    /// Makes the file, which tells of no batches yet, and makes it durable, but for its name.
     pub(super) fn create(path: &Path) -> io::Result<()> {
-        let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
-        file.write_all(&encode(0))?;
-        file.sync_all()
+        let unfinished = path.with_extension("new");
+        let mut file = File::create(&unfinished)?;
+        let written = SLOT_OFFSETS.iter().try_for_each(|offset| {
+            file.seek(SeekFrom::Start(*offset))?;
+            file.write_all(&encode(0))
+        });
+        if let Err(error) = written.and_then(|()| file.sync_all()) {
+            files::remove(&unfinished)?;
+            return Err(error);
+        }
+        fs::rename(&unfinished, path)
     }
 
     /// Opens the file; `None` in place of the mark when neither slot holds one.
     pub(super) fn open(path: &Path) -> io::Result<Option<Self>> {
-        let mut file = OpenOptions::new().read(true).write(true).open(path)?;
+        let mut file = File::options().read(true).write(true).open(path)?;
         let slots = [read_slot(&mut file, 0)?, read_slot(&mut file, 1)?];
         let newest = usize::from(slots[1] > slots[0]);
         Ok(slots[newest].map(|written| Self {
@@ -62,6 +73,11 @@ impl DurableMark {
             written_at: Instant::now(),
             next_slot: 1 - newest,
         }))
+    }
+
+    /// The open file.
+    pub(super) const fn file(&self) -> &File {
+        &self.file
     }
 
     /// The number of batches that are durable for certain.
@@ -75,6 +91,12 @@ impl DurableMark {
         if self.written_at.elapsed() < INTERVAL {
             return Ok(());
         }
+        self.write_now()
+    }
+
+    /// As [`Self::advance`], but writes at once.
+    pub(super) fn advance_now(&mut self, batches: u64) -> io::Result<()> {
+        self.durable = self.durable.max(batches);
         self.write_now()
     }
 
@@ -114,14 +136,11 @@ fn read_slot(file: &mut File, slot: usize) -> io::Result<Option<u64>> {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use super::*;
 
     fn write(path: &Path, batches: u64) {
         let mut mark = DurableMark::open(path).unwrap().unwrap();
-        mark.durable = batches;
-        mark.write_now().unwrap();
+        mark.advance_now(batches).unwrap();
     }
 
     fn batches(path: &Path) -> Option<u64> {
@@ -153,6 +172,7 @@ mod tests {
         assert_eq!(batches(&path), Some(7));
         fs::write(&path, &bytes[..20]).unwrap();
         assert_eq!(batches(&path), None);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 
     #[test]

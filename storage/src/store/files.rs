@@ -4,11 +4,28 @@
 //! <data_dir>/durable       how far the writes are known to be durable (see `durable`)
 //! <data_dir>/store/        sled's own: db, conf, blobs/, snap.*
 //! ```
+//!
+//! What it means when one of them is lost or damaged, while the node is down:
+//!
+//! | file | lost | damaged or cut short |
+//! | --- | --- | --- |
+//! | `durable` | an error that names it | the same; one of its two slots may be spoilt by a crash |
+//! | `store/db` | an error that names it | an error at open, or at the read that meets it; see `durable`, `progress` |
+//! | `store/conf` | made anew: it holds constants | an error |
+//! | `store/snap.*` | nothing: sled reads more of its file instead | removed, and then the same |
+//! | `store/blobs/` | made anew: it is empty | |
+//!
+//! A file that is removed under a running node lives on until the node closes it, and everything that is written to it
+//! meanwhile is lost then. [`Store::check_files`] notices.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+
+use super::{Store, io_error, lock};
+use crate::error::StoreError;
 
 /// sled's directory in the data directory.
 pub(super) const STORE: &str = "store";
@@ -17,11 +34,39 @@ pub(super) const DATA: &str = "db";
 /// sled's directory for pages that do not fit into a segment.
 pub(super) const BLOBS: &str = "blobs";
 /// sled's settings.
-const SETTINGS: &str = "conf";
+pub(super) const SETTINGS: &str = "conf";
 /// How the names of sled's snapshots of its page table begin.
 const SNAPSHOT_PREFIX: &str = "snap.";
 /// The file of the durable mark, in the data directory.
 pub(super) const DURABLE: &str = "durable";
+
+impl Store {
+    /// Checks that the files that are written are still those in the data directory, and not removed ones.
+    ///
+    /// # Errors
+    ///
+    /// Damage, when one of them was removed or replaced.
+    pub fn check_files(&self) -> Result<(), StoreError> {
+        let data = self.shared.dir.join(DATA);
+        is_still(&self.shared.data_file, &data)?;
+        let durable = self.shared.dir.with_file_name(DURABLE);
+        is_still(lock(&self.shared.durable).file(), &durable)
+    }
+}
+
+/// Checks that `open` is the file at `path`.
+fn is_still(open: &File, path: &Path) -> Result<(), StoreError> {
+    let ours = open.metadata().map_err(io_error("examine an open file"))?;
+    let there = match fs::metadata(path) {
+        Ok(there) => Some(there),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => return Err(io_error("examine the data directory")(error)),
+    };
+    if there.is_some_and(|there| (there.dev(), there.ino()) == (ours.dev(), ours.ino())) {
+        return Ok(());
+    }
+    Err(StoreError::damaged(format!("{} was removed or replaced while it was in use", path.display())))
+}
 
 /// The first file in sled's directory that sled did not make; `None` when there is none, or no directory.
 pub(super) fn foreign_file(dir: &Path) -> io::Result<Option<PathBuf>> {
@@ -47,6 +92,26 @@ fn is_ours(name: &OsStr, is_dir: bool) -> bool {
         Some(DATA | SETTINGS) => !is_dir,
         Some(name) => !is_dir && name.starts_with(SNAPSHOT_PREFIX),
         None => false,
+    }
+}
+
+/// sled's snapshots in its directory `dir`, those included whose writing was cut short.
+pub(super) fn snapshots(dir: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut snapshots = Vec::new();
+    for file in fs::read_dir(dir)? {
+        let file = file?;
+        if file.file_name().as_encoded_bytes().starts_with(SNAPSHOT_PREFIX.as_bytes()) {
+            snapshots.push(file.path());
+        }
+    }
+    Ok(snapshots)
+}
+
+/// Removes a file if it is there.
+pub(super) fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
     }
 }
 

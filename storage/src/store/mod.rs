@@ -13,7 +13,9 @@
 //! * `apply_batch` takes a lock that stops every reader in the process, and `flush` holds its other side. Batches are
 //!   to be bounded by who fills them, and a process holds one node.
 //! * Recovery never fails on a broken segment: it goes on with what is left. [`durable`] and [`progress`] find that
-//!   out, each for a kind of loss of its own.
+//!   out, each for a kind of loss of its own; what is lost of a log's entries is found by whoever reads them.
+//! * Every page that is read from the file is checked against a checksum of its own. Some of what follows is checked
+//!   with assertions, so that a panic in a read stands for damage, too.
 //!
 //! What is left out: there is no cache of values above sled's page cache (recent entries are in the
 //! [tail](crate::TailCache)), and there are no snapshots in the database's sense; a reader sees each key as it is at
@@ -26,18 +28,24 @@ mod open;
 mod progress;
 mod purge;
 mod records;
+mod snapshot;
+mod space;
 mod turnover;
 
 use std::fs::{self, File};
+use std::iter;
 use std::ops::RangeBounds;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 use sled::IVec;
 
 use crate::error::StoreError;
 use crate::ids::{RaftGroupId, StoreId};
+use crate::keys;
 use durable::DurableMark;
 use progress::Progress;
 use turnover::Turnover;
@@ -45,6 +53,7 @@ use turnover::Turnover;
 pub use open::OpenError;
 pub use purge::Purge;
 pub use records::StateRecord;
+pub use space::free_space;
 
 /// Whose store it is. Kept in the store and compared at every open, so that a node never serves another's data.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,9 +96,11 @@ struct Shared {
     /// The number of the last batch that is visible.
     visible_batches: AtomicU64,
     durable: Mutex<DurableMark>,
+    /// When the sync that is under way began.
+    syncing_since: Mutex<Option<Instant>>,
     turnover: Mutex<Turnover>,
     /// The first write that failed, after which there are no more.
-    failure: OnceLock<String>,
+    failure: OnceLock<Failure>,
 }
 
 impl Store {
@@ -108,10 +119,18 @@ impl Store {
     pub fn sync(&self) -> Result<(), StoreError> {
         self.shared.check_not_failed()?;
         let batches = self.shared.visible_batches.load(Ordering::Acquire);
+        lock(&self.shared.syncing_since).get_or_insert_with(Instant::now);
         let synced = self.shared.flush().and_then(|()| {
             lock(&self.shared.durable).advance(batches).map_err(io_error("note what is durable"))
         });
+        *lock(&self.shared.syncing_since) = None;
         synced.inspect_err(|error| self.shared.fail(error))
+    }
+
+    /// How long a sync has been under way; zero while there is none. For who wants to know whether the disk stands still.
+    #[must_use]
+    pub fn syncing_for(&self) -> Duration {
+        lock(&self.shared.syncing_since).map_or(Duration::ZERO, |since| since.elapsed())
     }
 
     /// Syncs, notes exactly how far, and lets go of this handle. Files close with the last handle.
@@ -160,17 +179,17 @@ impl Store {
 
     /// The value of `key`.
     pub(crate) fn get(&self, key: &[u8]) -> Result<Option<IVec>, StoreError> {
-        self.shared.db.get(key).map_err(read_error)
+        read_near(key, || self.shared.db.get(key))
     }
 
     /// The first pair above `key`.
     pub(crate) fn first_after(&self, key: &[u8]) -> Result<Option<(IVec, IVec)>, StoreError> {
-        self.shared.db.get_gt(key).map_err(read_error)
+        read_near(key, || self.shared.db.get_gt(key))
     }
 
     /// The last pair below `key`.
     pub(crate) fn last_before(&self, key: &[u8]) -> Result<Option<(IVec, IVec)>, StoreError> {
-        self.shared.db.get_lt(key).map_err(read_error)
+        read_near(key, || self.shared.db.get_lt(key))
     }
 
     /// The pairs whose keys are in `range`. Never to the end of a large family: sled keeps what an iterator has passed.
@@ -178,7 +197,7 @@ impl Store {
         &self,
         range: R,
     ) -> impl Iterator<Item = Result<(IVec, IVec), StoreError>> + use<K, R> {
-        self.shared.db.range(range).map(|pair| pair.map_err(read_error))
+        read_all(self.shared.db.range(range))
     }
 
     /// The pairs whose keys begin with `prefix`. Never to the end of a large family, as with [`Self::range`].
@@ -186,7 +205,7 @@ impl Store {
         &self,
         prefix: &[u8],
     ) -> impl Iterator<Item = Result<(IVec, IVec), StoreError>> + use<> {
-        self.shared.db.scan_prefix(prefix).map(|pair| pair.map_err(read_error))
+        read_all(self.shared.db.scan_prefix(prefix))
     }
 }
 
@@ -201,13 +220,26 @@ impl Shared {
     fn check_not_failed(&self) -> Result<(), StoreError> {
         match self.failure.get() {
             None => Ok(()),
-            Some(first) => Err(StoreError::Failed { first: first.clone() }),
+            Some(failure) => Err(failure.again()),
         }
     }
 
     /// Remembers that a write failed.
     fn fail(&self, error: &StoreError) {
-        self.failure.get_or_init(|| error.to_string());
+        self.failure.get_or_init(|| Failure { first: error.to_string(), no_space: error.is_no_space() });
+    }
+}
+
+/// The write that failed.
+struct Failure {
+    first: String,
+    no_space: bool,
+}
+
+impl Failure {
+    /// What those are told who come later.
+    fn again(&self) -> StoreError {
+        StoreError::Failed { first: self.first.clone(), no_space: self.no_space }
     }
 }
 
@@ -222,9 +254,33 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Sorts an error of sled's reads.
-fn read_error(error: sled::Error) -> StoreError {
-    StoreError::from_sled("read the store", error)
+/// Reads something of sled's at or near `key`, whose group is to blame for what is wrong with it.
+fn read_near<T>(key: &[u8], read: impl FnOnce() -> sled::Result<T>) -> Result<T, StoreError> {
+    let damaged = |detail: String| match keys::group_of(key) {
+        Some(group) => StoreError::damaged_in(group, detail),
+        None => StoreError::damaged(detail),
+    };
+    match catch_unwind(AssertUnwindSafe(read)) {
+        Ok(Ok(found)) => Ok(found),
+        Ok(Err(error)) => match StoreError::from_sled("read the store", error) {
+            StoreError::Damaged { detail, .. } => Err(damaged(detail)),
+            other => Err(other),
+        },
+        Err(_) => Err(damaged("sled cannot make sense of what it read".to_owned())),
+    }
+}
+
+/// The pairs of an iterator of sled's. It ends with the first error.
+fn read_all(mut pairs: sled::Iter) -> impl Iterator<Item = Result<(IVec, IVec), StoreError>> {
+    let mut failed = false;
+    iter::from_fn(move || {
+        if failed {
+            return None;
+        }
+        let next = read_near(&[], || pairs.next().transpose());
+        failed = next.is_err();
+        next.transpose()
+    })
 }
 
 /// Says what the operating system refused to do.

@@ -11,6 +11,8 @@
 //! A store that fails the last check stays refused however often it is opened: the mark is not touched, though sled has
 //! by then overwritten the damage it found.
 
+mod error;
+
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io;
@@ -21,14 +23,17 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
+pub use self::error::OpenError;
+use self::error::io_error;
 use super::durable::DurableMark;
 use super::progress::{GroupProgress, Progress};
-use super::{Identity, Shared, Store, StoreOptions, files};
+use super::space::free_space;
+use super::{Identity, Shared, Store, StoreOptions, files, snapshot};
 use crate::error::StoreError;
-use crate::ids::StoreId;
+use crate::ids::{RaftGroupId, StoreId};
 use crate::keys::meta::{IDENTITY_KEY, IdentityRow, PROGRESS_KEY, ProgressRow, STORE_ID_KEY};
 use crate::keys::raft_state::{self, GroupState};
-use crate::keys::{Family, fence};
+use crate::keys::{Family, fence, record, tombstone};
 
 /// The version of the layout that this code reads and writes.
 const FORMAT: u32 = 1;
@@ -45,88 +50,11 @@ pub(super) const CLEAN_INTERVAL_MS: u64 = 250;
 /// dropped, and so does a process that is being killed.
 const LOCK_PATIENCE: Duration = Duration::from_secs(1);
 
+/// What an opening may have to write: the rest of a segment, and a snapshot of the page table.
+const OPENING_BYTES: u64 = 8 * 1024 * 1024;
+
 /// How often to try the lock meanwhile.
 const LOCK_RETRY: Duration = Duration::from_millis(10);
-
-/// Why a store could not be opened. Each message is one line that says what to do.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// Another process has the store open.
-    #[error("data directory {path} is in use by another process; stop it, or choose another directory")]
-    AlreadyInUse {
-        /// The data directory.
-        path: PathBuf,
-    },
-    /// The store is another node's.
-    #[error("data directory {path} belongs to node {found}, not to node {expected}; correct one of the two")]
-    OtherNode {
-        /// The data directory.
-        path: PathBuf,
-        /// The node whose store it is.
-        found: u32,
-        /// The node that was to open it.
-        expected: u32,
-    },
-    /// The store is of another cluster.
-    #[error(
-        "data directory {path} belongs to cluster \"{found}\", not to \"{expected}\"; correct the directory or the \
-         cluster id"
-    )]
-    OtherCluster {
-        /// The data directory.
-        path: PathBuf,
-        /// The cluster the store is of.
-        found: String,
-        /// The cluster of the node that was to open it.
-        expected: String,
-    },
-    /// The store was written by a newer version of Trilog.
-    #[error(
-        "data directory {path} has format {found}, and this version reads up to {supported}; use a newer one"
-    )]
-    NewerFormat {
-        /// The data directory.
-        path: PathBuf,
-        /// The store's format.
-        found: u32,
-        /// The newest format this version knows.
-        supported: u32,
-    },
-    /// There are files that Trilog has not made where its store should be.
-    #[error("{path} is not part of a Trilog store; choose another data directory, or move it away")]
-    NotOurs {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The directory or a file in it may not be written.
-    #[error(
-        "{path} cannot be written: {source}; grant this user write access, or choose another data directory"
-    )]
-    NotWritable {
-        /// The directory or file.
-        path: PathBuf,
-        /// What the operating system said.
-        source: io::Error,
-    },
-    /// The operating system refused something else.
-    #[error("{path} cannot be used: {source}")]
-    Io {
-        /// The directory or file.
-        path: PathBuf,
-        /// What the operating system said.
-        source: io::Error,
-    },
-    /// The store is not what was written.
-    #[error(
-        "{path} is damaged: {detail}; wipe this node's data directory and let it catch up from the others, or restore it"
-    )]
-    Damaged {
-        /// The data directory, or the file where the damage is.
-        path: PathBuf,
-        /// What was found.
-        detail: String,
-    },
-}
 
 impl Store {
     /// Opens the store in `data_dir`, which is made if there is none.
@@ -136,10 +64,12 @@ impl Store {
     /// See [`OpenError`]. Damage is an error, never a panic, and never a store with less in it than was synced.
     pub fn open(data_dir: &Path, identity: &Identity, options: StoreOptions) -> Result<Self, OpenError> {
         let at = Place::new(data_dir);
-        let mark = at.prepare()?;
+        let mut mark = at.prepare()?;
         let db = at.open_sled(&options)?;
         if is_new(&db, &at)? && mark.batches() == 0 {
             at.write_first_rows(&db, identity)?;
+            // From here on a store that is gone is missed.
+            mark.advance_now(1).map_err(|error| at.mark_io(error))?;
         }
         at.check_identity(&db, identity)?;
         let id = at.store_id(&db)?;
@@ -157,6 +87,7 @@ impl Store {
                 visible_batches: AtomicU64::new(progress.row().batches),
                 progress: Mutex::new(progress),
                 durable: Mutex::new(mark),
+                syncing_since: Mutex::default(),
                 turnover: Mutex::default(),
                 failure: OnceLock::new(),
             }),
@@ -206,8 +137,23 @@ impl Place {
             Some(Some(mark)) if mark.batches() > 0 && !has_data => {
                 Err(self.damaged(format!("{}/{} is missing", files::STORE, files::DATA)))
             }
-            Some(Some(mark)) => Ok(mark),
+            Some(Some(mark)) => {
+                if !has_data {
+                    self.clear_unfinished().map_err(|error| self.io(error))?;
+                }
+                Ok(mark)
+            }
         }
+    }
+
+    /// Removes what a first opening has left that was cut short before there was a data file: sled would take half of
+    /// its settings for others.
+    fn clear_unfinished(&self) -> io::Result<()> {
+        if !self.dir.exists() {
+            return Ok(());
+        }
+        files::remove(&self.dir.join(files::SETTINGS))?;
+        files::snapshots(&self.dir)?.iter().try_for_each(|snapshot| files::remove(snapshot))
     }
 
     /// The durable mark, as far as there is a file, and as far as the file holds one.
@@ -219,7 +165,7 @@ impl Place {
         }
     }
 
-    /// Opens sled, with patience for the lock.
+    /// Opens sled, with patience for the lock, and without a snapshot of its that is not whole.
     fn open_sled(&self, options: &StoreOptions) -> Result<sled::Db, OpenError> {
         let deadline = Instant::now() + LOCK_PATIENCE;
         loop {
@@ -230,17 +176,25 @@ impl Place {
                 .cache_capacity(options.cache_bytes)
                 .flush_every_ms(Some(CLEAN_INTERVAL_MS));
             // sled checks some of what it reads from the file with assertions.
-            let opened = catch_unwind(AssertUnwindSafe(|| config.open()));
-            match opened {
+            let refused = match catch_unwind(AssertUnwindSafe(|| config.open())) {
                 Ok(Ok(db)) => return Ok(db),
                 Ok(Err(error)) if is_locked(&error) => {
                     if Instant::now() >= deadline {
                         return Err(OpenError::AlreadyInUse { path: self.data_dir.clone() });
                     }
                     thread::sleep(LOCK_RETRY);
+                    continue;
                 }
-                Ok(Err(error)) => return Err(self.sled(error)),
-                Err(_) => return Err(self.damaged("sled cannot make sense of its file".to_owned())),
+                Ok(Err(error)) => self.sled(error),
+                Err(_) => self.damaged("sled cannot make sense of its file".to_owned()),
+            };
+            // Nobody is told to wipe a store because its disk was full when it was opened.
+            if free_space(&self.data_dir).is_ok_and(|free| free < OPENING_BYTES) {
+                return Err(OpenError::NoSpace { path: self.data_dir.clone() });
+            }
+            let damaged = matches!(refused, OpenError::Damaged { .. });
+            if !damaged || !snapshot::remove_broken(&self.dir).map_err(|error| self.io(error))? {
+                return Err(refused);
             }
         }
     }
@@ -254,7 +208,7 @@ impl Place {
             cluster_id: identity.cluster_id.clone(),
         };
         rows.insert(&IDENTITY_KEY, row.encode());
-        rows.insert(&PROGRESS_KEY, &ProgressRow { batches: 1, row_versions: 0 }.encode());
+        rows.insert(&PROGRESS_KEY, &ProgressRow { batches: 1, ..ProgressRow::default() }.encode());
         rows.insert(&STORE_ID_KEY, &StoreId::random().0);
         for key in fence::between_families() {
             rows.insert(key, &[]);
@@ -325,10 +279,29 @@ impl Place {
             };
             groups.insert(group, GroupProgress { version, truncated: state.truncated.index });
         }
-        Progress::recover(row, groups).map_err(|error| match error {
-            StoreError::Damaged { detail } => self.damaged(detail),
+        let records = self.sum_records(db)?;
+        Progress::recover(row, groups, records).map_err(|error| match error {
+            StoreError::Damaged { detail, .. } => self.damaged(detail),
             other => self.damaged(other.to_string()),
         })
+    }
+
+    /// The checksums of the records of each group, combined. Those of deleted groups do not count, as they are on their
+    /// way out.
+    fn sum_records(&self, db: &sled::Db) -> Result<HashMap<RaftGroupId, u32>, OpenError> {
+        let mut records = HashMap::new();
+        let mut deleted = (RaftGroupId::CONTROLLER, false);
+        for pair in db.scan_prefix([Family::Record.ordinal()]) {
+            let (key, value) = pair.map_err(|error| self.sled(error))?;
+            let Some((group, _, 0)) = record::decode_key(&key) else { continue };
+            if deleted.0 != group {
+                let tombstone = db.contains_key(tombstone::key(group)).map_err(|error| self.sled(error))?;
+                deleted = (group, tombstone);
+            }
+            let Some(first) = record::decode_first(&value).filter(|_| !deleted.1) else { continue };
+            *records.entry(group).or_default() ^= first.checksum;
+        }
+        Ok(records)
     }
 
     fn damaged(&self, detail: String) -> OpenError {
@@ -350,19 +323,11 @@ impl Place {
                 self.damaged("the data file is too short".to_owned())
             }
             sled::Error::Io(error) => io_error(&self.dir, error),
-            other => self.damaged(other.to_string()),
+            other => match StoreError::from_sled("read the store", other) {
+                StoreError::Damaged { detail, .. } => self.damaged(detail),
+                other => self.damaged(other.to_string()),
+            },
         }
-    }
-}
-
-/// Sorts an error of the operating system's by what can be done about it.
-fn io_error(path: &Path, source: io::Error) -> OpenError {
-    let path = path.to_owned();
-    match source.kind() {
-        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-            OpenError::NotWritable { path, source }
-        }
-        _ => OpenError::Io { path, source },
     }
 }
 

@@ -1,12 +1,18 @@
 //! Counting what is written, so that what is missing is noticed.
 //!
-//! Two numbers are part of every batch (see [`ProgressRow`]). The number of batches finds a store that lost its end;
+//! Three numbers are part of every batch (see [`ProgressRow`]). The number of batches finds a store that lost its end;
 //! [`durable`](super::durable) tells how.
 //!
 //! The sum of the versions of all raft state rows finds a store that lost a piece in the middle. sled skips a broken
 //! piece of its log and goes on behind it, so whatever was not written again later falls back to what it was before:
 //! the log of a group that has been idle since would be shorter, and everything in it consistent. But the row of that
 //! group would have an older version than the sum accounts for.
+//!
+//! The checksums of all state records do the same for what the state machines keep. An older checkpoint behind a log
+//! that says it is applied would be a state that no replica was ever in.
+//!
+//! Entries and index rows are too many to be counted. They are never rewritten while they count, so that one which is
+//! lost is simply not there, where the log's ends say that it has to be.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -21,6 +27,8 @@ pub(super) struct Progress {
     groups: HashMap<RaftGroupId, GroupProgress>,
     /// The groups whose logs were compacted, and may have keys left before their beginnings.
     compacted: BTreeSet<RaftGroupId>,
+    /// The checksums of each group's records, combined.
+    records: HashMap<RaftGroupId, u32>,
 }
 
 /// What is known of one group's raft state row.
@@ -33,7 +41,7 @@ pub(super) struct GroupProgress {
 }
 
 impl Progress {
-    /// The counts of a store that has `row` and raft state rows of these groups.
+    /// The counts of a store that has `row`, raft state rows of these groups, and records with these checksums.
     ///
     /// # Errors
     ///
@@ -41,6 +49,7 @@ impl Progress {
     pub(super) fn recover(
         row: ProgressRow,
         groups: HashMap<RaftGroupId, GroupProgress>,
+        records: HashMap<RaftGroupId, u32>,
     ) -> Result<Self, StoreError> {
         let sum = groups.values().fold(0_u64, |sum, group| sum.wrapping_add(group.version));
         if sum != row.row_versions {
@@ -49,9 +58,13 @@ impl Progress {
                 row.row_versions
             )));
         }
+        let checksums = records.values().fold(0, |sum, checksums| sum ^ checksums);
+        if checksums != row.record_checksums {
+            return Err(StoreError::damaged("not all state records are those that were written last"));
+        }
         let truncated = groups.iter().filter(|(_, group)| group.truncated > RaftIndex(0));
         let compacted = truncated.map(|(group, _)| *group).collect();
-        Ok(Self { row, groups, compacted })
+        Ok(Self { row, groups, compacted, records })
     }
 
     /// The numbers as of the last batch.
@@ -81,9 +94,16 @@ impl Progress {
         progress.version
     }
 
-    /// Counts a group's row out.
+    /// Counts a record of `group`, whose checksum was `old` and is `new`; 0 stands for no record.
+    pub(super) fn count_record(&mut self, group: RaftGroupId, old: u32, new: u32) {
+        *self.records.entry(group).or_default() ^= old ^ new;
+        self.row.record_checksums ^= old ^ new;
+    }
+
+    /// Counts a group's row and records out.
     pub(super) fn forget(&mut self, group: RaftGroupId) {
         self.compacted.remove(&group);
+        self.row.record_checksums ^= self.records.remove(&group).unwrap_or_default();
         if let Some(progress) = self.groups.remove(&group) {
             self.row.row_versions = self.row.row_versions.wrapping_sub(progress.version);
         }
@@ -123,13 +143,30 @@ mod tests {
         progress.forget(A);
         progress.forget(A);
         assert_eq!(progress.row().row_versions, 1);
-        assert!(Progress::recover(progress.row(), HashMap::from([(B, written(1))])).is_ok());
+        assert!(Progress::recover(progress.row(), HashMap::from([(B, written(1))]), HashMap::new()).is_ok());
     }
 
     #[test]
     fn a_row_that_fell_back_is_noticed() {
-        let row = ProgressRow { batches: 9, row_versions: 7 };
-        assert!(Progress::recover(row, HashMap::from([(A, written(4)), (B, written(2))])).is_err());
+        let row = ProgressRow { batches: 9, row_versions: 7, record_checksums: 0 };
+        let groups = HashMap::from([(A, written(4)), (B, written(2))]);
+        assert!(Progress::recover(row, groups, HashMap::new()).is_err());
+    }
+
+    #[test]
+    fn a_record_that_fell_back_is_noticed() {
+        let mut progress = Progress::default();
+        progress.count_record(A, 0, 11);
+        progress.count_record(B, 0, 22);
+        progress.count_record(B, 22, 33);
+        let recover =
+            |a, b| Progress::recover(progress.row(), HashMap::new(), HashMap::from([(A, a), (B, b)]));
+        assert!(recover(11, 33).is_ok());
+        assert!(recover(11, 22).is_err(), "it fell back");
+        assert!(recover(11, 0).is_err(), "it is lost");
+        let mut progress = recover(11, 33).unwrap();
+        progress.forget(B);
+        assert!(Progress::recover(progress.row(), HashMap::new(), HashMap::from([(A, 11)])).is_ok());
     }
 
     #[test]
@@ -143,7 +180,7 @@ mod tests {
         progress.purged(A, RaftIndex(8));
         progress.next_version(A, RaftIndex(8));
         assert_eq!(progress.first_compacted(), None);
-        let mut progress = Progress::recover(progress.row(), progress.groups).unwrap();
+        let mut progress = Progress::recover(progress.row(), progress.groups, HashMap::new()).unwrap();
         assert_eq!(
             progress.first_compacted(),
             Some((A, RaftIndex(8))),

@@ -2,7 +2,7 @@
 
 use crate::error::StoreError;
 use crate::ids::RaftGroupId;
-use crate::keys::record;
+use crate::keys::record::{self, First};
 
 use super::Store;
 
@@ -41,27 +41,28 @@ impl Store {
         Ok(records)
     }
 
-    /// The number of chunks a record takes; 0 when there is none.
-    pub(super) fn record_chunks(&self, group: RaftGroupId, key: &[u8]) -> Result<u16, StoreError> {
-        let Some(first) = self.get(&record::key(group, key, 0))? else { return Ok(0) };
-        let (len, _) = record::decode_first(&first).ok_or_else(|| damaged(group, key))?;
-        Ok(record::chunk_count(len))
+    /// The number of chunks a record takes, and its checksum; both 0 when there is none.
+    pub(super) fn record_extent(&self, group: RaftGroupId, key: &[u8]) -> Result<(u16, u32), StoreError> {
+        let Some(first) = self.get(&record::key(group, key, 0))? else { return Ok((0, 0)) };
+        let first = record::decode_first(&first).ok_or_else(|| damaged(group, key))?;
+        Ok((record::chunk_count(first.len), first.checksum))
     }
 
     /// The value of a record whose first chunk is `first`.
     fn whole_record(&self, group: RaftGroupId, key: &[u8], first: &[u8]) -> Result<Vec<u8>, StoreError> {
-        let (len, head) = record::decode_first(first).ok_or_else(|| damaged(group, key))?;
+        let First { len, checksum, head } = record::decode_first(first).ok_or_else(|| damaged(group, key))?;
         let mut value = Vec::with_capacity(len);
         value.extend_from_slice(head);
         for chunk in 1..record::chunk_count(len) {
             let part = self.get(&record::key(group, key, chunk))?;
             value.extend_from_slice(&part.ok_or_else(|| damaged(group, key))?);
         }
-        if value.len() == len { Ok(value) } else { Err(damaged(group, key)) }
+        let whole = value.len() == len && record::checksum(group, key, &value) == checksum;
+        if whole { Ok(value) } else { Err(damaged(group, key)) }
     }
 }
 
 /// That a record is not what was written.
 fn damaged(group: RaftGroupId, key: &[u8]) -> StoreError {
-    StoreError::damaged(format!("{group}: the state record {} is not whole", key.escape_ascii()))
+    StoreError::damaged_in(group, format!("the state record {} is not whole", key.escape_ascii()))
 }

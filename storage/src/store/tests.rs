@@ -44,6 +44,8 @@ fn a_batch_is_visible_at_once_and_survives_a_drop() {
     let node = Node::new();
     node.apply(|batch| batch.put_record(GROUP, b"key", b"value"));
     assert_eq!(node.store.record(GROUP, b"key").unwrap().unwrap(), b"value");
+    node.store.sync().unwrap();
+    assert_eq!(node.store.syncing_for(), Duration::ZERO);
     let node = node.reopen();
     assert_eq!(node.store.record(GROUP, b"key").unwrap().unwrap(), b"value");
 }
@@ -56,7 +58,7 @@ fn records_of_any_length_come_back_and_leave_nothing_behind() {
         let value: Vec<u8> = (0..251).cycle().take(len).collect();
         node.apply(|batch| batch.put_record(GROUP, b"key", value.clone()));
         assert_eq!(node.store.record(GROUP, b"key").unwrap().unwrap(), value);
-        assert_eq!(key_count(&node.store), empty + (len + 4).div_ceil(MAX_VALUE_BYTES));
+        assert_eq!(key_count(&node.store), empty + (len + 8).div_ceil(MAX_VALUE_BYTES));
     }
     node.apply(|batch| batch.delete_record(GROUP, b"key"));
     assert_eq!(node.store.record(GROUP, b"key").unwrap(), None);
@@ -201,12 +203,12 @@ fn open_after(node: Node) {
 fn a_group_that_fell_back_is_damage() {
     let node = Node::new();
     let log = fill(&node, GROUP, 3);
-    let row = node.store.get(&crate::keys::raft_state::key(GROUP)).unwrap().unwrap();
+    let row = node.store.get(&keys::raft_state::key(GROUP)).unwrap().unwrap();
     drop(log);
     let mut log = RaftLog::open(&node.store, &TailCache::new(0), GROUP).unwrap().unwrap();
     node.apply(|batch| log.append(&[entry(4, 1, 10)], batch).unwrap());
     drop(log);
-    node.apply(|batch: &mut WriteBatch| batch.put(&crate::keys::raft_state::key(GROUP), row));
+    node.apply(|batch: &mut WriteBatch| batch.put(&keys::raft_state::key(GROUP), row));
     let Node { dir, store, .. } = node;
     drop(store);
     assert!(matches!(open(dir.path()).unwrap_err(), OpenError::Damaged { .. }));

@@ -223,7 +223,7 @@ impl Asked {
                 led.replica.read_blocking(self.offset, max_bytes, at_least_one).map(InMemory::Batches)
             }
         };
-        let batches = match read.map_err(read_error)? {
+        let batches = match read.map_err(|error| read_error(&led.replica, error))? {
             InMemory::OnDisk => return Err(ReadFailure::NotInMemory),
             InMemory::Batches(batches) if self.zstd_known => batches,
             InMemory::Batches(batches) => {
@@ -245,11 +245,12 @@ impl Asked {
     }
 }
 
-fn read_error(error: ReadError) -> ResponseError {
+/// What is answered to a read that failed. One that met damage ends the node, too.
+fn read_error(replica: &Replica, error: ReadError) -> ResponseError {
     match error {
         ReadError::OffsetOutOfRange { .. } => ResponseError::OffsetOutOfRange,
         ReadError::Store(_) | ReadError::Damaged { .. } => {
-            tracing::error!(%error, "a partition cannot be read");
+            replica.fail(error);
             ResponseError::KafkaStorageError
         }
     }

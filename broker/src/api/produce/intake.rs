@@ -155,6 +155,8 @@ impl From<AppendError> for ItemError {
     fn from(error: AppendError) -> Self {
         let code = match &error {
             AppendError::NotLeader => ResponseError::NotLeaderOrFollower,
+            // Clients look for another leader and try again: there may be one with room by then.
+            AppendError::NoRoom => ResponseError::KafkaStorageError,
             AppendError::NotEnoughReplicas => ResponseError::NotEnoughReplicas,
             AppendError::Producer(ProducerError::OutOfOrderSequence { .. }) => {
                 ResponseError::OutOfOrderSequenceNumber

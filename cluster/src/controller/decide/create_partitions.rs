@@ -6,7 +6,9 @@
 use std::collections::BTreeSet;
 
 use super::draft::Draft;
-use super::{ControllerError, Decision, DecisionContext, ErrorCode, assignment, repeated, unknown_topic};
+use super::{
+    ControllerError, Decision, DecisionContext, ErrorCode, assignment, check_room, repeated, unknown_topic,
+};
 use crate::controller::image::MetadataImage;
 use crate::controller::records::ControllerRecord;
 use crate::controller::requests::{
@@ -55,6 +57,7 @@ fn grow(
     }
     let present = topic.partitions.len();
     let wanted = check_count(growth, present)?;
+    check_room(context)?;
     draft.check_limits(present, wanted - present)?;
     let placed = match &growth.assignments {
         Some(assignments) => assign(draft, &topic, assignments, wanted - present, context)?,

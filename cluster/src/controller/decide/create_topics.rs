@@ -9,7 +9,7 @@
 use std::collections::BTreeSet;
 
 use super::draft::Draft;
-use super::{ControllerError, Decision, DecisionContext, ErrorCode, assignment, repeated};
+use super::{ControllerError, Decision, DecisionContext, ErrorCode, assignment, check_room, repeated};
 use crate::controller::configs::{Configs, check_topic_configs, effective_topic_configs};
 use crate::controller::image::MetadataImage;
 use crate::controller::records::ControllerRecord;
@@ -82,6 +82,7 @@ fn create(
     context: &mut DecisionContext<'_>,
 ) -> Result<CreatedTopic, ControllerError> {
     let configs = check_configs(&draft.image, topic, context)?;
+    check_room(context)?;
     let placed = if topic.assignments.is_empty() {
         place(draft, topic, context)?
     } else {

@@ -26,6 +26,8 @@ use crate::ids::{NodeId, TopicId};
 pub struct DecisionContext<'a> {
     /// The nodes that are up, as the leader knows it.
     pub alive: &'a BTreeSet<NodeId>,
+    /// Whether there is room for more topics and partitions: a majority of the nodes has a disk that is not full.
+    pub has_room: bool,
     /// What holds where a request leaves something open: the settings of the leader's node.
     pub defaults: &'a BrokerSettings,
     /// Where the ids of new topics come from. Random ids, never the same twice, and none of the two that Kafka
@@ -70,6 +72,14 @@ fn repeated<'a, T: Ord>(items: impl IntoIterator<Item = &'a T>) -> BTreeSet<&'a 
         *counts.entry(item).or_insert(0usize) += 1;
     }
     counts.into_iter().filter(|(_, count)| *count > 1).map(|(item, _)| item).collect()
+}
+
+/// Refuses what would take room where there is none.
+fn check_room(context: &DecisionContext<'_>) -> Result<(), ControllerError> {
+    if context.has_room {
+        return Ok(());
+    }
+    Err(ControllerError::new(ErrorCode::KafkaStorageError, "The disks of too many nodes are full."))
 }
 
 fn unknown_topic() -> ControllerError {

@@ -126,6 +126,8 @@ fn act(stage: &mut Stage, command: &str, words: &Words<'_>) {
             });
         }
         "hand-over" => stage.input(words.node(0), Shard::hand_over),
+        "full" => stage.input(words.node(0), |shard, now| shard.set_room(now, false)),
+        "room" => stage.input(words.node(0), |shard, now| shard.set_room(now, true)),
         "append" => append(stage, words),
         "confirm" => {
             let groups: Vec<RaftGroupId> =

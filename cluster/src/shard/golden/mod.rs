@@ -19,6 +19,7 @@
 //! | `crash NODE`, `stop NODE`, `start NODE` | ends a node and loses what was not synced; ends it in order; starts it again |
 //! | `wipe NODE` | ends a node and loses its disk; it starts again on an empty one |
 //! | `hand-over NODE` | hands all its leaderships over, as before a stop |
+//! | `full NODE`, `room NODE` | the node's disk is nearly full; has room again |
 //! | `register NODE BROKER`, `create-topic NODE NAME REPLICAS...`, `delete-topic NODE NAME`, `producer-ids NODE` | asks the controller at a node |
 //! | `append NODE PARTITION VALUE... [as=NAME] [producer=ID seq=N] [replicas=N]` | hands the node batches of one record each, at once |
 //! | `confirm NODE GROUP... [as=NAME]` | asks which of the groups the node leads, as their other voters say |
@@ -49,7 +50,7 @@ fn play(name: &str) {
 }
 
 /// Every script, each of which has a test below.
-const SCRIPTS: [&str; 20] = [
+const SCRIPTS: [&str; 21] = [
     "confirm",
     "conflict",
     "delete_topic",
@@ -57,6 +58,7 @@ const SCRIPTS: [&str; 20] = [
     "duplicate",
     "early_messages",
     "election",
+    "full_disk",
     "hand_over",
     "in_sync",
     "lagging_follower",
@@ -110,6 +112,11 @@ fn early_messages() {
 #[test]
 fn election() {
     play("election");
+}
+
+#[test]
+fn full_disk() {
+    play("full_disk");
 }
 
 #[test]

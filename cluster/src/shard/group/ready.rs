@@ -14,6 +14,7 @@ use crate::ids::RaftIndex;
 use crate::replica::RecentEntry;
 use crate::shard::effects::{Effect, PersistedReady, Round};
 use crate::shard::machine::{Applied, CheckpointPolicy, DecisionInputs, Waiting, damaged};
+use crate::shard::room::{carries_entries, is_partition, suffice_without};
 
 /// A ready between its collection and the moment its batch is visible.
 pub(super) struct Writing {
@@ -45,12 +46,17 @@ impl Group {
     /// follow once that batch is visible.
     pub(in crate::shard) fn collect(&mut self, round: &mut Round) -> Result<(), StoreError> {
         debug_assert!(self.writing.is_none(), "a round begins after the one before it is written");
+        self.node.mut_store().check()?;
         if !self.node.has_ready() {
             return Ok(());
         }
         let mut ready = self.node.ready();
+        let spared = is_partition(&self.machine) && suffice_without(&self.voters, &round.without_room);
         for message in ready.take_messages() {
-            round.sends.message(self.id, message);
+            let full = round.without_room.iter().any(|peer| u64::from(peer.0) == message.to);
+            if !(spared && full && carries_entries(&message)) {
+                round.sends.message(self.id, message);
+            }
         }
         let mut writing = Writing {
             entries: ready.take_entries(),

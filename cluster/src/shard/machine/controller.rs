@@ -104,6 +104,7 @@ impl ControllerMachine {
                 || topic_ids.pop().expect("a request brings an id for each topic it names");
             let mut context = DecisionContext {
                 alive: &inputs.alive,
+                has_room: inputs.has_room,
                 defaults: &inputs.defaults,
                 new_topic_id: &mut new_topic_id,
             };

@@ -236,6 +236,7 @@ mod tests {
         let mut machine = CoordinatorMachine::default();
         machine.start_leading(&DecisionInputs {
             alive: BTreeSet::new(),
+            has_room: true,
             defaults: Arc::new(BrokerSettings::default()),
             image: Arc::new(image),
             now: Duration::ZERO,

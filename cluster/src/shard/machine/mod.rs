@@ -77,6 +77,8 @@ pub(super) enum Purpose {
 /// What a decision depends on besides the state and the request.
 pub(crate) struct DecisionInputs {
     pub(crate) alive: BTreeSet<NodeId>,
+    /// Whether a majority of the nodes has room on its disk.
+    pub(crate) has_room: bool,
     pub(crate) defaults: Arc<BrokerSettings>,
     /// The metadata as this node has applied it.
     pub(crate) image: Arc<MetadataImage>,
@@ -295,5 +297,5 @@ impl Machine {
 
 /// What a group's log or checkpoint holds cannot be what was written.
 pub(super) fn damaged(group: RaftGroupId, detail: &str) -> StoreError {
-    StoreError::Damaged { detail: format!("{group}: {detail}") }
+    StoreError::damaged_in(group, detail)
 }

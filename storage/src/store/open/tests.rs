@@ -1,5 +1,8 @@
 //! What is found in a data directory, and what is said about it.
 
+mod damage;
+mod full;
+
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 
