@@ -1,13 +1,14 @@
-# Two stages: one builds Trilog as a single static executable, the other is that executable and nothing else, so that
-# there is no shell, no library and no package in the image that could be out of date. Plain enough for every builder:
-# no BuildKit feature is needed.
+# Trilog as a single static executable, and an image of that executable and nothing else: there is no shell, no library
+# and no package in it that could be out of date. Plain enough for every builder: no BuildKit feature is needed.
 
-FROM rust:1-slim-bookworm AS build
+FROM rust:1-slim-bookworm AS dependencies
 WORKDIR /src
 
-# Dependencies come first, built for empty crates: this layer lasts until a manifest or the lock file changes. The
-# target is named, so that the flags, which link the C library in, do not reach build scripts and macros.
-ENV RUSTFLAGS="-C target-feature=+crt-static"
+# Dependencies come first, built for empty crates: they last until a manifest or the lock file changes. The target is
+# named, so that the flags, which link the C library in, do not reach build scripts and macros. A test that builds the
+# image may do with less optimization.
+ARG OPT_LEVEL=3
+ENV RUSTFLAGS="-C target-feature=+crt-static" CARGO_PROFILE_RELEASE_DEBUG=false CARGO_PROFILE_RELEASE_OPT_LEVEL=$OPT_LEVEL
 COPY Cargo.toml Cargo.lock ./
 COPY broker/Cargo.toml broker/
 COPY client/Cargo.toml client/
@@ -19,8 +20,9 @@ RUN mkdir -p broker/src client/src cluster/src storage/src storage/benches tests
  && echo 'fn main() {}' > broker/src/main.rs \
  && cargo build --release --locked -p trilog --target "$(rustc --print host-tuple)"
 
+FROM dependencies AS build
 # The sources are older than what was just built from the empty ones, and cargo goes by time. Names of functions stay in
-# the executable for backtraces; the rest of the debug information would be four fifths of the image.
+# the executable for backtraces; what the libraries of C and Rust have of debug information does not.
 COPY . .
 RUN touch broker/src/main.rs client/src/lib.rs cluster/src/lib.rs storage/src/lib.rs \
  && cargo build --release --locked -p trilog --target "$(rustc --print host-tuple)" \
