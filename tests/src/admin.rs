@@ -181,6 +181,17 @@ impl Cluster {
         .await
     }
 
+    /// A partition through a new connection to whoever leads it now, preferred or not: for a test in which the preferred
+    /// leader runs and cannot lead. None while nobody does.
+    pub async fn partition_as_led(&self, topic: &str, partition: i32) -> Option<Partition> {
+        let shown = self.topic(topic).await?;
+        let leader = shown.partitions.iter().find(|row| row.partition_index == partition)?.leader_id.0;
+        let address = self.started().contains(&leader).then(|| self.node(leader).address())?;
+        let connection = Connection::connect(address, &connection_options()).await.ok()?;
+        let target = Target { topic: topic.to_owned(), id: shown.topic_id, partition };
+        Some(Partition { connection, target })
+    }
+
     /// Creates a topic of one partition with the cluster's defaults and returns that partition.
     pub async fn new_partition(&self, topic: &str) -> Partition {
         self.create(NewTopic::new(topic).partitions(1)).await;

@@ -57,12 +57,21 @@ pub struct ClusterOptions {
     pub links: bool,
     /// Whether each node has a wall clock of its own; see [`Node::set_clock`].
     pub clocks: bool,
+    /// The data directories of some nodes; the others' are the cluster's own.
+    pub data_dirs: BTreeMap<i32, PathBuf>,
 }
 
 impl ClusterOptions {
     /// A cluster of this many nodes with default settings.
     pub fn nodes(nodes: i32) -> Self {
-        Self { nodes, settings: Vec::new(), flags: Vec::new(), links: false, clocks: false }
+        Self {
+            nodes,
+            settings: Vec::new(),
+            flags: Vec::new(),
+            links: false,
+            clocks: false,
+            data_dirs: BTreeMap::new(),
+        }
     }
 
     /// The same with one more broker setting.
@@ -76,6 +85,13 @@ impl ClusterOptions {
     #[must_use]
     pub fn flag(mut self, flag: &str) -> Self {
         self.flags.push(flag.to_owned());
+        self
+    }
+
+    /// The same with the data of a node somewhere else.
+    #[must_use]
+    pub fn data_dir(mut self, node: i32, data_dir: PathBuf) -> Self {
+        self.data_dirs.insert(node, data_dir);
         self
     }
 
@@ -161,7 +177,8 @@ impl Cluster {
         let nodes = ports.iter().map(|&(id, client_port, peer_port)| {
             let address = format!("127.0.0.1:{client_port}");
             let http_address = format!("127.0.0.1:{}", free_port());
-            let data_dir = scratch.join(&format!("node-{id}"));
+            let own = || scratch.join(&format!("node-{id}"));
+            let data_dir = options.data_dirs.get(&id).cloned().unwrap_or_else(own);
             let mut arguments = vec![
                 format!("--node-id={id}"),
                 format!("--data-dir={}", data_dir.display()),

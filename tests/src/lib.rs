@@ -23,6 +23,7 @@
 //! | [`round`] | all of it together: clients, faults, judgement |
 //! | [`kcat`] | the real kcat |
 //! | [`lines`] | a big file of lines, and whether two of them are the same |
+//! | [`small_disk`] | a disk that a test can fill |
 //! | [`ports`], [`scratch`], [`waiting`] | ports, directories and patience |
 //!
 //! Whatever a test starts dies with it: every process is killed when its owner is dropped, and the nodes end by
@@ -50,5 +51,6 @@ pub mod ports;
 pub mod requests;
 pub mod round;
 pub mod scratch;
+pub mod small_disk;
 pub mod waiting;
 pub mod workload;

@@ -7,6 +7,7 @@
 
 mod bad_input;
 mod dev;
+mod disk;
 mod groups;
 mod health;
 mod http;
