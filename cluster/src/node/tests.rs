@@ -213,6 +213,7 @@ async fn a_node_tells_how_it_stands() {
     let group = cluster.create_topic("t", 1).await[0];
     cluster.append(group, "v").await;
     let node = cluster.any();
+    assert!(node.ensure_coordinators(PATIENCE).await, "their groups are surveyed, too");
     let survey = node.survey(PATIENCE).await.unwrap();
     assert!(survey.leads_controller);
     assert_eq!(survey.groups_led, survey.groups, "it is alone");
