@@ -26,8 +26,8 @@ const BENCHMARK: [&str; 2] = ["10", "65536"];
 /// Where that line tells megabytes a second.
 const RATE_COLUMN: usize = 4;
 
-/// A gigabyte takes its time, so that this is a round where others are ten.
-const ROUNDS_IN_ONE: usize = 10;
+/// A gigabyte takes its time, so that this is a round where others are fifteen.
+const ROUNDS_IN_ONE: usize = 15;
 
 /// See [`Scenario::run`](super::Scenario::run). Each round has a cluster of its own, as each fills the disk.
 pub async fn run(rounds: usize) -> Vec<Figure> {

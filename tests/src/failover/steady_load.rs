@@ -28,7 +28,7 @@ const SETTINGS: [(&str, &str); 8] = [
     ("linger.ms", "0"),
     ("reconnect.backoff.ms", "10"),
     ("reconnect.backoff.max.ms", "100"),
-    ("retry.backoff.ms", "20"),
+    ("retry.backoff.ms", "10"),
     ("topic.metadata.refresh.fast.interval.ms", "20"),
     ("message.timeout.ms", "60000"),
 ];
