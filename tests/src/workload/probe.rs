@@ -34,8 +34,18 @@ pub(super) enum Question {
     Members(GroupProtocol),
     /// Commit an offset of a group without members, for a partition that no other prober commits for.
     CommitAlone,
+    /// Commit for that group as a member that it does not have, which no coordinator may do.
+    CommitAsNobody,
     /// What has that group committed?
     OffsetsAlone,
+}
+
+/// Where the offsets begin that nobody may commit.
+const NOBODYS: i64 = 1 << 40;
+
+/// The offset that is committed with a value: what tells it from the client's others.
+fn offset_of(value: u64) -> i64 {
+    i64::from(u32::try_from(value & u64::from(u32::MAX)).expect("the lower half fits"))
 }
 
 /// Who asks, and where the answers go.
@@ -59,6 +69,7 @@ impl Probe {
             Question::Offsets(protocol) => self.offsets(self.group(node, protocol)).await,
             Question::Members(protocol) => self.members(node, protocol).await,
             Question::CommitAlone => Ok(vec![self.commit(self.alone(node), value).await]),
+            Question::CommitAsNobody => Ok(vec![self.commit_as_nobody(self.alone(node), value).await]),
             Question::OffsetsAlone => self.offsets(self.alone(node)).await,
         };
         for deed in told.unwrap_or_default() {
@@ -116,13 +127,23 @@ impl Probe {
         Ok(Vec::new())
     }
 
-    /// Commits a number that grows from one commit to the next, one at a time.
+    /// Commits a number that grows from one commit to the next.
     async fn commit(&self, group: Group, value: u64) -> Deed {
-        let offset = i64::from(u32::try_from(value & u64::from(u32::MAX)).expect("the lower half fits"));
+        let offset = offset_of(value);
         let outcome = match group.try_commit(&Commit::outside(&self.stage.topic, self.own, offset)).await {
             Ok(None) => Outcome::Acknowledged,
-            Ok(Some(ResponseError::NotCoordinator)) => Outcome::Failed,
+            // A coordinator that loses its place says so without knowing what becomes of what it has written (Kafka's, too).
             Ok(Some(_)) | Err(_) => Outcome::Unknown,
+        };
+        Deed::Commit { group: group.name, offsets: vec![(self.stage.place(self.own), offset)], outcome }
+    }
+
+    async fn commit_as_nobody(&self, group: Group, value: u64) -> Deed {
+        let offset = NOBODYS + offset_of(value);
+        let commit = Commit::outside(&self.stage.topic, self.own, offset).by("nobody", 3);
+        let outcome = match group.try_commit(&commit).await {
+            Ok(None) => Outcome::Acknowledged,
+            Ok(Some(_)) | Err(_) => Outcome::Failed,
         };
         Deed::Commit { group: group.name, offsets: vec![(self.stage.place(self.own), offset)], outcome }
     }

@@ -66,7 +66,7 @@ fn questions(stage: &Stage) -> Vec<Question> {
         questions.extend(of_records(partition));
     }
     questions.extend(of_groups.concat());
-    questions.extend([Question::CommitAlone, Question::OffsetsAlone]);
+    questions.extend([Question::CommitAlone, Question::CommitAsNobody, Question::OffsetsAlone]);
     questions
 }
 
