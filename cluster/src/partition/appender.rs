@@ -14,8 +14,16 @@
 //! After [`discard_draft`](Appender::discard_draft) the appender is what it was at the draft's beginning: each change is
 //! noted with what it replaced, and undone backwards. Drafting is therefore no dearer than appending for good.
 //!
+//! A producer that keeps several batches in flight may have the first ones refused while nobody leads here, and the next ones
+//! arrive when this replica leads again. Told that they are out of order, it would begin a new epoch, and send what it does not
+//! know to be appended once more under new numbers: to other partitions, too, where it may well be in the log. So such a batch is
+//! refused as its predecessors were, and comes again behind them. Each is refused that way once at most, and only before the
+//! producer's first batch under this leader: a gap that is one is told.
+//!
 //! Architecture Invariant: an appender answers no one. Whether a batch is durable, only the applied state tells; a
 //! duplicate, too, may be of a batch that is not committed yet.
+
+use std::collections::HashMap;
 
 use super::batch::{
     BatchHeader, TimestampType, stamp_append_time, stamp_base_offset, stamp_leader_epoch, stamp_max_timestamp,
@@ -23,7 +31,7 @@ use super::batch::{
 use super::producers::{Producer, ProducerError, ProducerVerdict, Producers};
 use super::record_check::CheckedBatch;
 use super::state::PartitionState;
-use crate::ids::{LeaderEpoch, Offset, ProducerId, TimestampMs};
+use crate::ids::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, TimestampMs};
 
 /// What became of a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +59,9 @@ pub enum Prepared {
     Refused(ProducerError),
 }
 
+/// Producers whose overtaken batches are remembered. What exceeds it is told to be out of order at once.
+const MAX_OVERTAKEN: usize = 4096;
+
 /// A producer as it was before the draft touched it.
 #[derive(Debug)]
 struct Undo {
@@ -62,6 +73,11 @@ struct Undo {
 #[derive(Debug)]
 pub struct Appender {
     leader_epoch: LeaderEpoch,
+    /// The first offset of this leader's.
+    start: Offset,
+    /// The greatest sequence number refused as [`ProducerError::Overtaken`] of each producer that has nothing appended
+    /// since `start`.
+    overtaken: HashMap<ProducerId, (ProducerEpoch, i32)>,
     /// The offset after the last record proposed or drafted.
     next_offset: Offset,
     /// The producers, as they will be when everything proposed and drafted is applied.
@@ -87,6 +103,8 @@ impl Appender {
         );
         Self {
             leader_epoch,
+            start: state.log_end_offset(),
+            overtaken: HashMap::new(),
             next_offset: state.log_end_offset(),
             producers: state.producers().clone(),
             draft_start: state.log_end_offset(),
@@ -120,7 +138,7 @@ impl Appender {
         let stamped = |time: TimestampMs| (timestamp_type == TimestampType::LogAppendTime).then_some(time);
         match self.producers.check(batch.header()) {
             ProducerVerdict::Append => {}
-            ProducerVerdict::Refused(error) => return Prepared::Refused(error),
+            ProducerVerdict::Refused(error) => return Prepared::Refused(self.forgive(batch.header(), error)),
             ProducerVerdict::Duplicate(first) => {
                 return Prepared::Duplicate {
                     base_offset: first.base_offset,
@@ -151,6 +169,24 @@ impl Appender {
         while let Some(Undo { id, before }) = self.undo.pop() {
             self.producers.restore(id, before);
         }
+    }
+
+    /// Makes an out-of-order batch an overtaken one, if it may be.
+    fn forgive(&mut self, header: &BatchHeader, error: ProducerError) -> ProducerError {
+        let ProducerError::OutOfOrderSequence { producer, expected, found } = error else {
+            return error;
+        };
+        let is_led = self.producers.last_offset(producer).is_some_and(|last| last >= self.start);
+        let is_repeated = self
+            .overtaken
+            .get(&producer)
+            .is_some_and(|(epoch, greatest)| *epoch == header.producer_epoch && found <= *greatest);
+        let is_full = self.overtaken.len() >= MAX_OVERTAKEN && !self.overtaken.contains_key(&producer);
+        if found < expected || is_led || is_repeated || is_full {
+            return error;
+        }
+        self.overtaken.insert(producer, (header.producer_epoch, found));
+        ProducerError::Overtaken { producer, expected, found }
     }
 
     /// Copies the batch to the payload and returns its header as stamped.
@@ -185,6 +221,7 @@ impl Appender {
             return;
         }
         let id = header.producer_id;
+        self.overtaken.remove(&id);
         let before = self.producers.producer(id).cloned();
         let forgotten = self.producers.record(header);
         self.undo.push(Undo { id, before });

@@ -100,6 +100,17 @@ pub enum ProducerError {
         /// The sequence number sent.
         found: i32,
     },
+    /// `NOT_LEADER_OR_FOLLOWER` (6): a batch before this one is missing, and this leader has not taken any of its producer's
+    /// yet. Those before it may have been refused while nobody led here; their sender is about to send all of them again.
+    #[error("producer {} sent sequence {found} where {expected} was expected, of a new leader", producer.0)]
+    Overtaken {
+        /// Who sent it.
+        producer: ProducerId,
+        /// The sequence number that would have continued the producer's last batch.
+        expected: i32,
+        /// The sequence number sent.
+        found: i32,
+    },
     /// `INVALID_PRODUCER_EPOCH` (47): another instance has taken the producer id over.
     #[error("producer {} has epoch {} and sent {}", producer.0, current.0, found.0)]
     InvalidProducerEpoch {
@@ -204,6 +215,11 @@ impl Producers {
         }
         let (_, id) = self.by_last_offset.pop_first()?;
         self.by_id.remove(&id).map(|producer| (id, producer))
+    }
+
+    /// The offset of the last record of a producer, if it is known.
+    pub(super) fn last_offset(&self, id: ProducerId) -> Option<Offset> {
+        self.by_id.get(&id).map(|producer| producer.last().last_offset)
     }
 
     /// One producer's state, to be [`restore`](Self::restore)d should what is about to be recorded not come to pass.

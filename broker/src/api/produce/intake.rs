@@ -154,7 +154,9 @@ impl From<RecordError> for ItemError {
 impl From<AppendError> for ItemError {
     fn from(error: AppendError) -> Self {
         let code = match &error {
-            AppendError::NotLeader => ResponseError::NotLeaderOrFollower,
+            AppendError::NotLeader | AppendError::Producer(ProducerError::Overtaken { .. }) => {
+                ResponseError::NotLeaderOrFollower
+            }
             // Clients look for another leader and try again: there may be one with room by then.
             AppendError::NoRoom => ResponseError::KafkaStorageError,
             AppendError::NotEnoughReplicas => ResponseError::NotEnoughReplicas,

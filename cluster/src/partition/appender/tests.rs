@@ -120,6 +120,52 @@ fn a_refused_batch_leaves_the_draft_as_it_was() {
 }
 
 #[test]
+fn a_batch_that_overtook_refused_ones_comes_again_behind_them() {
+    let mut state = PartitionState::default();
+    let batch = |sequence| BatchBuilder::of_count(1).producer(7, 0, sequence);
+    let mut before = Leader::of(&state, 1);
+    assert_eq!(before.prepare(&batch(0)), appended(0, 0));
+    state.apply(&before.propose()).unwrap();
+
+    let mut leader = Leader::of(&state, 2);
+    for found in [2, 3] {
+        let overtaken = ProducerError::Overtaken { producer: ProducerId(7), expected: 1, found };
+        assert_eq!(leader.prepare(&batch(found)), Prepared::Refused(overtaken));
+    }
+    for sequence in 1..4 {
+        let offset = i64::from(sequence);
+        assert_eq!(leader.prepare(&batch(sequence)), appended(offset, offset));
+    }
+    // From here on the leader knows what it has refused itself.
+    let gap = ProducerError::OutOfOrderSequence { producer: ProducerId(7), expected: 4, found: 5 };
+    assert_eq!(leader.prepare(&batch(5)), Prepared::Refused(gap));
+}
+
+#[test]
+fn a_gap_that_is_one_is_told() {
+    let mut state = PartitionState::default();
+    let batch = |epoch, sequence| BatchBuilder::of_count(1).producer(7, epoch, sequence);
+    let mut before = Leader::of(&state, 1);
+    for sequence in 0..7 {
+        assert!(matches!(before.prepare(&batch(0, sequence)), Prepared::Append { .. }));
+    }
+    state.apply(&before.propose()).unwrap();
+
+    let mut leader = Leader::of(&state, 2);
+    let mut is_overtaken = |epoch, sequence| match leader.prepare(&batch(epoch, sequence)) {
+        Prepared::Refused(ProducerError::Overtaken { .. }) => true,
+        Prepared::Refused(ProducerError::OutOfOrderSequence { .. }) => false,
+        other => panic!("{other:?}"),
+    };
+    assert!(is_overtaken(0, 9));
+    assert!(!is_overtaken(0, 9), "it comes again without what was missing");
+    assert!(!is_overtaken(0, 8));
+    assert!(is_overtaken(1, 3), "the first ones of a new epoch may have been refused, too");
+    assert!(!is_overtaken(1, 3));
+    assert!(!is_overtaken(0, 1), "what was there long ago is no gap");
+}
+
+#[test]
 fn a_discarded_draft_never_was() {
     let mut leader = Leader::of(&PartitionState::default(), 1);
     leader.prepare(&BatchBuilder::of_count(1).producer(9, 0, 0));

@@ -159,6 +159,8 @@ impl Producer {
                     self.begin_anew();
                 }
             }
+            // Others before it were refused while nobody led; they all come again.
+            Answer::Appended(Err(AppendError::Producer(ProducerError::Overtaken { .. }))) => {}
             Answer::Appended(Err(AppendError::Producer(error))) => {
                 unreachable!("nobody else uses the producer id: {error}");
             }
