@@ -1,5 +1,5 @@
 //! Who leads which partition, as leaders tell every node. The highest term wins; within a term there is one leader, and
-//! its newest word on the in-sync replicas counts.
+//! its newest word on the in-sync replicas counts. Its last word in a term, when it leads no more, names none.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -14,7 +14,8 @@ pub struct Leadership {
     pub leader: NodeId,
     /// The term it leads in.
     pub epoch: LeaderEpoch,
-    /// The replicas that are alive and hold what is committed, in order of preference.
+    /// The replicas that are alive and hold what is committed, in order of preference. None when the leader has said that it
+    /// leads no more.
     pub isr: Arc<[NodeId]>,
 }
 
@@ -53,6 +54,17 @@ impl Leaderships {
     /// How many replicas of a group that this node leads are in sync.
     pub(crate) fn in_sync(&self, group: RaftGroupId) -> usize {
         self.known.get(&group).filter(|row| row.leader == self.node).map_or(0, |row| row.isr.len())
+    }
+
+    /// Whether nobody is known to lead a group that this node led before.
+    pub(crate) fn lacks_successor(&self, group: RaftGroupId) -> bool {
+        self.known.get(&group).is_some_and(|row| row.leader == self.node)
+    }
+
+    /// This node's last word on a group, which it leads no more, unless somebody else has spoken since.
+    pub(crate) fn last_word(&self, group: RaftGroupId) -> Option<LeadershipRow> {
+        let own = self.known.get(&group).filter(|row| row.leader == self.node && !row.isr.is_empty())?;
+        Some(LeadershipRow { isr: Vec::new(), ..own.clone() })
     }
 
     /// What this node has told of itself, for a peer that has not heard it.
@@ -99,5 +111,19 @@ mod tests {
         assert!(leaderships.learn(row(4, 1, &[1])).is_some());
         assert_eq!(leaderships.own_rows(), [row(4, 1, &[1])]);
         assert_eq!(leaderships.in_sync(GROUP), 1);
+    }
+
+    #[test]
+    fn a_leader_says_once_that_it_leads_no_more() {
+        let mut leaderships = Leaderships::new(NodeId(1));
+        assert_eq!(leaderships.last_word(GROUP), None);
+        leaderships.learn(row(4, 1, &[1, 2]));
+        let last = leaderships.last_word(GROUP).unwrap();
+        assert_eq!(last, row(4, 1, &[]));
+        assert!(leaderships.learn(last).is_some_and(|ended| ended.isr.is_empty()));
+        assert_eq!((leaderships.last_word(GROUP), leaderships.in_sync(GROUP)), (None, 0));
+        assert!(leaderships.lacks_successor(GROUP));
+        leaderships.learn(row(5, 2, &[2]));
+        assert!(!leaderships.lacks_successor(GROUP));
     }
 }

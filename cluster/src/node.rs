@@ -367,7 +367,8 @@ impl Node {
         .await
     }
 
-    /// Waits until `condition` holds of what is published: metadata, leaderships, peers. Returns whether it does.
+    /// Waits until `condition` holds of what is published: metadata, leaderships, peers. Returns whether it does, at once
+    /// when the node has stopped, as nothing changes any more.
     pub async fn await_published(&self, timeout: Duration, mut condition: impl FnMut() -> bool) -> bool {
         let mut changes = self.shared.published.subscribe();
         let holds = async {
@@ -381,7 +382,10 @@ impl Node {
                 }
             }
         };
-        tokio::time::timeout(timeout, holds).await.unwrap_or(false)
+        tokio::select! {
+            held = tokio::time::timeout(timeout, holds) => held.unwrap_or(false),
+            _ = self.ended() => false,
+        }
     }
 
     /// Hands every leadership over, writes everything to disk and stops.

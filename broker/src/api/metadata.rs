@@ -55,7 +55,7 @@ pub(super) struct Metadata;
 const AUTO_CREATION_TIMEOUT_MS: i32 = 3_000;
 
 /// How long an answer waits for elections.
-const ELECTION_TIMEOUT: Duration = Duration::from_secs(1);
+pub(super) const ELECTION_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// From this version on null, and not the empty list, asks for all topics.
 const ALL_IS_NULL_FROM: i16 = 1;

@@ -223,7 +223,10 @@ impl Driver {
                     self.syncer.submit(round.persist);
                 }
             }
-            let effects = self.shard.take_effects();
+            let mut effects = self.shard.take_effects();
+            // What is known comes before what is answered: whoever is told that this node leads no more looks here for
+            // who does.
+            effects.sort_by_key(Effect::is_answer);
             let idle = effects.is_empty();
             for effect in effects {
                 self.carry_out(effect);

@@ -25,6 +25,8 @@ struct View {
     suspects: BTreeSet<NodeId>,
     /// When a peer was last suspected or lost.
     doubted_at: HashMap<NodeId, Instant>,
+    /// Groups whose leader has said that it leads them no more, and when, until another says that it does.
+    ended_at: HashMap<RaftGroupId, Instant>,
     replicas: HashMap<RaftGroupId, Arc<Replica>>,
 }
 
@@ -42,6 +44,13 @@ impl View {
     fn doubt(&mut self, node: NodeId) {
         self.doubted_at.insert(node, Instant::now());
     }
+
+    /// When the group lost the leader that is known, if it has.
+    fn lost_leader_at(&self, group: RaftGroupId) -> Option<Instant> {
+        let leader = self.leaderships.get(&group)?.leader;
+        let doubted_at = || self.doubted_at.get(&leader).filter(|_| !self.is_trusted(leader));
+        self.ended_at.get(&group).or_else(doubted_at).copied()
+    }
 }
 
 impl Published {
@@ -56,19 +65,17 @@ impl Published {
     /// The group's leader, if one is known and alive.
     pub(crate) fn leadership(&self, group: RaftGroupId) -> Option<Leadership> {
         let view = self.read();
-        view.leaderships.get(&group).filter(|known| view.is_trusted(known.leader)).cloned()
+        let known = view.leaderships.get(&group).filter(|known| view.is_trusted(known.leader));
+        known.filter(|_| !view.ended_at.contains_key(&group)).cloned()
     }
 
     /// Whether the group, whose replicas are on these nodes, has just lost its leader and is about to elect another:
     /// a majority is there, and it has not been long.
     pub(crate) fn is_electing(&self, group: RaftGroupId, replicas: &[NodeId]) -> bool {
         let view = self.read();
-        let Some(leader) = view.leaderships.get(&group).map(|known| known.leader) else { return false };
         let trusted = replicas.iter().filter(|node| view.is_trusted(**node)).count();
-        let lately = |at: &Instant| at.elapsed() < ELECTION_PATIENCE;
-        !view.is_trusted(leader)
-            && trusted > replicas.len() / 2
-            && view.doubted_at.get(&leader).is_some_and(lately)
+        trusted > replicas.len() / 2
+            && view.lost_leader_at(group).is_some_and(|at| at.elapsed() < ELECTION_PATIENCE)
     }
 
     /// The connection to a peer is lost.
@@ -121,16 +128,26 @@ impl Published {
             let mut view = self.write();
             if view.leaderships.len() > image.partition_count() + 1 {
                 view.leaderships.retain(|group, _| !image.has_dropped(*group));
+                view.ended_at.retain(|group, _| !image.has_dropped(*group));
             }
             view.image = image;
         }
         self.changed();
     }
 
-    /// Returns whether a known leader gave way to another, or to itself in another epoch.
+    /// A leader's word. One that names no in-sync replicas is the leader's last. Returns whether a known leader gave way
+    /// to another, or to itself in another epoch.
     pub(super) fn set_leadership(&self, group: RaftGroupId, leadership: Leadership) -> bool {
         let epoch = leadership.epoch;
-        let before = self.write().leaderships.insert(group, leadership);
+        let before = {
+            let mut view = self.write();
+            if leadership.isr.is_empty() {
+                view.ended_at.insert(group, Instant::now());
+            } else {
+                view.ended_at.remove(&group);
+            }
+            view.leaderships.insert(group, leadership)
+        };
         self.changed();
         before.is_some_and(|before| before.epoch != epoch)
     }
@@ -158,6 +175,7 @@ impl Published {
     pub(super) fn remove(&self, group: RaftGroupId) -> Option<Arc<Replica>> {
         let mut view = self.write();
         view.leaderships.remove(&group);
+        view.ended_at.remove(&group);
         view.replicas.remove(&group)
     }
 
@@ -211,6 +229,17 @@ mod tests {
         let published = published();
         published.suspect(NodeId(3));
         published.set_peers([NodeId(1), NodeId(2)].into(), REPLICAS.into());
+        assert_eq!(shows(&published), (None, true));
+        let leadership = Leadership { leader: NodeId(2), epoch: LeaderEpoch(2), isr: REPLICAS.into() };
+        published.set_leadership(GROUP, leadership);
+        assert_eq!(shows(&published), (Some(2), false));
+    }
+
+    #[test]
+    fn nobody_is_sent_to_a_leader_that_leads_no_more() {
+        let published = published();
+        let ended = Leadership { leader: NodeId(3), epoch: LeaderEpoch(1), isr: [].into() };
+        published.set_leadership(GROUP, ended);
         assert_eq!(shows(&published), (None, true));
         let leadership = Leadership { leader: NodeId(2), epoch: LeaderEpoch(2), isr: REPLICAS.into() };
         published.set_leadership(GROUP, leadership);

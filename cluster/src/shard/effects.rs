@@ -66,7 +66,7 @@ pub(crate) enum Effect {
     ReplicaChanged { group: RaftGroupId, status: ReplicaStatus, recent: Vec<RecentEntry> },
     /// The cluster's metadata has changed.
     Image(Arc<MetadataImage>),
-    /// A group has a leader that was not known, or its in-sync replicas have changed.
+    /// A group has a leader that was not known, its in-sync replicas have changed, or (with none) it is not led any more.
     Leadership { group: RaftGroupId, leadership: Leadership },
     /// The peers that are heard, and those that clients may still be told of, have changed.
     Peers { alive: BTreeSet<NodeId>, unfenced: BTreeSet<NodeId> },
@@ -82,6 +82,16 @@ pub(crate) enum Effect {
     LogCompacted,
     /// A follower wants entries that are no longer in memory: to be read on another thread.
     Fetch(RaftGroupId, EntryFetch),
+}
+
+impl Effect {
+    /// Whether somebody waits for it.
+    pub(crate) const fn is_answer(&self) -> bool {
+        matches!(
+            self,
+            Self::Appended { .. } | Self::Answered { .. } | Self::Confirmed { .. } | Self::Coordinated { .. }
+        )
+    }
 }
 
 /// One round of a shard's work. The driver sends `sends` at once, applies `batch`, calls [`Shard::written`], and hands

@@ -7,6 +7,7 @@ mod admission;
 mod answers;
 #[cfg(test)]
 mod inspection;
+mod patience;
 mod reads;
 mod ready;
 mod survey;
@@ -23,6 +24,7 @@ pub(super) use self::admission::Admission;
 use self::admission::Readmission;
 #[cfg(test)]
 pub(crate) use self::inspection::GroupView;
+use self::patience::Patience;
 use self::reads::Reads;
 use self::ready::Writing;
 use super::machine::{CheckpointPolicy, Machine, Waiting};
@@ -57,6 +59,7 @@ pub(super) struct Group {
     checkpoints: CheckpointPolicy,
     proposals: Proposals<Waiting>,
     reads: Reads,
+    patience: Patience,
     /// Committed, and waiting for more replicas than a majority.
     held: Vec<(RaftIndex, Waiting)>,
     /// The term in which this replica serves as leader.
@@ -113,6 +116,7 @@ impl Group {
             checkpoints,
             proposals: Proposals::new(),
             reads: Reads::default(),
+            patience: Patience::default(),
             held: Vec::new(),
             serving: None,
             writing: None,
@@ -151,6 +155,11 @@ impl Group {
 
     pub(super) fn is_leader(&self) -> bool {
         self.node.raft.state == StateRole::Leader
+    }
+
+    /// Whether it neither leads nor stands for election.
+    pub(super) fn is_follower(&self) -> bool {
+        self.node.raft.state == StateRole::Follower
     }
 
     /// The leader that this replica follows or is.
@@ -196,11 +205,18 @@ impl Group {
         }
     }
 
+    /// Whether a message asks for a vote that this replica cannot give, as its log has what the candidate's lacks.
+    pub(super) fn has_more_than(&self, message: &Message) -> bool {
+        let asks = matches!(message.msg_type, MessageType::MsgRequestVote | MessageType::MsgRequestPreVote);
+        let log = &self.node.raft.raft_log;
+        asks && (message.log_term, message.index) < (log.last_term(), log.last_index())
+    }
+
     /// A tick of Raft's timers. They stand still while this replica cannot campaign.
     pub(super) fn tick(&mut self) {
         // To a follower time only says when to stand.
         if self.may_stand() {
-            self.node.tick();
+            self.tick_patiently();
         }
     }
 
@@ -237,7 +253,7 @@ impl Group {
     /// Stands for election at once, as after a leadership transfer: for a group whose leader's process is known to be
     /// gone, or that never had a leader. The leases of other followers do not veto it.
     pub(super) fn campaign_now(&mut self) {
-        if self.node.raft.state != StateRole::Follower {
+        if !self.is_follower() {
             return self.campaign();
         }
         let id = self.node.raft.id;

@@ -138,7 +138,7 @@ impl Shard {
         self.dirty.insert(id);
     }
 
-    /// Hands every leadership to the most advanced living follower, the most preferred among equals. [`Self::leads_any`] tells when it is done.
+    /// Hands every leadership to a living follower. [`Self::leads_any`] tells when it is done.
     pub(crate) fn hand_over(&mut self, now: Duration) {
         self.now = now;
         self.handing_over = true;
@@ -147,22 +147,26 @@ impl Shard {
         }
     }
 
-    /// Whether this node leads a group that somebody else could lead.
+    /// Whether this node leads a group that somebody else could lead, or does not know yet who leads it instead: its
+    /// clients are told of the new leader here.
     pub(crate) fn leads_any(&self) -> bool {
-        !self.heirs().is_empty()
+        let ours = |(id, group): (&RaftGroupId, &super::Group)| {
+            (group.is_leader() || self.leaderships.lacks_successor(*id)) && self.heir(group).is_some()
+        };
+        self.groups.iter().any(ours)
     }
 
-    /// The groups that this node leads, each with who is to lead it next: somebody with room, if there is anybody.
+    /// The groups that this node leads, each with who is to lead it next.
     pub(super) fn heirs(&self) -> Vec<(RaftGroupId, NodeId)> {
-        let heir = |(id, group): (&RaftGroupId, &super::Group)| {
-            let living = group.voters().iter().rev().copied().filter(|voter| self.peers.is_alive(*voter));
-            // Of equals the last is taken, which is the first in order of preference.
-            let most_advanced = living.max_by_key(|voter| {
-                (self.has_room(*voter), group.progress(*voter).map(|(matched, _)| matched))
-            })?;
-            Some((*id, most_advanced))
-        };
-        self.groups.iter().filter(|(_, group)| group.is_leader()).filter_map(heir).collect()
+        let led = self.groups.iter().filter(|(_, group)| group.is_leader());
+        led.filter_map(|(id, group)| Some((*id, self.heir(group)?))).collect()
+    }
+
+    /// Of the living followers one with room, if there is any, and of those the most advanced.
+    fn heir(&self, group: &super::Group) -> Option<NodeId> {
+        let living = group.voters().iter().rev().copied().filter(|voter| self.peers.is_alive(*voter));
+        // Of equals the last is taken, which is the first in order of preference.
+        living.max_by_key(|voter| (self.has_room(*voter), group.progress(*voter).map(|(matched, _)| matched)))
     }
 
     /// Writes every group's checkpoint into the next batch, so that the next start replays nothing.
@@ -176,7 +180,12 @@ impl Shard {
     /// Tells the world whether this node leads the group.
     pub(super) fn announce(&mut self, id: RaftGroupId) {
         let Some(group) = self.groups.get(&id) else { return };
-        let Some(epoch) = group.serving() else { return };
+        let Some(epoch) = group.serving() else {
+            if let Some(last_word) = self.leaderships.last_word(id) {
+                self.spread(last_word);
+            }
+            return;
+        };
         let isr = self.in_sync_replicas(id, RaftIndex(0));
         self.spread(LeadershipRow {
             group: id,

@@ -152,6 +152,25 @@ impl Shard {
         self.dirty.insert(id);
     }
 
+    /// A candidate lacks something that this replica's log has, and cannot win. If its attempt has cost the group its
+    /// leader, or there was none, this replica stands instead, before long timeouts have run out on both: the first in
+    /// order of preference at once, each further one a heartbeat later.
+    pub(super) fn stand_instead(&mut self, id: RaftGroupId, candidate: NodeId, deposed: Option<NodeId>) {
+        let leaderless = |group: &&mut Group| group.leader().is_none() && group.is_follower();
+        let Some(group) = self.groups.get_mut(&id).filter(leaderless) else { return };
+        let may_stand = |node| {
+            node == self.node || node != candidate && Some(node) != deposed && self.peers.is_alive(node)
+        };
+        match rank(group, self.node, may_stand) {
+            Some(0) => group.campaign(),
+            Some(rank) => {
+                let at = self.now + HEARTBEAT_INTERVAL * rank;
+                group.campaign_at = Some(group.campaign_at.map_or(at, |planned| planned.min(at)));
+            }
+            None => {}
+        }
+    }
+
     /// A leader greets a returning follower, which may have forgotten it, and catches it up.
     fn peer_returned(&mut self, id: RaftGroupId, peer: NodeId) {
         let Some(group) = self.groups.get_mut(&id) else { return };

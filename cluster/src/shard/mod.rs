@@ -201,7 +201,11 @@ impl Shard {
             let answers_pulse =
                 message.msg_type == MessageType::MsgHeartbeatResponse && message.term == group.term();
             let is_pulse = message.msg_type == MessageType::MsgHeartbeat;
+            let (hopeless, deposed) = (group.has_more_than(&message), group.leader());
             group.step(message);
+            if hopeless {
+                self.stand_instead(id, from, deposed);
+            }
             if is_pulse {
                 self.rouse(id);
             } else if !answers_pulse {

@@ -333,7 +333,11 @@ impl Process {
             }
             Effect::Image(image) => self.image = image,
             Effect::Leadership { group, leadership } => {
-                self.leaders.insert(group, leadership.leader);
+                if leadership.isr.is_empty() {
+                    self.leaders.remove(&group);
+                } else {
+                    self.leaders.insert(group, leadership.leader);
+                }
             }
             Effect::Peers { .. } => {}
             Effect::Fetch(group, fetch) => outputs.push(Output::Fetch(group, fetch)),

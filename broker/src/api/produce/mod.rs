@@ -13,6 +13,9 @@
 //! partition, is answered REQUEST_TIMED_OUT: it may be committed yet, or not. Producers send it again, and an
 //! idempotent one is recognised.
 //!
+//! A partition that has just lost its leader is about to elect another. A record set for it that is refused for
+//! that is answered when the election is over, with the new leader (v10).
+//!
 //! The cluster's own topics are not written by clients: INVALID_TOPIC_EXCEPTION.
 //!
 //! * v0-2 are listed and not served, as in Apache Kafka: nobody sends them any more, but librdkafka up to 2.11
@@ -33,12 +36,15 @@ use kafka_protocol::messages::produce_request::TopicProduceData;
 use kafka_protocol::messages::{ProduceRequest, TopicName};
 use tokio::time::Instant;
 use trilog_cluster::controller::MetadataImage;
+use trilog_cluster::ids::RaftGroupId;
+use trilog_cluster::node::Leadership;
 
 use self::answer::{Outcome, PartitionOutcome, TopicOutcomes};
 use self::intake::{Intake, Pending};
 use super::broker::Broker;
 use super::call::{Call, Handler, Versions};
 use super::item_error::ItemError;
+use super::metadata::ELECTION_TIMEOUT;
 use crate::connection::{Answer, CloseReason, Reply};
 
 /// See the module.
@@ -130,10 +136,22 @@ async fn await_commits(broker: &Broker, topics: Vec<TopicPending>, deadline: Ins
             };
             let moved =
                 matches!(&outcome, Err(refusal) if refusal.error == ResponseError::NotLeaderOrFollower);
-            let leadership = group.filter(|_| moved).and_then(|group| broker.node.leadership(group));
+            let leadership = match group.filter(|_| moved) {
+                Some(group) => next_leader(broker, group).await,
+                None => None,
+            };
             answered.push(PartitionOutcome { index, outcome, leadership });
         }
         outcomes.push(TopicOutcomes { name, partitions: answered });
     }
     outcomes
+}
+
+/// Who leads a partition instead of this node. While it is being elected, that is waited for: told of nobody, a producer
+/// would wait for longer than an election takes before it asks again.
+async fn next_leader(broker: &Broker, group: RaftGroupId) -> Option<Leadership> {
+    let electing =
+        || broker.image().partition_of(group).is_some_and(|view| broker.node.is_electing(view.partition));
+    broker.node.await_published(ELECTION_TIMEOUT, || !electing()).await;
+    broker.node.leadership(group)
 }

@@ -50,7 +50,8 @@ fn play(name: &str) {
 }
 
 /// Every script, each of which has a test below.
-const SCRIPTS: [&str; 21] = [
+const SCRIPTS: [&str; 23] = [
+    "behind",
     "confirm",
     "conflict",
     "delete_topic",
@@ -70,6 +71,7 @@ const SCRIPTS: [&str; 21] = [
     "rejoin_pair",
     "restart",
     "sleep",
+    "slow_disks",
     "snapshot",
     "stale_answers",
 ];
@@ -77,6 +79,11 @@ const SCRIPTS: [&str; 21] = [
 #[test]
 fn no_script_is_forgotten() {
     assert_eq!(script::names("shard"), SCRIPTS);
+}
+
+#[test]
+fn behind() {
+    play("behind");
 }
 
 #[test]
@@ -172,6 +179,11 @@ fn restart() {
 #[test]
 fn sleep() {
     play("sleep");
+}
+
+#[test]
+fn slow_disks() {
+    play("slow_disks");
 }
 
 #[test]

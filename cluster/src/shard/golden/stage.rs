@@ -234,7 +234,9 @@ impl Stage {
             }
             Effect::ReplicaChanged { group, status, .. } => self.replica_changed(id, group, &status),
             Effect::Image(image) => self.vocabulary.learn(&image),
-            Effect::Leadership { group, leadership } if leadership.leader == id => {
+            Effect::Leadership { group, leadership }
+                if leadership.leader == id && !leadership.isr.is_empty() =>
+            {
                 let group = self.vocabulary.group(group);
                 let isr = describe::nodes(leadership.isr.iter());
                 self.happened(format!("{id} leads {group} in term {}, in sync {isr}", leadership.epoch.0));

@@ -4,7 +4,7 @@
 //! and `advance_append_async()` nothing touches the node, and the entries can be read before it is advanced.
 
 use raft::Ready;
-use raft::eraftpb::{Entry, EntryType};
+use raft::eraftpb::{Entry, EntryType, Message, MessageType};
 use trilog_storage::{StoreError, WriteBatch};
 
 use super::Group;
@@ -93,10 +93,11 @@ impl Group {
         Ok(())
     }
 
-    /// What may only be said once the ready is durable.
+    /// What may only be said once the ready is durable, and what Raft lumps together with it.
     fn promise(&self, ready: &mut Ready, round: &mut Round) {
         for message in ready.take_persisted_messages() {
-            round.persist.sends.message(self.id, message);
+            let sends = if is_promise(&message) { &mut round.persist.sends } else { &mut round.sends };
+            sends.message(self.id, message);
         }
         round.persist.readies.push(PersistedReady { group: self.id, number: ready.number() });
         round.persist.must_sync |= ready.must_sync();
@@ -190,4 +191,16 @@ impl Group {
         }
         Ok(())
     }
+}
+
+/// Whether a message claims something that a crash could undo. That a leader is followed and that a vote would be given
+/// holds at the moment of its saying and for nothing after it. Were these to wait for a disk, leaders would step down,
+/// for want of a word from their followers, and elections would drag on, whenever a sync takes half a second.
+fn is_promise(message: &Message) -> bool {
+    !matches!(
+        message.msg_type,
+        MessageType::MsgHeartbeatResponse
+            | MessageType::MsgRequestPreVote
+            | MessageType::MsgRequestPreVoteResponse
+    )
 }

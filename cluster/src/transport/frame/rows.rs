@@ -14,7 +14,7 @@ pub struct LeadershipRow {
     pub term: u64,
     /// The leader.
     pub leader: NodeId,
-    /// The replicas that are caught up, the leader among them.
+    /// The replicas that are caught up, the leader among them. None when it leads no more.
     pub isr: Vec<NodeId>,
 }
 
