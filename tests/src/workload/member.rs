@@ -2,19 +2,18 @@
 //! they commit.
 //!
 //! A member commits where it is several times a second, one commit at a time: of several that are on their way when a
-//! coordinator is lost, librdkafka may send an earlier one again behind a later one. It does not wait for the outcome, nor does
-//! it commit what it is about to give up, so that somebody else reads some of it again.
+//! coordinator is lost, librdkafka may send an earlier one again behind a later one. It polls meanwhile, and does not commit what
+//! it is about to give up, so that somebody else reads some of it again.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
+use std::thread::{JoinHandle, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
 use rdkafka::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, Rebalance};
-use rdkafka::error::KafkaResult;
 use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
@@ -28,12 +27,6 @@ const POLL: Duration = Duration::from_millis(50);
 
 /// How often a member commits.
 const COMMIT_EVERY: Duration = Duration::from_millis(150);
-
-/// After how long a commit of which nothing was heard is taken for lost.
-const COMMIT_LOST: Duration = Duration::from_secs(15);
-
-/// How long a member that leaves waits for its last commit.
-const LAST_COMMIT: Duration = Duration::from_secs(2);
 
 /// The protocol of a group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,14 +93,6 @@ struct Run {
     records: Vec<Seen>,
 }
 
-/// A commit on its way.
-#[derive(Debug)]
-struct Committing {
-    invoked: Micros,
-    since: Instant,
-    offsets: BTreeMap<Place, i64>,
-}
-
 /// What a member notes.
 struct Diary {
     client: String,
@@ -117,7 +102,6 @@ struct Diary {
     run: Mutex<Option<Run>>,
     /// What it would commit: the offset behind the last record read of each partition.
     position: Mutex<BTreeMap<Place, i64>>,
-    committing: Mutex<Option<Committing>>,
     log: ClientLog,
 }
 
@@ -153,34 +137,27 @@ impl Diary {
         }
     }
 
-    /// Commits where it is, unless a commit is on its way or there is nothing new.
-    fn commit(&self, consumer: &BaseConsumer<Self>) {
+    /// Where it is, if that was not taken before.
+    fn take_position(&self) -> BTreeMap<Place, i64> {
         self.end_run();
-        let is_lost = lock(&self.committing).as_ref().is_some_and(|one| one.since.elapsed() > COMMIT_LOST);
-        if is_lost {
-            self.committed(|_, _| Outcome::Unknown);
-        }
-        if lock(&self.committing).is_some() || lock(&self.position).is_empty() {
-            return;
-        }
-        let offsets = std::mem::take(&mut *lock(&self.position));
+        std::mem::take(&mut *lock(&self.position))
+    }
+
+    /// Commits these offsets and waits for the outcome. Not even a refusal is certain: librdkafka asks again when a
+    /// connection breaks, and tells the last answer.
+    fn commit(&self, consumer: &BaseConsumer<Self>, offsets: BTreeMap<Place, i64>) {
         let mut list = TopicPartitionList::new();
         for (Place { topic, partition }, offset) in &offsets {
             let added = list.add_partition_offset(topic, *partition, Offset::Offset(*offset));
             added.expect("an offset that was read is one");
         }
-        let (invoked, since) = (self.recorder.now(), Instant::now());
-        *lock(&self.committing) = Some(Committing { invoked, since, offsets });
-        if consumer.commit(&list, CommitMode::Async).is_err() {
-            self.committed(|_, _| Outcome::Unknown);
-        }
-    }
-
-    /// The commit on its way has come to its end, with an outcome for each partition.
-    fn committed(&self, outcome: impl Fn(&Place, i64) -> Outcome) {
-        let Some(Committing { invoked, offsets, .. }) = lock(&self.committing).take() else { return };
-        let (yes, no): (Vec<_>, Vec<_>) =
-            offsets.into_iter().partition(|(place, offset)| outcome(place, *offset) == Outcome::Acknowledged);
+        let invoked = self.recorder.now();
+        let result = consumer.commit(&list, CommitMode::Sync);
+        let is_well = |place: &Place| {
+            let row = list.find_partition(&place.topic, place.partition);
+            result.is_ok() && row.is_some_and(|row| row.error().is_ok())
+        };
+        let (yes, no): (Vec<_>, Vec<_>) = offsets.into_iter().partition(|(place, _)| is_well(place));
         for (offsets, outcome) in [(yes, Outcome::Acknowledged), (no, Outcome::Unknown)] {
             if !offsets.is_empty() {
                 let deed = Deed::Commit { group: self.group.clone(), offsets, outcome };
@@ -215,28 +192,6 @@ impl ConsumerContext for Diary {
             Rebalance::Error(_) => {}
         }
     }
-
-    // Not even a refusal is certain: librdkafka asks again when a connection breaks, and tells the last answer.
-    fn commit_callback(&self, result: KafkaResult<()>, offsets: &TopicPartitionList) {
-        let row = |place: &Place, offset| {
-            let row = offsets.find_partition(&place.topic, place.partition);
-            row.filter(|row| row.offset() == Offset::Offset(offset))
-        };
-        let is_well = |place: &Place, offset| {
-            result.is_ok() && row(place, offset).is_some_and(|row| row.error().is_ok())
-        };
-        let is_awaited = lock(&self.committing)
-            .as_ref()
-            .is_some_and(|one| one.offsets.iter().any(|(place, offset)| row(place, *offset).is_some()));
-        // Else it is about one that was taken for lost.
-        if is_awaited {
-            self.committed(
-                |place, offset| {
-                    if is_well(place, offset) { Outcome::Acknowledged } else { Outcome::Unknown }
-                },
-            );
-        }
-    }
 }
 
 fn places(list: &TopicPartitionList) -> Vec<Place> {
@@ -266,7 +221,7 @@ impl Member {
         }
         config.set("auto.offset.reset", "earliest").set("enable.auto.commit", "false");
         config.set("fetch.wait.max.ms", "200");
-        let log = ClientLog::new(&stage.logs, &client, "cgrp", &mut config);
+        let log = ClientLog::new(&stage.logs, &client, "cgrp,topic,fetch", &mut config);
         let diary = Diary {
             client,
             group,
@@ -274,7 +229,6 @@ impl Member {
             progress: progress.clone(),
             run: Mutex::default(),
             position: Mutex::default(),
-            committing: Mutex::default(),
             log,
         };
         let consumer: BaseConsumer<Diary> =
@@ -310,22 +264,30 @@ impl Drop for Member {
     }
 }
 
+/// Polls, and commits on another thread meanwhile: librdkafka tells the outcome of a commit only to who waits for it.
 fn consume(consumer: &BaseConsumer<Diary>, stop: &AtomicBool) {
-    let mut committed = Instant::now();
-    while !stop.load(Ordering::Relaxed) {
-        poll(consumer);
-        if committed.elapsed() > COMMIT_EVERY {
-            consumer.context().commit(consumer);
-            committed = Instant::now();
+    let diary = consumer.context();
+    std::thread::scope(|scope| {
+        let (mut committing, mut since) = (None::<ScopedJoinHandle<'_, ()>>, Instant::now());
+        let mut leaves = false;
+        loop {
+            poll(consumer);
+            if committing.as_ref().is_some_and(|commit| !commit.is_finished()) {
+                continue;
+            }
+            if leaves {
+                break;
+            }
+            leaves = stop.load(Ordering::Relaxed);
+            if leaves || since.elapsed() > COMMIT_EVERY {
+                since = Instant::now();
+                let offsets = diary.take_position();
+                let some = !offsets.is_empty();
+                committing = some.then(|| scope.spawn(move || diary.commit(consumer, offsets)));
+            }
         }
-    }
-    let (diary, leaving) = (consumer.context(), Instant::now());
-    diary.commit(consumer);
-    while lock(&diary.committing).is_some() && leaving.elapsed() < LAST_COMMIT {
-        poll(consumer);
-    }
+    });
     diary.end_run();
-    diary.committed(|_, _| Outcome::Unknown);
 }
 
 fn poll(consumer: &BaseConsumer<Diary>) {

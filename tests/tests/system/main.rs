@@ -8,6 +8,7 @@
 mod bad_input;
 mod dev;
 mod disk;
+mod faults;
 mod groups;
 mod health;
 mod http;

@@ -1,0 +1,26 @@
+//! Wall clocks that jump.
+
+use std::time::Duration;
+
+use trilog_tests::clock;
+use trilog_tests::cluster::Cluster;
+use trilog_tests::nemesis::Fault;
+use trilog_tests::nemesis::plan::Plan;
+use trilog_tests::round;
+
+use super::play;
+
+#[tokio::test]
+async fn jump_ahead_and_back() {
+    if clock::library().is_none() {
+        eprintln!("NOT TESTED: clocks that jump; libfaketime is missing (apt-get install faketime)");
+        return;
+    }
+    let mut cluster = Cluster::start(round::options().clocks()).await;
+    let (year, lasts) = (31_536_000, Duration::from_millis(800));
+    let jumps = Plan::one(Fault::Clock { node: 1, seconds: year }, lasts)
+        .then(Fault::Clock { node: 2, seconds: -year }, Duration::ZERO, lasts)
+        .then(Fault::Clock { node: 3, seconds: -1_000_000_000 }, Duration::ZERO, lasts);
+    play(&mut cluster, "clocks", &jumps).await;
+    cluster.assert_alive();
+}
