@@ -3,6 +3,8 @@
 //! Clusters are dear on a small machine: no more than [`CLUSTERS_AT_ONCE`] live at the same time in one test process,
 //! and tests that break nothing share one ([`shared`]).
 
+mod options;
+
 use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
@@ -19,11 +21,15 @@ use trilog_client::{Connection, ConnectionOptions};
 use crate::binary;
 use crate::clock::Clock;
 use crate::links::Links;
+use crate::network::Network;
 use crate::node::{Node, Signal};
 use crate::ports::free_port;
 use crate::requests::topic_name;
 use crate::scratch::Scratch;
+use crate::small_disk::SmallDisk;
 use crate::waiting::wait_until;
+
+pub use options::ClusterOptions;
 
 /// Clusters alive at once in a test process.
 const CLUSTERS_AT_ONCE: usize = 2;
@@ -44,72 +50,6 @@ pub const CLUSTER_ID: &str = "trilog-test";
 /// The topic whose partitions' leaders coordinate the consumer groups.
 pub const CONSUMER_OFFSETS: &str = "__consumer_offsets";
 
-/// What a cluster is to be.
-#[derive(Debug, Clone)]
-pub struct ClusterOptions {
-    /// How many nodes; their ids are 1, 2, ….
-    pub nodes: i32,
-    /// Broker settings by Kafka's names.
-    pub settings: Vec<(String, String)>,
-    /// Further flags of every node.
-    pub flags: Vec<String>,
-    /// Whether the nodes talk to each other through [`Links`].
-    pub links: bool,
-    /// Whether each node has a wall clock of its own; see [`Node::set_clock`].
-    pub clocks: bool,
-    /// The data directories of some nodes; the others' are the cluster's own.
-    pub data_dirs: BTreeMap<i32, PathBuf>,
-}
-
-impl ClusterOptions {
-    /// A cluster of this many nodes with default settings.
-    pub fn nodes(nodes: i32) -> Self {
-        Self {
-            nodes,
-            settings: Vec::new(),
-            flags: Vec::new(),
-            links: false,
-            clocks: false,
-            data_dirs: BTreeMap::new(),
-        }
-    }
-
-    /// The same with one more broker setting.
-    #[must_use]
-    pub fn set(mut self, name: &str, value: &str) -> Self {
-        self.settings.push((name.to_owned(), value.to_owned()));
-        self
-    }
-
-    /// The same with one more flag for every node.
-    #[must_use]
-    pub fn flag(mut self, flag: &str) -> Self {
-        self.flags.push(flag.to_owned());
-        self
-    }
-
-    /// The same with the data of a node somewhere else.
-    #[must_use]
-    pub fn data_dir(mut self, node: i32, data_dir: PathBuf) -> Self {
-        self.data_dirs.insert(node, data_dir);
-        self
-    }
-
-    /// The same with links between the nodes that can be cut; see [`Cluster::links`].
-    #[must_use]
-    pub fn links(mut self) -> Self {
-        self.links = true;
-        self
-    }
-
-    /// The same with wall clocks that can be set; only where [`crate::clock::library`] is there.
-    #[must_use]
-    pub fn clocks(mut self) -> Self {
-        self.clocks = true;
-        self
-    }
-}
-
 /// How often a cluster is tried on other ports when somebody else took one in the meantime.
 const ATTEMPTS: usize = 3;
 
@@ -118,7 +58,9 @@ const ATTEMPTS: usize = 3;
 pub struct Cluster {
     nodes: BTreeMap<i32, Node>,
     links: Option<Links>,
-    // Declared behind the nodes: their processes are gone before their files are.
+    // Declared behind the nodes: their processes are gone before their network and their files are.
+    network: Option<Network>,
+    small_disks: BTreeMap<i32, SmallDisk>,
     scratch: Scratch,
     _permit: SemaphorePermit<'static>,
 }
@@ -153,7 +95,8 @@ impl Cluster {
         let permit = permit_to_run().await;
         let nodes = (1..).zip(addresses.split(','));
         let nodes = nodes.map(|(id, address)| (id, Node::foreign(id, address.to_owned()))).collect();
-        let cluster = Self { nodes, links: None, scratch: Scratch::new("foreign"), _permit: permit };
+        let (scratch, small_disks) = (Scratch::new("foreign"), BTreeMap::new());
+        let cluster = Self { nodes, links: None, network: None, small_disks, scratch, _permit: permit };
         for node in cluster.nodes.values() {
             wait_until(&format!("somebody answers at {}", node.address()), async || {
                 Connection::connect(node.address(), &connection_options()).await.ok()
@@ -171,20 +114,31 @@ impl Cluster {
         let own_executable = scratch.join("trilog");
         let copied = Command::new("cp").arg(executable).arg(&own_executable).status();
         assert!(copied.expect("cp starts").success(), "the executable can be copied");
-        let ports = (1..=options.nodes).map(|id| (id, free_port(), free_port())).collect::<Vec<_>>();
+        let ids = (1..=options.nodes).collect::<Vec<_>>();
+        let ports = ids.iter().map(|id| (*id, free_port(), free_port())).collect::<Vec<_>>();
         let peer_ports = ports.iter().map(|(id, _, peer)| (*id, *peer)).collect();
         let links = options.links.then(|| Links::new(&peer_ports));
+        let network = options.network.then(|| Network::lay(&ids).expect("a network can be laid"));
+        let host_of = |id| network.as_ref().map_or_else(|| "127.0.0.1".to_owned(), |it| it.address(id));
+        let mount = |id: &i32| {
+            let mib = options.small_disks?;
+            Some((*id, SmallDisk::mount(mib).expect("a small disk can be mounted")))
+        };
+        let small_disks = ids.iter().filter_map(mount).collect::<BTreeMap<_, _>>();
         let nodes = ports.iter().map(|&(id, client_port, peer_port)| {
-            let address = format!("127.0.0.1:{client_port}");
-            let http_address = format!("127.0.0.1:{}", free_port());
-            let own = || scratch.join(&format!("node-{id}"));
+            let host = host_of(id);
+            let address = format!("{host}:{client_port}");
+            let http_address = format!("{host}:{}", free_port());
+            let own = || {
+                small_disks.get(&id).map_or_else(|| scratch.join(&format!("node-{id}")), SmallDisk::data_dir)
+            };
             let data_dir = options.data_dirs.get(&id).cloned().unwrap_or_else(own);
             let mut arguments = vec![
                 format!("--node-id={id}"),
                 format!("--data-dir={}", data_dir.display()),
                 format!("--listeners=PLAINTEXT://{address}"),
-                format!("--peer-listener=127.0.0.1:{peer_port}"),
-                format!("--peers={}", peers(id, &peer_ports, links.as_ref())),
+                format!("--peer-listener={host}:{peer_port}"),
+                format!("--peers={}", peers(id, &peer_ports, links.as_ref(), host_of)),
                 format!("--cluster-id={CLUSTER_ID}"),
                 format!("--http-listener={http_address}"),
             ];
@@ -192,11 +146,13 @@ impl Cluster {
             arguments.extend(options.settings.iter().map(|(name, value)| format!("--set={name}={value}")));
             let log = scratch.join(&format!("node-{id}.log"));
             let node = Node::new(id, own_executable.clone(), arguments, address, data_dir, log);
-            let node = node.with_http(http_address);
+            let launcher = network.as_ref().map(|network| network.launcher(id)).unwrap_or_default();
+            let node = node.with_http(http_address).with_launcher(launcher);
             let clock = || Clock::new(scratch.join(&format!("node-{id}.clock")));
             (id, if options.clocks { node.with_clock(clock()) } else { node })
         });
-        Self { nodes: nodes.collect(), links, scratch, _permit: permit }
+        let nodes = nodes.collect();
+        Self { nodes, links, network, small_disks, scratch, _permit: permit }
     }
 
     /// The links between the nodes.
@@ -205,6 +161,22 @@ impl Cluster {
     /// If the cluster was not started with [`ClusterOptions::links`].
     pub fn links(&self) -> &Links {
         self.links.as_ref().expect("the cluster was started with links")
+    }
+
+    /// The network of the nodes.
+    ///
+    /// # Panics
+    /// If the cluster was not started with [`ClusterOptions::network`].
+    pub fn network(&self) -> &Network {
+        self.network.as_ref().expect("the cluster was started with a network")
+    }
+
+    /// The disk of a node.
+    ///
+    /// # Panics
+    /// If the cluster was not started with [`ClusterOptions::small_disks`].
+    pub fn small_disk(&self, id: i32) -> &SmallDisk {
+        self.small_disks.get(&id).expect("the cluster was started with small disks")
     }
 
     /// A directory for a test's own files.
@@ -266,7 +238,9 @@ impl Cluster {
     /// If the data directory cannot be moved away.
     pub fn wipe(&mut self, id: i32) -> PathBuf {
         self.kill(id);
-        let (from, lost) = (self.node(id).data_dir(), self.scratch.join(&format!("lost-{id}")));
+        let from = self.node(id).data_dir();
+        // Beside it, and so on the same file system.
+        let lost = from.with_file_name(format!("lost-{id}"));
         let _ = std::fs::remove_dir_all(&lost);
         std::fs::rename(from, &lost).expect("a data directory can be moved");
         lost
@@ -365,10 +339,15 @@ impl Cluster {
 }
 
 /// The `--peers` of a node: where it reaches each one, itself included.
-fn peers(from: i32, ports: &BTreeMap<i32, u16>, links: Option<&Links>) -> String {
+fn peers(
+    from: i32,
+    ports: &BTreeMap<i32, u16>,
+    links: Option<&Links>,
+    host_of: impl Fn(i32) -> String,
+) -> String {
     let peers = ports.iter().map(|(to, port)| match links {
         Some(links) if *to != from => format!("{to}@{}", links.address(from, *to)),
-        _ => format!("{to}@127.0.0.1:{port}"),
+        _ => format!("{to}@{}:{port}", host_of(*to)),
     });
     peers.collect::<Vec<_>>().join(",")
 }

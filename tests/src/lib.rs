@@ -9,6 +9,7 @@
 //! | [`cluster`] | some `trilog serve` processes that form a cluster, and how to ill-treat them |
 //! | [`node`] | one of those processes |
 //! | [`links`] | what lies between those processes: to be cut, slowed down, healed |
+//! | [`network`] | a network of its own for a cluster, in which packets are lost and cables pulled |
 //! | [`clock`] | a wall clock of its own for a process |
 //! | [`dev`] | a `trilog dev` process with its standard streams |
 //! | [`admin`] | topics and leaders, asked for through the wire |
@@ -45,6 +46,7 @@ pub mod kcat;
 pub mod lines;
 pub mod links;
 pub mod nemesis;
+pub mod network;
 pub mod node;
 pub mod partition;
 pub mod ports;

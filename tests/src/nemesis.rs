@@ -9,18 +9,24 @@
 //! | connections that break again and again | [`resets`] |
 //! | slow links | [`slow`] |
 //! | a wall clock that jumps | [`clock`] |
+//! | a full disk | [`full`] |
+//! | a disk that is lost | [`wipe`] |
+//! | packets that are lost, a cable that is pulled | [`packets`] |
 //!
 //! Faults of different [families](Family) may overlap, those of one do not: a node that is killed cannot be paused. What
 //! happens when, [`plan`] decides from a seed.
 
 mod clock;
 mod cut;
+mod full;
 mod kill;
+mod packets;
 mod pause;
 pub mod plan;
 mod resets;
 mod slow;
 mod terminate;
+mod wipe;
 
 use std::fmt::{self, Display, Formatter};
 
@@ -29,6 +35,8 @@ use clap::ValueEnum;
 use crate::cluster::Cluster;
 
 pub use cut::Cut;
+pub use full::Left;
+pub(crate) use full::{DISK, RESERVE};
 
 /// A fault, and whom it strikes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +49,8 @@ pub enum Fault {
     Terminate(i32),
     /// SIGSTOP; healed by SIGCONT.
     Pause(i32),
+    /// SIGKILL, and the disk is empty when it is healed by a start. At most once in a plan.
+    Wipe(i32),
     /// Silence between nodes.
     Cut(Cut),
     /// All links of a node are reset again and again.
@@ -61,6 +71,24 @@ pub enum Fault {
         /// How far, backwards if negative.
         seconds: i64,
     },
+    /// A node's disk fills up.
+    Full {
+        /// Whose.
+        node: i32,
+        /// How far.
+        left: Left,
+    },
+    /// Packets between nodes are dropped.
+    Drop(Cut),
+    /// Some packets to a node are dropped, whoever sent them.
+    Lossy {
+        /// Which one.
+        node: i32,
+        /// How many of a hundred.
+        percent: u8,
+    },
+    /// A node's cable is pulled: nobody reaches it, clients neither.
+    Unplug(i32),
 }
 
 /// What faults have in common that cannot overlap.
@@ -68,19 +96,34 @@ pub enum Fault {
 pub enum Family {
     /// What happens to processes.
     Processes,
-    /// What happens to links.
+    /// What happens to links. Not together with a network of its own.
     Links,
     /// What happens to clocks.
     Clocks,
+    /// What happens to disks, but for their loss.
+    Disks,
+    /// What happens to packets. Not together with links.
+    Network,
 }
 
 impl Fault {
     /// The family it belongs to.
     pub fn family(&self) -> Family {
         match self {
-            Self::Kill(_) | Self::KillAll | Self::Terminate(_) | Self::Pause(_) => Family::Processes,
+            Self::Kill(_) | Self::KillAll | Self::Terminate(_) | Self::Pause(_) | Self::Wipe(_) => {
+                Family::Processes
+            }
             Self::Cut(_) | Self::Resets(_) | Self::Slow { .. } => Family::Links,
             Self::Clock { .. } => Family::Clocks,
+            Self::Full { .. } => Family::Disks,
+            Self::Drop(_) | Self::Lossy { .. } | Self::Unplug(_) => Family::Network,
+        }
+    }
+
+    /// Makes of a lost disk a mere SIGKILL.
+    fn spare_the_disk(&mut self) {
+        if let Self::Wipe(node) = *self {
+            *self = Self::Kill(node);
         }
     }
 
@@ -91,24 +134,33 @@ impl Fault {
             Self::KillAll => kill::strike(cluster, &cluster.ids()),
             Self::Terminate(node) => terminate::strike(cluster, *node).await,
             Self::Pause(node) => pause::strike(cluster, *node),
+            Self::Wipe(node) => wipe::strike(cluster, *node),
             Self::Cut(cut) => cut.strike(cluster),
             Self::Resets(node) => resets::strike(cluster, *node),
             Self::Slow { node, delay_ms, bytes_per_second } => {
                 slow::strike(cluster, *node, *delay_ms, *bytes_per_second);
             }
             Self::Clock { node, seconds } => clock::strike(cluster, *node, *seconds),
+            Self::Full { node, left } => left.strike(cluster, *node),
+            Self::Drop(cut) => packets::cut(cluster, *cut),
+            Self::Lossy { node, percent } => cluster.network().lose(*node, *percent),
+            Self::Unplug(node) => cluster.network().unplug(*node),
         }
     }
 
     /// Heals what it did.
     pub fn heal(&self, cluster: &mut Cluster) {
         match self {
-            Self::Kill(node) | Self::Terminate(node) => kill::heal(cluster, &[*node]),
+            Self::Kill(node) | Self::Terminate(node) | Self::Wipe(node) => kill::heal(cluster, &[*node]),
             Self::KillAll => kill::heal(cluster, &cluster.ids()),
             Self::Pause(node) => pause::heal(cluster, *node),
             Self::Cut(cut) => cut.heal(cluster),
             Self::Resets(node) | Self::Slow { node, .. } => slow::heal(cluster, *node),
             Self::Clock { node, .. } => clock::heal(cluster, *node),
+            Self::Full { node, .. } => full::heal(cluster, *node),
+            Self::Drop(cut) => packets::mend(cluster, *cut),
+            Self::Lossy { node, percent } => cluster.network().lose_no_more(*node, *percent),
+            Self::Unplug(node) => cluster.network().plug(*node),
         }
     }
 }
@@ -120,12 +172,20 @@ impl Display for Fault {
             Self::KillAll => write!(f, "SIGKILL of all nodes"),
             Self::Terminate(node) => write!(f, "SIGTERM of node {node}"),
             Self::Pause(node) => write!(f, "SIGSTOP of node {node}"),
+            Self::Wipe(node) => write!(f, "SIGKILL of node {node}, whose disk is lost"),
             Self::Cut(cut) => write!(f, "{cut}"),
             Self::Resets(node) => write!(f, "links of node {node} are reset again and again"),
             Self::Slow { node, delay_ms, bytes_per_second } => {
                 write!(f, "links of node {node} take {delay_ms} ms and {bytes_per_second} bytes a second")
             }
             Self::Clock { node, seconds } => write!(f, "wall clock of node {node} jumps by {seconds} s"),
+            Self::Full { node, left: Left::Nothing } => write!(f, "disk of node {node} is full"),
+            Self::Full { node, left: Left::HalfTheReserve } => {
+                write!(f, "disk of node {node} is nearly full")
+            }
+            Self::Drop(cut) => write!(f, "{cut}: packets are dropped"),
+            Self::Lossy { node, percent } => write!(f, "{percent} % of the packets to node {node} are lost"),
+            Self::Unplug(node) => write!(f, "cable of node {node} is pulled"),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! One `trilog serve` process.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -12,6 +13,7 @@ use crate::waiting::wait_until;
 pub struct Node {
     id: i32,
     executable: PathBuf,
+    launcher: Vec<String>,
     arguments: Vec<String>,
     address: String,
     http_address: String,
@@ -76,14 +78,21 @@ impl Node {
         data_dir: PathBuf,
         log: PathBuf,
     ) -> Self {
-        let (http_address, clock, process) = (String::new(), None, Process::None);
-        Self { id, executable, arguments, address, http_address, data_dir, log, clock, process }
+        let (launcher, http_address, clock, process) = (Vec::new(), String::new(), None, Process::None);
+        Self { id, executable, launcher, arguments, address, http_address, data_dir, log, clock, process }
     }
 
     /// The same node, whose HTTP port is at this address, as its arguments say.
     #[must_use]
     pub fn with_http(mut self, http_address: String) -> Self {
         self.http_address = http_address;
+        self
+    }
+
+    /// The same, started by a command that runs and becomes the one that follows these words, which may be none.
+    #[must_use]
+    pub fn with_launcher(mut self, launcher: Vec<String>) -> Self {
+        self.launcher = launcher;
         self
     }
 
@@ -175,7 +184,9 @@ impl Node {
         assert!(!self.is_started(), "node {} runs already", self.id);
         let log =
             File::options().create(true).append(true).open(&self.log).expect("a log file can be opened");
-        let process = Command::new(&self.executable)
+        let mut words = self.launcher.iter().map(OsStr::new).chain([self.executable.as_os_str()]);
+        let process = Command::new(words.next().expect("an executable"))
+            .args(words)
             .arg("serve")
             .args(&self.arguments)
             .arg("--exit-with-parent")

@@ -19,6 +19,7 @@ use crate::checker::{Violation, check};
 use crate::cluster::{Cluster, ClusterOptions};
 use crate::history::{Deed, Place, Recorder, Seen};
 use crate::nemesis::plan::Plan;
+use crate::nemesis::{DISK, Family, RESERVE};
 use crate::workload::{Stage, Workload, record_at};
 
 /// Partitions of the topic: each node leads some.
@@ -27,10 +28,15 @@ const PARTITIONS: i32 = 4;
 /// Who the entries about faults are from.
 const NEMESIS: &str = "nemesis";
 
-/// A cluster of three on which rounds can be played.
-pub fn options() -> ClusterOptions {
-    ClusterOptions::nodes(3)
-        .links()
+/// A cluster of three on which a plan with these faults can be played.
+pub fn options(plan: &Plan) -> ClusterOptions {
+    let mut options = ClusterOptions::nodes(3);
+    options.network = plan.has(Family::Network);
+    options.links = !options.network;
+    options.clocks = plan.has(Family::Clocks);
+    options.small_disks = plan.has(Family::Disks).then_some(DISK);
+    options
+        .flag(&format!("--min-free-space={RESERVE}MiB"))
         .set("group.initial.rebalance.delay.ms", "0")
         .set("group.min.session.timeout.ms", "500")
         .set("group.consumer.min.session.timeout.ms", "500")

@@ -66,6 +66,18 @@ impl SmallDisk {
         }
     }
 
+    /// Takes away all but this many mebibytes, or nothing if there are fewer.
+    ///
+    /// # Panics
+    /// If there is no `stat` to ask what there is.
+    pub fn take_all_but(&self, name: &str, mib: u64) {
+        let output = Command::new("stat").args(["-f", "-c", "%a %S"]).arg(self.path()).output();
+        let output = String::from_utf8(output.expect("there is a stat command").stdout).expect("numbers");
+        let numbers = output.split_whitespace().map(|number| number.parse::<u64>().expect("a number"));
+        let free = numbers.product::<u64>() >> 20;
+        self.take(name, usize::try_from(free.saturating_sub(mib)).expect("a disk in memory"));
+    }
+
     /// Gives back what was taken under that name.
     ///
     /// # Panics

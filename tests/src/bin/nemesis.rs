@@ -19,7 +19,9 @@ use trilog_tests::cluster::Cluster;
 use trilog_tests::history::{History, Recorder};
 use trilog_tests::nemesis::Family;
 use trilog_tests::nemesis::plan::Plan;
+use trilog_tests::network::Network;
 use trilog_tests::round;
+use trilog_tests::small_disk::SmallDisk;
 
 /// Ill-treats clusters at random and says whether they kept their promises.
 #[derive(Debug, Parser)]
@@ -50,9 +52,10 @@ async fn main() -> ExitCode {
     if let Some(path) = &options.check {
         return judge(path);
     }
+    let families = families(&options);
     let mut failed = Vec::new();
     for seed in (options.seed..).take(usize::try_from(options.rounds).unwrap_or(usize::MAX)) {
-        if !play(seed, &options).await {
+        if !play(seed, &options, &families).await {
             failed.push(seed);
         }
     }
@@ -85,17 +88,23 @@ fn families(options: &Options) -> Vec<Family> {
         println!("no clocks that jump: libfaketime is missing (apt-get install faketime)");
         families.retain(|family| *family != Family::Clocks);
     }
+    // Says so itself.
+    if families.contains(&Family::Disks) && SmallDisk::mount(1).is_none() {
+        families.retain(|family| *family != Family::Disks);
+    }
+    let network = if families.contains(&Family::Network) { Network::lay(&[]).err() } else { None };
+    if let Some(why) = network {
+        println!("no networks in which packets are lost (are you root?): {why}");
+        families.retain(|family| *family != Family::Network);
+    }
     families
 }
 
 /// Plays one round; whether all was well.
-async fn play(seed: u64, options: &Options) -> bool {
-    let families = families(options);
-    let plan = Plan::random(seed, &[1, 2, 3], Duration::from_secs(options.seconds), &families);
+async fn play(seed: u64, options: &Options, families: &[Family]) -> bool {
+    let plan = Plan::random(seed, &[1, 2, 3], Duration::from_secs(options.seconds), families);
     println!("seed {seed}\n{plan}");
-    let mut cluster_options = round::options();
-    cluster_options.clocks = families.contains(&Family::Clocks);
-    let cluster = Cluster::start(cluster_options).await;
+    let cluster = Cluster::start(round::options(&plan)).await;
     let recorder = Recorder::default();
     // In a task of its own: what panics on the way is a failure like any other, and its files are wanted more than ever.
     let (task_plan, task_recorder) = (plan.clone(), recorder.clone());
@@ -142,9 +151,22 @@ fn keep(dir: &Path, cluster: &Cluster, history: &History, plan: &Plan, violation
         .and_then(|()| history.save(&dir.join("history.jsonl")))
         .and_then(|()| std::fs::write(dir.join("plan.txt"), format!("{plan}\n{wrong}")))
         // By `cp`, as the standard library copies no directories; the nodes may still run, and their data is for looking at.
-        .and_then(|()| Command::new("cp").arg("-a").arg(cluster.scratch().path()).arg(dir).status());
+        .and_then(|()| Command::new("cp").arg("-a").arg(cluster.scratch().path()).arg(dir).status())
+        .and_then(|_| keep_small_disks(dir, cluster));
     match kept {
-        Ok(_) => println!("  kept in {}\n", dir.display()),
+        Ok(()) => println!("  kept in {}\n", dir.display()),
         Err(error) => println!("  could not be kept in {}: {error}\n", dir.display()),
     }
+}
+
+/// Keeps the data of nodes that have disks of their own.
+fn keep_small_disks(dir: &Path, cluster: &Cluster) -> std::io::Result<()> {
+    for id in cluster.ids() {
+        let data_dir = cluster.node(id).data_dir();
+        if !data_dir.starts_with(cluster.scratch().path()) {
+            let kept = dir.join(format!("node-{id}"));
+            Command::new("cp").arg("-a").arg(data_dir).arg(kept).status()?;
+        }
+    }
+    Ok(())
 }

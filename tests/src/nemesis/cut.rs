@@ -22,7 +22,7 @@ pub enum Cut {
 }
 
 impl Cut {
-    fn links(self, cluster: &Cluster) -> Vec<(i32, i32)> {
+    pub(super) fn links(self, cluster: &Cluster) -> Vec<(i32, i32)> {
         match self {
             Self::Off(node) => links_of(cluster, node),
             Self::Between(one, other) => vec![(one, other), (other, one)],

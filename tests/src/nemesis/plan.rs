@@ -10,7 +10,7 @@ use std::time::Duration;
 use fastrand::Rng;
 
 use super::cut::Cut;
-use super::{Family, Fault};
+use super::{Family, Fault, Left};
 
 /// What befalls a round, and when.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -57,14 +57,20 @@ impl Plan {
     pub fn random(seed: u64, nodes: &[i32], length: Duration, families: &[Family]) -> Self {
         let mut rng = Rng::with_seed(seed);
         let mut plan = Self::default();
-        for family in families {
+        // Nodes reach each other through links or a network of their own.
+        let absent = if rng.bool() { Family::Links } else { Family::Network };
+        let both = [Family::Links, Family::Network].iter().all(|family| families.contains(family));
+        for family in families.iter().filter(|family| !both || **family != absent) {
             // A family without faults now and then, so that the others are seen alone.
             if rng.u8(0..4) == 0 && families.len() > 1 {
                 continue;
             }
             let mut at = WARM_UP + Duration::from_millis(rng.u64(0..1_500));
             while at < length {
-                let strikes = draw(*family, nodes, at, &mut rng);
+                let mut strikes = draw(*family, nodes, at, &mut rng);
+                if plan.wipes() {
+                    strikes.iter_mut().for_each(|strike| strike.fault.spare_the_disk());
+                }
                 let end = strikes.iter().map(|strike| strike.until).max().unwrap_or(at);
                 plan.strikes.extend(strikes);
                 at = end + Duration::from_millis(rng.u64(50..2_500));
@@ -75,6 +81,16 @@ impl Plan {
         plan.changes = (0..rng.u8(0..3)).map(|_| Duration::from_millis(rng.u64(0..millis))).collect();
         plan.changes.sort();
         plan
+    }
+
+    /// Whether a disk is lost.
+    fn wipes(&self) -> bool {
+        self.strikes.iter().any(|strike| matches!(strike.fault, Fault::Wipe(_)))
+    }
+
+    /// Whether there is a fault of this family.
+    pub fn has(&self, family: Family) -> bool {
+        self.strikes.iter().any(|strike| strike.fault.family() == family)
     }
 
     /// When the last fault is healed.
@@ -91,18 +107,15 @@ fn draw(family: Family, nodes: &[i32], at: Duration, rng: &mut Rng) -> Vec<Strik
     let &[node, other, ..] = &shuffled[..] else { panic!("a cluster of several nodes") };
     let until = at + Duration::from_millis(rng.u64(MILLIS));
     let fault = match family {
-        Family::Processes => match rng.u8(0..10) {
+        Family::Processes => match rng.u8(0..11) {
             0..3 => Fault::Kill(node),
             3..6 => Fault::Pause(node),
             6..9 => Fault::Terminate(node),
+            9 => Fault::Wipe(node),
             _ => Fault::KillAll,
         },
         Family::Links => match rng.u8(0..9) {
-            0 | 1 => Fault::Cut(Cut::Off(node)),
-            2 => Fault::Cut(Cut::Between(node, other)),
-            3 => Fault::Cut(Cut::OneWay(node, other)),
-            4 => Fault::Cut(Cut::Mute(node)),
-            5 => Fault::Cut(Cut::Deaf(node)),
+            0..6 => Fault::Cut(draw_cut(node, other, rng)),
             6 => return resets(node, at, until, rng),
             _ => {
                 let (delay_ms, bytes_per_second) = (rng.u64(5..400), rng.u64(20_000..2_000_000));
@@ -118,8 +131,27 @@ fn draw(family: Family, nodes: &[i32], at: Duration, rng: &mut Rng) -> Vec<Strik
             };
             Fault::Clock { node, seconds }
         }
+        Family::Disks => {
+            Fault::Full { node, left: if rng.bool() { Left::Nothing } else { Left::HalfTheReserve } }
+        }
+        Family::Network => match rng.u8(0..9) {
+            0..4 => Fault::Drop(draw_cut(node, other, rng)),
+            4..6 => Fault::Lossy { node, percent: rng.u8(1..40) },
+            _ => Fault::Unplug(node),
+        },
     };
     vec![Strike { at, until, fault }]
+}
+
+/// One of those cuts that concern two nodes.
+fn draw_cut(node: i32, other: i32, rng: &mut Rng) -> Cut {
+    match rng.u8(0..6) {
+        0 | 1 => Cut::Off(node),
+        2 => Cut::Between(node, other),
+        3 => Cut::OneWay(node, other),
+        4 => Cut::Mute(node),
+        _ => Cut::Deaf(node),
+    }
 }
 
 /// Short breaks of a node's connections, one after the other.
@@ -149,7 +181,8 @@ impl Display for Plan {
 mod tests {
     use super::*;
 
-    const FAMILIES: [Family; 3] = [Family::Processes, Family::Links, Family::Clocks];
+    const FAMILIES: [Family; 5] =
+        [Family::Processes, Family::Links, Family::Clocks, Family::Disks, Family::Network];
 
     fn plan(seed: u64) -> Plan {
         Plan::random(seed, &[1, 2, 3], Duration::from_secs(10), &FAMILIES)
@@ -171,6 +204,19 @@ mod tests {
                 assert!(ours.windows(2).all(|pair| pair[0].until <= pair[1].at), "seed {seed}:\n{plan}");
             }
         }
+    }
+
+    #[test]
+    fn one_disk_is_lost_at_most_and_nodes_reach_each_other_in_one_way() {
+        let mut seen = [0; 3];
+        for seed in 0..200 {
+            let plan = plan(seed);
+            let wiped = plan.strikes.iter().filter(|strike| matches!(strike.fault, Fault::Wipe(_))).count();
+            let ways = [plan.has(Family::Links), plan.has(Family::Network)];
+            assert!(wiped <= 1 && ways != [true, true], "seed {seed}:\n{plan}");
+            seen = [seen[0] + wiped, seen[1] + usize::from(ways[0]), seen[2] + usize::from(ways[1])];
+        }
+        assert!(seen.iter().all(|seen| *seen > 20), "each comes now and then: {seen:?}");
     }
 
     #[test]

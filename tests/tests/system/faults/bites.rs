@@ -37,8 +37,9 @@ fn last(entries: &mut [Entry], suits: impl Fn(&Deed) -> bool) -> &mut Deed {
 
 #[tokio::test]
 async fn each_rule_is_broken_in_a_real_history() {
-    let mut cluster = Cluster::start(round::options()).await;
-    let history = play(&mut cluster, "bites", &Plan::one(Fault::Kill(2), LASTS)).await;
+    let plan = Plan::one(Fault::Kill(2), LASTS);
+    let mut cluster = Cluster::start(round::options(&plan)).await;
+    let history = play(&mut cluster, "bites", &plan).await;
     records(&history);
     groups(&history);
 }

@@ -16,11 +16,11 @@ async fn jump_ahead_and_back() {
         eprintln!("NOT TESTED: clocks that jump; libfaketime is missing (apt-get install faketime)");
         return;
     }
-    let mut cluster = Cluster::start(round::options().clocks()).await;
     let (year, lasts) = (31_536_000, Duration::from_millis(800));
     let jumps = Plan::one(Fault::Clock { node: 1, seconds: year }, lasts)
         .then(Fault::Clock { node: 2, seconds: -year }, Duration::ZERO, lasts)
         .then(Fault::Clock { node: 3, seconds: -1_000_000_000 }, Duration::ZERO, lasts);
+    let mut cluster = Cluster::start(round::options(&jumps)).await;
     play(&mut cluster, "clocks", &jumps).await;
     cluster.assert_alive();
 }

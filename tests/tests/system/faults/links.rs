@@ -11,8 +11,9 @@ use super::{LASTS, play};
 
 #[tokio::test]
 async fn cut_reset_slow() {
-    let mut cluster = Cluster::start(round::options()).await;
-    play(&mut cluster, "cut-off", &Plan::one(Fault::Cut(Cut::Off(1)), LASTS)).await;
+    let cut_off = Plan::one(Fault::Cut(Cut::Off(1)), LASTS);
+    let mut cluster = Cluster::start(round::options(&cut_off)).await;
+    play(&mut cluster, "cut-off", &cut_off).await;
     play(&mut cluster, "cut-between", &Plan::one(Fault::Cut(Cut::Between(2, 3)), LASTS)).await;
     let pause = Duration::from_millis(600);
     let one_way = Plan::one(Fault::Cut(Cut::Mute(3)), LASTS).then(Fault::Cut(Cut::Deaf(1)), pause, LASTS);

@@ -5,7 +5,9 @@
 
 mod bites;
 mod clocks;
+mod disks;
 mod links;
+mod network;
 mod processes;
 
 use std::time::Duration;

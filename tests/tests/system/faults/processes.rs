@@ -11,8 +11,9 @@ use super::{LASTS, play};
 
 #[tokio::test]
 async fn killed_paused_terminated() {
-    let mut cluster = Cluster::start(round::options()).await;
-    play(&mut cluster, "killed", &Plan::one(Fault::Kill(1), LASTS)).await;
+    let killed = Plan::one(Fault::Kill(1), LASTS);
+    let mut cluster = Cluster::start(round::options(&killed)).await;
+    play(&mut cluster, "killed", &killed).await;
     play(&mut cluster, "paused", &Plan::one(Fault::Pause(2), LASTS)).await;
     let pause = Duration::from_millis(700);
     let rolling = Plan::one(Fault::Terminate(3), LASTS / 4);
