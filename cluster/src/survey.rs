@@ -21,6 +21,8 @@ pub struct Survey {
     pub groups: usize,
     /// Those among them that are ticked: an idle group sleeps.
     pub groups_awake: usize,
+    /// Those that this node's disk was to hold, had it not been lost, and does not hold yet.
+    pub groups_rejoining: usize,
     /// Those that this node leads.
     pub groups_led: usize,
     /// Entries in this node's logs that it does not know to be committed.

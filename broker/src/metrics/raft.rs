@@ -46,6 +46,12 @@ pub(super) fn tell(survey: &Survey, families: &mut Families) {
         survey.groups_led,
     );
 
+    families.count(
+        "trilog_raft_groups_rejoining",
+        "Raft groups that this node has yet to get back, having lost its disk; it has no vote in them.",
+        survey.groups_rejoining,
+    );
+
     lag(
         "trilog_raft_commit_lag_entries",
         "Entries in this node's logs that it does not know to be committed: of all groups, and of the worst.",

@@ -73,6 +73,11 @@ impl Rejoin {
         self.next_ask = now;
     }
 
+    /// How many groups are still on their way.
+    pub(super) fn pending(&self) -> usize {
+        self.pending.len()
+    }
+
     /// The group is no longer here.
     pub(super) fn forget(&mut self, group: RaftGroupId) {
         if self.pending.remove(&group) {
@@ -123,6 +128,7 @@ impl Shard {
                 );
                 group.bar(&mut self.batch);
                 self.rejoin.add(id, self.now);
+                (self.rejoin.waits_since, self.rejoin.has_warned) = (self.now, false);
             }
             Recognition::First => {
                 self.rejoin.unheard.remove(&peer);
@@ -215,7 +221,9 @@ impl Shard {
         if done != *told || (*total > 0 && pending.is_empty()) {
             tracing::info!("rejoining: {done} of {total} partitions caught up");
             self.rejoin.told = done;
+            (self.rejoin.waits_since, self.rejoin.has_warned) = (self.now, false);
         }
+        self.tell_of_absent();
         if self.rejoin.pending.is_empty() {
             (self.rejoin.total, self.rejoin.told) = (0, 0);
             return;
@@ -259,6 +267,25 @@ impl Shard {
             names.push(format!("and {} more", groups.len() - NAMED));
         }
         names.join(", ")
+    }
+
+    /// Says whom this node waits for, if it gets no further.
+    fn tell_of_absent(&mut self) {
+        if self.rejoin.has_warned || self.now < self.rejoin.waits_since + PATIENCE {
+            return;
+        }
+        let barred =
+            self.rejoin.pending.iter().filter_map(|id| self.groups.get(id)).filter(|group| group.is_barred());
+        let voters: BTreeSet<NodeId> = barred.flat_map(|group| group.voters().iter().copied()).collect();
+        let is_away = |voter: &&NodeId| **voter != self.node && !self.peers.is_alive(**voter);
+        let nodes: Vec<u32> = voters.iter().filter(is_away).map(|voter| voter.0).collect();
+        if !nodes.is_empty() {
+            self.rejoin.has_warned = true;
+            tracing::warn!(
+                ?nodes,
+                "this node cannot get back what its disk held without these nodes: are they up and reachable?"
+            );
+        }
     }
 
     fn tell_of_waiting(&mut self) {

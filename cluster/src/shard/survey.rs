@@ -11,6 +11,7 @@ impl Shard {
         let mut survey = Survey {
             groups: self.groups.len(),
             groups_awake: self.awake.len(),
+            groups_rejoining: self.rejoin.pending(),
             unsynced_bytes: self.unsynced_bytes,
             ..Survey::default()
         };

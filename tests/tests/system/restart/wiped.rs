@@ -7,6 +7,7 @@ use trilog_tests::admin::{NewTopic, delete_topic};
 use trilog_tests::batch::values;
 use trilog_tests::cluster::{Cluster, ClusterOptions};
 use trilog_tests::failover::steady_load::SteadyLoad;
+use trilog_tests::http::sum;
 use trilog_tests::requests::{Target, error, produced};
 use trilog_tests::waiting::wait_until;
 
@@ -96,6 +97,8 @@ async fn a_wiped_node_and_one_that_lags_are_no_majority() {
     let from = wipe_and_start(&mut cluster, 3);
     cluster.start_node(2);
     wait_logged(&cluster, 3, from, "data directory is new, and another node knew an older one").await;
+    wait_logged(&cluster, 3, from, "without these nodes: are they up and reachable? nodes=[1]").await;
+    assert!(sum(&cluster.node(3).scrape().await, "trilog_raft_groups_rejoining", &[]) > 0.0);
     // Longer than an election takes, were there one.
     for _ in 0..20 {
         assert!(
