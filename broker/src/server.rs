@@ -1,9 +1,9 @@
 //! One node: started from its options, served to clients, stopped when asked.
 //!
-//! A node whose disk is full waits for room before all else. The order of starting is that of likely mistakes: addresses are bound first, as a port in use is found
-//! before the data directory is touched. The order of stopping is that of least harm: leaderships are handed
-//! over while clients are still answered, so that they learn of the new leaders here; only then are
-//! connections closed.
+//! A node whose disk is full waits for room before all else, and only its HTTP port says so. The order of starting is that of
+//! likely mistakes: addresses are bound first, as a port in use is found before the data directory is touched. The order of
+//! stopping is that of least harm: leaderships are handed over while clients are still answered, so that they learn of the
+//! new leaders here; only then are connections closed.
 
 mod advertised;
 mod bind;
@@ -79,9 +79,14 @@ impl ServeError {
 pub(crate) async fn run(options: ServeOptions, log: LogFilter) -> Result<(), ServeError> {
     open_files::raise_limit();
     let mut signals = ShutdownSignals::listen(options.exit_with_parent).map_err(ServeError::Signals)?;
+    let (metrics, lifecycle) = (Metrics::default(), Lifecycle::default());
+    if let Some(listener) = options.http_listener.as_ref().map(bind::http).transpose()? {
+        let scraper = Scraper::new(metrics.clone(), options.data_dir.clone());
+        http::start(listener, Routes::new(lifecycle.clone(), scraper, log)).map_err(ServeError::Http)?;
+    }
     let reserve = Reserve(options.min_free_space.0);
     tokio::select! {
-        () = room::await_room(&options.data_dir, reserve, options.after_failed_writes) => {}
+        () = room::await_room(&options.data_dir, reserve, options.after_failed_writes, &lifecycle) => {}
         cause = signals.requested() => {
             info!(%cause, "ending before there was room on the disk");
             return Ok(());
@@ -89,15 +94,9 @@ pub(crate) async fn run(options: ServeOptions, log: LogFilter) -> Result<(), Ser
     }
     let sockets = bind::clients(&options.listeners)?;
     let peer_listener = bind::peers(options.peer_listener.as_ref())?;
-    let http_listener = options.http_listener.as_ref().map(bind::http).transpose()?;
     announce(&options);
     let limits = limits(&options);
     let (members, topics) = (options.members().len(), options.topics.clone());
-    let (metrics, lifecycle) = (Metrics::default(), Lifecycle::default());
-    if let Some(listener) = http_listener {
-        let scraper = Scraper::new(metrics.clone(), options.data_dir.clone());
-        http::start(listener, Routes::new(lifecycle.clone(), scraper, log)).map_err(ServeError::Http)?;
-    }
     let started = Node::start(config(options, peer_listener));
     let node = tokio::select! {
         started = started => started?,

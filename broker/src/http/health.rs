@@ -2,7 +2,7 @@
 //!
 //! **Live** is about this process alone, so that a supervisor restarts it when that may help and not when a neighbour is
 //! down: the driver, through which everything goes, began a round within the last [`DRIVER_SILENCE`]. A node that is
-//! still starting is alive.
+//! still starting is alive, and so is one that waits for room on its disk.
 //!
 //! **Ready** is about what clients get. A node is ready when
 //!
@@ -36,6 +36,7 @@ fn stuck(silence: Duration) -> Option<String> {
 /// Why a node is not ready, one reason after the other; none if it is.
 pub(super) fn not_ready(lifecycle: &Lifecycle) -> Vec<String> {
     match lifecycle.stage() {
+        Stage::WaitingForRoom => vec!["the disk is full, and the node waits for room to start".to_owned()],
         Stage::Starting => vec!["the node is starting".to_owned()],
         Stage::Stopping => vec!["the node is stopping".to_owned()],
         Stage::Running(node) => Readiness::look_up(node).reasons(),
@@ -119,5 +120,8 @@ mod tests {
         let lifecycle = Lifecycle::default();
         assert_eq!(not_live(&lifecycle), None);
         assert_eq!(not_ready(&lifecycle), ["the node is starting"]);
+        lifecycle.waits_for_room(true);
+        assert_eq!(not_live(&lifecycle), None);
+        assert!(not_ready(&lifecycle)[0].contains("disk is full"));
     }
 }

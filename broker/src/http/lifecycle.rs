@@ -13,6 +13,7 @@ pub(crate) struct Lifecycle {
 
 #[derive(Default)]
 struct Shared {
+    waiting_for_room: AtomicBool,
     node: OnceLock<Node>,
     stopping: AtomicBool,
 }
@@ -20,6 +21,8 @@ struct Shared {
 /// Where a node is.
 #[derive(Clone, Copy)]
 pub(super) enum Stage<'a> {
+    /// Its disk is full, and it does nothing else.
+    WaitingForRoom,
     /// It opens its data directory.
     Starting,
     /// It runs.
@@ -29,6 +32,11 @@ pub(super) enum Stage<'a> {
 }
 
 impl Lifecycle {
+    /// The node waits for room on its disk before it starts, or waits no more.
+    pub(crate) fn waits_for_room(&self, waits: bool) {
+        self.shared.waiting_for_room.store(waits, Ordering::Relaxed);
+    }
+
     /// The node has started.
     ///
     /// # Panics
@@ -46,6 +54,7 @@ impl Lifecycle {
     /// Where it is now.
     pub(super) fn stage(&self) -> Stage<'_> {
         match self.node() {
+            None if self.shared.waiting_for_room.load(Ordering::Relaxed) => Stage::WaitingForRoom,
             None => Stage::Starting,
             Some(_) if self.shared.stopping.load(Ordering::Relaxed) => Stage::Stopping,
             Some(node) => Stage::Running(node),

@@ -2,7 +2,7 @@
 //!
 //! A node that finds its disk full when it starts, or whose writes failed for want of space while it ran, does not end
 //! in order to be started again and again. It says once what is wrong and then now and then, listens on no port, so that
-//! clients and peers go to the others at once, and goes on by itself when there is room.
+//! clients and peers go to the others at once, but for the HTTP port, and goes on by itself when there is room.
 
 use std::path::Path;
 use std::time::Duration;
@@ -10,6 +10,8 @@ use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tracing::{info, warn};
 use trilog_cluster::node::{Reserve, free_space};
+
+use crate::http::Lifecycle;
 
 /// How often one looks.
 const INTERVAL: Duration = Duration::from_millis(250);
@@ -22,8 +24,14 @@ const REMINDER: Duration = Duration::from_secs(60);
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(1);
 
 /// Waits until the disk of `data_dir` has room enough to start, which is at once unless it is full. After a failed write,
-/// `writes_failed`, it waits for a moment in any case.
-pub(super) async fn await_room(data_dir: &Path, reserve: Reserve, writes_failed: bool) {
+/// `writes_failed`, it waits for a moment in any case. `lifecycle` is told of the wait.
+pub(super) async fn await_room(
+    data_dir: &Path,
+    reserve: Reserve,
+    writes_failed: bool,
+    lifecycle: &Lifecycle,
+) {
+    lifecycle.waits_for_room(writes_failed);
     if writes_failed {
         tokio::time::sleep(PAUSE_AFTER_FAILURE).await;
     }
@@ -38,8 +46,10 @@ pub(super) async fn await_room(data_dir: &Path, reserve: Reserve, writes_failed:
             if last_said.is_some() {
                 info!(free_mib = free >> 20, "the disk has room: starting");
             }
+            lifecycle.waits_for_room(false);
             return;
         }
+        lifecycle.waits_for_room(true);
         if last_said.is_none_or(|at| at.elapsed() >= REMINDER) {
             last_said = Some(Instant::now());
             warn!(
@@ -62,14 +72,16 @@ mod tests {
     #[tokio::test]
     async fn a_disk_with_room_is_not_waited_for() {
         let dir = tempfile::tempdir().unwrap();
-        await_room(&dir.path().join("not/there"), Reserve(2), false).await;
-        await_room(Path::new("/proc/none/data"), Reserve(1 << 30), false).await;
+        let lifecycle = Lifecycle::default();
+        await_room(&dir.path().join("not/there"), Reserve(2), false, &lifecycle).await;
+        await_room(Path::new("/proc/none/data"), Reserve(1 << 30), false, &lifecycle).await;
     }
 
     #[tokio::test]
     async fn a_full_disk_is_waited_for() {
         let dir = tempfile::tempdir().unwrap();
-        let mut waiting = std::pin::pin!(await_room(dir.path(), Reserve(u64::MAX), false));
+        let lifecycle = Lifecycle::default();
+        let mut waiting = std::pin::pin!(await_room(dir.path(), Reserve(u64::MAX), false, &lifecycle));
         let polled = std::future::poll_fn(|context| Poll::Ready(waiting.as_mut().poll(context)));
         assert!(polled.await.is_pending(), "nobody has so much room");
     }

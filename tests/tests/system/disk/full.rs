@@ -99,6 +99,8 @@ async fn a_node_with_a_full_disk_leaves_the_work_to_the_others_and_comes_back() 
     })
     .await;
     assert!(is_alive(pid) && cluster.node(1).pid() == pid, "it is the same process");
+    let health = wait_until("it says so by HTTP", async || cluster.node(1).get("/health/ready").await).await;
+    assert!(health.status == 503 && health.body.contains("disk is full"), "{health:?}");
     led(&cluster, "filled").await.produce(values(1, &["while it waits"])).await;
 
     disk.give_back("rest");
