@@ -25,7 +25,7 @@ pub(crate) enum BindError {
         error: io::Error,
     },
     /// The address for the other nodes.
-    #[error("--peer-listener: cannot listen on {address}: {error}")]
+    #[error("--peer-listener: cannot listen on {address}: {error}{}", elsewhere(.error))]
     Peers {
         /// The address.
         address: HostPort,
@@ -43,6 +43,15 @@ pub(crate) enum BindError {
     /// A cluster of one listens for nobody, but needs a socket all the same.
     #[error("cannot listen on the loopback interface: {0}")]
     Loopback(#[source] io::Error),
+}
+
+/// What to do about an address for the other nodes that this machine does not have. It comes from `--peers` unless it
+/// is set, and what leads to a machine from outside need not be what it has itself.
+fn elsewhere(error: &io::Error) -> &'static str {
+    if error.kind() == ErrorKind::AddrInUse {
+        return "";
+    }
+    "; by default it is this node's entry in --peers (is --node-id right?), and 0.0.0.0:PORT is every address"
 }
 
 /// Binds all client listeners.
@@ -135,7 +144,16 @@ mod tests {
         let refused = clients(&[listener(&["127.0.0.1", "192.0.2.1"], port)]).unwrap_err();
         assert!(refused.to_string().contains(&format!("127.0.0.1:{port}")), "{refused}");
         let address = HostPort { host: "127.0.0.1".into(), port };
-        assert!(peers(Some(&address)).unwrap_err().to_string().starts_with("--peer-listener"));
         assert!(http(&address).unwrap_err().to_string().starts_with("--http-listener"));
+        let refused = peers(Some(&address)).unwrap_err().to_string();
+        assert!(refused.starts_with("--peer-listener") && !refused.contains("--peers"), "{refused}");
+    }
+
+    #[test]
+    fn a_peer_listener_that_is_not_here_names_where_it_comes_from() {
+        let address = HostPort { host: "192.0.2.1".into(), port: free_port() };
+        let refused = peers(Some(&address)).unwrap_err().to_string();
+        assert!(refused.starts_with("--peer-listener: cannot listen on 192.0.2.1:"), "{refused}");
+        assert!(refused.contains("--peers") && refused.contains("0.0.0.0:"), "{refused}");
     }
 }
