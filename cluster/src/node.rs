@@ -5,8 +5,10 @@
 
 mod confirmation;
 mod coordinators;
+mod deletion;
 mod inspection;
 mod link;
+mod retention;
 #[cfg(test)]
 mod tests;
 
@@ -28,6 +30,7 @@ use uuid::Uuid;
 
 pub use self::confirmation::{ConfirmFuture, Confirmed};
 pub use self::coordinators::CoordinateFuture;
+pub use self::deletion::DeleteRecordsFuture;
 use self::link::Link;
 use crate::controller::configs::BrokerSettings;
 use crate::controller::{Broker, ControllerRequest, ControllerResponse, Listener, MetadataImage, Partition};
@@ -38,7 +41,7 @@ use crate::ids::{NodeId, RaftGroupId, TimestampMs, TopicId};
 pub use crate::leadership::Leadership;
 use crate::metrics::NodeMetrics;
 use crate::replica::Replica;
-pub use crate::shard::effects::{AppendError, Appended, NotController, NotCoordinator};
+pub use crate::shard::effects::{AppendError, Appended, DeleteRecordsError, NotController, NotCoordinator};
 use crate::shard::{CheckpointPolicy, ShardConfig};
 use crate::transport::{RpcClient, Transport, TransportConfig};
 
@@ -210,6 +213,7 @@ impl Node {
         };
         let node = Self { shared: Arc::new(shared) };
         tokio::spawn(node.clone().join_cluster(listeners, rack));
+        tokio::spawn(node.clone().keep_retention());
         Ok(node)
     }
 

@@ -4,6 +4,9 @@
 //! Architecture Invariant: readers never see anything above the high watermark, and the high watermark is published
 //! only after the entries below it can be read.
 
+mod by_time;
+mod retention;
+
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,14 +15,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::Notify;
-use trilog_storage::{LogReader, OffsetIndexRow, StoreError, TailCache};
+use trilog_storage::{LogReader, StoreError, TailCache};
 
 use crate::driver::inbox::{Inbox, Input};
-use crate::ids::{LeaderEpoch, Offset, RaftGroupId, RaftIndex, TimestampMs};
-use crate::partition::{
-    LeaderEpochs, MaxTimestamp, RecordError, TimestampedOffset, offset_for_timestamp,
-    offset_of_max_timestamp, slice_for_fetch,
-};
+use crate::ids::{LeaderEpoch, Offset, RaftGroupId, RaftIndex};
+use crate::partition::{LeaderEpochs, MaxTimestamp, slice_for_fetch};
 
 /// How long what looks damaged may turn out to be on its way out: deleted or truncated a moment ago.
 const REMOVAL_SHOWS_WITHIN: Duration = Duration::from_millis(200);
@@ -269,6 +269,8 @@ impl Replica {
         self.confirmed(|| match self.read(offset, max_bytes, at_least_one, Source::MemoryOrDisk)? {
             InMemory::Batches(batches) => Ok(batches),
             InMemory::OnDisk => {
+                // It may have been deleted since the first look.
+                Self::check_in_range(&self.status(), offset)?;
                 Err(self.damaged(offset, "no entry holds an offset below the high watermark"))
             }
         })
@@ -296,13 +298,7 @@ impl Replica {
         let (high_watermark, start) = {
             let published = lock(&self.published);
             let status = &published.status;
-            if offset < status.log_start_offset || offset > status.high_watermark {
-                return Err(ReadError::OffsetOutOfRange {
-                    offset,
-                    log_start_offset: status.log_start_offset,
-                    high_watermark: status.high_watermark,
-                });
-            }
+            Self::check_in_range(status, offset)?;
             if offset == status.high_watermark {
                 return Ok(InMemory::Batches(Vec::new()));
             }
@@ -319,7 +315,16 @@ impl Replica {
         self.read_from(start, Want { offset, high_watermark, max_bytes, at_least_one }, source)
     }
 
-    /// Reads entry after entry. Entries without records (a new leader's first, for one) have no batches to add.
+    /// Whether a reader may ask for `offset` of a replica that stands so.
+    fn check_in_range(status: &ReplicaStatus, offset: Offset) -> Result<(), ReadError> {
+        let ReplicaStatus { log_start_offset, high_watermark, .. } = *status;
+        if offset < log_start_offset || offset > high_watermark {
+            return Err(ReadError::OffsetOutOfRange { offset, log_start_offset, high_watermark });
+        }
+        Ok(())
+    }
+
+    /// Reads entry after entry. Entries without records (a new leader's first, a command) have no batches to add.
     fn read_from(&self, start: RaftIndex, want: Want, source: Source) -> Result<InMemory, ReadError> {
         let Want { offset, high_watermark, max_bytes, at_least_one } = want;
         let mut batches = Vec::new();
@@ -348,47 +353,6 @@ impl Replica {
             index = index.next();
         }
         Ok(InMemory::Batches(batches))
-    }
-
-    /// The first record whose timestamp is at or after `timestamp`, as ListOffsets asks. None when there is no such
-    /// record. Reads from disk.
-    ///
-    /// # Errors
-    /// A failure of the store, or damage found on the way.
-    pub fn offset_for_timestamp(
-        &self,
-        timestamp: TimestampMs,
-    ) -> Result<Option<TimestampedOffset>, ReadError> {
-        self.confirmed(|| {
-            let ReplicaStatus { log_start_offset, high_watermark, .. } = self.status();
-            let row = self.reader.index_at_or_after_timestamp(
-                self.group,
-                timestamp.0,
-                log_start_offset,
-                high_watermark,
-            )?;
-            let Some(row) = row else { return Ok(None) };
-            let found = offset_for_timestamp(&self.payload(&row)?, log_start_offset, timestamp);
-            found.map_err(|error: RecordError| self.damaged(row.base_offset, error))
-        })
-    }
-
-    /// The record with the greatest timestamp (KIP-734); none for a partition without timestamps. Reads from disk.
-    ///
-    /// # Errors
-    /// A failure of the store, or damage found on the way.
-    pub fn offset_of_max_timestamp(&self) -> Result<Option<TimestampedOffset>, ReadError> {
-        self.confirmed(|| {
-            let Some(MaxTimestamp { base_offset, .. }) = self.status().max_timestamp else { return Ok(None) };
-            let Some(row) = self.reader.index_floor(self.group, base_offset)? else { return Ok(None) };
-            let found = offset_of_max_timestamp(&self.payload(&row)?);
-            found.map_err(|error: RecordError| self.damaged(base_offset, error))
-        })
-    }
-
-    fn payload(&self, row: &OffsetIndexRow) -> Result<Bytes, ReadError> {
-        let entry = self.reader.entry(self.group, row.raft_index)?;
-        entry.map(|entry| entry.payload).ok_or_else(|| self.damaged(row.base_offset, "the entry is missing"))
     }
 
     fn damaged(&self, offset: Offset, detail: impl ToString) -> ReadError {

@@ -7,6 +7,8 @@
 //! The reader knows no bounds. Its callers ask only for what they know to be committed, and take a missing entry as
 //! compacted away.
 
+use std::ops::Range;
+
 use sled::IVec;
 
 use crate::entry::LogEntry;
@@ -118,43 +120,40 @@ impl LogReader {
         self.store.first_after(&below)?.map_or(Ok(None), |(key, row)| decode_row(group, &key, &row))
     }
 
-    /// Among the rows that hold offsets from `low` up to but not including `high`: the first one whose running maximum
-    /// of timestamps is at least `timestamp` (milliseconds since 1970). Its entry holds the first record that late,
-    /// unless a record below `low` was later already.
+    /// Among the rows that hold offsets of `range`: the first one for which `reached` holds. Once it holds for a row, it
+    /// has to hold for all that follow, as with a bound on what only rises along the index.
     ///
-    /// The running maximum never falls, so this is a binary search: over the offsets, which are known, since the rows
-    /// are not numbered.
+    /// So this is a binary search: over the offsets, which are known, since the rows are not numbered.
     ///
     /// # Errors
     ///
     /// When the store cannot be read or is damaged.
-    pub fn index_at_or_after_timestamp(
+    pub fn first_index_row(
         &self,
         group: RaftGroupId,
-        timestamp: i64,
-        low: Offset,
-        high: Offset,
+        range: Range<Offset>,
+        reached: impl Fn(&OffsetIndexRow) -> bool,
     ) -> Result<Option<OffsetIndexRow>, StoreError> {
-        if low >= high {
+        if range.is_empty() {
             return Ok(None);
         }
-        let first = match self.index_floor(group, low)? {
-            Some(row) if row.last_offset >= low => Some(row),
+        let first = match self.index_floor(group, range.start)? {
+            Some(row) if row.last_offset >= range.start => Some(row),
             Some(row) => self.index_after(group, row.base_offset)?,
             None => self.index_after(group, Offset(i64::MIN))?,
         };
-        let Some(mut below) = first.filter(|row| row.base_offset < high) else { return Ok(None) };
-        if below.max_timestamp_so_far >= timestamp {
+        let Some(mut below) = first.filter(|row| row.base_offset < range.end) else { return Ok(None) };
+        if reached(&below) {
             return Ok(Some(below));
         }
-        let Some(mut found) = self.index_floor(group, high.plus(-1))? else { return Ok(None) };
-        if found.max_timestamp_so_far < timestamp {
+        let Some(mut found) = self.index_floor(group, range.end.plus(-1))? else { return Ok(None) };
+        if !reached(&found) {
             return Ok(None);
         }
         loop {
-            // Here `below` is too early and `found` is late enough, and both halves of what lies between shrink.
+            // Here `below` has not reached it and `found` has, and both halves of what lies between shrink.
             if below.base_offset >= found.base_offset {
-                let detail = format!("the running maximum of timestamps falls after {below:?}");
+                let detail = format!("what has to rise along the offset index falls after {below:?}");
                 return Err(StoreError::damaged_in(group, detail));
             }
             let middle = Offset(below.base_offset.0 + (found.base_offset.0 - below.base_offset.0) / 2);
@@ -165,7 +164,7 @@ impl LogReader {
                     _ => return Ok(Some(found)),
                 },
             };
-            if middle.max_timestamp_so_far >= timestamp {
+            if reached(&middle) {
                 found = middle;
             } else {
                 below = middle;

@@ -9,7 +9,7 @@ use kafka_protocol::messages::{FetchRequest, InitProducerIdRequest, ProduceReque
 use trilog_client::Connection;
 
 use crate::batch::{Batch, BatchBuilder, Record};
-use crate::requests::{FetchPlan, Target, error, fetched, listed_offset, produced};
+use crate::requests::{FetchPlan, Target, error, fetched, listed_offset, produced, records_deleted};
 use crate::waiting::wait_until;
 
 /// The earliest offset, as ListOffsets takes it.
@@ -108,6 +108,17 @@ impl Partition {
         let answer = self.try_list_offset(timestamp).await;
         assert_eq!(answer.error_code, 0, "list offset of {timestamp}");
         (answer.offset, answer.timestamp)
+    }
+
+    /// Deletes the records below an offset (-1: all) and returns the log start after it.
+    ///
+    /// # Panics
+    /// If the broker refuses.
+    pub async fn delete_records(&self, before: i64) -> i64 {
+        let request = self.target.delete_records(before);
+        let answer = records_deleted(self.connection.request(request).await.expect("it is answered"));
+        assert_eq!(error(answer.error_code), None, "delete below {before}");
+        answer.low_watermark
     }
 
     /// The high watermark.

@@ -7,6 +7,8 @@ use std::ops::RangeInclusive;
 
 use bytes::Bytes;
 use kafka_protocol::ResponseError;
+use kafka_protocol::messages::delete_records_request::{DeleteRecordsPartition, DeleteRecordsTopic};
+use kafka_protocol::messages::delete_records_response::DeleteRecordsPartitionResult;
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchRequest, FetchTopic};
 use kafka_protocol::messages::fetch_response::PartitionData;
 use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
@@ -18,8 +20,9 @@ use kafka_protocol::messages::offset_for_leader_epoch_response::EpochEndOffset;
 use kafka_protocol::messages::produce_request::{PartitionProduceData, ProduceRequest, TopicProduceData};
 use kafka_protocol::messages::produce_response::PartitionProduceResponse;
 use kafka_protocol::messages::{
-    FetchResponse, GroupId, ListOffsetsRequest, ListOffsetsResponse, OffsetForLeaderEpochRequest,
-    OffsetForLeaderEpochResponse, ProduceResponse, TopicName,
+    DeleteRecordsRequest, DeleteRecordsResponse, FetchResponse, GroupId, ListOffsetsRequest,
+    ListOffsetsResponse, OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse, ProduceResponse,
+    TopicName,
 };
 use kafka_protocol::protocol::{Request, StrBytes};
 use trilog_client::{Api, Connection};
@@ -95,6 +98,15 @@ impl Target {
             _ => topic.with_name(topic_name(&self.topic)),
         };
         ProduceRequest::default().with_acks(acks).with_timeout_ms(20_000).with_topic_data(vec![topic])
+    }
+
+    /// A DeleteRecords of everything below an offset, -1 for the high watermark.
+    pub fn delete_records(&self, before: i64) -> DeleteRecordsRequest {
+        let partition =
+            DeleteRecordsPartition::default().with_partition_index(self.partition).with_offset(before);
+        let topic = DeleteRecordsTopic::default().with_name(topic_name(&self.topic));
+        let topic = topic.with_partitions(vec![partition]);
+        DeleteRecordsRequest::default().with_timeout_ms(20_000).with_topics(vec![topic])
     }
 
     /// A Fetch without a session.
@@ -189,6 +201,11 @@ pub fn fetched(response: FetchResponse) -> PartitionData {
 
 /// The answer about the one partition asked for.
 pub fn listed_offset(response: ListOffsetsResponse) -> ListOffsetsPartitionResponse {
+    only(only(response.topics).partitions)
+}
+
+/// The answer about the one partition asked for.
+pub fn records_deleted(response: DeleteRecordsResponse) -> DeleteRecordsPartitionResult {
     only(only(response.topics).partitions)
 }
 

@@ -15,6 +15,7 @@ use super::consumer_group_heartbeat::ConsumerGroupHeartbeat;
 use super::create_partitions::CreatePartitions;
 use super::create_topics::CreateTopics;
 use super::delete_groups::DeleteGroups;
+use super::delete_records::DeleteRecords;
 use super::delete_topics::DeleteTopics;
 use super::describe_cluster::DescribeCluster;
 use super::describe_configs::DescribeConfigs;
@@ -57,6 +58,7 @@ static TABLE: &[Entry] = &[
     Entry::of::<ApiVersions>(),
     Entry::of::<CreateTopics>(),
     Entry::of::<DeleteTopics>(),
+    Entry::of::<DeleteRecords>(),
     Entry::of::<InitProducerId>(),
     Entry::of::<OffsetForLeaderEpoch>(),
     Entry::of::<DescribeConfigs>(),

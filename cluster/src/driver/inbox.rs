@@ -12,9 +12,11 @@ use trilog_storage::{FetchedEntries, StoreError};
 
 use crate::controller::{ControllerRequest, ControllerResponse};
 use crate::coordinator::{GroupRequest, GroupResponse};
-use crate::ids::{LeaderEpoch, NodeId, RaftGroupId, TimestampMs, TopicId};
+use crate::ids::{LeaderEpoch, NodeId, Offset, RaftGroupId, TimestampMs, TopicId};
 use crate::partition::{CheckedBatch, TimestampType};
-use crate::shard::effects::{AppendError, Appended, NotController, NotCoordinator, PersistedReady};
+use crate::shard::effects::{
+    AppendError, Appended, DeleteRecordsError, NotController, NotCoordinator, PersistedReady,
+};
 use crate::survey::Survey;
 use crate::transport::{Frame, PeerEvent};
 
@@ -37,6 +39,7 @@ pub struct Append {
 }
 
 pub(crate) type AppendReply = oneshot::Sender<Result<Appended, AppendError>>;
+pub(crate) type DeletionReply = oneshot::Sender<Result<Offset, DeleteRecordsError>>;
 pub(crate) type CoordinateReply = oneshot::Sender<Result<GroupResponse, NotCoordinator>>;
 pub(crate) type ConfirmReply = oneshot::Sender<Vec<(RaftGroupId, LeaderEpoch)>>;
 pub(crate) type ControlReply = oneshot::Sender<Result<ControllerResponse, NotController>>;
@@ -44,6 +47,12 @@ pub(crate) type ControlReply = oneshot::Sender<Result<ControllerResponse, NotCon
 /// What the driver reacts to.
 pub(crate) enum Input {
     Append(Append, AppendReply),
+    /// Delete the partition's records below the offset, or all that are committed.
+    DeleteRecords {
+        group: RaftGroupId,
+        before: Option<Offset>,
+        reply: DeletionReply,
+    },
     Control {
         request: ControllerRequest,
         topic_ids: Vec<TopicId>,

@@ -22,14 +22,14 @@ use self::disk_watch::DiskWatch;
 pub use self::disk_watch::Reserve;
 pub use self::fatal::FatalError;
 pub use self::inbox::Append;
-use self::inbox::{AppendReply, ConfirmReply, ControlReply, CoordinateReply, Inbox, Input};
+use self::inbox::{AppendReply, ConfirmReply, ControlReply, CoordinateReply, DeletionReply, Inbox, Input};
 pub(crate) use self::published::Published;
 use self::syncer::Syncer;
 use crate::ids::NodeId;
 use crate::metrics::NodeMetrics;
 use crate::replica::Replica;
 use crate::shard::effects::{Effect, Ticket};
-use crate::shard::{AppendRequest, ControlRequest, Shard, ShardConfig, TICK};
+use crate::shard::{AppendRequest, ControlRequest, DeletionRequest, Shard, ShardConfig, TICK};
 use crate::transport::{Frame, Transport};
 
 /// How long a node that is told to stop waits for others to take its leaderships.
@@ -72,6 +72,7 @@ struct Driver {
     background: Background,
     _disk_watch: DiskWatch,
     appends: HashMap<Ticket, AppendReply>,
+    deletions: HashMap<Ticket, DeletionReply>,
     controls: HashMap<Ticket, ControlReply>,
     coordinations: HashMap<Ticket, CoordinateReply>,
     confirmations: HashMap<Ticket, ConfirmReply>,
@@ -107,6 +108,7 @@ pub(crate) fn start(config: DriverConfig) -> Result<oneshot::Receiver<Result<(),
         background,
         _disk_watch: disk_watch,
         appends: HashMap::new(),
+        deletions: HashMap::new(),
         controls: HashMap::new(),
         coordinations: HashMap::new(),
         confirmations: HashMap::new(),
@@ -162,6 +164,11 @@ impl Driver {
         let now = self.elapsed();
         match input {
             Input::Append(append, reply) => self.take_append(now, append, reply),
+            Input::DeleteRecords { group, before, reply } => {
+                let ticket = self.ticket();
+                self.deletions.insert(ticket, reply);
+                self.shard.delete_records(now, group, DeletionRequest { ticket, before });
+            }
             Input::Control { request, topic_ids, reply } => {
                 let ticket = self.ticket();
                 self.controls.insert(ticket, reply);
@@ -253,6 +260,11 @@ impl Driver {
                     let _ = reply.send(result);
                 }
             }
+            Effect::RecordsDeleted { ticket, result } => {
+                if let Some(reply) = self.deletions.remove(&ticket) {
+                    let _ = reply.send(result);
+                }
+            }
             Effect::Answered { ticket, result } => {
                 if let Some(reply) = self.controls.remove(&ticket) {
                     let _ = reply.send(result);
@@ -301,6 +313,9 @@ impl Driver {
         if self.appends.len() > MANY_WAITING {
             self.appends.retain(|_, reply| !reply.is_closed());
         }
+        if self.deletions.len() > MANY_WAITING {
+            self.deletions.retain(|_, reply| !reply.is_closed());
+        }
         if self.coordinations.len() > MANY_WAITING {
             self.coordinations.retain(|_, reply| !reply.is_closed());
         }
@@ -315,7 +330,7 @@ impl Driver {
 
     /// Everything to disk, so that the next start replays nothing.
     fn stop(mut self) -> Result<(), StoreError> {
-        self.shard.checkpoint_all()?;
+        self.shard.checkpoint_all();
         self.work()?;
         self.syncer.finish();
         self.store.close()

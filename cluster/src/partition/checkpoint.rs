@@ -16,8 +16,8 @@ use super::producers::{MAX_PRODUCERS, ProducedBatch, Producer, Producers, WINDOW
 use super::state::{MaxTimestamp, PartitionState};
 use crate::ids::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, TimestampMs};
 
-/// The only version so far.
-const VERSION: u8 = 1;
+/// The only version that is read. The one before it, which was never released, counted no bytes.
+const VERSION: u8 = 2;
 
 /// Why bytes are not a partition's state.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -25,8 +25,8 @@ pub enum DecodeError {
     /// There is nothing, not even a version.
     #[error("the partition state is empty")]
     Empty,
-    /// A later Trilog wrote it.
-    #[error("partition state has version {0}, and this program reads up to {VERSION}")]
+    /// Another Trilog wrote it.
+    #[error("partition state has version {0}, and this program reads {VERSION}")]
     UnknownVersion(u8),
     /// The fields cannot be read.
     #[error("partition state is malformed: {0}")]
@@ -37,7 +37,7 @@ pub enum DecodeError {
 }
 
 #[derive(Serialize, Deserialize)]
-struct StateV1 {
+struct StateV2 {
     log_start_offset: i64,
     log_end_offset: i64,
     /// The greatest timestamp and its batch's base offset.
@@ -46,6 +46,7 @@ struct StateV1 {
     leader_epochs: Vec<(i32, i64)>,
     /// By rising last offset.
     producers: Vec<ProducerV1>,
+    bytes_so_far: u64,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -72,7 +73,7 @@ impl PartitionState {
     /// Never: plain numbers and lists always encode.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        let state = StateV1 {
+        let state = StateV2 {
             log_start_offset: self.log_start_offset.0,
             log_end_offset: self.log_end_offset.0,
             max_timestamp: self.max_timestamp.map(|max| (max.timestamp.0, max.base_offset.0)),
@@ -83,6 +84,7 @@ impl PartitionState {
                 .map(|at| (at.epoch.0, at.start_offset.0))
                 .collect(),
             producers: self.producers.iter().map(|(id, producer)| ProducerV1::of(id, producer)).collect(),
+            bytes_so_far: self.bytes_so_far,
         };
         postcard::to_extend(&state, vec![VERSION]).expect("numbers and lists always encode")
     }
@@ -97,7 +99,7 @@ impl PartitionState {
         if version != VERSION {
             return Err(DecodeError::UnknownVersion(version));
         }
-        let (state, rest) = postcard::take_from_bytes::<StateV1>(fields)?;
+        let (state, rest) = postcard::take_from_bytes::<StateV2>(fields)?;
         if !rest.is_empty() {
             return Err(DecodeError::Inconsistent("length"));
         }
@@ -105,7 +107,7 @@ impl PartitionState {
     }
 }
 
-impl StateV1 {
+impl StateV2 {
     fn into_state(self) -> Result<PartitionState, DecodeError> {
         let (start, end) = (self.log_start_offset, self.log_end_offset);
         if start < 0 || start > end {
@@ -113,6 +115,9 @@ impl StateV1 {
         }
         if self.max_timestamp.is_some_and(|(timestamp, base)| timestamp < 0 || base < 0 || base >= end) {
             return Err(DecodeError::Inconsistent("greatest timestamp"));
+        }
+        if i64::try_from(self.bytes_so_far).is_err() {
+            return Err(DecodeError::Inconsistent("number of bytes"));
         }
         let max_timestamp = self.max_timestamp.map(|(timestamp, base)| MaxTimestamp {
             timestamp: TimestampMs(timestamp),
@@ -124,6 +129,7 @@ impl StateV1 {
             leader_epochs: leader_epochs(&self.leader_epochs, end)?,
             producers: producers(&self.producers, end)?,
             max_timestamp,
+            bytes_so_far: self.bytes_so_far,
         })
     }
 }
@@ -263,8 +269,8 @@ mod tests {
         let mut bytes = PartitionState::default().encode();
         bytes.push(0);
         assert_eq!(PartitionState::decode(&bytes), Err(DecodeError::Inconsistent("length")));
-        bytes[0] = 2;
-        assert_eq!(PartitionState::decode(&bytes), Err(DecodeError::UnknownVersion(2)));
+        bytes[0] = 3;
+        assert_eq!(PartitionState::decode(&bytes), Err(DecodeError::UnknownVersion(3)));
         assert_eq!(PartitionState::decode(&[]), Err(DecodeError::Empty));
     }
 }

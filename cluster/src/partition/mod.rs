@@ -8,11 +8,13 @@
 //! retry is found here too. Whatever fails is answered and never proposed.
 //!
 //! *Everyone applies.* A committed payload changes the [`PartitionState`] of each replica in the same way: offsets,
-//! leader epochs, producers, the greatest timestamp. Applying cannot fail and applying twice changes nothing, so a new
+//! leader epochs, producers, the greatest timestamp. A committed [`Command`] changes it, too: what is deleted is deleted on all
+//! replicas at the same place in the log. Applying cannot fail and applying twice changes nothing, so a new
 //! leader has nothing to load, and a replica that lost its last few checkpoints only replays.
 //!
 //! | file | what it tells |
 //! | --- | --- |
+//! | [`payload`] | what an entry holds: record batches, or a command |
 //! | [`batch`] | the 61-byte header of a record batch, and writing the few fields a leader may change |
 //! | [`records`] | walking the records inside a batch, compressed or not, in bounded memory |
 //! | [`record_check`] | what a leader demands of a produced record set |
@@ -20,6 +22,7 @@
 //! | [`leader_epochs`] | which leader epoch began at which offset |
 //! | [`state`], [`checkpoint`] | the applied state, and its bytes on disk and in a snapshot |
 //! | [`appender`] | the leader's view: what is proposed and not yet applied |
+//! | [`retention`] | how long records are kept |
 //! | [`reader`] | which part of a payload answers a fetch, or a question for a timestamp |
 //!
 //! Nothing here has a clock, a task, a file or a socket: time comes in as an argument and effects go out as values.
@@ -28,10 +31,12 @@ pub mod appender;
 pub mod batch;
 pub mod checkpoint;
 pub mod leader_epochs;
+pub mod payload;
 pub mod producers;
 pub mod reader;
 pub mod record_check;
 pub mod records;
+pub mod retention;
 pub mod state;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -40,9 +45,12 @@ pub use appender::{Appender, Prepared};
 pub use batch::{BatchError, BatchHeader, Codec, TimestampType, batches};
 pub use checkpoint::DecodeError;
 pub use leader_epochs::LeaderEpochs;
+pub use payload::{Command, CommandError, batches_of_entry};
 pub use producers::{ProducerError, ProducerVerdict, Producers};
+pub(crate) use reader::newest_timestamp;
 pub use reader::{
     FetchSlice, TimestampedOffset, offset_for_timestamp, offset_of_max_timestamp, slice_for_fetch,
 };
 pub use record_check::{CheckedBatch, RecordError, RecordLimits, check_record_set};
+pub use retention::Retention;
 pub use state::{Applied, MaxTimestamp, PartitionState};

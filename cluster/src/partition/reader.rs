@@ -7,7 +7,8 @@ use std::ops::ControlFlow;
 
 use bytes::Bytes;
 
-use super::batch::{BatchError, BatchHeader, TimestampType, batches};
+use super::batch::{BatchError, BatchHeader, TimestampType};
+use super::payload::batches_of_entry;
 use super::record_check::RecordError;
 use super::records::walk_records;
 use crate::ids::{LeaderEpoch, Offset, TimestampMs};
@@ -52,7 +53,7 @@ pub fn slice_for_fetch(
     let mut slice = 0..0;
     let mut next_offset = start;
     let mut limit_reached = false;
-    for batch in batches(payload) {
+    for batch in batches_of_entry(payload) {
         let (header, _) = batch?;
         let end = position + header.total_len();
         if header.last_offset() >= start {
@@ -84,7 +85,7 @@ pub fn offset_for_timestamp(
     from: Offset,
     timestamp: TimestampMs,
 ) -> Result<Option<TimestampedOffset>, RecordError> {
-    for batch in batches(payload) {
+    for batch in batches_of_entry(payload) {
         let (header, bytes) = batch?;
         if header.last_offset() < from || header.max_timestamp < timestamp {
             continue;
@@ -97,32 +98,80 @@ pub fn offset_for_timestamp(
     Ok(None)
 }
 
-/// The first record that has the greatest timestamp of the payload, unless no record has a timestamp. For the payload that
-/// [`MaxTimestamp`](super::MaxTimestamp) points to, this is the partition's greatest (KIP-734).
+/// The greatest timestamp of the payload's records, -1 if none has any. Headers tell.
 ///
 /// # Errors
 ///
 /// When the payload is damaged.
-pub fn offset_of_max_timestamp(payload: &Bytes) -> Result<Option<TimestampedOffset>, RecordError> {
+pub(crate) fn newest_timestamp(payload: &Bytes) -> Result<TimestampMs, BatchError> {
+    batches_of_entry(payload).try_fold(TimestampMs(-1), |newest, batch| {
+        let (header, _) = batch?;
+        Ok(TimestampMs(newest.0.max(header.max_timestamp.0)))
+    })
+}
+
+/// The first of the records at or behind `from` that has the greatest timestamp among them, unless none has a timestamp. For
+/// the payload that [`MaxTimestamp`](super::MaxTimestamp) points to, this is the partition's greatest (KIP-734).
+///
+/// Of the batches wholly behind `from`, headers tell which one it may be in; the one that `from` lies in is walked.
+///
+/// # Errors
+///
+/// When the payload is damaged.
+pub fn offset_of_max_timestamp(
+    payload: &Bytes,
+    from: Offset,
+) -> Result<Option<TimestampedOffset>, RecordError> {
     let mut greatest: Option<(BatchHeader, Bytes)> = None;
-    for batch in batches(payload) {
+    let mut cut = None;
+    for batch in batches_of_entry(payload) {
         let (header, bytes) = batch?;
-        let above = greatest
-            .as_ref()
-            .map_or(header.max_timestamp.0 >= 0, |(best, _)| header.max_timestamp > best.max_timestamp);
-        if above {
+        if header.base_offset < from {
+            cut = if header.last_offset() < from { None } else { greatest_of_rest(&header, &bytes, from)? };
+            continue;
+        }
+        let best = greatest.as_ref().map_or(TimestampMs(-1), |(best, _)| best.max_timestamp);
+        if header.max_timestamp > best {
             greatest = Some((header, bytes));
         }
     }
-    let Some((header, bytes)) = greatest else { return Ok(None) };
-    first_record(&header, &bytes, |_, timestamp| timestamp >= header.max_timestamp)
+    let whole = match greatest {
+        Some((header, bytes)) => {
+            first_record(&header, &bytes, |_, timestamp| timestamp >= header.max_timestamp)?
+        }
+        None => None,
+    };
+    Ok(match (cut, whole) {
+        (Some(cut), Some(whole)) if whole.timestamp > cut.timestamp => Some(whole),
+        (cut, whole) => cut.or(whole),
+    })
+}
+
+/// The first of a batch's records at or behind `from` that has the greatest timestamp among them.
+fn greatest_of_rest(
+    header: &BatchHeader,
+    batch: &Bytes,
+    from: Offset,
+) -> Result<Option<TimestampedOffset>, RecordError> {
+    let mut greatest = TimestampMs(-1);
+    let mut at = from;
+    first_record(header, batch, |offset, timestamp| {
+        if offset >= from && timestamp > greatest {
+            (greatest, at) = (timestamp, offset);
+        }
+        false
+    })?;
+    if greatest < TimestampMs(0) {
+        return Ok(None);
+    }
+    first_record(header, batch, |offset, _| offset == at)
 }
 
 /// The batch's first record that `wanted` accepts by its offset and timestamp.
 fn first_record(
     header: &BatchHeader,
     batch: &Bytes,
-    wanted: impl Fn(Offset, TimestampMs) -> bool,
+    mut wanted: impl FnMut(Offset, TimestampMs) -> bool,
 ) -> Result<Option<TimestampedOffset>, RecordError> {
     let append_time = header.attributes.timestamp_type() == TimestampType::LogAppendTime;
     let mut found = None;

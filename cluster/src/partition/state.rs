@@ -3,12 +3,13 @@
 //! Only committed entries are applied, so the end of the applied log *is* the high watermark, and every replica that has
 //! applied the same entries has an equal state. That makes a change of leader free: the new leader has all it needs.
 //!
-//! A payload is a sequence of stamped batches, or empty (the entry with which a Raft leader begins its term).
+//! What a payload may hold, [`payload`](super::payload) tells.
 
 use bytes::Bytes;
 
-use super::batch::{BatchHeader, batches};
+use super::batch::BatchHeader;
 use super::leader_epochs::LeaderEpochs;
+use super::payload::{Command, batches_of_entry};
 use super::producers::Producers;
 use crate::ids::{Offset, TimestampMs};
 
@@ -32,12 +33,15 @@ pub struct Applied {
     /// The greatest timestamp of all batches up to here, -1 if none has any. Never goes down, so that an index over it can
     /// be searched by bisection.
     pub max_timestamp_so_far: TimestampMs,
+    /// The bytes of all batches up to here, from the first one ever: those that were given up count, too.
+    pub bytes_so_far: u64,
 }
 
 /// The applied state. Invariants, asserted by [`apply`](Self::apply):
 /// * offsets are dense: each new batch begins at the log end offset;
 /// * leader epochs do not go down;
-/// * `log_start_offset` ≤ `log_end_offset`, and neither goes down.
+/// * `log_start_offset` ≤ `log_end_offset`, and neither goes down;
+/// * `bytes_so_far` counts what was ever applied, so that the difference of two of its values is what lies between.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PartitionState {
     pub(super) log_start_offset: Offset,
@@ -45,6 +49,7 @@ pub struct PartitionState {
     pub(super) leader_epochs: LeaderEpochs,
     pub(super) producers: Producers,
     pub(super) max_timestamp: Option<MaxTimestamp>,
+    pub(super) bytes_so_far: u64,
 }
 
 impl PartitionState {
@@ -78,15 +83,26 @@ impl PartitionState {
         self.max_timestamp
     }
 
-    /// Applies a committed payload. `None` if it holds nothing new: it is empty, or applied already.
+    /// The bytes of all batches ever applied, those below the log start included.
+    #[must_use]
+    pub const fn bytes_so_far(&self) -> u64 {
+        self.bytes_so_far
+    }
+
+    /// Applies a committed payload. `None` if it holds no new records: it is empty, a command, or applied already.
     ///
     /// # Panics
     ///
-    /// When the payload is not batches that continue the log. A leader checks before it proposes, so this is damage or a
+    /// When the payload is neither a command nor batches that continue the log. A leader checks before it proposes, so this is damage or a
     /// fault of ours, and a replica that went on would serve something else than the others.
     pub fn apply(&mut self, payload: &Bytes) -> Option<Applied> {
+        let command = Command::decode(payload);
+        if let Some(Command::RaiseLogStart(offset)) = command.unwrap_or_else(|error| panic!("{error}")) {
+            self.raise_log_start(offset);
+            return None;
+        }
         let first_offset = self.log_end_offset;
-        for batch in batches(payload) {
+        for batch in batches_of_entry(payload) {
             let (header, _) = batch.unwrap_or_else(|error| panic!("a committed payload is damaged: {error}"));
             if header.last_offset() >= self.log_end_offset {
                 self.apply_batch(&header);
@@ -96,6 +112,7 @@ impl PartitionState {
             first_offset,
             last_offset: self.log_end_offset.plus(-1),
             max_timestamp_so_far: self.max_timestamp.map_or(TimestampMs(-1), |max| max.timestamp),
+            bytes_so_far: self.bytes_so_far,
         })
     }
 
@@ -108,6 +125,7 @@ impl PartitionState {
             self.max_timestamp = Some(MaxTimestamp { timestamp, base_offset: header.base_offset });
         }
         self.log_end_offset = header.next_offset();
+        self.bytes_so_far += header.total_len() as u64;
     }
 
     /// Gives up everything below `offset`. Moving it down, or to where it is, changes nothing.
@@ -116,8 +134,8 @@ impl PartitionState {
     ///
     /// # Panics
     ///
-    /// When `offset` lies beyond the log's end.
-    pub fn raise_log_start(&mut self, offset: Offset) {
+    /// When `offset` lies beyond the log's end. A leader proposes no offset that it has not applied.
+    pub(super) fn raise_log_start(&mut self, offset: Offset) {
         assert!(offset <= self.log_end_offset, "the log would start beyond its end");
         if offset > self.log_start_offset {
             self.log_start_offset = offset;
@@ -186,10 +204,30 @@ mod tests {
     fn the_log_start_only_rises() {
         let mut state = PartitionState::default();
         state.apply(&payload(&[BatchBuilder::of_count(10)])).unwrap();
-        state.raise_log_start(Offset(4));
-        state.raise_log_start(Offset(2));
+        for offset in [4, 2] {
+            assert_eq!(state.apply(&Command::RaiseLogStart(Offset(offset)).encode().into()), None);
+        }
         assert_eq!(state.log_start_offset(), Offset(4));
         assert_eq!(state.leader_epochs().epoch_at(Offset(3)), None);
+        assert_eq!(state.log_end_offset(), Offset(10));
+    }
+
+    #[test]
+    fn bytes_are_counted_from_the_first_one_on() {
+        let mut state = PartitionState::default();
+        let one = payload(&[BatchBuilder::of_count(3)]);
+        let two = payload(&[BatchBuilder::of_count(1).base_offset(3)]);
+        assert_eq!(state.apply(&one).unwrap().bytes_so_far, one.len() as u64);
+        state.raise_log_start(Offset(3));
+        assert_eq!(state.apply(&two).unwrap().bytes_so_far, (one.len() + two.len()) as u64);
+        state.apply(&two);
+        assert_eq!(state.bytes_so_far(), (one.len() + two.len()) as u64);
+    }
+
+    #[test]
+    #[should_panic(expected = "start beyond its end")]
+    fn a_log_never_starts_beyond_its_end() {
+        PartitionState::default().apply(&Command::RaiseLogStart(Offset(1)).encode().into());
     }
 
     #[test]

@@ -46,6 +46,17 @@ pub enum AppendError {
     Unknown,
 }
 
+/// Why records were not deleted, or are not known to have been.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DeleteRecordsError {
+    /// This node does not lead the partition (any more). Whether the records are deleted is unknown.
+    #[error("this node does not lead the partition")]
+    NotLeader,
+    /// The offset lies above the high watermark, or below 0.
+    #[error("the offset is not one that the partition has")]
+    OffsetOutOfRange,
+}
+
 /// A request reached a node that does not lead the controller (any more); it changed nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("this node does not lead the controller")]
@@ -72,6 +83,8 @@ pub(crate) enum Effect {
     Peers { alive: BTreeSet<NodeId>, unfenced: BTreeSet<NodeId> },
     /// The answer to an append.
     Appended { ticket: Ticket, result: Result<Appended, AppendError> },
+    /// The answer to a request to delete records: the log start offset after it.
+    RecordsDeleted { ticket: Ticket, result: Result<Offset, DeleteRecordsError> },
     /// The answer to a controller request.
     Answered { ticket: Ticket, result: Result<ControllerResponse, NotController> },
     /// Those of the groups asked for that this node led when it was asked, and in which epochs.

@@ -67,6 +67,8 @@ pub(super) struct Group {
     writing: Option<Writing>,
     /// A snapshot that is being made durable: its ready's number, and the index it stands for.
     installing: Option<(u64, RaftIndex)>,
+    /// The log was cut in the round that is being written.
+    cut: bool,
     pub(super) asleep: bool,
     pub(super) quiet_ticks: u32,
     pub(super) campaign_at: Option<Duration>,
@@ -121,6 +123,7 @@ impl Group {
             serving: None,
             writing: None,
             installing: None,
+            cut: false,
             asleep: false,
             quiet_ticks: 0,
             campaign_at: None,

@@ -9,8 +9,6 @@
 use std::time::Duration;
 
 use super::Shard;
-use trilog_storage::StoreError;
-
 use crate::ids::{NodeId, RaftGroupId, RaftIndex};
 use crate::transport::{Frame, LeadershipRow, SleepRow};
 
@@ -65,6 +63,8 @@ impl Shard {
         }
         let row = SleepRow { group: id, term: group.term(), commit };
         group.asleep = true;
+        // It may give up more of its log now.
+        self.dirty.insert(id);
         // Nobody looks at them while the group sleeps, and by now all that live are in sync.
         self.review_in_sync(id);
         self.awake.remove(&id);
@@ -84,6 +84,7 @@ impl Shard {
                 && group.is_settled();
             if agrees {
                 group.asleep = true;
+                self.dirty.insert(row.group);
                 self.awake.remove(&row.group);
             }
         }
@@ -170,11 +171,10 @@ impl Shard {
     }
 
     /// Writes every group's checkpoint into the next batch, so that the next start replays nothing.
-    pub(crate) fn checkpoint_all(&mut self) -> Result<(), StoreError> {
+    pub(crate) fn checkpoint_all(&mut self) {
         for group in self.groups.values_mut() {
-            group.checkpoint(&mut self.batch)?;
+            group.checkpoint(&mut self.batch);
         }
-        Ok(())
     }
 
     /// Tells the world whether this node leads the group.

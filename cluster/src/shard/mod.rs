@@ -37,11 +37,13 @@ use slog::Logger;
 use trilog_storage::{FetchedEntries, Store, StoreError, TailCache, WriteBatch};
 
 use self::confirmations::Confirmations;
-use self::effects::{AppendError, Effect, NotController, Outbox, Persist, PersistedReady, Round};
+use self::effects::{
+    AppendError, DeleteRecordsError, Effect, NotController, Outbox, Persist, PersistedReady, Round,
+};
 use self::group::Group;
 #[cfg(test)]
 pub(crate) use self::group::GroupView;
-pub(crate) use self::machine::{AppendRequest, CheckpointPolicy, ControlRequest};
+pub(crate) use self::machine::{AppendRequest, CheckpointPolicy, ControlRequest, DeletionRequest};
 use self::machine::{DecisionInputs, Machine};
 use self::orphans::Orphans;
 use self::peers::Peers;
@@ -246,6 +248,20 @@ impl Shard {
         self.effects.push(Effect::Appended { ticket: request.ticket, result: Err(error) });
     }
 
+    /// A request to delete the oldest records of a partition. Its answer is an [`Effect::RecordsDeleted`].
+    pub(crate) fn delete_records(&mut self, now: Duration, id: RaftGroupId, request: DeletionRequest) {
+        self.now = now;
+        match self.groups.get_mut(&id).map(Group::machine_mut) {
+            Some(Machine::Partition(machine)) => machine.enqueue_deletion(request, &mut self.effects),
+            _ => {
+                let result = Err(DeleteRecordsError::NotLeader);
+                self.effects.push(Effect::RecordsDeleted { ticket: request.ticket, result });
+            }
+        }
+        self.wake(id);
+        self.dirty.insert(id);
+    }
+
     /// A request for the controller. Its answer is an [`Effect::Answered`].
     pub(crate) fn control(&mut self, now: Duration, request: ControlRequest) {
         self.now = now;
@@ -301,7 +317,7 @@ impl Shard {
             && let Some(id) = self.next_dirty()
         {
             let Some(group) = self.groups.get_mut(&id) else { continue };
-            group.attend(&mut self.effects);
+            group.attend(&self.store, &mut self.effects)?;
             if self.unsynced_bytes + round.batch.len_bytes() < MAX_UNSYNCED_BYTES {
                 group.propose_queued(&self.inputs, &mut self.effects);
             }

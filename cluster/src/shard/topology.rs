@@ -115,7 +115,7 @@ impl Shard {
         };
         let is_blank = log.hard_state().term == 0 && log.last() == RaftIndex(0);
         let admission = self.admission_of(id, fresh, is_blank)?;
-        let machine = Machine::load(&self.store, id, purpose)?;
+        let machine = Machine::load(&self.store, id, purpose, log.truncated())?;
         let mut group = Group::new(self.node, id, voters, log, machine, self.checkpoints, &self.logger)
             .map_err(|error| damaged(id, &error.to_string()))?;
         group.admit_as(admission);

@@ -6,8 +6,8 @@ use crate::controller::{ControllerRequest, ControllerResponse};
 use crate::coordinator::{GroupRequest, GroupResponse};
 use crate::ids::{LeaderEpoch, Offset, RaftGroupId};
 use crate::partition::testing::{BatchBuilder, TestRecord};
-use crate::partition::{BatchHeader, CheckedBatch, RecordLimits, batches, check_record_set};
-use crate::shard::effects::{AppendError, Appended, NotController, NotCoordinator};
+use crate::partition::{BatchHeader, CheckedBatch, RecordLimits, batches_of_entry, check_record_set};
+use crate::shard::effects::{AppendError, Appended, DeleteRecordsError, NotController, NotCoordinator};
 
 /// The name of a batch, which no other has. It stands in the log as the batch's base timestamp, which no leader changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -24,6 +24,8 @@ impl BatchName {
 pub(super) enum Call {
     /// Produce one batch.
     Append { group: RaftGroupId, batch: CheckedBatch, replicas: Option<usize> },
+    /// Delete the records below an offset, or all that are committed.
+    DeleteRecords { group: RaftGroupId, before: Option<Offset> },
     /// Anything for the controller.
     Control(ControllerRequest),
     /// Anything for a group coordinator.
@@ -37,6 +39,8 @@ pub(super) enum Call {
 pub(super) enum Answer {
     /// To [`Call::Append`].
     Appended(Result<Appended, AppendError>),
+    /// To [`Call::DeleteRecords`].
+    RecordsDeleted(Result<Offset, DeleteRecordsError>),
     /// To [`Call::Control`].
     Controlled(Result<ControllerResponse, NotController>),
     /// To [`Call::Coordinate`].
@@ -54,6 +58,8 @@ pub(super) enum Answer {
 /// The records a reader got.
 #[derive(Debug)]
 pub(super) struct Fetched {
+    /// The first offset that could be read. No batches come from below it.
+    pub(super) log_start: Offset,
     pub(super) high_watermark: Offset,
     pub(super) batches: Vec<ReadBatch>,
 }
@@ -71,7 +77,7 @@ pub(super) struct ReadBatch {
 impl ReadBatch {
     /// The batches of a payload.
     pub(super) fn all(payload: &Bytes) -> impl Iterator<Item = Self> {
-        batches(payload).map(|batch| {
+        batches_of_entry(payload).map(|batch| {
             let (header, _) = batch.expect("a log holds whole batches");
             Self {
                 base_offset: header.base_offset,

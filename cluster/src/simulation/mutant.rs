@@ -30,19 +30,27 @@ pub(super) enum Mutant {
     ReadmitAtOnce,
     /// What leaders and followers say to each other is taken to be of the present term, of whichever it is.
     IgnoreTerms,
+    /// A partition's snapshot is its state as of now, and not as of the entry that its log begins behind.
+    SnapshotOfNow,
     /// A follower keeps its own entries where the leader has others, and says that it has the leader's.
     ForgetTruncation,
 }
 
 impl Mutant {
-    /// Does to messages what a receiver would that breaks the rule.
-    pub(super) fn falsify(self, messages: &mut [GroupMessage], receiver: &Shard) {
+    /// Does to messages what a sender or a receiver would that breaks the rule.
+    pub(super) fn falsify(self, messages: &mut [GroupMessage], sender: Option<&Shard>, receiver: &Shard) {
         for GroupMessage { group, message } in messages {
             let Some(view) = receiver.group_view(*group) else { continue };
             match self {
                 Self::IgnoreTerms if is_replication(message.msg_type) => message.term = view.term(),
                 Self::ForgetTruncation if message.msg_type == MessageType::MsgAppend => {
                     keep_own_entries(message, view);
+                }
+                Self::SnapshotOfNow if message.msg_type == MessageType::MsgSnapshot => {
+                    let now = sender.and_then(|sender| sender.group_view(*group));
+                    if let Some(now) = now.filter(|now| now.is_partition()) {
+                        message.mut_snapshot().data = now.state();
+                    }
                 }
                 _ => {}
             }

@@ -49,10 +49,18 @@ pub(super) enum Observation<'a> {
         entry: &'a Entry,
         batches: &'a [ReadBatch],
     },
+    /// A replica applied that the records of a partition below an offset are deleted.
+    Deleted { group: RaftGroupId, before: Offset },
     /// The state that a replica has once the entry at `index` is applied.
     State { node: NodeId, group: RaftGroupId, index: RaftIndex, state: &'a Bytes, is_coordinator: bool },
     /// A replica's readers see this from now on.
-    Shows { node: NodeId, group: RaftGroupId, epoch: Option<LeaderEpoch>, high_watermark: Offset },
+    Shows {
+        node: NodeId,
+        group: RaftGroupId,
+        epoch: Option<LeaderEpoch>,
+        log_start: Offset,
+        high_watermark: Offset,
+    },
     /// A process took a request up.
     Called { ticket: Ticket, call: &'a Call },
     /// A process answered a request.

@@ -114,6 +114,11 @@ fn ignoring_terms_is_found() {
 }
 
 #[test]
+fn a_snapshot_of_now_is_found() {
+    finds(Mutant::SnapshotOfNow);
+}
+
+#[test]
 fn forgetting_truncations_is_found() {
     finds(Mutant::ForgetTruncation);
 }

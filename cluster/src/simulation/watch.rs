@@ -8,6 +8,7 @@ use raft::eraftpb::Entry;
 use super::call::ReadBatch;
 use super::observation::{LogTerms, Observation};
 use crate::ids::{NodeId, RaftGroupId, RaftIndex};
+use crate::partition::Command;
 use crate::shard::{GroupView, Shard};
 
 /// What is known of every replica.
@@ -21,6 +22,8 @@ pub(super) struct Watch {
 #[derive(Default)]
 struct Seen {
     log: LogTerms,
+    /// What is in the log and not applied yet. By the next look it may be applied, and gone from the log.
+    unapplied: BTreeMap<u64, Entry>,
     applied: RaftIndex,
     led: Option<u64>,
 }
@@ -99,7 +102,9 @@ impl Seen {
     fn on_disk(view: GroupView<'_>) -> Self {
         let first = view.first().0;
         let terms = (first..=view.last().0).filter_map(|index| view.term_of(RaftIndex(index))).collect();
-        Self { log: LogTerms { first, terms }, applied: view.applied(), led: None }
+        let unapplied = view.entries(RaftIndex(view.applied().0 + 1).max(view.first()), view.last());
+        let unapplied = unapplied.into_iter().map(|entry| (entry.index, entry)).collect();
+        Self { log: LogTerms { first, terms }, unapplied, applied: view.applied(), led: None }
     }
 
     fn changes<'a>(&mut self, node: NodeId, view: GroupView<'a>) -> Option<Changes<'a>> {
@@ -108,8 +113,8 @@ impl Seen {
         self.led = view.is_leader().then(|| view.term());
         let applied = view.applied();
         let moved = applied > self.applied;
-        let from = RaftIndex(self.applied.0 + 1).max(view.first());
-        let entries = if moved { view.entries(from, applied) } else { Vec::new() };
+        let left = self.unapplied.split_off(&(applied.0 + 1));
+        let entries = std::mem::replace(&mut self.unapplied, left).into_values().collect();
         self.applied = applied;
         if written.is_empty() && elected.is_none() && !moved {
             return None;
@@ -122,6 +127,10 @@ impl Seen {
     /// Makes what is known of the log what it is now, and returns the entries that are new in it.
     fn follow_log(&mut self, view: GroupView<'_>) -> Vec<(Entry, Option<u64>)> {
         let (first, last) = (view.first().0, view.last().0);
+        if self.log.term_of(first - 1) != view.term_of(RaftIndex(first - 1)) {
+            // A snapshot has taken the place of other entries.
+            self.unapplied = self.unapplied.split_off(&first);
+        }
         if self.log.first == 0 || first > self.log.last() + 1 {
             self.log = LogTerms { first, terms: Vec::new() };
         }
@@ -133,6 +142,7 @@ impl Seen {
             && (self.log.last() > last
                 || view.term_of(RaftIndex(self.log.last())) != self.log.terms.last().copied())
         {
+            self.unapplied.remove(&self.log.last());
             self.log.terms.pop();
         }
         let entries = view.entries(RaftIndex(self.log.last() + 1), RaftIndex(last));
@@ -140,6 +150,7 @@ impl Seen {
         for entry in entries {
             let after = view.term_of(RaftIndex(entry.index - 1));
             self.log.terms.push(entry.term);
+            self.unapplied.insert(entry.index, entry.clone());
             written.push((entry, after));
         }
         written
@@ -160,6 +171,9 @@ impl Changes<'_> {
             let batches: Vec<_> =
                 holds_batches.then(|| ReadBatch::all(&entry.data)).into_iter().flatten().collect();
             tell(&Observation::Applied { node, group, voters, entry, batches: &batches })?;
+            if holds_batches && let Ok(Some(Command::RaiseLogStart(before))) = Command::decode(&entry.data) {
+                tell(&Observation::Deleted { group, before })?;
+            }
         }
         if let Some((index, state)) = &self.state {
             let (index, is_coordinator) = (*index, self.view.is_coordinator());

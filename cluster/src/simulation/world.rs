@@ -192,10 +192,11 @@ impl World {
                 let next = now + process.clock.truly(TICK);
                 self.schedule.at(next, Event::Input { node: id, life, input: Input::Tick });
             }
-            if let Input::Frame { frame: Frame::Raft(messages), .. } = &mut input
+            if let Input::Frame { from, frame: Frame::Raft(messages), .. } = &mut input
                 && let Some(mutant) = self.mutant
             {
-                mutant.falsify(messages, &process.shard);
+                let sender = self.nodes.get(from).and_then(Node::process).map(|sender| &sender.shard);
+                mutant.falsify(messages, sender, &process.shard);
             }
             self.observe_input(id, &input)?;
         }
@@ -257,14 +258,16 @@ impl World {
                 }
                 Output::Answer(ticket, answer) => self.answered(id, ticket, answer)?,
                 Output::Shows(group, status) => {
-                    let (epoch, high_watermark) = (status.leading, status.high_watermark);
+                    let (epoch, log_start) = (status.leading, status.log_start_offset);
+                    let high_watermark = status.high_watermark;
                     let leads = epoch.map_or(-1, |epoch| epoch.0);
-                    let shown = format_args!("{id} {group} leads {leads} up to {high_watermark}").to_string();
+                    let shown = format!("{id} {group} leads {leads} from {log_start} to {high_watermark}");
                     self.trace.tell(self.now, shown);
                     self.invariants.observe(&Observation::Shows {
                         node: id,
                         group,
                         epoch,
+                        log_start,
                         high_watermark,
                     })?;
                 }

@@ -6,7 +6,8 @@
 //!
 //! Timestamps of records need not rise with their offsets, so a row carries the *running maximum* of the partition up
 //! to and including its entry. That one does rise, which makes "the first offset at or after this time" a binary
-//! search.
+//! search. So do the bytes of all entries up to and including this one, which answers "how much lies behind this offset"
+//! in the same way, whatever was removed before it.
 
 use super::{Family, RowReader};
 use crate::ids::{Offset, RaftGroupId, RaftIndex};
@@ -22,6 +23,8 @@ pub struct OffsetIndexRow {
     pub raft_index: RaftIndex,
     /// The greatest record timestamp of the partition up to and including this entry, in milliseconds since 1970.
     pub max_timestamp_so_far: i64,
+    /// The bytes of all the partition's record batches up to and including this entry's, from the first one ever.
+    pub bytes_so_far: u64,
 }
 
 /// The key of the row whose entry begins at `base`.
@@ -41,11 +44,12 @@ pub(crate) fn decode_key(key: &[u8]) -> Option<(RaftGroupId, Offset)> {
 
 impl OffsetIndexRow {
     /// The row's bytes; the base offset stands in the key.
-    pub(crate) fn encode(&self) -> [u8; 24] {
-        let mut row = [0; 24];
+    pub(crate) fn encode(&self) -> [u8; 32] {
+        let mut row = [0; 32];
         row[..8].copy_from_slice(&self.last_offset.0.to_be_bytes());
         row[8..16].copy_from_slice(&self.raft_index.0.to_be_bytes());
-        row[16..].copy_from_slice(&self.max_timestamp_so_far.to_be_bytes());
+        row[16..24].copy_from_slice(&self.max_timestamp_so_far.to_be_bytes());
+        row[24..].copy_from_slice(&self.bytes_so_far.to_be_bytes());
         row
     }
 
@@ -57,6 +61,7 @@ impl OffsetIndexRow {
             last_offset: Offset(row.i64()?),
             raft_index: RaftIndex(row.u64()?),
             max_timestamp_so_far: row.i64()?,
+            bytes_so_far: row.u64()?,
         };
         row.end(decoded)
     }
@@ -77,12 +82,13 @@ mod tests {
         }
 
         #[test]
-        fn rows_round_trip(base: i64, last: i64, raft_index: u64, timestamp: i64) {
+        fn rows_round_trip(base: i64, last: i64, raft_index: u64, timestamp: i64, bytes: u64) {
             let row = OffsetIndexRow {
                 base_offset: Offset(base),
                 last_offset: Offset(last),
                 raft_index: RaftIndex(raft_index),
                 max_timestamp_so_far: timestamp,
+                bytes_so_far: bytes,
             };
             prop_assert_eq!(OffsetIndexRow::decode(Offset(base), &row.encode()), Some(row));
         }

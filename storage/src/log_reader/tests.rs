@@ -61,6 +61,7 @@ fn rows(start: i64, entries: &[(i64, i64)]) -> Vec<OffsetIndexRow> {
             last_offset: Offset(next + records - 1),
             raft_index: RaftIndex(number),
             max_timestamp_so_far: max,
+            bytes_so_far: (next + records).unsigned_abs(),
         });
         next += records;
     }
@@ -99,7 +100,8 @@ proptest! {
                 row.last_offset.0 >= low && row.base_offset.0 < high && row.max_timestamp_so_far >= timestamp
             };
             let first = rows.iter().find(wanted).copied().filter(|_| low < high);
-            let found = reader.index_at_or_after_timestamp(GROUP, timestamp, Offset(low), Offset(high));
+            let late = |row: &OffsetIndexRow| row.max_timestamp_so_far >= timestamp;
+            let found = reader.first_index_row(GROUP, Offset(low)..Offset(high), late);
             prop_assert_eq!(found.unwrap(), first);
         }
     }
@@ -110,6 +112,8 @@ fn the_greatest_offset_can_be_looked_up() {
     let rows = rows(i64::MAX - 10, &[(5, 1), (5, 2)]);
     let (_node, reader) = with_rows(&rows);
     assert_eq!(reader.index_floor(GROUP, Offset(i64::MAX)).unwrap(), Some(rows[1]));
-    let found = reader.index_at_or_after_timestamp(GROUP, 2, Offset(0), Offset(i64::MAX)).unwrap();
+    let found = reader
+        .first_index_row(GROUP, Offset(0)..Offset(i64::MAX), |row| row.max_timestamp_so_far >= 2)
+        .unwrap();
     assert_eq!(found, Some(rows[1]));
 }

@@ -166,6 +166,7 @@ fn compaction_moves_the_beginning_at_once_and_the_keys_go_bit_by_bit() {
                 last_offset: offset.plus(9),
                 raft_index: RaftIndex(index.unsigned_abs()),
                 max_timestamp_so_far: index,
+                bytes_so_far: index.unsigned_abs() * 100,
             };
             batch.put_index_row(GROUP, &row);
         }

@@ -22,6 +22,7 @@ impl Store {
             return Ok(());
         }
         self.shared.check_not_failed()?;
+        self.shared.written_bytes.fetch_add(batch.len_bytes() as u64, Ordering::Relaxed);
         let mut progress = lock(&self.shared.progress);
         let applied = self.rows_of(batch, &mut progress).and_then(|rows| {
             let applied = self.shared.db.apply_batch(rows);

@@ -80,9 +80,14 @@ impl DurableMark {
         &self.file
     }
 
-    /// The number of batches that are durable for certain.
+    /// The number of batches that the file says are durable.
     pub(super) const fn batches(&self) -> u64 {
         self.written
+    }
+
+    /// The number of batches that are durable, whether the file says so already or not.
+    pub(super) const fn durable(&self) -> u64 {
+        self.durable
     }
 
     /// Takes note that `batches` are durable. Writes when the last time is long enough ago.

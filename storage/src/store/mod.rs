@@ -95,6 +95,8 @@ struct Shared {
     progress: Mutex<Progress>,
     /// The number of the last batch that is visible.
     visible_batches: AtomicU64,
+    /// The bytes of all batches since the store was opened.
+    written_bytes: AtomicU64,
     durable: Mutex<DurableMark>,
     /// When the sync that is under way began.
     syncing_since: Mutex<Option<Instant>>,

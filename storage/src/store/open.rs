@@ -36,7 +36,7 @@ use crate::keys::raft_state::{self, GroupState};
 use crate::keys::{Family, fence, record, tombstone};
 
 /// The version of the layout that this code reads and writes.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// The size of sled's segments. A page above a quarter of it would leave the data file; a leaf of 16 of the longest
 /// values is half of that. Each segment on its way to the disk is a buffer of this size, and there may be many.
@@ -84,6 +84,7 @@ impl Store {
                 id,
                 data_file,
                 dir: at.dir.clone(),
+                written_bytes: AtomicU64::new(0),
                 visible_batches: AtomicU64::new(progress.row().batches),
                 progress: Mutex::new(progress),
                 durable: Mutex::new(mark),
@@ -229,12 +230,12 @@ impl Place {
         let row = db.get(IDENTITY_KEY).map_err(|error| self.sled(error))?;
         let row = row.ok_or_else(|| self.damaged("it does not say whose it is".to_owned()))?;
         match IdentityRow::decode_format(&row) {
-            Some(found @ FORMAT..) if found > FORMAT => {
-                return Err(OpenError::NewerFormat { path, found, supported: FORMAT });
+            Some(found) if found != FORMAT => {
+                return Err(OpenError::OtherFormat { path, found, supported: FORMAT });
             }
             _ => {}
         }
-        let found = IdentityRow::decode(&row).filter(|row| row.format == FORMAT);
+        let found = IdentityRow::decode(&row);
         let found = found.ok_or_else(|| self.damaged("what says whose it is cannot be read".to_owned()))?;
         if found.cluster_id != expected.cluster_id {
             let expected = expected.cluster_id.clone();

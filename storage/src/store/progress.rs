@@ -29,6 +29,8 @@ pub(super) struct Progress {
     compacted: BTreeSet<RaftGroupId>,
     /// The checksums of each group's records, combined.
     records: HashMap<RaftGroupId, u32>,
+    /// The number of the last batch that may have given up entries or a group.
+    given_up_in: u64,
 }
 
 /// What is known of one group's raft state row.
@@ -64,7 +66,7 @@ impl Progress {
         }
         let truncated = groups.iter().filter(|(_, group)| group.truncated > RaftIndex(0));
         let compacted = truncated.map(|(group, _)| *group).collect();
-        Ok(Self { row, groups, compacted, records })
+        Ok(Self { row, groups, compacted, records, given_up_in: row.batches })
     }
 
     /// The numbers as of the last batch.
@@ -89,6 +91,7 @@ impl Progress {
         if truncated > progress.truncated {
             progress.truncated = truncated;
             self.compacted.insert(group);
+            self.given_up_in = self.row.batches + 1;
         }
         self.row.row_versions = self.row.row_versions.wrapping_add(1);
         progress.version
@@ -104,9 +107,16 @@ impl Progress {
     pub(super) fn forget(&mut self, group: RaftGroupId) {
         self.compacted.remove(&group);
         self.row.record_checksums ^= self.records.remove(&group).unwrap_or_default();
+        self.given_up_in = self.row.batches + 1;
         if let Some(progress) = self.groups.remove(&group) {
             self.row.row_versions = self.row.row_versions.wrapping_sub(progress.version);
         }
+    }
+
+    /// The number of the last batch that gave up entries or a group. What was found when the store was opened may all have
+    /// been given up by the last batch of then.
+    pub(super) const fn given_up_in(&self) -> u64 {
+        self.given_up_in
     }
 
     /// A group whose log may have keys before its beginning, and the last index that is compacted away.
@@ -178,6 +188,7 @@ mod tests {
         progress.purged(A, RaftIndex(5));
         assert_eq!(progress.first_compacted(), Some((A, RaftIndex(8))), "it was compacted meanwhile");
         progress.purged(A, RaftIndex(8));
+        assert_eq!(progress.given_up_in(), progress.row().batches + 1, "the batch at hand");
         progress.next_version(A, RaftIndex(8));
         assert_eq!(progress.first_compacted(), None);
         let mut progress = Progress::recover(progress.row(), progress.groups, HashMap::new()).unwrap();

@@ -9,6 +9,9 @@
 //! * A leaf with fewer than four keys is merged into its neighbour, and the merged leaf is written, with what is left of
 //!   the values. So all values of a step are blanked first, and only then the keys removed.
 //!
+//! But nothing is removed before it is given up for certain: where the batch that gave it up may not be durable, a sync comes
+//! first. Else a power cut might leave a log that begins where nothing is any more.
+//!
 //! Removed as a batch, every byte was written two and a half times more on its way out; like this it is next to nothing.
 //!
 //! **Invariant:** a blank value is a value that is gone. Entries and chunks are never empty otherwise.
@@ -59,6 +62,7 @@ impl Store {
     fn purge_some(&self, max_keys: usize) -> Result<Purge, StoreError> {
         let mut left = max_keys;
         while let Some(group) = self.first_tombstone()? {
+            self.make_certain()?;
             for family in FAMILIES {
                 let erased = self.erase(self.scan(&family.group_prefix(group)).take(left))?;
                 self.count_deleted(erased.value_bytes);
@@ -72,7 +76,10 @@ impl Store {
         loop {
             let compacted = lock(&self.shared.progress).first_compacted();
             let Some((group, truncated)) = compacted else { break };
-            left -= self.erase(self.entries_up_to(group, truncated).take(left))?.keys;
+            self.make_certain()?;
+            let entries = self.erase(self.entries_up_to(group, truncated).take(left))?;
+            self.count_deleted(entries.value_bytes);
+            left -= entries.keys;
             left -= self.erase(self.index_rows_up_to(group, truncated).take(left))?.keys;
             if left == 0 {
                 return Ok(Purge { more: true });
@@ -80,6 +87,13 @@ impl Store {
             lock(&self.shared.progress).purged(group, truncated);
         }
         Ok(Purge { more: self.turn_over()? })
+    }
+
+    /// Makes durable what was given up by now.
+    fn make_certain(&self) -> Result<(), StoreError> {
+        let given_up_in = lock(&self.shared.progress).given_up_in();
+        let is_certain = lock(&self.shared.durable).durable() >= given_up_in;
+        if is_certain { Ok(()) } else { self.sync() }
     }
 
     /// The first group that has a tombstone.

@@ -27,6 +27,7 @@ fn fill(node: &Node, group: RaftGroupId, entries: u64) -> RaftLog {
                     last_offset: offset,
                     raft_index: RaftIndex(index),
                     max_timestamp_so_far: 0,
+                    bytes_so_far: index * 40_000,
                 },
             );
         });
@@ -177,6 +178,24 @@ fn deleted_groups_are_gone_at_once_and_purged_bit_by_bit_across_restarts() {
 }
 
 #[test]
+fn nothing_is_removed_before_it_is_given_up_for_certain() {
+    let node = Node::new();
+    let mut log = fill(&node, GROUP, 10);
+    let durable = || lock(&node.store.shared.durable).durable();
+    let visible = || node.store.shared.visible_batches.load(Ordering::Acquire);
+    node.apply(|batch| {
+        log.set_applied(RaftIndex(10), batch);
+        log.compact(RaftIndex(5), batch).unwrap();
+    });
+    assert!(durable() < visible());
+    node.store.purge(1).unwrap();
+    assert_eq!(durable(), visible());
+    node.apply(|batch| batch.mark_group_deleted(GROUP));
+    node.store.purge(1).unwrap();
+    assert_eq!(durable(), visible());
+}
+
+#[test]
 fn the_space_of_deleted_groups_goes_back_to_the_file_system() {
     let node = Node::new();
     let mut logs: Vec<_> = (1..=3).map(|group| fill(&node, RaftGroupId(group), 1)).collect();
@@ -192,6 +211,24 @@ fn the_space_of_deleted_groups_goes_back_to_the_file_system() {
     while node.store.purge(256).unwrap().more {}
     let left = node.store.disk_usage().unwrap();
     assert!(left + 3 * 249 * 65_000 <= full, "{full} bytes became {left}");
+}
+
+#[test]
+fn the_space_of_entries_that_a_log_gave_up_goes_back_to_the_file_system() {
+    let node = Node::new();
+    let mut log = fill(&node, GROUP, 1);
+    for index in 2..=1200 {
+        node.apply(|batch| log.append(&[entry(index, 1, 65_000)], batch).unwrap());
+    }
+    node.store.sync().unwrap();
+    let full = node.store.disk_usage().unwrap();
+    node.apply(|batch| {
+        log.set_applied(RaftIndex(1200), batch);
+        log.compact(RaftIndex(900), batch).unwrap();
+    });
+    while node.store.purge(256).unwrap().more {}
+    let left = node.store.disk_usage().unwrap();
+    assert!(left + 899 * 65_000 <= full, "{full} bytes became {left}");
 }
 
 /// Opens the store once more, for the checks at open.

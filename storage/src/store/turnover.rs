@@ -1,14 +1,19 @@
-//! Giving the space of deleted groups back to the file system.
+//! Giving the space of deleted groups, and of entries that logs gave up, back to the file system.
 //!
 //! sled's log is a file of segments. A segment is free once every page in it was written anew elsewhere, and the file
 //! becomes shorter once its last segments are free. Both happen only as the log moves on: sled's cleaner moves pages out
 //! of one segment at a time, and what it freed is let go of some segments later. A store that nobody writes to would
 //! keep the space of a deleted topic for good.
 //!
+//! What stands at the file's end sled moves only while at least half of the segments are free and more than five are in use.
+//! A store that is left with less than that may stay as long as its last segment demands. Its free segments are used again.
+//!
 //! So after a large deletion the log is turned over: a filler is written again and again, a little at a time, while the
 //! cleaner does its work in between. It ends when the file has become shorter by what was deleted, or when it was given
-//! enough time; other writes may take the space meanwhile, which is just as well.
+//! enough time; other writes may take the space meanwhile, which is just as well. Where as much is written as is deleted, as
+//! with logs of bounded length that are in use, those writes turn the log over, and there is nothing to do.
 
+use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
 
@@ -37,15 +42,21 @@ const SPARE_ROUNDS: u64 = 120;
 pub(super) struct Turnover {
     /// What was deleted since the last one.
     deleted_bytes: u64,
+    /// What had been written to the store by the first of that.
+    written_before: u64,
     /// How large the store was when this one began.
     disk_usage_before: u64,
     rounds: u64,
 }
 
 impl Store {
-    /// Takes note that values of deleted groups were removed.
+    /// Takes note that values were removed.
     pub(super) fn count_deleted(&self, bytes: u64) {
-        lock(&self.shared.turnover).deleted_bytes += bytes;
+        let mut turnover = lock(&self.shared.turnover);
+        if turnover.deleted_bytes == 0 {
+            turnover.written_before = self.shared.written_bytes.load(Ordering::Relaxed);
+        }
+        turnover.deleted_bytes += bytes;
     }
 
     /// Does one round if there is need, and says whether there may be need for another. Waits for the cleaner.
@@ -59,7 +70,9 @@ impl Store {
             turnover.disk_usage_before = disk_usage;
         }
         let expected = turnover.disk_usage_before.saturating_sub(turnover.deleted_bytes);
+        let written = self.shared.written_bytes.load(Ordering::Relaxed) - turnover.written_before;
         if disk_usage <= expected.max(LEAST_DISK_USAGE)
+            || written >= turnover.deleted_bytes
             || turnover.rounds >= SPARE_ROUNDS + turnover.deleted_bytes / SEGMENT_BYTES as u64
         {
             *turnover = Turnover::default();

@@ -25,9 +25,9 @@ pub struct ClusterOptions {
 }
 
 impl ClusterOptions {
-    /// A cluster of this many nodes with default settings.
+    /// A cluster of this many nodes with default settings, but that records are kept for ever: those of tests are of 1970.
     pub fn nodes(nodes: i32) -> Self {
-        Self {
+        let options = Self {
             nodes,
             settings: Vec::new(),
             flags: Vec::new(),
@@ -36,7 +36,8 @@ impl ClusterOptions {
             network: false,
             small_disks: None,
             data_dirs: BTreeMap::new(),
-        }
+        };
+        options.set("log.retention.ms", "-1")
     }
 
     /// The same with one more broker setting.

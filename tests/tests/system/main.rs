@@ -16,3 +16,4 @@ mod kcat;
 mod protocol;
 mod rdkafka;
 mod restart;
+mod retention;

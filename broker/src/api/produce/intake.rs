@@ -174,6 +174,8 @@ impl From<AppendError> for ItemError {
 
 #[cfg(test)]
 mod tests {
+    use trilog_cluster::partition::Retention;
+
     use super::*;
 
     fn settings(timestamp_type: TimestampType) -> TopicSettings {
@@ -183,6 +185,8 @@ mod tests {
             timestamp_type,
             timestamp_before_max_ms: i64::MAX,
             timestamp_after_max_ms: 100,
+            retention: Retention::default(),
+            clients_may_delete: true,
         }
     }
 

@@ -8,8 +8,8 @@ use thiserror::Error;
 use super::Configs;
 use super::broker_table::{
     AUTO_CREATE_TOPICS_ENABLE, BROKER_RACK, CONNECTIONS_MAX_IDLE_MS, DEFAULT_REPLICATION_FACTOR,
-    DELETE_TOPIC_ENABLE, MAX_CONNECTIONS, NUM_PARTITIONS, SOCKET_REQUEST_MAX_BYTES, broker_domain,
-    broker_names, flag_instead_of,
+    DELETE_TOPIC_ENABLE, LOG_RETENTION_CHECK_INTERVAL_MS, MAX_CONNECTIONS, NUM_PARTITIONS,
+    SOCKET_REQUEST_MAX_BYTES, broker_domain, broker_names, flag_instead_of,
 };
 use super::domain::InvalidValue;
 use super::given::Given;
@@ -39,6 +39,8 @@ pub struct BrokerSettings {
     pub max_connections: usize,
     /// `connections.max.idle.ms`: after how long without a request a connection is closed. None: never.
     pub connections_max_idle: Option<Duration>,
+    /// `log.retention.check.interval.ms`: how often a leader looks for records whose time is over.
+    pub log_retention_check_interval: Duration,
     /// `broker.rack`: where the node stands, told to clients.
     pub rack: Option<String>,
     /// What group coordinators go by.
@@ -130,6 +132,7 @@ impl BrokerSettings {
             connections_max_idle: u64::try_from(given.integer(CONNECTIONS_MAX_IDLE_MS)?)
                 .ok()
                 .map(Duration::from_millis),
+            log_retention_check_interval: given.milliseconds(LOG_RETENTION_CHECK_INTERVAL_MS)?,
             rack: given.get(BROKER_RACK).map(str::to_owned),
             groups: Arc::new(group_settings(&given)?),
             offsets: offsets_settings(&given)?,
@@ -194,6 +197,7 @@ mod tests {
         assert!(settings.auto_create_topics_enable && settings.delete_topic_enable);
         assert_eq!(settings.socket_request_max_bytes, 104_857_600);
         assert_eq!(settings.connections_max_idle, Some(Duration::from_secs(600)));
+        assert_eq!(settings.log_retention_check_interval, Duration::from_secs(300));
         assert_eq!([1, 2, 3, 5].map(|nodes| settings.replication_factor(nodes)), [1, 2, 3, 3]);
     }
 

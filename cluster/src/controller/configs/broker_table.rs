@@ -24,6 +24,7 @@ pub(super) const AUTO_CREATE_TOPICS_ENABLE: &str = "auto.create.topics.enable";
 pub(super) const BROKER_RACK: &str = "broker.rack";
 pub(super) const CONNECTIONS_MAX_IDLE_MS: &str = "connections.max.idle.ms";
 pub(super) const DEFAULT_REPLICATION_FACTOR: &str = "default.replication.factor";
+pub(super) const LOG_RETENTION_CHECK_INTERVAL_MS: &str = "log.retention.check.interval.ms";
 pub(super) const DELETE_TOPIC_ENABLE: &str = "delete.topic.enable";
 pub(super) const MAX_CONNECTIONS: &str = "max.connections";
 pub(super) const NUM_PARTITIONS: &str = "num.partitions";
@@ -60,6 +61,12 @@ static OWN_CONFIGS: &[BrokerConfig] = &[
         "How many replicas a partition gets when nobody says. Not set: three, or one a node where there are fewer.",
     ),
     config(DELETE_TOPIC_ENABLE, Domain::Boolean, Some("true"), "Whether topics can be deleted."),
+    config(
+        LOG_RETENTION_CHECK_INTERVAL_MS,
+        Domain::Long { min: 1 },
+        Some("300000"),
+        "How often, in milliseconds, a leader looks for records whose time is over.",
+    ),
     config(
         MAX_CONNECTIONS,
         Domain::int_from(1),

@@ -4,14 +4,14 @@ use thiserror::Error;
 
 use super::Configs;
 use super::broker::BrokerSettings;
-use super::domain::{InvalidValue, boolean, integer};
+use super::domain::{InvalidValue, boolean, integer, list_value};
 use super::effective::resolve;
 use super::topic_table::{
-    MAX_COMPACTION_LAG_MS, MAX_MESSAGE_BYTES, MESSAGE_TIMESTAMP_AFTER_MAX_MS,
+    CLEANUP_POLICY, MAX_COMPACTION_LAG_MS, MAX_MESSAGE_BYTES, MESSAGE_TIMESTAMP_AFTER_MAX_MS,
     MESSAGE_TIMESTAMP_BEFORE_MAX_MS, MESSAGE_TIMESTAMP_TYPE, MIN_COMPACTION_LAG_MS, MIN_INSYNC_REPLICAS,
-    REMOTE_STORAGE_ENABLE, topic_config,
+    REMOTE_STORAGE_ENABLE, RETENTION_BYTES, RETENTION_MS, topic_config,
 };
-use crate::partition::TimestampType;
+use crate::partition::{Retention, TimestampType};
 
 /// The longest value that a setting may have, in bytes, as in Kafka.
 pub const MAX_VALUE_LENGTH: usize = 32_767;
@@ -93,6 +93,10 @@ pub struct TopicSettings {
     pub timestamp_before_max_ms: i64,
     /// `message.timestamp.after.max.ms`: how far it may lie ahead.
     pub timestamp_after_max_ms: i64,
+    /// `retention.ms` and `retention.bytes`, if `cleanup.policy` has records deleted.
+    pub retention: Retention,
+    /// Whether `cleanup.policy` lets clients delete records: not where old ones are compacted and nothing else.
+    pub clients_may_delete: bool,
 }
 
 impl TopicSettings {
@@ -102,6 +106,14 @@ impl TopicSettings {
         // Checked values are never below zero, so the fallback only satisfies the type.
         let size = |name| integer(&value(name)).and_then(|size| usize::try_from(size).ok()).unwrap_or(0);
         let time = |name| integer(&value(name)).unwrap_or(i64::MAX);
+        // A negative one means that there is no bound.
+        let bound = |name| integer(&value(name)).filter(|bound| *bound >= 0);
+        let policy = value(CLEANUP_POLICY);
+        let has_policy = |word| list_value(&policy).any(|given| given == word);
+        let retention = Retention {
+            time_ms: bound(RETENTION_MS),
+            bytes: bound(RETENTION_BYTES).and_then(|bytes| u64::try_from(bytes).ok()),
+        };
         Self {
             max_message_bytes: size(MAX_MESSAGE_BYTES),
             min_insync_replicas: size(MIN_INSYNC_REPLICAS),
@@ -111,6 +123,8 @@ impl TopicSettings {
             },
             timestamp_before_max_ms: time(MESSAGE_TIMESTAMP_BEFORE_MAX_MS),
             timestamp_after_max_ms: time(MESSAGE_TIMESTAMP_AFTER_MAX_MS),
+            retention: if has_policy("delete") { retention } else { Retention::default() },
+            clients_may_delete: has_policy("delete") || !has_policy("compact"),
         }
     }
 }
@@ -177,8 +191,26 @@ mod tests {
                 timestamp_type: TimestampType::LogAppendTime,
                 timestamp_before_max_ms: i64::MAX,
                 timestamp_after_max_ms: 3_600_000,
+                retention: Retention { time_ms: Some(604_800_000), bytes: None },
+                clients_may_delete: true,
             }
         );
+    }
+
+    #[test]
+    fn only_a_policy_that_deletes_has_a_retention() {
+        let broker = BrokerSettings::from_pairs([("log.retention.hours", "1")]).unwrap();
+        let settings = |policy| {
+            let topic = configs(&[("cleanup.policy", policy), ("retention.bytes", "5")]);
+            TopicSettings::effective(&broker, &Configs::new(), &topic)
+        };
+        let kept = Retention { time_ms: Some(3_600_000), bytes: Some(5) };
+        assert_eq!((settings("delete").retention, settings("delete").clients_may_delete), (kept, true));
+        assert_eq!(settings("compact, delete").retention, kept);
+        assert!(settings("compact,delete").clients_may_delete);
+        assert_eq!(settings("compact").retention, Retention::default());
+        assert!(!settings("compact").clients_may_delete);
+        assert_eq!((settings("").retention, settings("").clients_may_delete), (Retention::default(), true));
     }
 
     #[test]

@@ -44,6 +44,7 @@ pub fn topic_config(name: &str) -> Option<&'static TopicConfig> {
     TOPIC_CONFIGS.binary_search_by(|config| config.name.cmp(name)).ok().map(|at| &TOPIC_CONFIGS[at])
 }
 
+pub(super) const CLEANUP_POLICY: &str = "cleanup.policy";
 pub(super) const MAX_MESSAGE_BYTES: &str = "max.message.bytes";
 pub(super) const MIN_INSYNC_REPLICAS: &str = "min.insync.replicas";
 pub(super) const MESSAGE_TIMESTAMP_TYPE: &str = "message.timestamp.type";
@@ -52,6 +53,8 @@ pub(super) const MESSAGE_TIMESTAMP_AFTER_MAX_MS: &str = "message.timestamp.after
 pub(super) const MIN_COMPACTION_LAG_MS: &str = "min.compaction.lag.ms";
 pub(super) const MAX_COMPACTION_LAG_MS: &str = "max.compaction.lag.ms";
 pub(super) const REMOTE_STORAGE_ENABLE: &str = "remote.storage.enable";
+pub(super) const RETENTION_BYTES: &str = "retention.bytes";
+pub(super) const RETENTION_MS: &str = "retention.ms";
 
 const FOREVER: &str = "9223372036854775807";
 const A_DAY_MS: &str = "86400000";
@@ -85,8 +88,8 @@ const fn honoured(
 
 /// All settings of a topic, sorted by name.
 pub static TOPIC_CONFIGS: &[TopicConfig] = &[
-    kept(
-        "cleanup.policy",
+    honoured(
+        CLEANUP_POLICY,
         Domain::ListOf(&["compact", "delete"]),
         "delete",
         &[same("log.cleanup.policy")],
@@ -268,15 +271,15 @@ pub static TOPIC_CONFIGS: &[TopicConfig] = &[
         &[],
         "Whether the log is tiered. Trilog has no remote storage: true is refused.",
     ),
-    kept(
-        "retention.bytes",
+    honoured(
+        RETENTION_BYTES,
         Domain::Long { min: i64::MIN },
         "-1",
         &[same("log.retention.bytes")],
         "How large a partition may grow before its oldest records are deleted. -1: as large as it will.",
     ),
-    kept(
-        "retention.ms",
+    honoured(
+        RETENTION_MS,
         Domain::Long { min: -1 },
         A_WEEK_MS,
         &[
@@ -344,11 +347,14 @@ mod tests {
         assert_eq!(
             names,
             [
+                "cleanup.policy",
                 "max.message.bytes",
                 "message.timestamp.after.max.ms",
                 "message.timestamp.before.max.ms",
                 "message.timestamp.type",
                 "min.insync.replicas",
+                "retention.bytes",
+                "retention.ms",
             ]
         );
     }

@@ -80,7 +80,7 @@ fn the_first_record_at_or_after_a_timestamp_is_found_in_every_codec() {
 #[test]
 fn the_greatest_timestamp_is_that_of_its_first_record() {
     for packing in Packing::ALL {
-        let greatest = offset_of_max_timestamp(&timed_payload(packing)).unwrap().unwrap();
+        let greatest = offset_of_max_timestamp(&timed_payload(packing), Offset(0)).unwrap().unwrap();
         let expected = TimestampedOffset {
             offset: Offset(9),
             timestamp: TimestampMs(150),
@@ -89,7 +89,24 @@ fn the_greatest_timestamp_is_that_of_its_first_record() {
         assert_eq!(greatest, expected);
     }
     let none = Bytes::from(BatchBuilder::of_count(2).timestamp(-1).build());
-    assert_eq!(offset_of_max_timestamp(&none).unwrap(), None);
+    assert_eq!(offset_of_max_timestamp(&none, Offset(0)).unwrap(), None);
+}
+
+#[test]
+fn what_lies_before_the_beginning_has_no_greatest_timestamp() {
+    let two = [TestRecord::at(50), TestRecord::at(0), TestRecord::at(20), TestRecord::at(20)];
+    let batch = BatchBuilder::of_records(&two).timestamp(100).build();
+    let later = BatchBuilder::of_records(&[TestRecord::at(0)]).base_offset(4).timestamp(110).build();
+    let payload = Bytes::from([batch, later].concat());
+    let greatest = |from| {
+        let found = offset_of_max_timestamp(&payload, Offset(from)).unwrap();
+        found.map(|found| (found.offset.0, found.timestamp.0))
+    };
+    assert_eq!(greatest(0), Some((0, 150)));
+    assert_eq!(greatest(1), Some((2, 120)));
+    assert_eq!(greatest(3), Some((3, 120)));
+    assert_eq!(greatest(4), Some((4, 110)));
+    assert_eq!(greatest(5), None);
 }
 
 #[test]
@@ -100,7 +117,8 @@ fn with_append_time_every_record_has_the_time_of_its_batch() {
     assert_eq!(found(&payload, 0, 400), Some((3, 500)));
     assert_eq!(found(&payload, 4, 400), Some((4, 500)));
     assert_eq!(found(&payload, 0, 501), None);
-    assert_eq!(offset_of_max_timestamp(&payload).unwrap().unwrap().offset, Offset(3));
+    assert_eq!(offset_of_max_timestamp(&payload, Offset(0)).unwrap().unwrap().offset, Offset(3));
+    assert_eq!(offset_of_max_timestamp(&payload, Offset(4)).unwrap().unwrap().offset, Offset(4));
 }
 
 proptest! {

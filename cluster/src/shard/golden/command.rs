@@ -9,11 +9,11 @@ use super::stage::Stage;
 use crate::controller::{
     Assignment, Broker, ControllerRequest, CreateTopics, DeleteTopics, Listener, NewTopic, TopicRef,
 };
-use crate::ids::{NodeId, RaftGroupId, TimestampMs, TopicId};
+use crate::ids::{NodeId, Offset, RaftGroupId, TimestampMs, TopicId};
 use crate::partition::testing::{BatchBuilder, TestRecord, header_of};
 use crate::partition::{RecordLimits, TimestampType, check_record_set};
 use crate::script::Words;
-use crate::shard::{AppendRequest, CheckpointPolicy, ControlRequest, Shard};
+use crate::shard::{AppendRequest, CheckpointPolicy, ControlRequest, DeletionRequest, Shard};
 use crate::transport::PeerEvent;
 
 /// The options of `boot` and `cluster` that are no topics.
@@ -129,6 +129,7 @@ fn act(stage: &mut Stage, command: &str, words: &Words<'_>) {
         "full" => stage.input(words.node(0), |shard, now| shard.set_room(now, false)),
         "room" => stage.input(words.node(0), |shard, now| shard.set_room(now, true)),
         "append" => append(stage, words),
+        "delete-records" => delete_records(stage, words),
         "confirm" => {
             let groups: Vec<RaftGroupId> =
                 words.plain[1..].iter().map(|name| group(stage, words, name)).collect();
@@ -223,6 +224,14 @@ fn append(stage: &mut Stage, words: &Words<'_>) {
             shard.append(now, group, request);
         }
     });
+}
+
+/// `delete-records NODE PARTITION OFFSET [as=NAME]`
+fn delete_records(stage: &mut Stage, words: &Words<'_>) {
+    let (node, group) = (words.node(0), group(stage, words, words.word(1)));
+    let before = (words.word(2) != "all").then(|| Offset(words.number(words.word(2))));
+    let ticket = stage.ask(words.text("as").unwrap_or("delete-records").into());
+    stage.input(node, |shard, now| shard.delete_records(now, group, DeletionRequest { ticket, before }));
 }
 
 fn append_request(stage: &mut Stage, words: &Words<'_>, value: &str) -> AppendRequest {

@@ -7,7 +7,7 @@ use raft::eraftpb::{Entry, Message, MessageType};
 
 use crate::controller::{ControllerResponse, MetadataImage, decode_entry};
 use crate::ids::{LeaderEpoch, NodeId, RaftGroupId};
-use crate::partition::batches;
+use crate::partition::{Command, batches_of_entry};
 use crate::shard::effects::{AppendError, Appended, NotController, Ticket};
 use crate::transport::{ReadmitRow, SleepRow, TermRow};
 
@@ -123,8 +123,10 @@ impl Vocabulary {
         } else if group == RaftGroupId::CONTROLLER {
             let records = decode_entry(payload).unwrap();
             records.iter().map(first_word).collect()
+        } else if let Some(Command::RaiseLogStart(offset)) = Command::decode(payload).unwrap() {
+            vec![format!("log starts at {offset}")]
         } else {
-            let headers = batches(payload).map(|batch| batch.unwrap().0);
+            let headers = batches_of_entry(payload).map(|batch| batch.unwrap().0);
             headers.map(|header| format!("{}:{}", header.base_offset, self.batches[&header.crc])).collect()
         };
         parts.join(" ")

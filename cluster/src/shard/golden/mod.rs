@@ -22,15 +22,16 @@
 //! | `full NODE`, `room NODE` | the node's disk is nearly full; has room again |
 //! | `register NODE BROKER`, `create-topic NODE NAME REPLICAS...`, `delete-topic NODE NAME`, `producer-ids NODE` | asks the controller at a node |
 //! | `append NODE PARTITION VALUE... [as=NAME] [producer=ID seq=N] [replicas=N]` | hands the node batches of one record each, at once |
+//! | `delete-records NODE PARTITION OFFSET [as=NAME]` | asks the node to delete the records below an offset, or `all` |
 //! | `confirm NODE GROUP... [as=NAME]` | asks which of the groups the node leads, as their other voters say |
 //! | `status GROUP`, `log NODE GROUP`, `network`, `unanswered` | shows the replicas, a log on disk, what is under way, and who still waits for an answer |
 //!
-//! Options of a cluster: `tail=BYTES` of entries in memory, `checkpoint-every=N` entries, and `keep=N` entries of the
-//! controller's log behind a checkpoint. What is sent to a node that is down is lost, and its sender learns of it.
+//! Options of a cluster: `tail=BYTES` of entries in memory, `checkpoint-every=N` entries, and `keep=N` entries that stay
+//! in a log though it may be cut there. What is sent to a node that is down is lost, and its sender learns of it.
 //!
 //! A group is called by its partition (`t-0`), `controller`, or `group-N` while it has no name. In the output an entry
-//! is `index/term [offset:value]`, a message `from->to group kind term: content`; *shows* is the high watermark that
-//! readers see. `boot`, `settle` and `run` leave messages out. Heartbeats between nodes and news of leaders travel like
+//! is `index/term [offset:value]`, a message `from->to group kind term: content`; *shows* is the log start
+//! and the high watermark that readers see. `boot`, `settle` and `run` leave messages out. Heartbeats between nodes and news of leaders travel like
 //! all messages but are never shown.
 
 mod command;
@@ -50,10 +51,12 @@ fn play(name: &str) {
 }
 
 /// Every script, each of which has a test below.
-const SCRIPTS: [&str; 23] = [
+const SCRIPTS: [&str; 25] = [
     "behind",
     "confirm",
     "conflict",
+    "cut_log",
+    "delete_records",
     "delete_topic",
     "deposed",
     "duplicate",
@@ -94,6 +97,16 @@ fn confirm() {
 #[test]
 fn conflict() {
     play("conflict");
+}
+
+#[test]
+fn cut_log() {
+    play("cut_log");
+}
+
+#[test]
+fn delete_records() {
+    play("delete_records");
 }
 
 #[test]

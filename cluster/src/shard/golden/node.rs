@@ -123,7 +123,7 @@ impl Node {
     /// Ends the node as SIGTERM does, after its leaderships are handed over: checkpoints, a last sync, and no replay
     /// at the next start.
     pub(super) fn stop(&mut self, now: Duration) -> Vec<Output> {
-        let mut outputs = self.input(now, |shard| shard.checkpoint_all().unwrap());
+        let mut outputs = self.input(now, Shard::checkpoint_all);
         outputs.extend(self.release_syncs(now));
         if let Some(running) = self.running.take() {
             drop(running.shard);
@@ -207,6 +207,7 @@ impl Running {
                 self.fetches.push_back((group, fetch));
                 return Output::Fetch(group);
             }
+            Effect::LogCompacted => while self.store.purge(1024).unwrap().more {},
             Effect::ReplicaRemoved(group) => {
                 self.tail.forget(group);
                 while self.store.purge(1024).unwrap().more {}

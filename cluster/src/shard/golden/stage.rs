@@ -40,7 +40,8 @@ enum Line {
 #[derive(Default)]
 struct Seen {
     alive: BTreeSet<NodeId>,
-    replicas: BTreeMap<RaftGroupId, (Option<LeaderEpoch>, Offset)>,
+    /// Whether it leads, the high watermark and the log start.
+    replicas: BTreeMap<RaftGroupId, (Option<LeaderEpoch>, Offset, Offset)>,
 }
 
 impl Stage {
@@ -253,6 +254,14 @@ impl Stage {
                 let question = self.vocabulary.answered(ticket);
                 self.happened(format!("{id} answers {question}: {}", describe::append_answer(result)));
             }
+            Effect::RecordsDeleted { ticket, result } => {
+                let question = self.vocabulary.answered(ticket);
+                let answer = match result {
+                    Ok(start) => format!("the log starts at {start}"),
+                    Err(error) => format!("{error:?}"),
+                };
+                self.happened(format!("{id} answers {question}: {answer}"));
+            }
             Effect::Answered { ticket, result } => {
                 let question = self.vocabulary.answered(ticket);
                 self.happened(format!("{id} answers {question}: {}", describe::control_answer(result)));
@@ -268,15 +277,18 @@ impl Stage {
     }
 
     fn replica_changed(&mut self, id: NodeId, group: RaftGroupId, status: &ReplicaStatus) {
-        let new = (status.leading, status.high_watermark);
+        let new = (status.leading, status.high_watermark, status.log_start_offset);
         let old = self.seen.entry(id).or_default().replicas.insert(group, new);
-        let (leading, high_watermark) = old.unwrap_or((None, Offset(0)));
+        let (leading, high_watermark, log_start_offset) = old.unwrap_or((None, Offset(0), Offset(0)));
         let group = self.vocabulary.group(group);
         if leading.is_some() && leading != new.0 {
             self.happened(format!("{id} no longer leads {group}"));
         }
         if high_watermark != new.1 {
             self.happened(format!("{id} shows {group} up to offset {}", new.1));
+        }
+        if log_start_offset != new.2 {
+            self.happened(format!("{id} shows {group} from offset {}", new.2));
         }
     }
 

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use raft::eraftpb::Snapshot;
+use trilog_storage::{Store, StoreError};
 
 use super::{Group, epoch};
 use crate::ids::RaftIndex;
@@ -19,12 +20,17 @@ const UNCOMMITTED_HIGH_WATER: usize = 2 << 20;
 
 impl Group {
     /// Sees to what Raft and producers wait for and what no ready tells of: a follower's word may be all it takes.
-    pub(in crate::shard) fn attend(&mut self, effects: &mut Vec<Effect>) {
+    pub(in crate::shard) fn attend(
+        &mut self,
+        store: &Store,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), StoreError> {
         self.release_held(effects);
-        self.answer_snapshot_wish();
+        self.answer_snapshot_wish(store)?;
         effects.extend(
             self.node.mut_store().take_fetches().into_iter().map(|fetch| Effect::Fetch(self.id, fetch)),
         );
+        Ok(())
     }
 
     /// Puts queued requests into the log, as far as the bound on what is not committed allows.
@@ -81,6 +87,9 @@ impl Group {
             Fate::Overwritten(waiting) => effects.push(waiting.refused()),
             Fate::Committed(Waiting::Refusal { ticket, error }) => {
                 effects.push(Effect::Appended { ticket, result: Err(AppendError::Producer(error)) });
+            }
+            Fate::Committed(Waiting::Deletion { ticket, result }) => {
+                effects.push(Effect::RecordsDeleted { ticket, result });
             }
             Fate::Committed(Waiting::Control { ticket, response }) => {
                 effects.push(Effect::Answered { ticket, result: Ok(response) });
@@ -157,20 +166,24 @@ impl Group {
         effects.extend(self.held.drain(..).map(|(_, waiting)| waiting.unknown()));
     }
 
-    /// Raft wants a snapshot for a follower that is behind the log's start: the state as applied.
-    fn answer_snapshot_wish(&mut self) {
+    /// Raft wants a snapshot for a follower that is behind the log's start.
+    fn answer_snapshot_wish(&mut self, store: &Store) -> Result<(), StoreError> {
         if !self.node.mut_store().take_snapshot_wanted() {
-            return;
+            return Ok(());
         }
         let log = &self.node.raft.raft_log;
-        let applied = log.applied;
-        let Ok(term) = log.term(applied) else { return };
-        let mut snapshot = Snapshot { data: self.machine.snapshot(), ..Snapshot::default() };
+        let (truncated, applied) = (self.node.store().truncated(), RaftIndex(log.applied));
+        let Some((index, state)) = self.machine.snapshot(store, self.id, truncated, applied)? else {
+            return Ok(());
+        };
+        let Ok(term) = log.term(index.0) else { return Ok(()) };
+        let mut snapshot = Snapshot { data: state, ..Snapshot::default() };
         let metadata = snapshot.mut_metadata();
-        metadata.index = applied;
+        metadata.index = index.0;
         metadata.term = term;
         metadata.mut_conf_state().voters = self.voters.iter().map(|voter| u64::from(voter.0)).collect();
         self.node.mut_store().provide_snapshot(snapshot);
+        Ok(())
     }
 
     /// The group leaves this node: nobody is left waiting.

@@ -96,6 +96,6 @@ impl<'a> GroupView<'a> {
 
     /// The replicated state, encoded.
     pub(crate) fn state(self) -> bytes::Bytes {
-        self.0.machine.snapshot()
+        self.0.machine.state()
     }
 }

@@ -25,7 +25,6 @@ pub(super) struct Writing {
     metadata: Vec<ControllerRecord>,
     settled: Vec<Effect>,
     restored: bool,
-    compacted: bool,
 }
 
 /// What a group did in a round that concerns the whole shard.
@@ -47,6 +46,7 @@ impl Group {
     pub(in crate::shard) fn collect(&mut self, round: &mut Round) -> Result<(), StoreError> {
         debug_assert!(self.writing.is_none(), "a round begins after the one before it is written");
         self.node.mut_store().check()?;
+        self.cut_log(&mut round.batch)?;
         if !self.node.has_ready() {
             return Ok(());
         }
@@ -65,7 +65,6 @@ impl Group {
             metadata: Vec::new(),
             settled: Vec::new(),
             restored: false,
-            compacted: false,
             ready,
         };
         if !writing.ready.snapshot().is_empty() {
@@ -83,10 +82,10 @@ impl Group {
         // Nothing is to be seen of the entries before the batch is, and their answers leave after it.
         let applied = writing.applied.map_or(self.node.raft.raft_log.applied, |applied| applied.0);
         self.settle_reads(RaftIndex(applied), &mut writing.settled);
-        if let Some(applied) = writing.applied {
-            let done = self.machine.checkpoint(self.id, self.checkpoints, &mut round.batch);
-            writing.compacted |= done && self.machine.is_compacted();
-            self.checkpointed(done.then_some(applied), &mut round.batch)?;
+        if let Some(applied) = writing.applied
+            && self.machine.checkpoint(self.id, applied, self.checkpoints, &mut round.batch)
+        {
+            self.node.mut_store().set_applied(applied, &mut round.batch);
         }
         self.promise(&mut writing.ready, round);
         self.writing = Some(writing);
@@ -127,10 +126,11 @@ impl Group {
         inputs: &DecisionInputs,
         effects: &mut Vec<Effect>,
     ) -> GroupOutcome {
-        let Some(Writing { ready, entries, applied, recent, metadata, settled, restored, compacted }) =
+        let compacted = std::mem::take(&mut self.cut);
+        let Some(Writing { ready, entries, applied, recent, metadata, settled, restored }) =
             self.writing.take()
         else {
-            return GroupOutcome::default();
+            return GroupOutcome { compacted, ..GroupOutcome::default() };
         };
         self.node.mut_store().appended(&entries);
         self.node.advance_append_async(ready);
@@ -162,7 +162,7 @@ impl Group {
         self.machine.restore(&snapshot.data).map_err(|detail| damaged(self.id, &detail))?;
         let voters = metadata.get_conf_state().voters.clone();
         self.node.mut_store().install_snapshot(index, metadata.term, &voters, &mut round.batch)?;
-        self.machine.checkpoint_snapshot(self.id, &mut round.batch);
+        self.machine.checkpoint_snapshot(self.id, index, &mut round.batch);
         self.node.mut_store().set_applied(index, &mut round.batch);
         self.installing = Some((writing.ready.number(), index));
         writing.settled.extend(self.proposals.abandon().into_iter().map(Waiting::unknown));
@@ -171,25 +171,30 @@ impl Group {
         Ok(())
     }
 
-    /// A checkpoint at `applied` is in the batch: Raft resumes there after a restart, and where the state replaces the
-    /// log, what is before it can go, but for a tail that spares a follower a snapshot.
-    fn checkpointed(&mut self, applied: Option<RaftIndex>, batch: &mut WriteBatch) -> Result<(), StoreError> {
-        let Some(applied) = applied else { return Ok(()) };
-        self.node.mut_store().set_applied(applied, batch);
-        if self.machine.is_compacted() {
-            let up_to = RaftIndex(applied.0.saturating_sub(self.checkpoints.kept_entries));
+    /// Gives up the entries that the stored state stands for, but for a tail that spares a follower a snapshot. Once a group
+    /// sleeps, all followers that are there have what there is.
+    ///
+    /// What is deleted in this round is given up in a later one: readers have to know of it first.
+    fn cut_log(&mut self, batch: &mut WriteBatch) -> Result<(), StoreError> {
+        let policy = if self.asleep { self.checkpoints.keeping_nothing() } else { self.checkpoints };
+        let applied = RaftIndex(self.node.raft.raft_log.applied);
+        let (checkpoint, truncated) = (self.node.store().applied(), self.node.store().truncated());
+        let Some(up_to) = self.machine.cut(self.id, checkpoint, applied, policy, batch) else {
+            return Ok(());
+        };
+        if up_to > truncated {
             self.node.mut_store().compact(up_to, batch)?;
+            self.cut = true;
         }
         Ok(())
     }
 
     /// Writes a checkpoint of whatever was applied since the last one, so that a restart replays nothing.
-    pub(in crate::shard) fn checkpoint(&mut self, batch: &mut WriteBatch) -> Result<(), StoreError> {
-        if self.machine.checkpoint(self.id, CheckpointPolicy::AT_ONCE, batch) {
-            let applied = RaftIndex(self.node.raft.raft_log.applied);
-            self.checkpointed(Some(applied), batch)?;
+    pub(in crate::shard) fn checkpoint(&mut self, batch: &mut WriteBatch) {
+        let applied = RaftIndex(self.node.raft.raft_log.applied);
+        if self.machine.checkpoint(self.id, applied, CheckpointPolicy::AT_ONCE, batch) {
+            self.node.mut_store().set_applied(applied, batch);
         }
-        Ok(())
     }
 }
 

@@ -71,7 +71,8 @@ impl CoordinatorMachine {
     }
 
     /// A checkpoint of this length is on its way to the disk.
-    pub(super) const fn checkpoint_written(&mut self, bytes: usize) {
+    pub(super) fn checkpoint_written(&mut self, bytes: usize) {
+        self.since_checkpoint = SinceCheckpoint::default();
         self.checkpoint_bytes = bytes as u64;
     }
 

@@ -16,12 +16,14 @@ use trilog_storage::{Store, StoreError, WriteBatch};
 
 pub(crate) use self::controller::{ControlRequest, ControllerMachine};
 pub(crate) use self::coordinator::CoordinatorMachine;
-pub(crate) use self::partition::{AppendRequest, PartitionMachine};
-use super::effects::{AppendError, Appended, Effect, NotController, NotCoordinator, Ticket};
+pub(crate) use self::partition::{AppendRequest, DeletionRequest, PartitionMachine};
+use super::effects::{
+    AppendError, Appended, DeleteRecordsError, Effect, NotController, NotCoordinator, Ticket,
+};
 use crate::controller::configs::BrokerSettings;
 use crate::controller::{ControllerRecord, ControllerResponse, MetadataImage};
 use crate::coordinator::GroupResponse;
-use crate::ids::{LeaderEpoch, NodeId, RaftGroupId, RaftIndex};
+use crate::ids::{LeaderEpoch, NodeId, Offset, RaftGroupId, RaftIndex};
 use crate::partition::ProducerError;
 use crate::replica::RecentEntry;
 
@@ -35,6 +37,8 @@ pub(super) enum Waiting {
     Append { ticket: Ticket, appended: Appended, replicas: Option<usize> },
     /// That a batch is out of its producer's order, or of an older producer.
     Refusal { ticket: Ticket, error: ProducerError },
+    /// Where the log starts now, or that it cannot start where it should.
+    Deletion { ticket: Ticket, result: Result<Offset, DeleteRecordsError> },
     /// A decision of the controller.
     Control { ticket: Ticket, response: ControllerResponse },
     /// A decision of a group coordinator.
@@ -48,17 +52,23 @@ impl Waiting {
             Self::Append { ticket, .. } | Self::Refusal { ticket, .. } => {
                 Effect::Appended { ticket, result: Err(AppendError::NotLeader) }
             }
+            Self::Deletion { ticket, .. } => {
+                Effect::RecordsDeleted { ticket, result: Err(DeleteRecordsError::NotLeader) }
+            }
             Self::Control { ticket, .. } => Effect::Answered { ticket, result: Err(NotController) },
             Self::Group { ticket, .. } => Effect::Coordinated { ticket, result: Err(NotCoordinator) },
         }
     }
 
-    /// The answer when the proposal's fate will not be learnt. Whoever asked the controller or a coordinator asks
-    /// again, and finds what its request did.
+    /// The answer when the proposal's fate will not be learnt. Whoever asked for anything else than an append asks again,
+    /// and finds what its request did.
     pub(super) fn unknown(self) -> Effect {
         match self {
             Self::Append { ticket, .. } => Effect::Appended { ticket, result: Err(AppendError::Unknown) },
-            other @ (Self::Refusal { .. } | Self::Control { .. } | Self::Group { .. }) => other.refused(),
+            other @ (Self::Refusal { .. }
+            | Self::Deletion { .. }
+            | Self::Control { .. }
+            | Self::Group { .. }) => other.refused(),
         }
     }
 }
@@ -119,20 +129,27 @@ pub(crate) struct CheckpointPolicy {
     pub(crate) every_entries: u64,
     /// And after this many bytes of payload.
     pub(crate) every_bytes: u64,
-    /// Entries of the controller or a coordinator that stay behind a checkpoint and spare a follower that was away a
-    /// snapshot. A partition's log is what consumers read, so checkpoints take nothing from it.
+    /// Entries that stay in the log though its state stands for them, and spare a follower that was away a snapshot.
     pub(crate) kept_entries: u64,
+    /// More than this many bytes of a partition's records do not stay for that reason.
+    pub(crate) kept_bytes: u64,
 }
 
 impl Default for CheckpointPolicy {
     fn default() -> Self {
-        Self { every_entries: 1024, every_bytes: 64 << 20, kept_entries: 1024 }
+        Self { every_entries: 1024, every_bytes: 64 << 20, kept_entries: 1024, kept_bytes: 16 << 20 }
     }
 }
 
 impl CheckpointPolicy {
     /// Anything that was applied is written out now.
-    pub(super) const AT_ONCE: Self = Self { every_entries: 1, every_bytes: 1, kept_entries: 0 };
+    pub(super) const AT_ONCE: Self =
+        Self { every_entries: 1, every_bytes: 1, kept_entries: 0, kept_bytes: 0 };
+
+    /// Nothing stays for the sake of followers.
+    pub(super) const fn keeping_nothing(self) -> Self {
+        Self { kept_entries: 0, kept_bytes: 0, ..self }
+    }
 
     /// For a state that only grows with what it holds: written out once the log behind it has grown by `bytes`.
     const fn by_bytes(self, bytes: u64) -> Self {
@@ -159,8 +176,13 @@ impl SinceCheckpoint {
 }
 
 impl Machine {
-    /// The machine as its last checkpoint has it, with the index that it stands at.
-    pub(super) fn load(store: &Store, group: RaftGroupId, purpose: Purpose) -> Result<Self, StoreError> {
+    /// The machine as its last checkpoint has it, of a group whose log has given up everything up to `truncated`.
+    pub(super) fn load(
+        store: &Store,
+        group: RaftGroupId,
+        purpose: Purpose,
+        truncated: RaftIndex,
+    ) -> Result<Self, StoreError> {
         let checkpoint = store.record(group, CHECKPOINT_KEY)?;
         let mut machine = match purpose {
             Purpose::Controller => Self::Controller(ControllerMachine::default()),
@@ -169,6 +191,9 @@ impl Machine {
         };
         if let Some(bytes) = checkpoint {
             machine.restore(&bytes).map_err(|detail| damaged(group, &detail))?;
+        }
+        if let Self::Partition(machine) = &mut machine {
+            machine.load_cut_points(store, group, truncated)?;
         }
         Ok(machine)
     }
@@ -215,11 +240,12 @@ impl Machine {
         }
     }
 
-    /// Writes a checkpoint when enough has been applied since the last one. Returns whether it did: the caller then
-    /// moves the applied index in the same batch.
+    /// Writes a checkpoint when enough has been applied since the last one, the last time the entry at `applied`. Returns
+    /// whether it did: the caller then moves the applied index in the same batch.
     pub(super) fn checkpoint(
         &mut self,
         group: RaftGroupId,
+        applied: RaftIndex,
         policy: CheckpointPolicy,
         batch: &mut WriteBatch,
     ) -> bool {
@@ -231,30 +257,72 @@ impl Machine {
             }
             Self::Partition(machine) => (machine.since_checkpoint(), policy),
         };
-        if since.entries < policy.every_entries && since.bytes < policy.every_bytes {
+        let is_due = since.entries >= policy.every_entries || since.bytes >= policy.every_bytes;
+        if !is_due && !matches!(self, Self::Partition(machine) if machine.is_emptied()) {
             return false;
         }
-        *since = SinceCheckpoint::default();
         let encoded = self.encode();
-        if let Self::Coordinator(machine) = self {
-            machine.checkpoint_written(encoded.len());
+        batch.put_record(group, CHECKPOINT_KEY, encoded.clone());
+        match self {
+            Self::Controller(machine) => *machine.since_checkpoint() = SinceCheckpoint::default(),
+            Self::Coordinator(machine) => machine.checkpoint_written(encoded.len()),
+            Self::Partition(machine) => machine.checkpoint_written(group, applied, encoded, batch),
         }
-        batch.put_record(group, CHECKPOINT_KEY, encoded);
         true
     }
 
-    /// Writes the state that a snapshot brought as this group's checkpoint.
-    pub(super) fn checkpoint_snapshot(&self, group: RaftGroupId, batch: &mut WriteBatch) {
+    /// Writes the state that a snapshot brought, which is that as of the entry at `index`, as this group's checkpoint.
+    pub(super) fn checkpoint_snapshot(
+        &mut self,
+        group: RaftGroupId,
+        index: RaftIndex,
+        batch: &mut WriteBatch,
+    ) {
         batch.put_record(group, CHECKPOINT_KEY, self.encode());
+        if let Self::Partition(machine) = self {
+            machine.snapshot_installed(group, index, batch);
+        }
     }
 
-    /// Whether the state replaces the log: entries behind a checkpoint can go.
-    pub(super) const fn is_compacted(&self) -> bool {
-        matches!(self, Self::Controller(_) | Self::Coordinator(_))
+    /// Up to which entry the log can go, of a group whose last checkpoint is as of `checkpoint` and which has applied the
+    /// entry at `applied`. For the controller and the coordinators the checkpoint replaces the log; a partition's log is what
+    /// consumers read.
+    pub(super) fn cut(
+        &mut self,
+        group: RaftGroupId,
+        checkpoint: RaftIndex,
+        applied: RaftIndex,
+        policy: CheckpointPolicy,
+        batch: &mut WriteBatch,
+    ) -> Option<RaftIndex> {
+        match self {
+            Self::Controller(_) | Self::Coordinator(_) => {
+                Some(RaftIndex(checkpoint.0.saturating_sub(policy.kept_entries)))
+            }
+            Self::Partition(machine) => machine.cut(group, applied, policy, batch),
+        }
     }
 
-    /// The state as a snapshot carries it.
-    pub(super) fn snapshot(&self) -> Bytes {
+    /// A snapshot for a follower that lacks what the log has given up, and the entry that it is as of: what it gets after it
+    /// is the log behind that. The controller's and the coordinators' is their state as of `applied`.
+    pub(super) fn snapshot(
+        &self,
+        store: &Store,
+        group: RaftGroupId,
+        truncated: RaftIndex,
+        applied: RaftIndex,
+    ) -> Result<Option<(RaftIndex, Bytes)>, StoreError> {
+        Ok(match self {
+            Self::Controller(_) | Self::Coordinator(_) => Some((applied, self.encode().into())),
+            Self::Partition(_) => {
+                partition::base_state(store, group, truncated)?.map(|state| (truncated, state.into()))
+            }
+        })
+    }
+
+    /// The state, encoded.
+    #[cfg(test)]
+    pub(super) fn state(&self) -> Bytes {
         self.encode().into()
     }
 

@@ -1,12 +1,19 @@
-//! A partition: its applied state, and on the leader the queue of batches that wait to be proposed.
+//! A partition: its applied state, and on the leader the queue of batches that wait to be proposed. Requests to delete the
+//! oldest records go before them: they are few, and nobody's order depends on theirs.
+
+mod cut_points;
+mod deletion;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use trilog_storage::{OffsetIndexRow, WriteBatch};
+use trilog_storage::{OffsetIndexRow, Store, StoreError, WriteBatch};
 
-use super::{Proposal, SinceCheckpoint, Waiting};
+use self::cut_points::CutPoints;
+pub(super) use self::cut_points::base_state;
+pub(crate) use self::deletion::DeletionRequest;
+use super::{CheckpointPolicy, Proposal, SinceCheckpoint, Waiting};
 use crate::ids::{LeaderEpoch, RaftGroupId, RaftIndex, TimestampMs};
 use crate::partition::{Appender, CheckedBatch, LeaderEpochs, PartitionState, Prepared, TimestampType};
 use crate::replica::{RecentEntry, ReplicaStatus};
@@ -33,14 +40,17 @@ pub(crate) struct PartitionMachine {
     state: PartitionState,
     /// The state's leader epochs as readers hold them; they change once an election.
     leader_epochs: Arc<LeaderEpochs>,
-    leading: Option<Leading>,
+    /// Boxed, as most replicas do not lead.
+    leading: Option<Box<Leading>>,
     since_checkpoint: SinceCheckpoint,
+    cut_points: CutPoints,
 }
 
 struct Leading {
     epoch: LeaderEpoch,
     appender: Appender,
     queue: VecDeque<AppendRequest>,
+    deletions: Vec<DeletionRequest>,
     /// What is to be refused for its producer's sake, by a state that another leader may have changed by now.
     refused: Vec<Waiting>,
 }
@@ -51,6 +61,57 @@ impl PartitionMachine {
         self.leader_epochs = Arc::new(self.state.leader_epochs().clone());
         self.since_checkpoint = SinceCheckpoint::default();
         Ok(())
+    }
+
+    /// Finds the states that are kept of a log that has given up everything up to `truncated`.
+    pub(super) fn load_cut_points(
+        &mut self,
+        store: &Store,
+        group: RaftGroupId,
+        truncated: RaftIndex,
+    ) -> Result<(), StoreError> {
+        self.cut_points = CutPoints::load(store, group, truncated)?;
+        Ok(())
+    }
+
+    /// Whether everything has been deleted since the state was last kept: now it takes no entries with it.
+    pub(super) fn is_emptied(&self) -> bool {
+        self.state.log_start_offset() == self.state.log_end_offset()
+            && self.cut_points.lie_before_the_end_of(&self.state)
+    }
+
+    /// A checkpoint as of the entry at `index`, encoded, is on its way to the disk.
+    pub(super) fn checkpoint_written(
+        &mut self,
+        group: RaftGroupId,
+        index: RaftIndex,
+        encoded: Vec<u8>,
+        batch: &mut WriteBatch,
+    ) {
+        self.since_checkpoint = SinceCheckpoint::default();
+        self.cut_points.keep(group, index, &self.state, encoded, batch);
+    }
+
+    /// Log and state were replaced by a snapshot as of the entry at `index`.
+    pub(super) fn snapshot_installed(
+        &mut self,
+        group: RaftGroupId,
+        index: RaftIndex,
+        batch: &mut WriteBatch,
+    ) {
+        let encoded = self.encode();
+        self.cut_points.reset(group, index, &self.state, encoded, batch);
+    }
+
+    /// Where the log is to be cut, if it is.
+    pub(super) fn cut(
+        &mut self,
+        group: RaftGroupId,
+        applied: RaftIndex,
+        policy: CheckpointPolicy,
+        batch: &mut WriteBatch,
+    ) -> Option<RaftIndex> {
+        self.cut_points.advance(group, applied, &self.state, policy, batch)
     }
 
     pub(super) fn encode(&self) -> Vec<u8> {
@@ -69,15 +130,17 @@ impl PartitionMachine {
         batch: &mut WriteBatch,
     ) -> Option<RecentEntry> {
         self.since_checkpoint.count(payload.len());
-        let applied = self.state.apply(payload)?;
+        let applied = self.state.apply(payload);
         if *self.leader_epochs != *self.state.leader_epochs() {
             self.leader_epochs = Arc::new(self.state.leader_epochs().clone());
         }
+        let applied = applied?;
         let row = OffsetIndexRow {
             base_offset: applied.first_offset,
             last_offset: applied.last_offset,
             raft_index: index,
             max_timestamp_so_far: applied.max_timestamp_so_far.0,
+            bytes_so_far: applied.bytes_so_far,
         };
         batch.put_index_row(group, &row);
         Some(RecentEntry { first_offset: applied.first_offset, index })
@@ -85,19 +148,24 @@ impl PartitionMachine {
 
     pub(super) fn start_leading(&mut self, epoch: LeaderEpoch) {
         let appender = Appender::new(&self.state, epoch);
-        self.leading = Some(Leading { epoch, appender, queue: VecDeque::new(), refused: Vec::new() });
+        let (queue, deletions, refused) = Default::default();
+        self.leading = Some(Box::new(Leading { epoch, appender, queue, deletions, refused }));
     }
 
     pub(super) fn stop_leading(&mut self, effects: &mut Vec<Effect>) {
-        let Some(Leading { queue, refused, .. }) = self.leading.take() else { return };
+        let Some(leading) = self.leading.take() else { return };
+        let Leading { queue, deletions, refused, .. } = *leading;
         effects.extend(refused.into_iter().map(Waiting::refused));
+        effects.extend(deletions.iter().map(DeletionRequest::refused));
         for request in queue {
             effects.push(Effect::Appended { ticket: request.ticket, result: Err(AppendError::NotLeader) });
         }
     }
 
     pub(super) fn has_queued(&self) -> bool {
-        self.leading.as_ref().is_some_and(|leading| !(leading.queue.is_empty() && leading.refused.is_empty()))
+        self.leading.as_deref().is_some_and(|Leading { queue, deletions, refused, .. }| {
+            !(queue.is_empty() && deletions.is_empty() && refused.is_empty())
+        })
     }
 
     /// Takes a batch in, in the order of the calls. Refused unless this replica leads.
@@ -111,10 +179,15 @@ impl PartitionMachine {
         }
     }
 
+    /// The next thing to propose, if requests wait for one.
+    pub(super) fn next_proposal(&mut self) -> Option<Proposal> {
+        self.propose_deletions().or_else(|| self.propose_batches())
+    }
+
     /// Stamps queued batches into one payload. A retry of a batch adds nothing to it, and waits for it all the same:
     /// what it repeats was proposed before, or is part of it. Refusals wait for it, too, or for a majority to confirm that
     /// this is still the leader: one that was deposed does not know what its producers have written since.
-    pub(super) fn next_proposal(&mut self) -> Option<Proposal> {
+    fn propose_batches(&mut self) -> Option<Proposal> {
         let log_start_offset = self.state.log_start_offset();
         let leading = self.leading.as_mut()?;
         let queued = leading.queue.iter().map(|request| request.batch.bytes().len());
@@ -159,7 +232,8 @@ impl PartitionMachine {
     pub(crate) fn status(&self) -> ReplicaStatus {
         ReplicaStatus {
             leading: self.leading.as_ref().map(|leading| leading.epoch),
-            log_start_offset: self.state.log_start_offset(),
+            // A snapshot is older than the deletion that made it necessary, which follows in the log.
+            log_start_offset: self.state.log_start_offset().max(self.cut_points.readable_from()),
             high_watermark: self.state.log_end_offset(),
             leader_epochs: Arc::clone(&self.leader_epochs),
             max_timestamp: self.state.max_timestamp(),

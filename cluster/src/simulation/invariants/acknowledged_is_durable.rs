@@ -1,4 +1,4 @@
-//! An acknowledged batch is in the log at the offset that its producer was told, for ever. And an acknowledged offset lies
+//! An acknowledged batch is in the log at the offset that its producer was told, until it is deleted. And an acknowledged offset lies
 //! above every offset that was acknowledged before the write began: acknowledgements respect real time.
 
 use std::collections::BTreeMap;
@@ -16,6 +16,8 @@ pub(crate) struct Acknowledged {
     floors: BTreeMap<(RaftGroupId, BatchName), Offset>,
     /// Where batches are in the log.
     applied: BTreeMap<RaftGroupId, BTreeMap<Offset, BatchName>>,
+    /// The first offset that was not deleted.
+    log_starts: BTreeMap<RaftGroupId, Offset>,
 }
 
 impl Invariant for Acknowledged {
@@ -35,6 +37,11 @@ impl Invariant for Acknowledged {
                 answer: Answer::Appended(Ok(appended)),
                 ..
             } => self.acknowledge(*group, BatchName::of(batch.header()), appended.base_offset),
+            Observation::Deleted { group, before } => {
+                let start = self.log_starts.entry(*group).or_default();
+                *start = (*before).max(*start);
+                Ok(())
+            }
             Observation::Applied { group, batches, .. } => {
                 let batches = batches.iter().map(|batch| (batch.base_offset, batch.name));
                 self.applied.entry(*group).or_default().extend(batches);
@@ -79,8 +86,10 @@ impl Acknowledged {
         Ok(())
     }
 
-    /// What of a group was acknowledged, by base offset.
-    pub(in crate::simulation) fn of(&self, group: RaftGroupId) -> BTreeMap<Offset, BatchName> {
-        self.acknowledged.get(&group).cloned().unwrap_or_default()
+    /// What of a group was acknowledged and begins where the log does or later, by base offset.
+    pub(in crate::simulation) fn not_deleted(&self, group: RaftGroupId) -> BTreeMap<Offset, BatchName> {
+        let start = self.log_starts.get(&group).copied().unwrap_or_default();
+        let acknowledged = self.acknowledged.get(&group).into_iter();
+        acknowledged.flat_map(|all| all.range(start..)).map(|(base, name)| (*base, *name)).collect()
     }
 }

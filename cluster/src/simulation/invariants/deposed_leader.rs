@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use super::Invariant;
 use crate::ids::{NodeId, Offset, RaftGroupId, Ticket};
-use crate::shard::effects::AppendError;
+use crate::shard::effects::{AppendError, DeleteRecordsError};
 use crate::simulation::call::{Answer, Call};
 use crate::simulation::observation::Observation;
 
@@ -98,7 +98,9 @@ impl DeposedLeader {
 /// The group whose leader is asked.
 const fn group_of(call: &Call) -> Option<RaftGroupId> {
     match call {
-        Call::Append { group, .. } | Call::Read { group, at_leader: true, .. } => Some(*group),
+        Call::Append { group, .. }
+        | Call::DeleteRecords { group, .. }
+        | Call::Read { group, at_leader: true, .. } => Some(*group),
         Call::Control(_) => Some(RaftGroupId::CONTROLLER),
         Call::Coordinate { coordinator, .. } => Some(*coordinator),
         Call::Read { at_leader: false, .. } => None,
@@ -110,6 +112,7 @@ const fn is_for_certain(answer: &Answer) -> bool {
     matches!(
         answer,
         Answer::Read(Some(_))
+            | Answer::RecordsDeleted(Ok(_) | Err(DeleteRecordsError::OffsetOutOfRange))
             | Answer::Controlled(Ok(_))
             | Answer::Coordinated(Ok(_))
             | Answer::Appended(Err(AppendError::Producer(_)))

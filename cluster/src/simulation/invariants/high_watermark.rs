@@ -19,7 +19,7 @@ impl Invariant for HighWatermark {
     }
 
     fn observe(&mut self, seen: &Observation<'_>) -> Result<(), String> {
-        let Observation::Shows { node, group, epoch: Some(epoch), high_watermark } = *seen else {
+        let Observation::Shows { node, group, epoch: Some(epoch), high_watermark, .. } = *seen else {
             return Ok(());
         };
         let epochs = self.shown.entry(group).or_default();

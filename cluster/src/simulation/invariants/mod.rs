@@ -10,6 +10,7 @@ mod failed_is_absent;
 mod high_watermark;
 mod leader_completeness;
 mod log_matching;
+mod log_start;
 mod no_duplicates;
 mod offsets_dense;
 mod one_owner;
@@ -53,6 +54,7 @@ impl Invariants {
                 Box::<applied_alike::AppliedAlike>::default(),
                 Box::<committed_is_durable::CommittedIsDurable>::default(),
                 Box::<high_watermark::HighWatermark>::default(),
+                Box::<log_start::LogStart>::default(),
                 Box::<offsets_dense::OffsetsDense>::default(),
                 Box::<no_duplicates::NoDuplicates>::default(),
                 Box::<failed_is_absent::FailedIsAbsent>::default(),

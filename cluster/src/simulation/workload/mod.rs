@@ -3,6 +3,7 @@
 
 mod admin;
 mod committer;
+mod deleter;
 mod member;
 mod producer;
 mod reader;
@@ -15,6 +16,7 @@ use uuid::Uuid;
 
 use self::admin::Admin;
 use self::committer::Committer;
+use self::deleter::Deleter;
 use self::member::Member;
 use self::producer::Producer;
 use self::reader::Reader;
@@ -147,6 +149,7 @@ pub(super) fn clients(random: &mut Random) -> Vec<Box<dyn Client>> {
     for _ in 0..2 {
         clients.push(Box::<Reader>::default());
     }
+    clients.push(Box::<Deleter>::default());
     for number in 1..=2 {
         clients.push(Box::new(Committer::new(number)));
     }

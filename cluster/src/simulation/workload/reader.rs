@@ -41,9 +41,10 @@ impl Client for Reader {
     fn answered(&mut self, ticket: Ticket, answer: Answer, _: &mut Desk<'_>) {
         if self.asked == Some(ticket)
             && let Answer::Read(Some(fetched)) = answer
-            && let Some(last) = fetched.batches.last()
         {
-            self.position = last.last_offset.plus(1);
+            // What was deleted is passed over, as with `auto.offset.reset=earliest`.
+            let next = fetched.batches.last().map_or(self.position, |last| last.last_offset.plus(1));
+            self.position = next.max(fetched.log_start);
         }
     }
 

@@ -37,16 +37,16 @@ pub enum OpenError {
         /// The cluster of the node that was to open it.
         expected: String,
     },
-    /// The store was written by a newer version of Trilog.
+    /// The store was written by a version of Trilog that lays it out differently.
     #[error(
-        "data directory {path} has format {found}, and this version reads up to {supported}; use a newer one"
+        "data directory {path} has format {found}, and this version reads {supported}; use the version that wrote it"
     )]
-    NewerFormat {
+    OtherFormat {
         /// The data directory.
         path: PathBuf,
         /// The store's format.
         found: u32,
-        /// The newest format this version knows.
+        /// The format this version knows.
         supported: u32,
     },
     /// There are files that Trilog has not made where its store should be.

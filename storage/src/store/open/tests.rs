@@ -75,14 +75,14 @@ fn another_node_or_cluster_is_refused() {
 }
 
 #[test]
-fn a_newer_format_is_refused() {
+fn another_format_is_refused() {
     let node = Node::new();
     let row = IdentityRow { format: 7, node_id: 1, cluster_id: "test".to_owned() };
     node.apply(|batch| batch.put(&IDENTITY_KEY, row.encode().into()));
     let dir = node.dir;
     drop(node.store);
     let refused = open(dir.path()).unwrap_err();
-    assert!(matches!(refused, OpenError::NewerFormat { found: 7, supported: 1, .. }), "{refused}");
+    assert!(matches!(refused, OpenError::OtherFormat { found: 7, supported: 2, .. }), "{refused}");
 }
 
 #[test]

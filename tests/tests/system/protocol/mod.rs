@@ -1,5 +1,6 @@
 //! Every API in every version, as clients need it. All of these share one cluster and break nothing.
 
+mod delete_records;
 mod describe_cluster;
 mod fetch;
 mod fetch_limits;

@@ -6,4 +6,5 @@ mod disk;
 mod leaders;
 mod leadership_lost;
 mod quorum;
+mod truncated;
 mod wiped;
