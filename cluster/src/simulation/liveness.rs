@@ -93,6 +93,9 @@ impl World {
 fn check_replicas(group: RaftGroupId, replicas: &[&Process]) -> Result<(), Violation> {
     let views: Option<Vec<_>> = replicas.iter().map(|process| process.shard.group_view(group)).collect();
     let Some(views) = views else { return Err(stuck(format!("{group} lacks a replica"))) };
+    if views.iter().any(|view| view.is_lost()) {
+        return Ok(());
+    }
     let serving = views.iter().filter(|view| view.serving().is_some()).count();
     if serving != 1 {
         return Err(stuck(format!("{group} has {serving} leaders")));

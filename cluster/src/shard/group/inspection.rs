@@ -18,9 +18,9 @@ impl Shard {
         self.groups.values().map(GroupView)
     }
 
-    /// Whether this node takes part everywhere, and has got back what a lost disk held.
+    /// Whether this node takes part wherever others can let it in, and has got back what a lost disk held.
     pub(crate) fn has_rejoined(&self) -> bool {
-        self.groups.values().all(Group::is_admitted)
+        self.group_views().all(|group| group.is_admitted() || group.is_lost())
     }
 
     /// One of them, if it is here.
@@ -36,6 +36,16 @@ impl<'a> GroupView<'a> {
 
     pub(crate) fn voters(self) -> &'a [NodeId] {
         &self.0.voters
+    }
+
+    fn is_admitted(self) -> bool {
+        self.0.is_admitted()
+    }
+
+    /// Whether this was the only replica, and went with a disk. A group that was made while its node was about to find out
+    /// that its disk was lost is taken for older than the loss, and stays lost, though nothing was ever in it.
+    pub(crate) fn is_lost(self) -> bool {
+        self.0.is_barred() && self.voters().len() == 1
     }
 
     pub(crate) fn term(self) -> u64 {
