@@ -1,15 +1,16 @@
 //! One node: started from its options, served to clients, stopped when asked.
 //!
 //! A node whose disk is full waits for room before all else, and only its HTTP port says so. The order of starting is that of
-//! likely mistakes: addresses are bound first, as a port in use is found before the data directory is touched. The order of
-//! stopping is that of least harm: leaderships are handed over while clients are still answered, so that they learn of the
-//! new leaders here; only then are connections closed.
+//! likely mistakes: addresses are bound first, as a port in use is found before the data directory is touched; clients are
+//! served when there is something true to tell them. The order of stopping is that of least harm: leaderships are handed over
+//! while clients are still answered, so that they learn of the new leaders here; only then are connections closed.
 
 mod advertised;
 mod bind;
 mod open_files;
 mod room;
 mod topics;
+mod turned_away;
 
 use std::io;
 use std::sync::Arc;
@@ -183,7 +184,14 @@ async fn serve_clients(
     let (stop, stopped) = watch::channel(false);
     let Clients { listeners, limits, metrics } = clients;
     let apis = Arc::new(KafkaApis::new(node.clone(), metrics.errors.clone()));
-    let serving = connection::serve(listeners, apis, limits, metrics, stopped);
+    let serving = async {
+        let mut ended = stopped.clone();
+        tokio::select! {
+            caught_up = turned_away::until_caught_up(node, &listeners, FOREVER) => caught_up?,
+            _ = ended.wait_for(|stop| *stop) => return Ok(()),
+        }
+        connection::serve(listeners, apis, limits, metrics, stopped).await
+    };
     tokio::pin!(serving);
     tokio::select! {
         // It ends by itself only if it could not begin.

@@ -133,6 +133,8 @@ struct Shared {
     transport: Transport,
     rpc: Arc<RpcClient>,
     metrics: NodeMetrics,
+    /// Tells this process from earlier ones of the same node.
+    incarnation: Uuid,
     /// The controller has taken what this process says of itself.
     registered: AtomicBool,
     /// How the driver ended, once it has.
@@ -208,6 +210,7 @@ impl Node {
             transport,
             rpc,
             metrics,
+            incarnation: Uuid::new_v4(),
             registered: AtomicBool::new(false),
             ended,
         };
@@ -225,7 +228,8 @@ impl Node {
 
     /// Tells the controller where clients reach this node, until it knows.
     async fn register(self, listeners: Vec<Listener>, rack: Option<String>) {
-        let broker = Broker { node: self.shared.node, incarnation: Uuid::new_v4(), listeners, rack };
+        let Shared { node, incarnation, .. } = *self.shared;
+        let broker = Broker { node, incarnation, listeners, rack };
         let request = ControllerRequest::RegisterBroker(broker);
         let mut ended = self.shared.ended.clone();
         loop {

@@ -29,6 +29,15 @@ impl Node {
         self.shared.registered.load(Ordering::Relaxed)
     }
 
+    /// Whether this node's copy of the metadata holds the registration that this process sent, and with it all that was
+    /// decided before the process began. Before, topics may be missing in it that have been there for long, as may nodes.
+    #[must_use]
+    pub fn has_caught_up(&self) -> bool {
+        let image = self.image();
+        let own = image.broker(self.id());
+        own.is_some_and(|broker| broker.incarnation == self.shared.incarnation)
+    }
+
     /// How many nodes the cluster has, registered or not.
     #[must_use]
     pub fn cluster_size(&self) -> usize {

@@ -13,7 +13,8 @@ pub(super) const HEARTBEAT_INTERVAL: Duration = Duration::from_millis(150);
 pub(super) const LOST_AFTER: Duration = Duration::from_millis(600);
 
 /// A broker stays in the metadata this long after it was last heard (Kafka's `broker.session.timeout.ms`), so that a
-/// restart does not make clients forget its address.
+/// restart does not make clients forget its address. A node that has just started gives every peer as long to be heard:
+/// it does not know who is away, and clients take their leave of whoever is not named to them.
 pub(super) const FENCED_AFTER: Duration = Duration::from_secs(9);
 
 /// What a peer's silence or voice means for the groups.
@@ -63,8 +64,9 @@ impl Peers {
 
     /// Peers that clients may still be told of.
     pub(super) fn unfenced(&self, now: Duration) -> BTreeSet<NodeId> {
-        let heard = |peer: &Peer| peer.heard_at.is_some_and(|at| now < at + FENCED_AFTER);
-        self.peers.iter().filter(|(_, peer)| heard(peer)).map(|(id, _)| *id).collect()
+        // Time begins with the process.
+        let is_unfenced = |peer: &Peer| now < peer.heard_at.unwrap_or_default() + FENCED_AFTER;
+        self.peers.iter().filter(|(_, peer)| is_unfenced(peer)).map(|(id, _)| *id).collect()
     }
 
     /// Anything at all arrived from `from`.
@@ -122,6 +124,16 @@ mod tests {
 
     fn ms(ms: u64) -> Duration {
         Duration::from_millis(ms)
+    }
+
+    #[test]
+    fn a_peer_that_was_not_heard_yet_stays_known_to_clients_for_as_long() {
+        let mut peers = Peers::new([ONE]);
+        assert_eq!(peers.unfenced(ms(8_999)), BTreeSet::from([ONE]));
+        assert_eq!(peers.unfenced(ms(9_000)), BTreeSet::new());
+        peers.heard(ONE, ms(9_500));
+        assert_eq!(peers.unfenced(ms(18_499)), BTreeSet::from([ONE]));
+        assert!(!Peers::new([ONE]).is_alive(ONE), "nobody counts on it");
     }
 
     #[test]

@@ -6,5 +6,6 @@ mod disk;
 mod leaders;
 mod leadership_lost;
 mod quorum;
+mod too_early;
 mod truncated;
 mod wiped;

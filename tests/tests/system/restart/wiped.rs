@@ -3,9 +3,10 @@
 use std::time::{Duration, Instant};
 
 use kafka_protocol::messages::ProduceRequest;
+use trilog_client::Connection;
 use trilog_tests::admin::{NewTopic, delete_topic};
 use trilog_tests::batch::values;
-use trilog_tests::cluster::{Cluster, ClusterOptions};
+use trilog_tests::cluster::{Cluster, ClusterOptions, connection_options};
 use trilog_tests::failover::steady_load::SteadyLoad;
 use trilog_tests::http::sum;
 use trilog_tests::requests::{Target, error, produced};
@@ -39,6 +40,10 @@ async fn wait_rejoined(cluster: &Cluster, node: i32, from: usize) {
 
 /// Whether a batch is acknowledged by whoever thinks that it leads the partition, as `node` knows.
 async fn is_acknowledged(cluster: &Cluster, node: i32, topic: &str) -> bool {
+    if Connection::connect(cluster.node(node).address(), &connection_options()).await.is_err() {
+        // It turns clients away, as it knows nothing for certain.
+        return false;
+    }
     let Some(shown) = cluster.topic_at(node, topic).await else { return false };
     let leader = shown.partitions[0].leader_id.0;
     if !cluster.started().contains(&leader) {
