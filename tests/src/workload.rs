@@ -18,9 +18,11 @@ pub mod producer;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
 use uuid::Uuid;
 
 use crate::history::{Deed, Place, Recorder};
@@ -161,8 +163,21 @@ impl Workload {
         for member in self.members {
             self.leaving.spawn(member.leave());
         }
-        self.leaving.join_all().await;
+        // One that does not is left to itself: librdkafka may have come to a state that it does not come out of.
+        if timeout(PATIENCE, self.leaving.join_all()).await.is_err() {
+            let why = format!("members were told to leave and have not for {PATIENCE:?}");
+            self.stage.recorder.happened("workload", Deed::GaveUp { why });
+        }
     }
+}
+
+/// Waits until a client's thread has ended. It is looked at again and again, as a thread that were waited for could not be
+/// given up.
+async fn end_of(thread: JoinHandle<()>) {
+    while !thread.is_finished() {
+        sleep(Duration::from_millis(5)).await;
+    }
+    thread.join().expect("a client's thread ends well");
 }
 
 pub use payload::seen as record_at;

@@ -19,7 +19,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::client_log::ClientLog;
 use super::payload::seen;
-use super::{IMPATIENT, Stage};
+use super::{IMPATIENT, Stage, end_of};
 use crate::history::{Deed, Micros, Outcome, Place, Recorder, Seen};
 
 /// How long a poll waits.
@@ -252,8 +252,7 @@ impl Member {
     pub async fn leave(mut self) {
         self.stop.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
-            let ended = tokio::task::spawn_blocking(move || thread.join()).await;
-            assert!(matches!(ended, Ok(Ok(()))), "a member's thread ends well");
+            end_of(thread).await;
         }
     }
 }

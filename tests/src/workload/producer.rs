@@ -16,7 +16,7 @@ use rdkafka::producer::{BaseRecord, Producer as _, ProducerContext, ThreadedProd
 
 use super::client_log::ClientLog;
 use super::payload::{first_value, payload};
-use super::{IMPATIENT, Stage};
+use super::{IMPATIENT, Stage, end_of};
 use crate::history::{Deed, Micros, Place, Recorder, Sending};
 use crate::waiting::PATIENCE;
 
@@ -121,8 +121,7 @@ impl Producer {
     pub async fn stop(mut self) {
         self.stop.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
-            let ended = tokio::task::spawn_blocking(move || thread.join()).await;
-            assert!(matches!(ended, Ok(Ok(()))), "a producer's thread ends well");
+            end_of(thread).await;
         }
     }
 }
