@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 use crate::cluster::Cluster;
 use crate::waiting::within;
@@ -15,7 +16,9 @@ pub(super) async fn strike(cluster: &mut Cluster, node: i32) {
         return;
     }
     let address = cluster.node(node).address();
-    if within(LISTENS_WITHIN, async || TcpStream::connect(address).await.ok()).await.is_some() {
+    let listens = within(LISTENS_WITHIN, async || TcpStream::connect(address).await.ok());
+    // Of a node whose cable is pulled nothing is heard at all.
+    if timeout(LISTENS_WITHIN, listens).await.is_ok_and(|found| found.is_some()) {
         cluster.stop(node).await;
     }
 }
