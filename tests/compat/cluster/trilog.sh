@@ -21,12 +21,12 @@ cluster_prepare() {
 
 in_use() { (: <"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
-# The first of three ports for clients, with those for peers 1000 above.
+# The first of three ports for clients, with those for peers 1000 above and for HTTP 2000 above.
 free_port() {
   local port number
   while true; do
     port=$((first_port + (RANDOM * 32768 + RANDOM) % (last_port - first_port)))
-    for number in 0 1 2 1000 1001 1002; do
+    for number in 0 1 2 1000 1001 1002 2000 2001 2002; do
       ! in_use $((port + number)) || continue 2
     done
     echo "$port"
@@ -38,6 +38,7 @@ cluster_start() { # LOG
   local port deadline=$((SECONDS + 60))
   port=$(free_port)
   COMPAT_BOOTSTRAP=127.0.0.1:$port,127.0.0.1:$((port + 1)),127.0.0.1:$((port + 2))
+  COMPAT_METRICS=http://127.0.0.1:$((port + 2000))/metrics
   : >"$1"
   mkfifo "$COMPAT_RUN/commands"
   # Open for reading and writing: neither side waits for the other, and the end of a writer is not the end of input.
