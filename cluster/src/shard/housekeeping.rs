@@ -1,5 +1,5 @@
-//! What a shard does by the way: groups without work fall asleep, leaders go back to where they are preferred, in-sync
-//! replicas are told to the world, and on shutdown every leadership is handed over.
+//! What a shard does by the way: groups without work fall asleep, leaders go back to where they are preferred, and in-sync
+//! replicas are told to the world.
 //!
 //! An idle group costs nothing. Its leader sees that every living replica holds and knows all there is, says so, and
 //! stops ticking; so do the followers that agree. A proposal, a message or a peer's loss or return wakes a group, and
@@ -105,7 +105,7 @@ impl Shard {
                 group.retry_snapshots();
                 self.review_in_sync(id);
             }
-            if !self.handing_over && moves < PREFERRED_MOVES && self.return_to_preferred(id) {
+            if !self.leaving.own() && moves < PREFERRED_MOVES && self.return_to_preferred(id) {
                 moves += 1;
             }
         }
@@ -123,6 +123,7 @@ impl Shard {
         let caught_up = group.progress(preferred).is_some_and(|(matched, _)| matched >= group.commit());
         if !caught_up
             || !self.has_room(preferred)
+            || self.is_leaving(preferred)
             || !self.peers.is_steady(preferred, self.now, STEADY_BEFORE_PREFERRED)
         {
             return false;
@@ -137,37 +138,6 @@ impl Shard {
             group.transfer_to(to);
         }
         self.dirty.insert(id);
-    }
-
-    /// Hands every leadership to a living follower. [`Self::leads_any`] tells when it is done.
-    pub(crate) fn hand_over(&mut self, now: Duration) {
-        self.now = now;
-        self.handing_over = true;
-        for (id, to) in self.heirs() {
-            self.transfer(id, to);
-        }
-    }
-
-    /// Whether this node leads a group that somebody else could lead, or does not know yet who leads it instead: its
-    /// clients are told of the new leader here.
-    pub(crate) fn leads_any(&self) -> bool {
-        let ours = |(id, group): (&RaftGroupId, &super::Group)| {
-            (group.is_leader() || self.leaderships.lacks_successor(*id)) && self.heir(group).is_some()
-        };
-        self.groups.iter().any(ours)
-    }
-
-    /// The groups that this node leads, each with who is to lead it next.
-    pub(super) fn heirs(&self) -> Vec<(RaftGroupId, NodeId)> {
-        let led = self.groups.iter().filter(|(_, group)| group.is_leader());
-        led.filter_map(|(id, group)| Some((*id, self.heir(group)?))).collect()
-    }
-
-    /// Of the living followers one with room, if there is any, and of those the most advanced.
-    fn heir(&self, group: &super::Group) -> Option<NodeId> {
-        let living = group.voters().iter().rev().copied().filter(|voter| self.peers.is_alive(*voter));
-        // Of equals the last is taken, which is the first in order of preference.
-        living.max_by_key(|voter| (self.has_room(*voter), group.progress(*voter).map(|(matched, _)| matched)))
     }
 
     /// Writes every group's checkpoint into the next batch, so that the next start replays nothing.

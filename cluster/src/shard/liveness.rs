@@ -31,6 +31,7 @@ impl Shard {
                 self.sends.frame(peer, Frame::Heartbeat { sequence });
             }
             self.tell_room();
+            self.tell_leaving();
         }
         for change in self.peers.newly_lost(now) {
             self.peer_changed(change, Evidence::Silence);
@@ -41,6 +42,7 @@ impl Shard {
         }
         self.tick_coordinators();
         self.pursue_rejoin();
+        self.pursue_leaving();
         self.tick_confirmations();
         if now >= self.next_housekeeping {
             self.next_housekeeping = now + super::housekeeping::INTERVAL;

@@ -16,6 +16,7 @@ pub(crate) mod effects;
 mod golden;
 mod group;
 mod housekeeping;
+mod leaving;
 mod liveness;
 mod logger;
 mod machine;
@@ -43,6 +44,7 @@ use self::effects::{
 use self::group::Group;
 #[cfg(test)]
 pub(crate) use self::group::GroupView;
+use self::leaving::Leaving;
 pub(crate) use self::machine::{AppendRequest, CheckpointPolicy, ControlRequest, DeletionRequest};
 use self::machine::{DecisionInputs, Machine};
 use self::orphans::Orphans;
@@ -111,7 +113,7 @@ pub(crate) struct Shard {
     unsynced_bytes: usize,
     now: Duration,
     next_housekeeping: Duration,
-    handing_over: bool,
+    leaving: Leaving,
 }
 
 impl Shard {
@@ -156,7 +158,7 @@ impl Shard {
             unsynced_bytes: 0,
             now,
             next_housekeeping: now,
-            handing_over: false,
+            leaving: Leaving::default(),
         };
         match shard.open_groups() {
             Ok(()) => Ok(shard),
@@ -183,6 +185,7 @@ impl Shard {
             Frame::Confirm { round, rows } => self.vouch(from, round, rows),
             Frame::Vouch { round, rows } => self.vouched(from, round, &rows),
             Frame::NoRoom => self.learn_no_room(from),
+            Frame::Leaving => self.learn_leaving(from),
             Frame::Request { .. } | Frame::Response { .. } => {
                 debug_assert!(false, "requests between nodes are the node's concern");
             }

@@ -130,7 +130,7 @@ impl Shard {
 
     /// Gives away what others with room can lead. What nobody can is kept: it is still read.
     pub(super) fn leave_to_those_with_room(&mut self) {
-        if self.room.own || self.handing_over {
+        if self.room.own || self.leaving.own() {
             return;
         }
         for (id, heir) in self.heirs() {

@@ -379,6 +379,7 @@ fn describe(frame: &Frame) -> String {
         Frame::Confirm { round, rows } => format!("asks in round {round} of {} groups", rows.len()),
         Frame::Vouch { round, rows } => format!("vouches in round {round} for {} groups", rows.len()),
         Frame::NoRoom => "no room".into(),
+        Frame::Leaving => "leaves".into(),
         Frame::Request { .. } | Frame::Response { .. } => "a request".into(),
     }
 }

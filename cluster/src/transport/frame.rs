@@ -14,6 +14,7 @@
 //! 10 Confirm:      round u64 | count u32 | count × (group u64 | term u64)
 //! 11 Vouch:        round u64 | count u32 | count × (group u64 | term u64)
 //! 12 NoRoom:       nothing
+//! 13 Leaving:      nothing
 //! ```
 //!
 //! Kinds are append-only. Any change to a kind's body is a new protocol version, which the handshake compares.
@@ -59,6 +60,7 @@ const READMIT: u8 = 9;
 const CONFIRM: u8 = 10;
 const VOUCH: u8 = 11;
 const NO_ROOM: u8 = 12;
+const LEAVING: u8 = 13;
 
 /// One message between two nodes.
 #[derive(Clone, Debug, PartialEq)]
@@ -79,6 +81,8 @@ pub enum Frame {
     Leadership(Vec<LeadershipRow>),
     /// "My disk is full": said with each heartbeat while it is so.
     NoRoom,
+    /// "I am about to end": said with each heartbeat until then.
+    Leaving,
     /// Groups with nothing to do, which need no heartbeat of their own until they wake.
     Sleep(Vec<SleepRow>),
     /// A question of one node's to another; see [`RpcClient`](super::RpcClient).
@@ -183,7 +187,7 @@ impl Frame {
                 (COUNT_LEN + longest, COUNT_LEN + sum)
             }
             Self::Heartbeat { .. } | Self::HeartbeatAck { .. } => (8, 8),
-            Self::NoRoom => (0, 0),
+            Self::NoRoom | Self::Leaving => (0, 0),
             Self::Leadership(rows) => {
                 let rows: usize = rows.iter().map(LeadershipRow::encoded_len).sum();
                 (COUNT_LEN + rows, COUNT_LEN + rows)
@@ -235,6 +239,7 @@ impl Frame {
                 rows.iter().for_each(|row| row.encode(out));
             }
             Self::NoRoom => self.put_header(NO_ROOM, out),
+            Self::Leaving => self.put_header(LEAVING, out),
             Self::Request { id, body } => {
                 self.put_header(REQUEST, out);
                 out.fields().put_u64(*id);
@@ -294,6 +299,7 @@ impl Frame {
             LEADERSHIP => Self::Leadership(list(&mut bytes, LeadershipRow::MIN_LEN, LeadershipRow::decode)?),
             SLEEP => Self::Sleep(list(&mut bytes, SleepRow::LEN, SleepRow::decode)?),
             NO_ROOM => Self::NoRoom,
+            LEAVING => Self::Leaving,
             REQUEST => Self::Request { id: bytes.try_get_u64()?, body: std::mem::take(&mut bytes) },
             RESPONSE => Self::Response { id: bytes.try_get_u64()?, body: std::mem::take(&mut bytes) },
             REJOIN => Self::Rejoin {

@@ -51,7 +51,7 @@ fn play(name: &str) {
 }
 
 /// Every script, each of which has a test below.
-const SCRIPTS: [&str; 25] = [
+const SCRIPTS: [&str; 26] = [
     "behind",
     "confirm",
     "conflict",
@@ -64,6 +64,7 @@ const SCRIPTS: [&str; 25] = [
     "election",
     "full_disk",
     "hand_over",
+    "hand_over_all",
     "in_sync",
     "lagging_follower",
     "lost_leadership",
@@ -142,6 +143,11 @@ fn full_disk() {
 #[test]
 fn hand_over() {
     play("hand_over");
+}
+
+#[test]
+fn hand_over_all() {
+    play("hand_over_all");
 }
 
 #[test]

@@ -56,6 +56,7 @@ fn arbitrary_frame() -> impl Strategy<Value = Frame> {
         any::<u64>().prop_map(|sequence| Frame::HeartbeatAck { sequence }),
         prop::collection::vec(leadership, 0..4).prop_map(Frame::Leadership),
         Just(Frame::NoRoom),
+        Just(Frame::Leaving),
         prop::collection::vec(sleep, 0..4).prop_map(Frame::Sleep),
         (any::<u64>(), body()).prop_map(|(id, body)| Frame::Request { id, body }),
         (any::<u64>(), body()).prop_map(|(id, body)| Frame::Response { id, body }),

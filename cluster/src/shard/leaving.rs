@@ -1,0 +1,99 @@
+//! A node that is about to end: whom it hands its leaderships to, and when it may go.
+//!
+//! Each leadership goes to a living follower with everything, which stands at once, so that clients wait for one election
+//! and for no timeout. The node stays until it knows who leads instead, as its clients are told so by it.
+//!
+//! It says with each heartbeat that it leaves, and is given no leadership meanwhile: neither those for which it is
+//! preferred, nor those of others that leave, too. Where all that are alive leave there is nobody to hand over to, and
+//! nobody waits. Peers believe it for a moment after the last time, so that nothing has to be taken back.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::peers::LOST_AFTER;
+use super::{Group, Shard};
+use crate::ids::{NodeId, RaftGroupId};
+use crate::transport::Frame;
+
+/// Who leaves.
+#[derive(Default)]
+pub(super) struct Leaving {
+    own: bool,
+    /// The peers that said so, and until when that is believed.
+    peers: BTreeMap<NodeId, Duration>,
+}
+
+impl Leaving {
+    /// Whether this node does.
+    pub(super) const fn own(&self) -> bool {
+        self.own
+    }
+}
+
+impl Shard {
+    /// This node is about to end, and hands every leadership to a living follower. [`Self::leads_any`] tells when it is
+    /// done.
+    pub(crate) fn hand_over(&mut self, now: Duration) {
+        self.now = now;
+        self.leaving.own = true;
+        self.tell_leaving();
+        self.leave_to_heirs();
+    }
+
+    /// Whether this node leads a group that somebody else could lead, or does not know yet who leads it instead: its
+    /// clients are told of the new leader here.
+    pub(crate) fn leads_any(&self) -> bool {
+        let ours = |(id, group): (&RaftGroupId, &Group)| {
+            (group.is_leader() || self.leaderships.lacks_successor(*id)) && self.heir(group).is_some()
+        };
+        self.groups.iter().any(ours)
+    }
+
+    /// The groups that this node leads, each with who is to lead it next.
+    pub(super) fn heirs(&self) -> Vec<(RaftGroupId, NodeId)> {
+        let led = self.groups.iter().filter(|(_, group)| group.is_leader());
+        led.filter_map(|(id, group)| Some((*id, self.heir(group)?))).collect()
+    }
+
+    /// Of the living followers that stay one with room, if there is any, and of those the most advanced.
+    fn heir(&self, group: &Group) -> Option<NodeId> {
+        let stays = |voter: &NodeId| self.peers.is_alive(*voter) && !self.is_leaving(*voter);
+        let staying = group.voters().iter().rev().copied().filter(stays);
+        // Of equals the last is taken, which is the first in order of preference.
+        staying
+            .max_by_key(|voter| (self.has_room(*voter), group.progress(*voter).map(|(matched, _)| matched)))
+    }
+
+    /// Goes on with leaving. Called at every tick: a leadership may still come that somebody handed over before he heard.
+    pub(super) fn pursue_leaving(&mut self) {
+        if self.leaving.own {
+            self.leave_to_heirs();
+        }
+    }
+
+    fn leave_to_heirs(&mut self) {
+        for (id, heir) in self.heirs() {
+            self.transfer(id, heir);
+        }
+    }
+
+    /// Tells the peers, with every heartbeat, that this node leaves, if it does.
+    pub(super) fn tell_leaving(&mut self) {
+        if !self.leaving.own {
+            return;
+        }
+        for peer in self.peers.ids().collect::<Vec<_>>() {
+            self.sends.frame(peer, Frame::Leaving);
+        }
+    }
+
+    /// A peer leaves.
+    pub(super) fn learn_leaving(&mut self, peer: NodeId) {
+        self.leaving.peers.insert(peer, self.now + LOST_AFTER);
+    }
+
+    /// Whether a peer is about to end.
+    pub(super) fn is_leaving(&self, peer: NodeId) -> bool {
+        self.leaving.peers.get(&peer).is_some_and(|until| *until > self.now)
+    }
+}
