@@ -51,6 +51,8 @@ pub(super) enum Observation<'a> {
     },
     /// A replica applied that the records of a partition below an offset are deleted.
     Deleted { group: RaftGroupId, before: Offset },
+    /// A replica is no more, as its topic is deleted. What it applied at last, nobody has seen.
+    Removed { group: RaftGroupId },
     /// The state that a replica has once the entry at `index` is applied.
     State { node: NodeId, group: RaftGroupId, index: RaftIndex, state: &'a Bytes, is_coordinator: bool },
     /// A replica's readers see this from now on.

@@ -53,6 +53,12 @@ impl Watch {
                 changes.tell(&mut tell)?;
             }
         }
+        let is_gone =
+            |(seen_on, group): &&(NodeId, _)| *seen_on == node && shard.group_view(*group).is_none();
+        for gone in self.seen.keys().filter(is_gone).copied().collect::<Vec<_>>() {
+            self.seen.remove(&gone);
+            tell(&Observation::Removed { group: gone.1 })?;
+        }
         Ok(())
     }
 

@@ -1,7 +1,7 @@
 //! An acknowledged batch is in the log at the offset that its producer was told, until it is deleted. And an acknowledged offset lies
 //! above every offset that was acknowledged before the write began: acknowledgements respect real time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Invariant;
 use crate::ids::{Offset, RaftGroupId};
@@ -18,6 +18,8 @@ pub(crate) struct Acknowledged {
     applied: BTreeMap<RaftGroupId, BTreeMap<Offset, BatchName>>,
     /// The first offset that was not deleted.
     log_starts: BTreeMap<RaftGroupId, Offset>,
+    /// The groups of deleted topics.
+    removed: BTreeSet<RaftGroupId>,
 }
 
 impl Invariant for Acknowledged {
@@ -37,6 +39,10 @@ impl Invariant for Acknowledged {
                 answer: Answer::Appended(Ok(appended)),
                 ..
             } => self.acknowledge(*group, BatchName::of(batch.header()), appended.base_offset),
+            Observation::Removed { group } => {
+                self.removed.insert(*group);
+                Ok(())
+            }
             Observation::Deleted { group, before } => {
                 let start = self.log_starts.entry(*group).or_default();
                 *start = (*before).max(*start);
@@ -69,6 +75,9 @@ impl Acknowledged {
 
     fn acknowledge(&mut self, group: RaftGroupId, name: BatchName, base: Offset) -> Result<(), String> {
         let applied = self.applied.get(&group).and_then(|applied| applied.get(&base));
+        if self.removed.contains(&group) {
+            return Ok(());
+        }
         if applied != Some(&name) {
             return Err(format!(
                 "batch {} of {group} is acknowledged at {base} and not applied there",

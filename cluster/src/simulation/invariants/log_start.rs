@@ -1,7 +1,7 @@
 //! A log starts where committed deletions say, and its start never goes back: not under one leader, and not from one leader
 //! to the next. What a client was told is deleted, no later leader shows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Invariant;
 use crate::ids::{LeaderEpoch, Offset, RaftGroupId};
@@ -14,6 +14,8 @@ pub(super) struct LogStart {
     deleted: BTreeMap<RaftGroupId, Offset>,
     /// The highest start that was shown in each epoch.
     shown: BTreeMap<RaftGroupId, BTreeMap<LeaderEpoch, Offset>>,
+    /// The groups of deleted topics.
+    removed: BTreeSet<RaftGroupId>,
 }
 
 impl Invariant for LogStart {
@@ -28,13 +30,17 @@ impl Invariant for LogStart {
                 *deleted = before.max(*deleted);
                 Ok(())
             }
+            Observation::Removed { group } => {
+                self.removed.insert(group);
+                Ok(())
+            }
             Observation::Shows { node, group, epoch: Some(epoch), log_start, .. } => {
                 let deleted = self.deleted.get(&group).copied().unwrap_or_default();
                 let epochs = self.shown.entry(group).or_default();
                 let before = epochs.range(..=epoch).map(|(_, start)| *start).max().unwrap_or_default();
                 let highest = epochs.entry(epoch).or_default();
                 *highest = log_start.max(*highest);
-                if (before..=deleted).contains(&log_start) {
+                if (before..=deleted).contains(&log_start) || self.removed.contains(&group) {
                     return Ok(());
                 }
                 Err(format!(
@@ -46,7 +52,7 @@ impl Invariant for LogStart {
                 call: Call::DeleteRecords { group, before },
                 answer: Answer::RecordsDeleted(Ok(start)),
                 ..
-            } => {
+            } if !self.removed.contains(group) => {
                 let deleted = self.deleted.get(group).copied().unwrap_or_default();
                 if start < &before.unwrap_or_default() || *start > deleted {
                     return Err(format!(
