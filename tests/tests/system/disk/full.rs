@@ -151,3 +151,31 @@ async fn when_all_disks_are_full_producers_are_told_and_deletions_go_through() {
     assert!(batches.len() as u64 > acknowledged, "{} of {acknowledged} are left", batches.len());
     cluster.assert_alive();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn records_that_are_deleted_make_room_on_full_disks() {
+    let mut disks = Vec::new();
+    for _ in 0..3 {
+        let Some(disk) = SmallDisk::mount(DISK) else { return };
+        disk.take("ballast", BALLAST);
+        disks.push(disk);
+    }
+    let options =
+        (1..).zip(&disks).fold(options(), |options, (id, disk)| options.data_dir(id, disk.data_dir()));
+    let cluster = Cluster::start(options).await;
+    cluster.create(NewTopic::new("filled").assign(0, &[1, 2, 3])).await;
+    let full = Some(ResponseError::KafkaStorageError);
+    write_until(&cluster, "filled", |refused| refused == full).await;
+
+    let end = led(&cluster, "filled").await.end().await;
+    assert_eq!(led(&cluster, "filled").await.delete_records(-1).await, end);
+    wait_until("every node has room again", async || {
+        cluster.ids().iter().all(|id| said(&cluster, *id).0 == said(&cluster, *id).1).then_some(())
+    })
+    .await;
+    wait_whole(&cluster, "filled").await;
+    let partition = cluster.partition("filled", 0).await;
+    assert_eq!(partition.produce(values(1, &["with room"])).await, end);
+    assert_eq!(partition.read_values().await, ["with room"]);
+    cluster.assert_alive();
+}
