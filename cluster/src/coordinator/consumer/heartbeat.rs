@@ -52,9 +52,12 @@ impl GroupCoordinator {
         self.timers.set(Timer::Session(group.clone(), member.clone()), self.now + session);
         self.timers.cancel(&Timer::ClassicMember(group.clone(), member.clone()));
 
-        let current = self.current_assignment(group, &member);
         let wants_all = epoch == MemberEpoch::JOIN || is_full(request);
-        let assignment = (wants_all || reassigned).then(|| current.assigned.to_answer());
+        let unconfirmed = self.is_unconfirmed(group, &member, reassigned, request.owned.as_deref());
+        // While the group moves, the member is at it. If all stand still, it may never have heard.
+        let tells_all = wants_all || reassigned || (unconfirmed && !self.is_moving(group));
+        let current = self.current_assignment(group, &member);
+        let assignment = tells_all.then(|| current.assigned.to_answer());
         let epoch = current.epoch;
         Ok(ConsumerHeartbeatAnswer {
             member,
@@ -158,9 +161,33 @@ impl GroupCoordinator {
         reassigned
     }
 
+    /// Whether the member has not said yet that it has the assignment it was last told.
+    fn is_unconfirmed(
+        &mut self,
+        group: &GroupId,
+        member: &MemberId,
+        reassigned: bool,
+        owned: Option<&[TopicPartitions]>,
+    ) -> bool {
+        let confirmed = owned.is_some_and(|owned| self.current_assignment(group, member).assigned.are(owned));
+        let unconfirmed = &mut self.consumer.entry(group.clone()).or_default().unconfirmed;
+        if reassigned {
+            unconfirmed.insert(member.clone());
+        } else if confirmed {
+            unconfirmed.remove(member);
+        }
+        unconfirmed.contains(member)
+    }
+
     fn current_assignment(&self, group: &GroupId, member: &MemberId) -> &CurrentAssignment {
         let group = self.consumer_group(group).expect("a member that was admitted has a group");
         &group.member(member).expect("a member that was admitted is in its group").current
+    }
+
+    /// Whether the group's epoch or somebody's assignment changed within a heartbeat's interval.
+    fn is_moving(&self, group: &GroupId) -> bool {
+        let moved_at = self.consumer.get(group).and_then(|live| live.moved_at);
+        moved_at.is_some_and(|moved_at| self.now < moved_at + self.settings.consumer_heartbeat_interval)
     }
 
     /// How soon a member is to heartbeat again. A member learns that it has partitions to give up by its next heartbeat,
@@ -168,9 +195,7 @@ impl GroupCoordinator {
     /// sooner. A group that stands still for an interval, because somebody takes its time, is left in peace.
     fn heartbeat_interval_ms(&self, group: &GroupId) -> i32 {
         let interval = self.settings.consumer_heartbeat_interval;
-        let moved_at = self.consumer.get(group).and_then(|live| live.moved_at);
-        let is_moving = moved_at.is_some_and(|moved_at| self.now < moved_at + interval);
-        let interval = if is_moving { interval / HASTE } else { interval };
+        let interval = if self.is_moving(group) { interval / HASTE } else { interval };
         i32::try_from(interval.as_millis()).unwrap_or(i32::MAX)
     }
 }

@@ -57,6 +57,7 @@ mod testing;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::sync::Weak;
 use std::time::Duration;
 
@@ -77,6 +78,10 @@ pub(super) struct LiveGroup {
     image: Weak<MetadataImage>,
     /// When the group's epoch or somebody's assignment last changed. None as far as this coordinator knows.
     moved_at: Option<Duration>,
+    /// Members that were told another assignment and have not said that they have it. Once the group stands still, each
+    /// answer tells them again: a client whose request times out sends the same one once more (librdkafka does), and the
+    /// answer that it did not get may have been the only one to tell it. In Kafka it would not hear of it again.
+    unconfirmed: BTreeSet<MemberId>,
 }
 
 impl GroupCoordinator {
@@ -85,7 +90,10 @@ impl GroupCoordinator {
     pub(super) fn load_consumer_groups(&mut self) {
         for (id, group) in self.state.groups() {
             let Membership::Consumer(group) = &group.membership else { continue };
-            self.consumer.insert(id.clone(), LiveGroup::default());
+            let unsettled =
+                group.members().iter().filter(|(_, member)| member.current.state != MemberState::Stable);
+            let unconfirmed = unsettled.map(|(id, _)| id.clone()).collect();
+            self.consumer.insert(id.clone(), LiveGroup { unconfirmed, ..LiveGroup::default() });
             for (member_id, member) in group.members() {
                 let session = match &member.metadata.classic {
                     Some(classic) => classic.session_timeout,
@@ -123,6 +131,9 @@ impl GroupCoordinator {
     fn record_consumer(&mut self, group: &GroupId, record: ConsumerRecord) {
         if matches!(record, ConsumerRecord::Epoch(_) | ConsumerRecord::Current(..)) {
             self.consumer.entry(group.clone()).or_default().moved_at = Some(self.now);
+        }
+        if let ConsumerRecord::MemberRemoved(member) = &record {
+            self.consumer.entry(group.clone()).or_default().unconfirmed.remove(member);
         }
         self.record(group, GroupChange::Consumer(record));
     }

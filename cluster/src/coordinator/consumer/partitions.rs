@@ -1,6 +1,6 @@
 //! Partitions in a member's hands.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -62,6 +62,11 @@ impl OwnedPartitions {
     /// Whether one of `claimed` is among these.
     pub(super) fn overlap(&self, claimed: &[TopicPartitions]) -> bool {
         each(claimed).any(|(topic, partition)| self.contains(topic, partition))
+    }
+
+    /// Whether `claimed` is these and no others.
+    pub(super) fn are(&self, claimed: &[TopicPartitions]) -> bool {
+        self.cover(claimed) && self.iter().count() == each(claimed).collect::<BTreeSet<_>>().len()
     }
 
     /// These as an answer names them.

@@ -134,6 +134,31 @@ fn a_lost_answer_is_forgiven_once_and_a_stranger_is_not() {
 }
 
 #[test]
+fn an_assignment_whose_answer_was_lost_is_told_again_until_it_is_confirmed() {
+    let mut stage = stage(&[("t", 2)]);
+    let mut clients = [Client::new("a", &["t"]), Client::new("b", &["t"])];
+    stage.heartbeat(&mut clients[0]).unwrap();
+    stage.heartbeat(&mut clients[1]).unwrap();
+    stage.heartbeat(&mut clients[0]).unwrap();
+    stage.heartbeat(&mut clients[0]).unwrap();
+    // What the first one gave up is free. The second one is told, and does not hear it.
+    let lost = stage.send(clients[1].request()).unwrap();
+    assert!(lost.assignment.is_some());
+
+    // The same request again is answered as one that changes nothing while the group may still be at it.
+    assert_eq!(stage.send(clients[1].request()).unwrap().assignment, None);
+    stage.advance(Duration::from_secs(5));
+    assert_eq!(stage.send(clients[1].request()).unwrap().assignment, lost.assignment);
+    assert_eq!(stage.heartbeat(&mut clients[1]).unwrap().assignment, lost.assignment);
+    settle(&mut stage, &mut clients);
+    stage.advance(Duration::from_secs(5));
+    for client in &mut clients {
+        assert_eq!(client.owned.len(), 1);
+        assert_eq!(stage.heartbeat(client).unwrap().assignment, None, "it has said that it knows");
+    }
+}
+
+#[test]
 fn whoever_is_silent_is_gone_and_its_partitions_go_to_the_others() {
     let mut stage = stage(&[("t", 2)]);
     let mut a = Client::new("a", &["t"]);
