@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use kafka_protocol::ResponseError;
+use kafka_protocol::messages::delete_records_response::DeleteRecordsPartitionResult;
 use kafka_protocol::messages::fetch_response::PartitionData;
 use kafka_protocol::messages::list_offsets_response::ListOffsetsPartitionResponse;
 use kafka_protocol::messages::produce_response::PartitionProduceResponse;
@@ -115,10 +116,15 @@ impl Partition {
     /// # Panics
     /// If the broker refuses.
     pub async fn delete_records(&self, before: i64) -> i64 {
-        let request = self.target.delete_records(before);
-        let answer = records_deleted(self.connection.request(request).await.expect("it is answered"));
+        let answer = self.try_delete_records(before).await;
         assert_eq!(error(answer.error_code), None, "delete below {before}");
         answer.low_watermark
+    }
+
+    /// Asks to delete the records below an offset and returns the answer, error code and all.
+    pub async fn try_delete_records(&self, before: i64) -> DeleteRecordsPartitionResult {
+        let request = self.target.delete_records(before);
+        records_deleted(self.connection.request(request).await.expect("DeleteRecords is answered"))
     }
 
     /// The high watermark.
@@ -132,10 +138,26 @@ impl Partition {
     /// # Panics
     /// If any of this does not hold.
     pub async fn read_all(&self) -> Vec<Batch> {
-        let (mut offset, end) = (self.list_offset(EARLIEST).await.0, self.end().await);
+        self.try_read_all().await.expect("the partition is led here all the while")
+    }
+
+    /// The same where the leadership may move meanwhile.
+    ///
+    /// # Errors
+    /// The code with which the broker refuses.
+    ///
+    /// # Panics
+    /// As [`read_all`](Self::read_all).
+    pub async fn try_read_all(&self) -> Result<Vec<Batch>, i16> {
+        let served = |code: i16| if code == 0 { Ok(()) } else { Err(code) };
+        let (first, end) = (self.try_list_offset(EARLIEST).await, self.try_list_offset(LATEST).await);
+        served(first.error_code).and(served(end.error_code))?;
+        let (mut offset, end) = (first.offset, end.offset);
         let mut batches: Vec<Batch> = Vec::new();
         while offset < end {
-            let fetched = self.fetch(offset).await;
+            let answer = self.try_fetch(FetchPlan::from(offset)).await;
+            served(answer.error_code)?;
+            let fetched = Batch::split(&answer.records.expect("records are never null"));
             assert!(!fetched.is_empty(), "nothing at offset {offset} below the high watermark {end}");
             for batch in fetched {
                 assert_eq!(batch.base_offset(), offset, "offsets are dense");
@@ -146,7 +168,7 @@ impl Partition {
                 batches.push(batch);
             }
         }
-        batches
+        Ok(batches)
     }
 
     /// The values of all records, as text.
