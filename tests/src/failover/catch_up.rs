@@ -10,13 +10,16 @@ use super::figure::{Figure, Unit, Wanted};
 use super::flood::{Flood, rate};
 use super::stage::{NODES, TOPIC, read_numbers, set_up, wait_balanced};
 use crate::cluster::{Cluster, ClusterOptions};
-use crate::waiting::wait_until;
+use crate::waiting::within;
 
 /// What is written while the node is down.
 const BACKLOG: u64 = 1_000_000_000;
 
 /// How long the producers' pace is measured before the node returns.
 const BEFORE: Duration = Duration::from_secs(4);
+
+/// How long it may take the node, which runs after producers that do not wait for it.
+const PATIENCE: Duration = Duration::from_secs(600);
 
 /// The node that is away. It leads one of the partitions when it is there.
 const AWAY: i32 = 3;
@@ -55,11 +58,12 @@ async fn one_round(speed: &mut Figure, kept: &mut Figure) {
 
     let (returned, written) = (Instant::now(), flood.bytes());
     cluster.start_node(AWAY);
-    wait_until("the node has caught up", async || {
+    let caught_up = within(PATIENCE, async || {
         let shown = cluster.topic_at(1, TOPIC).await?;
         shown.partitions.iter().all(|row| row.isr_nodes.len() == NODES).then_some(())
     })
     .await;
+    assert!(caught_up.is_some(), "the node has caught up after {PATIENCE:?}");
     let (took, in_all) = (returned.elapsed(), flood.bytes());
     let during = rate(in_all - written, took);
     speed.add(rate(in_all, took) / 1e6);
