@@ -40,12 +40,14 @@ impl GroupCoordinator {
 
     fn consumer_stay(&mut self, request: &ConsumerHeartbeat) -> Result<ConsumerHeartbeatAnswer, GroupError> {
         let (group, epoch) = (&request.group, request.epoch);
+        let was_classic = self.classic.contains_key(group);
         let Admission { member, replaces } = self.admit(request)?;
         if let Some(replaced) = replaces {
             self.replace_member(group, &replaced, &member);
         }
         let resubscribed = self.update_metadata(request, &member);
-        self.update_epoch(group, resubscribed);
+        // What the leader of a classic group shared out may be subscribed to by nobody any more.
+        self.update_epoch(group, resubscribed || was_classic);
         self.update_targets(group);
         let reassigned = self.reconcile(group, &member, resubscribed, request.owned.as_deref());
         let session = self.settings.consumer_session_timeout;
