@@ -3,6 +3,7 @@
 //! Everything here is either a look at what the [driver](crate::driver) published, or a message to it. Requests for
 //! the controller go to wherever it leads; any node takes them.
 
+mod append;
 mod confirmation;
 mod coordinators;
 mod deletion;
@@ -13,21 +14,19 @@ mod retention;
 mod tests;
 
 use std::collections::BTreeMap;
-use std::future::Future;
 use std::path::PathBuf;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 use tokio::time::Instant;
 pub use trilog_storage::free_space;
 use trilog_storage::{Identity, OpenError, Store, StoreOptions, TailCache};
 use uuid::Uuid;
 
+pub use self::append::AppendFuture;
 pub use self::confirmation::{ConfirmFuture, Confirmed};
 pub use self::coordinators::CoordinateFuture;
 pub use self::deletion::DeleteRecordsFuture;
@@ -306,14 +305,6 @@ impl Node {
         self.shared.published.replica(group)
     }
 
-    /// Adds a batch to a partition. The order of calls is the order in the log; the future resolves when the batch is
-    /// committed, or known not to be. Dropping the future changes nothing about the batch.
-    pub fn append(&self, append: Append) -> AppendFuture {
-        let (reply, answer) = oneshot::channel();
-        self.shared.inbox.push(Input::Append(append, reply));
-        AppendFuture(answer)
-    }
-
     /// Asks the controller, wherever it leads, again and again until it answers or `timeout` is over. A request that
     /// met a change of leader may be carried out twice: the second time it finds what the first did.
     ///
@@ -425,18 +416,6 @@ async fn open(data_dir: PathBuf, identity: Identity) -> Result<Store, StartError
     let opening = move || Store::open(&data_dir, &identity, StoreOptions::default());
     let opened = tokio::task::spawn_blocking(opening).await;
     Ok(opened.map_err(|_| FatalError::Panicked("opening"))??)
-}
-
-/// The answer to [`Node::append`].
-#[derive(Debug)]
-pub struct AppendFuture(oneshot::Receiver<Result<Appended, AppendError>>);
-
-impl Future for AppendFuture {
-    type Output = Result<Appended, AppendError>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        Pin::new(&mut self.0).poll(context).map(|answer| answer.unwrap_or(Err(AppendError::Unknown)))
-    }
 }
 
 /// The wall clock, as record timestamps count it.
