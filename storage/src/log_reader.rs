@@ -15,7 +15,8 @@ use crate::entry::LogEntry;
 use crate::error::StoreError;
 use crate::ids::{Offset, RaftGroupId, RaftIndex};
 use crate::keys::offset_index::{self, OffsetIndexRow};
-use crate::keys::raft_entry;
+use crate::keys::raft_entry::{self, Header};
+use crate::keys::slot;
 use crate::store::Store;
 use crate::tail::TailCache;
 
@@ -178,41 +179,40 @@ impl LogReader {
         group: RaftGroupId,
         index: RaftIndex,
     ) -> Result<Option<LogEntry>, StoreError> {
-        let Some(mut first) = self.chunk(group, index, 0)? else { return Ok(None) };
+        let Some(mut row) = self.entry_row(group, index)? else { return Ok(None) };
         loop {
-            if let Some(entry) = self.assemble(group, index, &first)? {
+            if let Some(entry) = self.assemble(group, index, &row)? {
                 return Ok(Some(entry));
             }
-            // Its chunks were read one by one: it may have been replaced or removed meanwhile, from the first one on.
-            match self.chunk(group, index, 0)? {
+            // Row and parts were read one by one: it may have been replaced or removed meanwhile, from the row on.
+            match self.entry_row(group, index)? {
                 None => return Ok(None),
-                Some(again) if again != first => first = again,
-                Some(_) => return Err(StoreError::damaged_in(group, format!("entry {index} is not whole"))),
+                Some(again) if again != row => row = again,
+                Some(_) => return Err(not_whole(group, index)),
             }
         }
     }
 
-    /// The entry whose first chunk is `first`; `None` when the others do not fit.
+    /// The entry that has this row; `None` when the parts do not fit.
     fn assemble(
         &self,
         group: RaftGroupId,
         index: RaftIndex,
-        first: &IVec,
+        row: &IVec,
     ) -> Result<Option<LogEntry>, StoreError> {
-        let Some(header) = raft_entry::Header::decode(first) else { return Ok(None) };
-        let mut chunks = Vec::with_capacity(usize::from(header.chunk_count()));
-        chunks.push(first.clone());
-        for chunk in 1..header.chunk_count() {
-            let Some(value) = self.chunk(group, index, chunk)? else { return Ok(None) };
-            chunks.push(value);
+        let Some(header) = Header::decode(row) else { return Ok(None) };
+        let mut parts = Vec::new();
+        for slot in header.slots() {
+            let Some(part) = self.store.get(&slot::key(group, slot))? else { return Ok(None) };
+            parts.push(part);
         }
-        Ok(header.assemble(group, index, chunks))
+        Ok(header.assemble(group, index, row.clone(), parts))
     }
 
-    /// One chunk of an entry. A blank one is on its way out.
-    fn chunk(&self, group: RaftGroupId, index: RaftIndex, chunk: u16) -> Result<Option<IVec>, StoreError> {
-        let value = self.store.get(&raft_entry::key(group, index, chunk))?;
-        Ok(value.filter(|value| !value.is_empty()))
+    /// The row of an entry. A blank one is on its way out.
+    fn entry_row(&self, group: RaftGroupId, index: RaftIndex) -> Result<Option<IVec>, StoreError> {
+        let row = self.store.get(&raft_entry::key(group, index))?;
+        Ok(row.filter(|row| !row.is_empty()))
     }
 
     /// The header of the entry at `index`, from the store alone.
@@ -220,11 +220,15 @@ impl LogReader {
         &self,
         group: RaftGroupId,
         index: RaftIndex,
-    ) -> Result<Option<raft_entry::Header>, StoreError> {
-        let Some(first) = self.chunk(group, index, 0)? else { return Ok(None) };
-        let header = raft_entry::Header::decode(&first);
-        header.map(Some).ok_or_else(|| StoreError::damaged_in(group, format!("entry {index} is not whole")))
+    ) -> Result<Option<Header>, StoreError> {
+        let Some(row) = self.entry_row(group, index)? else { return Ok(None) };
+        Header::decode(&row).map(Some).ok_or_else(|| not_whole(group, index))
     }
+}
+
+/// That what is there of an entry is not what was written.
+fn not_whole(group: RaftGroupId, index: RaftIndex) -> StoreError {
+    StoreError::damaged_in(group, format!("entry {index} is not whole"))
 }
 
 /// The row under `key`, if it is one of `group`'s.

@@ -8,20 +8,24 @@
 //! and written once.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use sled::IVec;
 
 use crate::entry::LogEntry;
 use crate::ids::{RaftGroupId, RaftIndex};
 use crate::keys::offset_index::{self, OffsetIndexRow};
+use crate::keys::raft_entry::{self, Header};
 use crate::keys::raft_state::GroupState;
-use crate::keys::{fence, raft_entry};
+use crate::keys::{fence, slot};
 
 /// Changes that become visible together.
 #[derive(Clone, Debug, Default)]
 pub struct WriteBatch {
     /// Entries and index rows, as sled takes them.
     pub(crate) rows: sled::Batch,
+    /// Slots that have to be reserved before the rows are written.
+    pub(crate) reserved_slots: Vec<(RaftGroupId, Range<u64>)>,
     /// Raft state rows. They get their versions when the batch is applied.
     pub(crate) states: BTreeMap<RaftGroupId, GroupState>,
     /// State records by group and key; `None` deletes. They are cut into chunks when the batch is applied.
@@ -78,17 +82,27 @@ impl WriteBatch {
         self.deleted_groups.insert(group);
     }
 
-    /// Puts all chunks of an entry.
-    pub(crate) fn put_entry(&mut self, group: RaftGroupId, entry: &LogEntry) {
-        for (chunk, value) in raft_entry::chunks(group, entry) {
-            self.put(&raft_entry::key(group, entry.index, chunk), value);
+    /// Puts an entry with its header and all parts of its body.
+    pub(crate) fn put_entry(&mut self, group: RaftGroupId, header: Header, entry: &LogEntry) {
+        self.put(&raft_entry::key(group, entry.index), header.row(entry).into());
+        for (slot, part) in header.parts(entry) {
+            self.put(&slot::key(group, slot), part);
         }
     }
 
-    /// Removes the first `chunks` chunks of an entry.
-    pub(crate) fn remove_entry(&mut self, group: RaftGroupId, index: RaftIndex, chunks: u16) {
-        for chunk in 0..chunks {
-            self.remove(&raft_entry::key(group, index, chunk));
+    /// Removes an entry and the slots of its body.
+    pub(crate) fn remove_entry(&mut self, group: RaftGroupId, index: RaftIndex, slots: Range<u64>) {
+        self.remove(&raft_entry::key(group, index));
+        for slot in slots {
+            self.remove(&slot::key(group, slot));
+        }
+    }
+
+    /// Has slots reserved before anything else of the batch is written. What is lost of it if the batch is never applied
+    /// is time.
+    pub(crate) fn reserve_slots(&mut self, group: RaftGroupId, slots: Range<u64>) {
+        if !slots.is_empty() {
+            self.reserved_slots.push((group, slots));
         }
     }
 

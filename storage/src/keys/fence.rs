@@ -19,7 +19,7 @@ pub(crate) fn between_families() -> impl Iterator<Item = Vec<u8>> {
         let first = family.group_prefix(RaftGroupId(0));
         (1..=usize::from(FENCE_KEYS)).map(move |len| first[..len].to_vec())
     };
-    run(Family::Record).chain(run(Family::RaftEntry))
+    run(Family::Record).chain(run(Family::RaftEntry)).chain(run(Family::Slot))
 }
 
 /// The key in a fence that may have a value now and then, without harm to what is on either side.
@@ -27,27 +27,30 @@ pub(crate) fn filler() -> Vec<u8> {
     Family::Record.group_prefix(RaftGroupId(0))[..usize::from(FENCE_KEYS / 2)].to_vec()
 }
 
-/// The keys at the start of a group's log: chunks of index 0, which no entry has.
-pub(crate) fn before_log(group: RaftGroupId) -> impl Iterator<Item = [u8; 19]> {
-    (0..FENCE_KEYS).map(move |chunk| raft_entry::key(group, RaftIndex(0), chunk))
+/// The keys at the start of a group's log: that of index 0, which no entry has, and longer ones that begin with it.
+pub(crate) fn before_log(group: RaftGroupId) -> impl Iterator<Item = Vec<u8>> {
+    let first = raft_entry::key(group, RaftIndex(0));
+    (0..usize::from(FENCE_KEYS)).map(move |longer| [&first[..], &vec![0; longer]].concat())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::keys::record;
+    use crate::keys::{record, slot};
 
     #[test]
     fn fences_stand_before_what_they_fence_and_decode_to_nothing() {
         let first_record = record::key(RaftGroupId(0), &[], 0);
-        let first_entry = raft_entry::key(RaftGroupId(0), RaftIndex(1), 0);
+        let first_entry = raft_entry::key(RaftGroupId(0), RaftIndex(1));
+        let first_slot = slot::key(RaftGroupId(0), 0);
         for key in between_families() {
-            assert!(key < first_record || (key > first_record && key[..] < first_entry[..]));
+            let stands = |first: &[u8]| key[..] < *first && first.starts_with(&key[..1]);
+            assert!(stands(&first_record) || stands(&first_entry) || stands(&first_slot));
             assert_eq!(record::decode_key(&key), None);
             assert_eq!(raft_entry::decode_key(&key), None);
         }
         for key in before_log(RaftGroupId(0)) {
-            assert!(key < first_entry);
+            assert!(key[..] < first_entry[..]);
         }
     }
 }

@@ -11,18 +11,20 @@
 //! | 3 [`tombstone`] | group u64 | empty |
 //! | 4 [`offset_index`] | group u64, base offset i64 | last offset, raft index, running maximum of timestamps, bytes so far |
 //! | 5 [`record`] | group u64, key bytes, chunk u16 | chunk 0: length u32, checksum u32; then the value |
-//! | 6 [`raft_entry`] | group u64, index u64, chunk u16 | chunk 0: term, type, lengths, checksum; then context and payload |
+//! | 6 [`raft_entry`] | group u64, index u64 | term, type, lengths, first slot, checksum; a short body |
+//! | 7 [`slot`] | group u64, slot u64 | a part of an entry's body: context and payload; empty while it is reserved |
 //!
 //! **Invariant:** ordinals are append-only. A family that is given up leaves its number unused for good, and a value
 //! whose layout changes gets a new family or a new format version.
 //!
-//! **Invariant:** no value is longer than [`MAX_VALUE_BYTES`]; longer ones are cut into chunks. sled keeps up to 17 values
+//! **Invariant:** no value is longer than [`MAX_VALUE_BYTES`], or [`slot::MAX_PART_BYTES`] where every other key is blank;
+//! longer ones are cut into pieces. sled keeps up to 17 values
 //! on a leaf, moves a page above a quarter of a segment into a file of its own, which it never syncs, and keeps more
 //! pages in memory than it is told to, whatever their size.
 //!
 //! The families stand in the order of their values' size. The small rows that every batch rewrites (progress, raft
 //! state, index) so share leaves with their like; on one leaf with payloads they would drag megabytes along each
-//! time sled rewrites it. [`fence`] keeps the borders clean.
+//! time sled rewrites it. [`fence`] keeps the borders clean, and [`slot`] is where the payloads are.
 
 pub(crate) mod fence;
 pub(crate) mod meta;
@@ -30,6 +32,7 @@ pub(crate) mod offset_index;
 pub(crate) mod raft_entry;
 pub(crate) mod raft_state;
 pub(crate) mod record;
+pub(crate) mod slot;
 pub(crate) mod tombstone;
 
 use crate::ids::RaftGroupId;
@@ -47,6 +50,7 @@ pub(crate) enum Family {
     OffsetIndex = 4,
     Record = 5,
     RaftEntry = 6,
+    Slot = 7,
 }
 
 impl Family {
@@ -73,8 +77,14 @@ impl Family {
 
 /// The group that a key belongs to, whatever its family; `None` when it belongs to the store itself, or is no key.
 pub(crate) fn group_of(key: &[u8]) -> Option<RaftGroupId> {
-    let families =
-        [Family::RaftState, Family::Tombstone, Family::OffsetIndex, Family::Record, Family::RaftEntry];
+    let families = [
+        Family::RaftState,
+        Family::Tombstone,
+        Family::OffsetIndex,
+        Family::Record,
+        Family::RaftEntry,
+        Family::Slot,
+    ];
     families.into_iter().find_map(|family| family.group_of(key))
 }
 
@@ -134,6 +144,7 @@ mod tests {
             (Family::OffsetIndex, 4),
             (Family::Record, 5),
             (Family::RaftEntry, 6),
+            (Family::Slot, 7),
         ];
         for (family, ordinal) in families {
             assert_eq!(family.ordinal(), ordinal);

@@ -32,6 +32,10 @@ pub(crate) struct GroupState {
     pub(crate) truncated: LogPosition,
     /// The last entry of the log; `truncated` when the log is empty.
     pub(crate) last: LogPosition,
+    /// The first slot that the log may still need; those below are given up.
+    pub(crate) first_slot: u64,
+    /// The slot that the next entry's body goes to. Never lower than it was.
+    pub(crate) next_slot: u64,
     /// The group's voting members.
     pub(crate) voters: Arc<[u64]>,
 }
@@ -48,7 +52,7 @@ pub(crate) fn group_of(key: &[u8]) -> Option<RaftGroupId> {
 
 impl GroupState {
     /// The row's length without voters.
-    const FIXED_BYTES: usize = 9 * 8;
+    const FIXED_BYTES: usize = 11 * 8;
 
     /// The length of the encoded row.
     pub(crate) fn encoded_len(&self) -> usize {
@@ -67,6 +71,8 @@ impl GroupState {
             self.truncated.term,
             self.last.index.0,
             self.last.term,
+            self.first_slot,
+            self.next_slot,
         ];
         let mut row = Vec::with_capacity(self.encoded_len());
         for number in fixed.iter().chain(self.voters.iter()) {
@@ -86,6 +92,8 @@ impl GroupState {
             applied: RaftIndex(row.u64()?),
             truncated: LogPosition { index: RaftIndex(row.u64()?), term: row.u64()? },
             last: LogPosition { index: RaftIndex(row.u64()?), term: row.u64()? },
+            first_slot: row.u64()?,
+            next_slot: row.u64()?,
             voters: Arc::default(),
         };
         let (voters, rest) = row.rest().as_chunks::<8>();
@@ -112,7 +120,7 @@ mod tests {
         }
 
         #[test]
-        fn rows_round_trip(version: u64, fixed: [u64; 8], voters: Vec<u64>) {
+        fn rows_round_trip(version: u64, fixed: [u64; 10], voters: Vec<u64>) {
             let state = GroupState {
                 term: fixed[0],
                 vote: fixed[1],
@@ -120,6 +128,8 @@ mod tests {
                 applied: RaftIndex(fixed[3]),
                 truncated: LogPosition { index: RaftIndex(fixed[4]), term: fixed[5] },
                 last: LogPosition { index: RaftIndex(fixed[6]), term: fixed[7] },
+                first_slot: fixed[8],
+                next_slot: fixed[9],
                 voters: voters.into(),
             };
             let row = state.encode(version);

@@ -41,11 +41,11 @@ fn entries_come_from_the_store_and_then_from_the_tail() {
 }
 
 #[test]
-fn a_missing_chunk_is_damage() {
+fn a_missing_part_is_damage() {
     let node = Node::new();
     let mut log = node.apply(|batch| RaftLog::create(&node.store, &node.tail, GROUP, &[1], batch));
     node.apply(|batch| log.append(&[entry(1, 1, 200_000)], batch).unwrap());
-    node.apply(|batch| batch.remove(&raft_entry::key(GROUP, RaftIndex(1), 2)));
+    node.apply(|batch| batch.remove(&slot::key(GROUP, slot::FIRST_SLOT + 2)));
     let error = node.store.reader(&node.tail).entry(GROUP, RaftIndex(1)).unwrap_err();
     assert!(error.to_string().contains("group 7: entry 1 is not whole"), "{error}");
 }

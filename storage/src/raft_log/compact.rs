@@ -24,6 +24,7 @@ impl RaftLog {
         assert!(up_to <= self.state.applied, "{}: entry {up_to} is not applied", self.group);
         if up_to > self.state.truncated.index {
             let term = self.find_term(up_to)?.ok_or_else(|| self.missing(up_to))?;
+            self.state.first_slot = self.slots_of(up_to)?.end;
             self.state.truncated = LogPosition { index: up_to, term };
             self.record_state(batch);
             self.reader.tail().compact(self.group, up_to);
@@ -58,6 +59,7 @@ impl RaftLog {
         let position = LogPosition { index, term };
         self.state.truncated = position;
         self.state.last = position;
+        self.state.first_slot = self.state.next_slot;
         self.state.applied = index;
         self.state.commit = index;
         self.state.term = self.state.term.max(term);

@@ -32,12 +32,14 @@ mod write;
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::ops::Range;
 
 use raft::eraftpb::HardState;
 
 use crate::error::StoreError;
 use crate::ids::{RaftGroupId, RaftIndex};
 use crate::keys::raft_state::{GroupState, LogPosition};
+use crate::keys::slot::Reserved;
 use crate::log_reader::LogReader;
 use crate::write_batch::WriteBatch;
 use fetch::Fetches;
@@ -51,6 +53,8 @@ pub struct RaftLog {
     group: RaftGroupId,
     reader: LogReader,
     state: GroupState,
+    /// The slots that are reserved for bodies to come.
+    reserved: Reserved,
     /// Entries that are in a batch and not yet known to be applied, so that nobody can look them up.
     pending: VecDeque<Pending>,
     /// What is being read for raft elsewhere. Behind a cell, since raft asks through a shared reference.
@@ -62,10 +66,10 @@ pub struct RaftLog {
 }
 
 /// What must be known of an entry that is in a batch.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Pending {
     at: LogPosition,
-    chunks: u16,
+    slots: Range<u64>,
 }
 
 impl RaftLog {

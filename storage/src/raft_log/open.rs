@@ -7,6 +7,7 @@ use super::RaftLog;
 use crate::error::StoreError;
 use crate::ids::{RaftGroupId, RaftIndex};
 use crate::keys::raft_state::{self, GroupState, LogPosition};
+use crate::keys::slot::{FIRST_SLOT, Reserved};
 use crate::store::Store;
 use crate::tail::TailCache;
 use crate::write_batch::WriteBatch;
@@ -28,6 +29,8 @@ impl RaftLog {
             applied: RaftIndex(0),
             truncated: LogPosition::default(),
             last: LogPosition::default(),
+            first_slot: FIRST_SLOT,
+            next_slot: FIRST_SLOT,
             voters: voters.into(),
         };
         let log = Self::with_state(store, tail, group, state);
@@ -56,6 +59,7 @@ impl RaftLog {
         Self {
             group,
             reader: store.reader(tail),
+            reserved: Reserved::of_log(state.next_slot),
             state,
             pending: VecDeque::new(),
             fetches: RefCell::default(),

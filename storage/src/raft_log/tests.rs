@@ -11,7 +11,8 @@ use crate::entry::LogEntry;
 use crate::fixture::{Node, entry};
 use crate::ids::Offset;
 use crate::keys::offset_index::OffsetIndexRow;
-use crate::keys::raft_entry;
+use crate::keys::raft_entry::{self, Header};
+use crate::keys::{Family, slot};
 use crate::tail::TailCache;
 
 const GROUP: RaftGroupId = RaftGroupId(3);
@@ -37,11 +38,13 @@ fn is(result: raft::Result<impl std::fmt::Debug>, expected: &StorageError) -> bo
     matches!(result, Err(Error::Store(error)) if error == *expected)
 }
 
-/// The keys of this group's entries.
-fn entry_keys(node: &Node) -> usize {
-    let scan = node.store.scan(&crate::keys::Family::RaftEntry.group_prefix(GROUP));
-    scan.filter(|pair| raft_entry::decode_key(&pair.as_ref().unwrap().0).is_some_and(|key| key.1.0 > 0))
-        .count()
+/// How many rows of entries this group has, and how many slots hold something.
+fn stored(node: &Node) -> (usize, usize) {
+    let rows = node.store.scan(&Family::RaftEntry.group_prefix(GROUP));
+    let is_entry = |key: &[u8]| raft_entry::decode_key(key).is_some_and(|(_, index)| index.0 > 0);
+    let rows = rows.filter(|row| is_entry(&row.as_ref().unwrap().0)).count();
+    let slots = node.store.scan(&Family::Slot.group_prefix(GROUP));
+    (rows, slots.filter(|slot| !slot.as_ref().unwrap().1.is_empty()).count())
 }
 
 /// The same log read from disk, with nothing in memory.
@@ -82,21 +85,22 @@ fn entries_are_the_same_from_memory_and_from_disk() {
 }
 
 #[test]
-fn a_new_leaders_entries_replace_others_with_all_their_chunks() {
+fn a_new_leaders_entries_replace_others_with_all_their_parts() {
     let node = Node::new();
     let mut log = create(&node);
     append(&node, &mut log, &[entry(1, 1, 10), entry(2, 1, 300_000), entry(3, 1, 300_000), entry(4, 1, 10)]);
     append(&node, &mut log, &[entry(2, 2, 10)]);
     assert_eq!(log.last(), RaftIndex(2));
-    assert_eq!(entry_keys(&node), 2);
+    assert_eq!(stored(&node), (2, 0));
     append(&node, &mut log, &[entry(3, 2, 100_000)]);
     for log in [&log, &from_disk(&node)] {
         assert_eq!(read(log, 1, 4).unwrap(), [entry(1, 1, 10), entry(2, 2, 10), entry(3, 2, 100_000)]);
     }
+    assert_eq!(stored(&node), (3, 4));
     // Also when the log was opened anew and knows nothing of the entries but their keys.
     let mut log = from_disk(&node);
     append(&node, &mut log, &[entry(3, 3, 10)]);
-    assert_eq!(entry_keys(&node), 3);
+    assert_eq!(stored(&node), (3, 0));
 }
 
 #[test]
@@ -108,7 +112,7 @@ fn entries_may_be_replaced_within_one_batch() {
         log.append(&[entry(2, 2, 10), entry(3, 2, 10)], batch).unwrap();
         assert_eq!(log.term(2).unwrap(), 2);
     });
-    assert_eq!(entry_keys(&node), 3);
+    assert_eq!(stored(&node), (3, 0));
     assert_eq!(read(&from_disk(&node), 1, 4).unwrap(), [entry(1, 1, 10), entry(2, 2, 10), entry(3, 2, 10)]);
 }
 
@@ -180,11 +184,11 @@ fn compaction_moves_the_beginning_at_once_and_the_keys_go_bit_by_bit() {
 
     // A restart in the middle, and the rest is removed afterwards.
     assert!(node.store.purge(100).unwrap().more);
-    assert_eq!(entry_keys(&node), 200);
+    assert_eq!(stored(&node).0, 200);
     drop(log);
     let node = node.reopen();
     while node.store.purge(100).unwrap().more {}
-    assert_eq!(entry_keys(&node), 50);
+    assert_eq!(stored(&node).0, 50);
     let mut log = from_disk(&node);
     assert_eq!(log.first_index().unwrap(), 251);
     let reader = node.store.reader(&node.tail);
@@ -222,7 +226,7 @@ fn a_snapshot_replaces_the_log() {
     }
     append(&node, &mut log, &[entry(16, 5, 10)]);
     while node.store.purge(7).unwrap().more {}
-    assert_eq!(entry_keys(&node), 1);
+    assert_eq!(stored(&node), (1, 0));
     assert_eq!(read(&from_disk(&node), 16, 17).unwrap(), [entry(16, 5, 10)]);
 }
 
@@ -289,7 +293,7 @@ fn snapshots_are_asked_for_and_handed_out() {
 fn a_log_that_lacks_its_end_is_damaged() {
     let node = Node::new();
     append(&node, &mut create(&node), &[entry(1, 1, 10), entry(2, 1, 200_000)]);
-    node.apply(|batch| batch.remove(&raft_entry::key(GROUP, RaftIndex(2), 3)));
+    node.apply(|batch| batch.remove(&slot::key(GROUP, slot::FIRST_SLOT + 3)));
     let error = RaftLog::open(&node.store, &node.tail, GROUP).unwrap_err();
     assert!(error.damaged_group() == Some(RaftGroupId(3)), "{error}");
 }
@@ -303,7 +307,7 @@ enum Step {
 }
 
 fn any_step() -> impl Strategy<Value = Step> {
-    let len = prop_oneof![4 => 0..2000_usize, 1 => 16_000..50_000_usize];
+    let len = prop_oneof![4 => 0..2000_usize, 1 => 16_000..100_000_usize];
     prop_oneof![
         5 => (0..4_u64, prop::collection::vec(len, 1..4)).prop_map(|(back, lens)| Step::Append { back, lens }),
         3 => (0..6_u64).prop_map(|forward| Step::Apply { forward }),
@@ -360,8 +364,9 @@ proptest! {
             }
         }
         while node.store.purge(5).unwrap().more {}
-        let chunks = list.values().map(|entry| usize::from(raft_entry::chunk_count(&LogEntry::from_raft(entry))));
-        prop_assert_eq!(entry_keys(&node), chunks.sum::<usize>());
+        let header = |entry| Header::new(GROUP, &LogEntry::from_raft(entry), 0);
+        let parts = list.values().map(|entry| header(entry).slots().count());
+        prop_assert_eq!(stored(&node), (list.len(), parts.sum::<usize>()));
         prop_assert_eq!(node.store.blob_files().unwrap(), 0);
     }
 }

@@ -1,12 +1,14 @@
 //! What changes a log: new entries and new Raft state.
 
+use std::ops::Range;
+
 use raft::eraftpb::{Entry, HardState};
 
 use super::{Pending, RaftLog};
 use crate::entry::LogEntry;
 use crate::error::StoreError;
 use crate::ids::RaftIndex;
-use crate::keys::raft_entry;
+use crate::keys::raft_entry::Header;
 use crate::keys::raft_state::LogPosition;
 use crate::write_batch::WriteBatch;
 
@@ -29,9 +31,15 @@ impl RaftLog {
         for (expected, entry) in (first.0..).zip(entries) {
             assert_eq!(entry.index, expected, "{}: appended entries are not consecutive", self.group);
             let entry = LogEntry::from_raft(entry);
-            batch.put_entry(self.group, &entry);
+            let header = Header::new(self.group, &entry, self.state.next_slot);
+            batch.put_entry(self.group, header, &entry);
             let at = LogPosition { index: entry.index, term: entry.term };
-            self.pending.push_back(Pending { at, chunks: raft_entry::chunk_count(&entry) });
+            let slots = header.slots();
+            if !slots.is_empty() {
+                batch.reserve_slots(self.group, self.reserved.extend(slots.end));
+                self.state.next_slot = slots.end;
+            }
+            self.pending.push_back(Pending { at, slots });
             self.state.last = at;
         }
         self.record_state(batch);
@@ -74,8 +82,8 @@ impl RaftLog {
         }
         self.fetches.borrow_mut().invalidate();
         for index in (first.0..=end.0).map(RaftIndex) {
-            let chunks = self.chunks_of(index)?.ok_or_else(|| self.missing(index))?;
-            batch.remove_entry(self.group, index, chunks);
+            let slots = self.slots_of(index)?;
+            batch.remove_entry(self.group, index, slots);
         }
         while self.pending.back().is_some_and(|pending| pending.at.index >= first) {
             self.pending.pop_back();
@@ -83,14 +91,12 @@ impl RaftLog {
         Ok(())
     }
 
-    /// The number of chunks an entry takes, or will take once its batch is applied; `None` when it is not there.
-    pub(super) fn chunks_of(&self, index: RaftIndex) -> Result<Option<u16>, StoreError> {
+    /// The slots that an entry of the log takes, or will take once its batch is applied.
+    pub(super) fn slots_of(&self, index: RaftIndex) -> Result<Range<u64>, StoreError> {
         if let Some(pending) = self.pending_at(index) {
-            return Ok(Some(pending.chunks));
+            return Ok(pending.slots.clone());
         }
-        if let Some(entry) = self.reader.tail().get(self.group, index) {
-            return Ok(Some(raft_entry::chunk_count(&entry)));
-        }
-        Ok(self.reader.stored_header(self.group, index)?.map(raft_entry::Header::chunk_count))
+        let header = self.reader.stored_header(self.group, index)?;
+        header.map(Header::slots).ok_or_else(|| self.missing(index))
     }
 }

@@ -4,11 +4,11 @@ use std::sync::atomic::Ordering;
 
 use sled::IVec;
 
-use super::progress::Progress;
+use super::progress::{LogStart, Progress};
 use super::{Store, lock};
 use crate::error::StoreError;
 use crate::keys::meta::PROGRESS_KEY;
-use crate::keys::{raft_state, record, tombstone};
+use crate::keys::{raft_state, record, slot, tombstone};
 use crate::write_batch::WriteBatch;
 
 impl Store {
@@ -24,7 +24,8 @@ impl Store {
         self.shared.check_not_failed()?;
         self.shared.written_bytes.fetch_add(batch.len_bytes() as u64, Ordering::Relaxed);
         let mut progress = lock(&self.shared.progress);
-        let applied = self.rows_of(batch, &mut progress).and_then(|rows| {
+        let rows = self.reserve_slots(&batch).and_then(|()| self.rows_of(batch, &mut progress));
+        let applied = rows.and_then(|rows| {
             let applied = self.shared.db.apply_batch(rows);
             applied.map_err(|error| StoreError::from_sled("write a batch", error))
         });
@@ -41,7 +42,20 @@ impl Store {
         }
     }
 
-    /// Everything a batch writes, as sled takes it: versions given, values cut into chunks, the batch counted.
+    /// Makes the keys of slots that will be filled, by this batch or later. A batch would take them in no order, and with
+    /// the values; and keys that were made in vain are blank.
+    fn reserve_slots(&self, batch: &WriteBatch) -> Result<(), StoreError> {
+        for (group, slots) in &batch.reserved_slots {
+            for slot in slots.clone() {
+                let key = self.shared.db.insert(slot::key(*group, slot), IVec::default());
+                let spacer = self.shared.db.insert(slot::spacer(*group, slot), IVec::default());
+                key.and(spacer).map_err(|error| StoreError::from_sled("reserve a slot", error))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Everything a batch writes, as sled takes it: versions given, records cut into chunks, the batch counted.
     fn rows_of(&self, batch: WriteBatch, progress: &mut Progress) -> Result<sled::Batch, StoreError> {
         let mut rows = batch.rows;
         for ((group, record), value) in batch.records {
@@ -57,7 +71,7 @@ impl Store {
             }
         }
         for (group, state) in batch.states {
-            let version = progress.next_version(group, state.truncated.index);
+            let version = progress.next_version(group, LogStart::of(&state));
             rows.insert(&raft_state::key(group), state.encode(version));
         }
         for group in batch.deleted_groups {

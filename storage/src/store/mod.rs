@@ -6,7 +6,9 @@
 //!   [`Store::sync`] therefore follows it with an `fdatasync` of the data file. Only what was synced may be
 //!   acknowledged.
 //! * A page larger than a quarter of a segment becomes a file under `blobs/`, which is never synced. Segments of 2 MiB
-//!   and values of at most 16 KiB keep that directory empty; [`Store::blob_files`] checks it.
+//!   and bounds on values keep that directory empty; [`Store::blob_files`] checks it.
+//! * A leaf is written whole on every tenth change and when it is split, so that what is put at a log's growing end is
+//!   written three or four times. Keys that are there before their values, in [slots](keys::slot), make that once.
 //! * The page cache does not keep to its capacity. It has 256 parts, and each takes note of what was used only after 64
 //!   uses; until then nothing leaves it. What it really holds grows with the size of a leaf: writing and then reading
 //!   800 MB took 690 MB of memory with values of 64 KiB, 220 MB with values of 16 KiB, and less processor time.

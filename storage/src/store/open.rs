@@ -26,7 +26,7 @@ use std::time::{Duration, Instant};
 pub use self::error::OpenError;
 use self::error::io_error;
 use super::durable::DurableMark;
-use super::progress::{GroupProgress, Progress};
+use super::progress::{GroupProgress, LogStart, Progress};
 use super::space::free_space;
 use super::{Identity, Shared, Store, StoreOptions, files, snapshot};
 use crate::error::StoreError;
@@ -36,7 +36,7 @@ use crate::keys::raft_state::{self, GroupState};
 use crate::keys::{Family, fence, record, tombstone};
 
 /// The version of the layout that this code reads and writes.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 
 /// The size of sled's segments. A page above a quarter of it would leave the data file; a leaf of 16 of the longest
 /// values is half of that. Each segment on its way to the disk is a buffer of this size, and there may be many.
@@ -278,7 +278,7 @@ impl Place {
             let Some((group, (version, state))) = read else {
                 return Err(self.damaged(format!("the raft state row {} cannot be read", key.escape_ascii())));
             };
-            groups.insert(group, GroupProgress { version, truncated: state.truncated.index });
+            groups.insert(group, GroupProgress { version, start: LogStart::of(&state) });
         }
         let records = self.sum_records(db)?;
         Progress::recover(row, groups, records).map_err(|error| match error {

@@ -19,6 +19,7 @@ use std::collections::{BTreeSet, HashMap};
 use crate::error::StoreError;
 use crate::ids::{RaftGroupId, RaftIndex};
 use crate::keys::meta::ProgressRow;
+use crate::keys::raft_state::GroupState;
 
 /// The counts, in memory, and what they are counted from.
 #[derive(Debug, Default)]
@@ -38,8 +39,24 @@ pub(super) struct Progress {
 pub(super) struct GroupProgress {
     /// How often the row was written.
     pub(super) version: u64,
+    /// Where the log begins.
+    pub(super) start: LogStart,
+}
+
+/// Where a log begins: what is before it is to be removed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct LogStart {
     /// The last index that is compacted away.
     pub(super) truncated: RaftIndex,
+    /// The first slot that may be needed.
+    pub(super) slot: u64,
+}
+
+impl LogStart {
+    /// Where the log of a group in this state begins.
+    pub(super) const fn of(state: &GroupState) -> Self {
+        Self { truncated: state.truncated.index, slot: state.first_slot }
+    }
 }
 
 impl Progress {
@@ -64,7 +81,7 @@ impl Progress {
         if checksums != row.record_checksums {
             return Err(StoreError::damaged("not all state records are those that were written last"));
         }
-        let truncated = groups.iter().filter(|(_, group)| group.truncated > RaftIndex(0));
+        let truncated = groups.iter().filter(|(_, group)| group.start.truncated > RaftIndex(0));
         let compacted = truncated.map(|(group, _)| *group).collect();
         Ok(Self { row, groups, compacted, records, given_up_in: row.batches })
     }
@@ -84,12 +101,12 @@ impl Progress {
         self.row.batches += 1;
     }
 
-    /// Counts one more write of a group's row, which says up to where the log is compacted, and returns its version.
-    pub(super) fn next_version(&mut self, group: RaftGroupId, truncated: RaftIndex) -> u64 {
+    /// Counts one more write of a group's row, which says where the log begins, and returns its version.
+    pub(super) fn next_version(&mut self, group: RaftGroupId, start: LogStart) -> u64 {
         let progress = self.groups.entry(group).or_default();
         progress.version += 1;
-        if truncated > progress.truncated {
-            progress.truncated = truncated;
+        if start.truncated > progress.start.truncated {
+            progress.start = start;
             self.compacted.insert(group);
             self.given_up_in = self.row.batches + 1;
         }
@@ -119,15 +136,15 @@ impl Progress {
         self.given_up_in
     }
 
-    /// A group whose log may have keys before its beginning, and the last index that is compacted away.
-    pub(super) fn first_compacted(&self) -> Option<(RaftGroupId, RaftIndex)> {
+    /// A group whose log may have keys before its beginning, and where that is.
+    pub(super) fn first_compacted(&self) -> Option<(RaftGroupId, LogStart)> {
         let group = *self.compacted.first()?;
-        self.groups.get(&group).map(|progress| (group, progress.truncated))
+        self.groups.get(&group).map(|progress| (group, progress.start))
     }
 
-    /// Takes note that a group has no keys up to `truncated`.
-    pub(super) fn purged(&mut self, group: RaftGroupId, truncated: RaftIndex) {
-        if self.groups.get(&group).is_none_or(|progress| progress.truncated == truncated) {
+    /// Takes note that a group has no keys before `start`.
+    pub(super) fn purged(&mut self, group: RaftGroupId, start: LogStart) {
+        if self.groups.get(&group).is_none_or(|progress| progress.start == start) {
             self.compacted.remove(&group);
         }
     }
@@ -140,6 +157,10 @@ mod tests {
     const A: RaftGroupId = RaftGroupId(1);
     const B: RaftGroupId = RaftGroupId(2);
 
+    fn start(truncated: u64) -> LogStart {
+        LogStart { truncated: RaftIndex(truncated), slot: 2 * truncated }
+    }
+
     fn written(version: u64) -> GroupProgress {
         GroupProgress { version, ..GroupProgress::default() }
     }
@@ -147,9 +168,9 @@ mod tests {
     #[test]
     fn versions_add_up_whatever_is_written_and_forgotten() {
         let mut progress = Progress::default();
-        assert_eq!(progress.next_version(A, RaftIndex(0)), 1);
-        assert_eq!(progress.next_version(A, RaftIndex(0)), 2);
-        assert_eq!(progress.next_version(B, RaftIndex(0)), 1);
+        assert_eq!(progress.next_version(A, start(0)), 1);
+        assert_eq!(progress.next_version(A, start(0)), 2);
+        assert_eq!(progress.next_version(B, start(0)), 1);
         progress.forget(A);
         progress.forget(A);
         assert_eq!(progress.row().row_versions, 1);
@@ -182,21 +203,17 @@ mod tests {
     #[test]
     fn a_compacted_log_is_remembered_until_it_is_purged_to_its_beginning() {
         let mut progress = Progress::default();
-        progress.next_version(A, RaftIndex(5));
-        assert_eq!(progress.first_compacted(), Some((A, RaftIndex(5))));
-        progress.next_version(A, RaftIndex(8));
-        progress.purged(A, RaftIndex(5));
-        assert_eq!(progress.first_compacted(), Some((A, RaftIndex(8))), "it was compacted meanwhile");
-        progress.purged(A, RaftIndex(8));
+        progress.next_version(A, start(5));
+        assert_eq!(progress.first_compacted(), Some((A, start(5))));
+        progress.next_version(A, start(8));
+        progress.purged(A, start(5));
+        assert_eq!(progress.first_compacted(), Some((A, start(8))), "it was compacted meanwhile");
+        progress.purged(A, start(8));
         assert_eq!(progress.given_up_in(), progress.row().batches + 1, "the batch at hand");
-        progress.next_version(A, RaftIndex(8));
+        progress.next_version(A, start(8));
         assert_eq!(progress.first_compacted(), None);
         let mut progress = Progress::recover(progress.row(), progress.groups, HashMap::new()).unwrap();
-        assert_eq!(
-            progress.first_compacted(),
-            Some((A, RaftIndex(8))),
-            "after a restart it is looked at again"
-        );
+        assert_eq!(progress.first_compacted(), Some((A, start(8))), "after a restart it is looked at again");
         progress.forget(A);
         assert_eq!(progress.first_compacted(), None);
     }

@@ -14,7 +14,7 @@
 //!
 //! Removed as a batch, every byte was written two and a half times more on its way out; like this it is next to nothing.
 //!
-//! **Invariant:** a blank value is a value that is gone. Entries and chunks are never empty otherwise.
+//! **Invariant:** a blank value is one that is gone, or not there yet. Rows and parts of entries are never empty otherwise.
 
 use std::ops::Bound;
 
@@ -24,7 +24,7 @@ use super::{Store, lock};
 use crate::error::StoreError;
 use crate::ids::{Offset, RaftGroupId, RaftIndex};
 use crate::keys::offset_index::{self, OffsetIndexRow};
-use crate::keys::{Family, raft_entry, tombstone};
+use crate::keys::{Family, raft_entry, slot, tombstone};
 
 /// Values up to this length are not worth blanking.
 const SMALL_BYTES: usize = 256;
@@ -37,7 +37,7 @@ pub struct Purge {
 }
 
 /// The families a group has keys in, beside its raft state row, which goes when the group is deleted.
-const FAMILIES: [Family; 3] = [Family::RaftEntry, Family::OffsetIndex, Family::Record];
+const FAMILIES: [Family; 4] = [Family::RaftEntry, Family::Slot, Family::OffsetIndex, Family::Record];
 
 impl Store {
     /// Removes up to `max_keys` keys of deleted groups and from before the beginnings of compacted logs. To be called
@@ -75,16 +75,19 @@ impl Store {
         }
         loop {
             let compacted = lock(&self.shared.progress).first_compacted();
-            let Some((group, truncated)) = compacted else { break };
+            let Some((group, start)) = compacted else { break };
             self.make_certain()?;
-            let entries = self.erase(self.entries_up_to(group, truncated).take(left))?;
-            self.count_deleted(entries.value_bytes);
-            left -= entries.keys;
-            left -= self.erase(self.index_rows_up_to(group, truncated).take(left))?.keys;
+            let rows = self.erase(self.entries_up_to(group, start.truncated).take(left))?;
+            left -= rows.keys;
+            // Once no row leads there: whoever finds a row expects the body.
+            let bodies = self.erase(self.slots_before(group, start.slot).take(left))?;
+            left -= bodies.keys;
+            self.count_deleted(rows.value_bytes + bodies.value_bytes);
+            left -= self.erase(self.index_rows_up_to(group, start.truncated).take(left))?.keys;
             if left == 0 {
                 return Ok(Purge { more: true });
             }
-            lock(&self.shared.progress).purged(group, truncated);
+            lock(&self.shared.progress).purged(group, start);
         }
         Ok(Purge { more: self.turn_over()? })
     }
@@ -102,15 +105,25 @@ impl Store {
         Ok(first.and_then(|(key, _)| tombstone::group_of(&key)))
     }
 
-    /// The chunks of a group's entries up to and including `truncated`.
+    /// The rows of a group's entries up to and including `truncated`.
     fn entries_up_to(
         &self,
         group: RaftGroupId,
         truncated: RaftIndex,
     ) -> impl Iterator<Item = Result<(IVec, IVec), StoreError>> + use<> {
-        let first = raft_entry::key(group, RaftIndex(1), 0);
-        let end = raft_entry::key(group, truncated, u16::MAX);
+        let first = raft_entry::key(group, RaftIndex(1));
+        let end = raft_entry::key(group, truncated);
         self.range((Bound::Included(first), Bound::Included(end)))
+    }
+
+    /// A group's slots before `end`, without the fence.
+    fn slots_before(
+        &self,
+        group: RaftGroupId,
+        end: u64,
+    ) -> impl Iterator<Item = Result<(IVec, IVec), StoreError>> + use<> {
+        let first = slot::key(group, slot::FIRST_SLOT);
+        self.range((Bound::Included(first), Bound::Excluded(slot::key(group, end))))
     }
 
     /// A group's index rows that lead to entries up to and including `truncated`. Both offsets and indexes rise from row

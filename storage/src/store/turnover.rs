@@ -22,16 +22,20 @@ use sled::IVec;
 use super::open::{CLEAN_INTERVAL_MS, SEGMENT_BYTES};
 use super::{Store, lock};
 use crate::error::StoreError;
-use crate::keys::{MAX_VALUE_BYTES, fence};
+use crate::keys::fence;
 
 /// How much must be deleted to be worth it.
 const WORTHWHILE_BYTES: u64 = 8 * SEGMENT_BYTES as u64;
 
-/// What sled keeps however little is in it: segments that are being written, and those that wait for their turn.
-const LEAST_DISK_USAGE: u64 = 8 * SEGMENT_BYTES as u64;
+/// What sled keeps beside what is in it: segments that are being written, and those that wait for their turn.
+pub(super) const LEAST_DISK_USAGE: u64 = 8 * SEGMENT_BYTES as u64;
 
-/// How often the filler is written in one round: half a megabyte.
-const WRITES_A_ROUND: u8 = 32;
+/// The length of the filler. The cleaner does no more than one segment a round, and the first of the file that is due; so it
+/// would clean up after the filler for ever. But every tenth write of a short filler moves a page for it, too.
+const FILLER_BYTES: usize = 512;
+
+/// How often the filler is written in one round: a quarter of a megabyte.
+const WRITES_A_ROUND: u16 = 512;
 
 /// The rounds that a turnover may take beside one for each segment's worth of what was deleted, which is about what the
 /// cleaner manages.
@@ -71,7 +75,7 @@ impl Store {
         }
         let expected = turnover.disk_usage_before.saturating_sub(turnover.deleted_bytes);
         let written = self.shared.written_bytes.load(Ordering::Relaxed) - turnover.written_before;
-        if disk_usage <= expected.max(LEAST_DISK_USAGE)
+        if disk_usage <= expected + LEAST_DISK_USAGE
             || written >= turnover.deleted_bytes
             || turnover.rounds >= SPARE_ROUNDS + turnover.deleted_bytes / SEGMENT_BYTES as u64
         {
@@ -84,7 +88,7 @@ impl Store {
         thread::sleep(Duration::from_millis(CLEAN_INTERVAL_MS));
         for write in 0..WRITES_A_ROUND {
             // Not the same bytes twice: sled takes that for nothing to do.
-            self.write_filler(IVec::from(vec![write; MAX_VALUE_BYTES]))?;
+            self.write_filler(IVec::from(vec![write.to_le_bytes()[0]; FILLER_BYTES]))?;
         }
         Ok(true)
     }
