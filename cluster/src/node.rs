@@ -12,6 +12,7 @@ mod link;
 mod retention;
 #[cfg(test)]
 mod tests;
+mod vouched_clock;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -82,6 +82,8 @@ pub(crate) struct GroupCoordinator {
     consumer: BTreeMap<GroupId, consumer::LiveGroup>,
     timers: Timers,
     now: Duration,
+    /// The latest time at which an offset was committed.
+    last_commit: TimestampMs,
     actions: Actions,
 }
 
@@ -109,8 +111,10 @@ impl GroupCoordinator {
             consumer: BTreeMap::new(),
             timers: Timers::default(),
             now,
+            last_commit: TimestampMs(i64::MIN),
             actions: Actions::default(),
         };
+        coordinator.load_last_commit();
         coordinator.load_classic_groups();
         coordinator.load_consumer_groups();
         coordinator.forget_deleted_topics();

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, MissedTickBehavior};
 
+use super::vouched_clock::VouchedClock;
 use super::{Node, NotCoordinator, wall_clock};
 use crate::controller::topic_name::CONSUMER_OFFSETS;
 use crate::controller::{ControllerRequest, CreateTopics, MetadataImage, NewTopic};
@@ -78,9 +79,12 @@ impl Node {
             {}
             let mut interval = tokio::time::interval(self.settings().offsets.retention_check_interval);
             interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            let mut clock = VouchedClock::default();
             loop {
                 interval.tick().await;
-                self.shared.inbox.push(Input::ExpireOffsets(wall_clock()));
+                if let Some(now) = clock.read(Instant::now(), wall_clock()) {
+                    self.shared.inbox.push(Input::ExpireOffsets(now));
+                }
             }
         };
         tokio::select! {

@@ -2,13 +2,15 @@
 //!
 //! Every `log.retention.check.interval.ms` a node looks at the partitions that it leads, on a thread that may wait for the
 //! disk, and asks for the deletion of what is not to be kept, as any client could. A leader that is deposed meanwhile asks
-//! in vain, and the next one looks for itself.
+//! in vain, and the next one looks for itself. The first look only takes note of the time, which the second one needs (see
+//! [`vouched_clock`](super::vouched_clock)).
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
+use super::vouched_clock::VouchedClock;
 use super::{Node, wall_clock};
 use crate::controller::topic_name;
 use crate::ids::{Offset, RaftGroupId, TimestampMs};
@@ -26,9 +28,12 @@ impl Node {
             let period = self.settings().log_retention_check_interval;
             let mut interval = interval_at(Instant::now() + period.min(FIRST_LOOK), period);
             interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            let mut clock = VouchedClock::default();
             loop {
                 interval.tick().await;
-                self.delete_expired().await;
+                if let Some(now) = clock.read(Instant::now(), wall_clock()) {
+                    self.delete_expired(now).await;
+                }
             }
         };
         tokio::select! {
@@ -37,9 +42,8 @@ impl Node {
         }
     }
 
-    async fn delete_expired(&self) {
+    async fn delete_expired(&self, now: TimestampMs) {
         let bounded = self.led_with_retention();
-        let now = wall_clock();
         let looked = tokio::task::spawn_blocking(move || expired(&bounded, now)).await;
         // A panic there has been reported, and there is another time.
         for (group, before) in looked.unwrap_or_default() {

@@ -30,7 +30,8 @@ impl GroupCoordinator {
     pub(in crate::coordinator) fn commit_offsets(&mut self, request: CommitOffsets) -> Vec<TopicResults> {
         // A request that names nothing that exists is not shown to the group, and does not bring it into being.
         let admitted = if self.names_anything(&request) { self.admit_commit(&request) } else { Ok(()) };
-        let expires_at = expires_at(&request);
+        let committed_at = self.stamp(request.now);
+        let expires_at = expires_at(&request, committed_at);
         let mut kept = OffsetsByTopic::new();
         let mut results = Vec::with_capacity(request.topics.len());
         for topic in request.topics {
@@ -43,7 +44,7 @@ impl GroupCoordinator {
                     let committed = CommittedOffset {
                         offset: partition.offset,
                         leader_epoch: partition.leader_epoch,
-                        committed_at: request.now,
+                        committed_at,
                         expires_at,
                         raft_group,
                         metadata: partition.metadata.into_boxed_str(),
@@ -114,9 +115,9 @@ fn max_size(request: &CommitOffsets) -> usize {
 }
 
 /// Until when the client wants the offsets kept, if it says so.
-fn expires_at(request: &CommitOffsets) -> Option<TimestampMs> {
+fn expires_at(request: &CommitOffsets, committed_at: TimestampMs) -> Option<TimestampMs> {
     let retention = request.retention_ms.filter(|retention| *retention != DEFAULT_RETENTION)?;
-    Some(TimestampMs(request.now.0.saturating_add(retention)))
+    Some(TimestampMs(committed_at.0.saturating_add(retention)))
 }
 
 /// Whether `metadata` has more than `max` UTF-16 units: Kafka's setting speaks of bytes and means the length of a Java

@@ -13,7 +13,9 @@
 //! A client may have stated an end of its own (OffsetCommit v2 to v4), which then counts instead of the retention. A
 //! group that has neither members nor offsets is removed.
 //!
-//! The wall clock comes from whichever node leads, and may be set back: then nothing expires until it has caught up.
+//! The wall clock comes from whichever node leads, and may be wrong. It is [vouched for](crate::node) before it expires
+//! anything. One that was set back expires nothing until it has caught up; nor do offsets that are committed meanwhile pass for
+//! old ones afterwards: no time is noted that is before the last commit.
 
 use std::time::Duration;
 
@@ -43,6 +45,20 @@ enum RetentionStart {
 }
 
 impl GroupCoordinator {
+    /// Finds out when the last offset was committed.
+    pub(in crate::coordinator) fn load_last_commit(&mut self) {
+        let offsets = self.state.groups().flat_map(|(_, group)| group.offsets.topics());
+        let commits =
+            offsets.flat_map(|(_, partitions)| partitions.map(|(_, committed)| committed.committed_at));
+        self.last_commit = commits.max().unwrap_or(self.last_commit);
+    }
+
+    /// The time to note of a commit at `wall_clock`.
+    pub(super) fn stamp(&mut self, wall_clock: TimestampMs) -> TimestampMs {
+        self.last_commit = self.last_commit.max(wall_clock);
+        self.last_commit
+    }
+
     /// One sweep over all groups.
     pub(in crate::coordinator) fn expire_offsets(&mut self, wall_clock: TimestampMs) {
         let groups: Vec<_> =
@@ -61,13 +77,13 @@ impl GroupCoordinator {
         let Some(offsets) = self.state.group(id).map(|group| &group.offsets) else {
             return if view.is_empty() { vec![Verdict::Remove] } else { Vec::new() };
         };
-        let expired = expired(offsets, view, now, self.settings.offsets_retention);
+        let unused_since = unused_since(offsets, view, now.max(self.last_commit));
+        let expired = expired(offsets, view, unused_since, now, self.settings.offsets_retention);
         let expired_count: usize = expired.values().map(|partitions| partitions.len()).sum();
         if view.is_empty() && expired_count == offsets.len() {
             return vec![Verdict::Remove];
         }
         let mut verdicts = Vec::new();
-        let unused_since = unused_since(offsets, view, now);
         if unused_since != offsets.unused_since() {
             verdicts.push(Verdict::Change(OffsetsRecord::Unused { since: unused_since }));
         }
@@ -87,10 +103,11 @@ fn unused_since(offsets: &GroupOffsets, view: GroupView<'_>, now: TimestampMs) -
 fn expired(
     offsets: &GroupOffsets,
     view: GroupView<'_>,
+    unused_since: Option<TimestampMs>,
     now: TimestampMs,
     retention: Duration,
 ) -> PartitionsByTopic {
-    let start = match unused_since(offsets, view, now) {
+    let start = match unused_since {
         Some(since) => RetentionStart::Unused(since),
         None if matches!(view, GroupView::Simple) || view.knows_subscriptions() => RetentionStart::Commit,
         None => RetentionStart::Never,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::fixture::{Coordinator, commit_request};
+use super::fixture::{Coordinator, RETENTION_MS, commit_request};
 use crate::coordinator::records::{encode_record, entry_header};
 use crate::coordinator::{CoordinatorState, GroupCoordinator, GroupErrorCode, GroupSettings, MAX_GROUPS};
 use crate::ids::Offset;
@@ -122,4 +122,18 @@ fn a_clock_that_was_set_back_expires_nothing() {
         coordinator.sweep(now);
         assert_eq!(partitions(&coordinator, "g"), [("a".into(), 0)]);
     }
+}
+
+#[test]
+fn what_is_committed_while_the_clock_is_set_back_does_not_pass_for_old() {
+    let day = 24 * 3600 * 1000;
+    let mut coordinator = Coordinator::with_topics(&["a", "b"]);
+    coordinator.commit(commit_request("g", 300 * day, &[("a", 0, 1)]));
+    coordinator.commit(commit_request("g", day, &[("a", 0, 2)]));
+    coordinator.commit(commit_request("h", day, &[("b", 0, 1)]));
+    coordinator.sweep(300 * day + RETENTION_MS - 1);
+    assert_eq!(partitions(&coordinator, "g"), [("a".into(), 0)]);
+    assert_eq!(partitions(&coordinator, "h"), [("b".into(), 0)]);
+    coordinator.sweep(300 * day + RETENTION_MS);
+    assert!(partitions(&coordinator, "g").is_empty() && partitions(&coordinator, "h").is_empty());
 }
