@@ -72,7 +72,7 @@ impl ServeError {
     }
 }
 
-/// Runs a node until it is asked to end.
+/// Runs a node until it is asked to end. One whose disk is full meanwhile has ended, too.
 ///
 /// # Errors
 ///
@@ -80,6 +80,22 @@ impl ServeError {
 pub(crate) async fn run(options: ServeOptions, log: LogFilter) -> Result<(), ServeError> {
     open_files::raise_limit();
     let mut signals = ShutdownSignals::listen(options.exit_with_parent).map_err(ServeError::Signals)?;
+    let outcome = run_until_asked(options, log, &mut signals).await;
+    match outcome {
+        // Whoever waited for room now would wait for nobody.
+        Err(error) if error.is_no_space() && signals.were_given().await => {
+            warn!(%error, "ended on a full disk; what is acknowledged is on disk");
+            Ok(())
+        }
+        outcome => outcome,
+    }
+}
+
+async fn run_until_asked(
+    options: ServeOptions,
+    log: LogFilter,
+    signals: &mut ShutdownSignals,
+) -> Result<(), ServeError> {
     let (metrics, lifecycle) = (Metrics::default(), Lifecycle::default());
     if let Some(listener) = options.http_listener.as_ref().map(bind::http).transpose()? {
         let scraper = Scraper::new(metrics.clone(), options.data_dir.clone());
@@ -110,7 +126,7 @@ pub(crate) async fn run(options: ServeOptions, log: LogFilter) -> Result<(), Ser
     tokio::spawn(topics::create_missing(node.clone(), members, topics));
     lifecycle.started(node.clone());
     let clients = Clients { listeners: sockets, limits, metrics };
-    serve_clients(&node, clients, &lifecycle, &mut signals).await
+    serve_clients(&node, clients, &lifecycle, signals).await
 }
 
 /// What clients come in on, and what becomes of them.

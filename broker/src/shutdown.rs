@@ -39,6 +39,7 @@ pub(crate) struct ShutdownSignals {
     terminate: Signal,
     interrupt: Signal,
     parent: Option<oneshot::Receiver<()>>,
+    asked: bool,
 }
 
 impl ShutdownSignals {
@@ -52,12 +53,13 @@ impl ShutdownSignals {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             parent: if exit_with_parent { Some(watch_standard_input()?) } else { None },
+            asked: false,
         })
     }
 
     /// Waits for a request to end, and again for the next one: an impatient user's second Ctrl-C counts.
     pub(crate) async fn requested(&mut self) -> ShutdownCause {
-        let Self { terminate, interrupt, parent } = self;
+        let Self { terminate, interrupt, parent, .. } = self;
         let parent_ended = async {
             match parent.as_mut() {
                 // That the watching thread ended without a word means the same.
@@ -70,11 +72,24 @@ impl ShutdownSignals {
             _ = interrupt.recv() => ShutdownCause::Interrupted,
             () = parent_ended => ShutdownCause::ParentEnded,
         };
+        self.asked = true;
         if cause == ShutdownCause::ParentEnded {
             // A parent ends once; polling the channel again would be an error.
             self.parent = None;
         }
         cause
+    }
+
+    /// Whether the process was asked to end, by whatever was waited for or by what nobody has looked at yet.
+    pub(crate) async fn were_given(&mut self) -> bool {
+        if !self.asked {
+            tokio::select! {
+                biased;
+                _ = self.requested() => {}
+                () = std::future::ready(()) => {}
+            }
+        }
+        self.asked
     }
 }
 
@@ -95,4 +110,22 @@ fn watch_standard_input() -> io::Result<oneshot::Receiver<()>> {
         let _ = ended.send(());
     })?;
     Ok(watch)
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::process::{Signal, getpid, kill_process};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_request_that_nobody_has_looked_at_is_found() {
+        let mut signals = ShutdownSignals::listen(false).unwrap();
+        assert!(!signals.were_given().await);
+        kill_process(getpid(), Signal::TERM).unwrap();
+        while !signals.were_given().await {
+            tokio::task::yield_now().await;
+        }
+        assert!(signals.were_given().await, "and is not forgotten");
+    }
 }
