@@ -82,7 +82,7 @@ pub(crate) struct GroupCoordinator {
     consumer: BTreeMap<GroupId, consumer::LiveGroup>,
     timers: Timers,
     now: Duration,
-    /// The latest time at which an offset was committed.
+    /// The latest time that was noted of a commit, which no later one is noted before.
     last_commit: TimestampMs,
     actions: Actions,
 }

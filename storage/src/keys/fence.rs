@@ -2,7 +2,7 @@
 //!
 //! sled rewrites a leaf as a whole: on every tenth change of it, and when it has more than 16 keys and is split
 //! in the middle. A row of a hundred bytes that is changed with every batch must not share its leaf with
-//! payloads of 16 KiB, nor the growing end of one group's log with the first entries of the next group.
+//! values a hundred times as long, nor the growing end of one group's log with the first entries of the next group.
 //!
 //! A fence is a run of empty values at the start of such a region, longer than half a leaf, so that a split falls
 //! inside it and leaves the two sides on leaves of their own. A region is fenced once, when it is made.

@@ -30,7 +30,7 @@ impl GroupCoordinator {
     pub(in crate::coordinator) fn commit_offsets(&mut self, request: CommitOffsets) -> Vec<TopicResults> {
         // A request that names nothing that exists is not shown to the group, and does not bring it into being.
         let admitted = if self.names_anything(&request) { self.admit_commit(&request) } else { Ok(()) };
-        let committed_at = self.stamp(request.now);
+        let committed_at = self.last_commit.max(request.now);
         let expires_at = expires_at(&request, committed_at);
         let mut kept = OffsetsByTopic::new();
         let mut results = Vec::with_capacity(request.topics.len());
@@ -56,6 +56,7 @@ impl GroupCoordinator {
             results.push(TopicResults { name: topic.name, partitions });
         }
         if !kept.is_empty() {
+            self.last_commit = committed_at;
             self.record(&request.group, GroupChange::Offsets(OffsetsRecord::Committed(kept)));
         }
         results

@@ -53,12 +53,6 @@ impl GroupCoordinator {
         self.last_commit = commits.max().unwrap_or(self.last_commit);
     }
 
-    /// The time to note of a commit at `wall_clock`.
-    pub(super) fn stamp(&mut self, wall_clock: TimestampMs) -> TimestampMs {
-        self.last_commit = self.last_commit.max(wall_clock);
-        self.last_commit
-    }
-
     /// One sweep over all groups.
     pub(in crate::coordinator) fn expire_offsets(&mut self, wall_clock: TimestampMs) {
         let groups: Vec<_> =
