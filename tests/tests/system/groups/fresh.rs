@@ -1,6 +1,9 @@
 //! A cluster that has just said that it is ready coordinates groups at once. Some clients hand whatever a coordinator says
 //! meanwhile to their caller instead of asking again, and so does this one.
 
+use std::slice;
+
+use kafka_protocol::ResponseError;
 use kafka_protocol::messages::FindCoordinatorRequest;
 use trilog_client::Connection;
 use trilog_tests::cluster::{Cluster, ClusterOptions, connection_options, permit_to_run};
@@ -9,8 +12,9 @@ use trilog_tests::group::Group;
 use trilog_tests::group::classic::ClassicMember;
 use trilog_tests::group::consumer::{ConsumerMember, LEAVES};
 use trilog_tests::ports::free_block;
-use trilog_tests::requests::{error, text};
+use trilog_tests::requests::{error, only, text};
 use trilog_tests::scratch::Scratch;
+use trilog_tests::waiting::wait_until;
 
 /// Enough that each coordinator has some.
 const GROUPS: usize = 60;
@@ -35,22 +39,60 @@ async fn find(address: &str, names: &[String]) -> Vec<Group> {
     groups
 }
 
+/// What a coordinator says when a member with a name joins and leaves a group: the first refusal, if any.
+async fn classic(group: &Group) -> Option<ResponseError> {
+    // One with a name joins without being sent back for an id.
+    let mut member = ClassicMember::new(group).await.named("fresh");
+    let joined = member.try_join().await;
+    if let Some(refusal) = error(joined.error_code) {
+        return Some(refusal);
+    }
+    member.id = joined.member_id.to_string();
+    if let Some(refusal) = member.leave().await {
+        return Some(refusal);
+    }
+    let offsets = group.try_fetch_offsets(None).await.unwrap();
+    assert!(offsets.topics.is_empty());
+    error(offsets.error_code)
+}
+
+/// The same for a member that the coordinator assigns.
+async fn consumer(group: &Group) -> Option<ResponseError> {
+    let mut member = ConsumerMember::new(group, &["fresh"]).await;
+    let joined = member.try_heartbeat().await.unwrap();
+    if let Some(refusal) = error(joined.error_code) {
+        return Some(refusal);
+    }
+    member.obey(&joined);
+    member.epoch = LEAVES;
+    error(member.try_heartbeat().await.unwrap().error_code)
+}
+
+/// Has members visit each group. A coordinator may refuse them for one reason: that it is none any more, as leaders move
+/// to where they belong a while after a start. Then another one is named.
+async fn assert_coordinated(
+    address: &str,
+    names: &[String],
+    visit: impl AsyncFn(&Group) -> Option<ResponseError>,
+) {
+    for mut group in find(address, names).await {
+        while let Some(refusal) = visit(&group).await {
+            assert_eq!(refusal, ResponseError::NotCoordinator, "{} at {}", group.name, group.node);
+            group = wait_until(&format!("{} is not sent to {}", group.name, group.node), async || {
+                let named = only(find(address, slice::from_ref(&group.name)).await);
+                (named.node != group.node).then_some(named)
+            })
+            .await;
+        }
+    }
+}
+
 /// Has each node name the coordinators of many groups, and members join and leave each.
 async fn assert_all_coordinated(addresses: &[String]) {
     for (node, address) in (1..).zip(addresses) {
         let names = |kind: &str| (0..GROUPS).map(|n| format!("{kind}-{node}-{n}")).collect::<Vec<_>>();
-        for group in find(address, &names("classic")).await {
-            // One with a name joins without being sent back for an id.
-            let mut member = ClassicMember::new(&group).await.named("fresh");
-            member.join().await;
-            assert_eq!(member.leave().await, None);
-            assert!(group.offsets().await.is_empty());
-        }
-        for group in find(address, &names("consumer")).await {
-            let mut member = ConsumerMember::new(&group, &["fresh"]).await;
-            member.heartbeat().await;
-            member.leave(LEAVES).await;
-        }
+        assert_coordinated(address, &names("classic"), classic).await;
+        assert_coordinated(address, &names("consumer"), consumer).await;
     }
 }
 
