@@ -13,6 +13,15 @@ struct Acknowledged {
     at: Instant,
 }
 
+/// A time without an acknowledgement; the longest is the greatest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Gap {
+    /// How long it lasted.
+    pub length: Duration,
+    /// When it began, with the last acknowledgement before.
+    pub began: Instant,
+}
+
 /// The fates of the records that were sent to one partition, numbered in the order of their sending.
 #[derive(Debug, Default)]
 pub(super) struct Journal {
@@ -57,9 +66,9 @@ impl Journal {
     }
 
     /// The longest time between two acknowledgements of which the later one came after this moment.
-    pub(super) fn widest_gap(&self, since: Instant) -> Duration {
+    pub(super) fn widest_gap(&self, since: Instant) -> Option<Gap> {
         let pairs = self.acknowledged.windows(2).rev().take_while(|pair| pair[1].at > since);
-        pairs.map(|pair| pair[1].at - pair[0].at).max().unwrap_or_default()
+        pairs.map(|pair| Gap { length: pair[1].at - pair[0].at, began: pair[0].at }).max()
     }
 
     /// Where the partition is to be read from to be checked.
@@ -161,9 +170,11 @@ mod tests {
             let number = journal.next();
             journal.acknowledged(number, UNTOLD, at(ms));
         }
-        assert_eq!(journal.widest_gap(at(0)), Duration::from_millis(500));
-        assert_eq!(journal.widest_gap(at(600)), Duration::from_millis(200));
-        assert_eq!(journal.widest_gap(at(710)), Duration::from_millis(10));
+        let gap = |from, to| Some(Gap { length: Duration::from_millis(to - from), began: at(from) });
+        assert_eq!(journal.widest_gap(at(0)), gap(0, 500));
+        assert_eq!(journal.widest_gap(at(600)), gap(510, 710));
+        assert_eq!(journal.widest_gap(at(710)), gap(710, 720));
+        assert_eq!(journal.widest_gap(at(720)), None);
         assert_eq!((journal.acknowledged_since(at(510)), journal.acknowledged_since(at(720))), (2, 0));
     }
 }

@@ -74,7 +74,7 @@ async fn one_round(
     }
     let elected = wait_elected(&witness, partition, victim).await;
     load.wait_acknowledged(partition, elected, STEADY).await;
-    figures.gap.add_time(load.widest_gap(partition, struck));
+    figures.gap.add_time(load.widest_gap(partition, struck).length);
     figures.elected.add_time(elected - struck);
 
     match fault {

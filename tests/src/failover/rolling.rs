@@ -32,20 +32,22 @@ pub async fn run(rounds: usize) -> Vec<Figure> {
         cluster.stop(node).await;
         ended.add_time(asked.elapsed());
         load.wait_acknowledged(partition, Instant::now(), STEADY).await;
-        away.add_time(load.widest_gap_of_all(asked));
+        away.add_time(load.widest_gap_of_all(asked).length);
 
         let returned = Instant::now();
         cluster.start_node(node);
         wait_balanced(&cluster, &witness).await;
         balance.add_time(returned.elapsed());
         load.wait_acknowledged(partition, Instant::now(), STEADY).await;
-        back.add_time(load.widest_gap_of_all(returned));
+        let widest = load.widest_gap_of_all(returned);
+        back.add_time(widest.length);
         load.verify(&cluster).await;
         eprintln!(
-            "round {}: away {}, back {}, balance {}",
+            "round {}: away {}, back {} (from {} ms on), balance {}",
             round + 1,
             away.last(),
             back.last(),
+            widest.began.saturating_duration_since(returned).as_millis(),
             balance.last()
         );
     }

@@ -16,7 +16,7 @@ use rdkafka::config::ClientConfig;
 use rdkafka::message::{DeliveryResult, Message};
 use rdkafka::producer::{BaseRecord, ProducerContext, ThreadedProducer};
 
-use super::journal::Journal;
+use super::journal::{Gap, Journal};
 use super::stage::read_numbers;
 use crate::cluster::Cluster;
 use crate::waiting::wait_until;
@@ -113,14 +113,17 @@ impl SteadyLoad {
     }
 
     /// The longest time without an acknowledgement of a partition that ended after a moment.
-    pub fn widest_gap(&self, partition: usize, since: Instant) -> Duration {
-        self.journals.of(partition).widest_gap(since)
+    ///
+    /// # Panics
+    /// If nothing was acknowledged after it.
+    pub fn widest_gap(&self, partition: usize, since: Instant) -> Gap {
+        self.journals.of(partition).widest_gap(since).expect("acknowledgements were waited for")
     }
 
     /// The same over all partitions.
-    pub fn widest_gap_of_all(&self, since: Instant) -> Duration {
+    pub fn widest_gap_of_all(&self, since: Instant) -> Gap {
         let gaps = (0..self.partitions).map(|partition| self.widest_gap(partition, since));
-        gaps.max().unwrap_or_default()
+        gaps.max().expect("there are partitions")
     }
 
     /// How many records failed so far: what a client surfaces to its user.
