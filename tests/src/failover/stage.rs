@@ -75,13 +75,32 @@ fn is_balanced(metadata: &MetadataResponse) -> bool {
 /// When a node names another leader of a partition than this one.
 pub(super) async fn wait_elected(connection: &Connection, partition: usize, old: i32) -> Instant {
     wait_until("another leader is named", async || {
-        let metadata = topic_metadata(connection, TOPIC).await.ok()?;
-        let rows = metadata.topics.first()?.partitions.iter();
-        let named = rows.filter(|row| usize::try_from(row.partition_index) == Ok(partition));
-        let leader = named.map(|row| row.leader_id.0).next()?;
+        let leader = named_leader(connection, partition).await?;
         (leader > 0 && leader != old).then(Instant::now)
     })
     .await
+}
+
+/// When a node named another leader of a partition than its preferred one for the last time.
+pub(super) async fn wait_moved_back(connection: &Connection, partition: usize) -> Instant {
+    let mut elsewhere = Instant::now();
+    wait_until("the preferred leader is named", async || {
+        let asked = Instant::now();
+        let leader = named_leader(connection, partition).await?;
+        if leader == preferred(partition) {
+            return Some(());
+        }
+        elsewhere = asked;
+        None
+    })
+    .await;
+    elsewhere
+}
+
+async fn named_leader(connection: &Connection, partition: usize) -> Option<i32> {
+    let metadata = topic_metadata(connection, TOPIC).await.ok()?;
+    let mut rows = metadata.topics.first()?.partitions.iter();
+    rows.find(|row| usize::try_from(row.partition_index) == Ok(partition)).map(|row| row.leader_id.0)
 }
 
 /// What a partition holds from an offset to its end: each record's offset, and the number that it carries.
