@@ -7,6 +7,7 @@ mod background;
 mod disk_watch;
 mod fatal;
 pub(crate) mod inbox;
+mod pace;
 mod published;
 mod syncer;
 
@@ -70,6 +71,8 @@ struct Driver {
     metrics: NodeMetrics,
     syncer: Syncer,
     background: Background,
+    /// Bytes that producers appended since the last tick.
+    appended: u64,
     _disk_watch: DiskWatch,
     appends: HashMap<Ticket, AppendReply>,
     deletions: HashMap<Ticket, DeletionReply>,
@@ -106,6 +109,7 @@ pub(crate) fn start(config: DriverConfig) -> Result<oneshot::Receiver<Result<(),
         metrics,
         syncer,
         background,
+        appended: 0,
         _disk_watch: disk_watch,
         appends: HashMap::new(),
         deletions: HashMap::new(),
@@ -147,6 +151,7 @@ impl Driver {
                 for peer in std::mem::take(&mut self.dropped) {
                     self.shard.frames_dropped(peer);
                 }
+                self.background.keep_pace(now, std::mem::take(&mut self.appended));
                 self.forget_abandoned();
             }
             self.work()?;
@@ -207,6 +212,7 @@ impl Driver {
     fn take_append(&mut self, now: Duration, append: Append, reply: AppendReply) {
         let Append { group, batch, timestamp_type, now: wall_clock, min_insync_replicas } = append;
         let ticket = self.ticket();
+        self.appended = self.appended.saturating_add(u64::try_from(batch.bytes().len()).unwrap_or(u64::MAX));
         self.appends.insert(ticket, reply);
         let replicas = min_insync_replicas.and_then(|needed| usize::try_from(needed).ok());
         let request = AppendRequest { ticket, batch, timestamp_type, now: wall_clock, replicas };

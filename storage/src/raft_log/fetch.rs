@@ -65,6 +65,14 @@ impl EntryFetch {
     }
 }
 
+impl FetchedEntries {
+    /// How many bytes the entries' payloads have.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.entries.iter().map(|entry| entry.payload.len()).sum()
+    }
+}
+
 /// What a log has asked for and what it got.
 #[derive(Debug, Default)]
 pub(super) struct Fetches {
