@@ -7,7 +7,7 @@ use super::mutant::Mutant;
 use super::play;
 
 /// How many seeds every test run plays.
-const SEEDS: u64 = 100;
+const SEEDS: u64 = 200;
 
 fn number(variable: &str, default: u64) -> u64 {
     let given = std::env::var(variable).ok();
