@@ -160,6 +160,16 @@ impl Cluster {
         .await
     }
 
+    /// Waits until each partition of a topic is led by the first of its replicas, from which leaderships do not move by
+    /// themselves.
+    pub async fn wait_preferred(&self, topic: &str) {
+        wait_until(&format!("the first replica of each partition of {topic} leads"), async || {
+            let shown = self.topic(topic).await?;
+            shown.partitions.iter().all(|row| row.replica_nodes.first() == Some(&row.leader_id)).then_some(())
+        })
+        .await;
+    }
+
     /// A partition through a new connection to its leader, which says itself that it leads and will go on to do so:
     /// where the preferred leader (the first replica) runs, leadership is on its way back to it until it leads.
     pub async fn partition(&self, topic: &str, partition: i32) -> Partition {

@@ -107,7 +107,7 @@ fn next_due(due: Instant, now: Instant, bytes: usize, limit: f64) -> Instant {
     let bytes = f64::from(u32::try_from(bytes).unwrap_or(u32::MAX));
     let takes = Duration::try_from_secs_f64(bytes / limit).unwrap_or(LONGEST_REST);
     let due = now.checked_sub(MADE_UP_FOR).map_or(due, |earliest| due.max(earliest));
-    (due + takes.min(LONGEST_REST)).min(now + LONGEST_REST)
+    due + takes.min(LONGEST_REST)
 }
 
 fn purge(asked: &Receiver<()>, store: &Store) -> Result<(), StoreError> {

@@ -11,7 +11,6 @@ use trilog_tests::group::classic::{ClassicMember, form};
 use trilog_tests::group::offsets::{Commit, committed, fetch_group};
 use trilog_tests::group::partition_of;
 use trilog_tests::requests::error;
-use trilog_tests::waiting::wait_until;
 
 /// Groups made up.
 const GROUPS: usize = 100_000;
@@ -142,11 +141,7 @@ async fn a_hundred_thousand_names_are_kept_and_others_are_served_meanwhile() {
     }
     cluster.wait_ready().await.unwrap();
     // Who is asked must not move meanwhile, as leaders do a while after a start.
-    wait_until("every coordinator is the preferred one", async || {
-        let shown = cluster.topic(CONSUMER_OFFSETS).await?;
-        shown.partitions.iter().all(|row| row.replica_nodes.first() == Some(&row.leader_id)).then_some(())
-    })
-    .await;
+    cluster.wait_preferred(CONSUMER_OFFSETS).await;
     for (node, groups) in by_coordinator(&cluster).await {
         let address = cluster.node(node).address();
         check_all(Connection::connect(address, &connection_options()).await.unwrap(), &groups).await;
