@@ -255,9 +255,9 @@ mod tests {
                 context: Bytes::new(),
                 payload,
             };
-            let mut other = bytes(40_000).to_vec();
+            let mut other = bytes(MAX_PART_BYTES + 10_000).to_vec();
             other[at * MAX_PART_BYTES + 100] ^= 1 << flip;
-            let (header, row, mut mixed) = written(&entry(bytes(40_000)));
+            let (header, row, mut mixed) = written(&entry(bytes(MAX_PART_BYTES + 10_000)));
             mixed[at] = written(&entry(other.into())).2[at].clone();
             prop_assert_eq!(header.assemble(GROUP, RaftIndex(9), row, mixed), None);
         }

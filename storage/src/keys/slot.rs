@@ -32,9 +32,9 @@ const AHEAD: u64 = 9;
 /// How many more are reserved at once when there is need.
 const STEP: u64 = 8;
 
-/// The longest part of a body, in bytes. No more than eight of them can be on a leaf, which stays below a quarter of a
-/// segment.
-pub(crate) const MAX_PART_BYTES: usize = 32 * 1024;
+/// The longest part of a body, in bytes: the longer, the fewer keys, each of which costs about as much as writing some ten
+/// kilobytes. A leaf has five parts, and nine if ever one were full of them, which stays below a quarter of a segment.
+pub(crate) const MAX_PART_BYTES: usize = 56 * 1024;
 
 /// The key of a slot.
 pub(crate) fn key(group: RaftGroupId, slot: u64) -> [u8; 17] {

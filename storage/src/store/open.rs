@@ -36,10 +36,10 @@ use crate::keys::raft_state::{self, GroupState};
 use crate::keys::{Family, fence, record, tombstone};
 
 /// The version of the layout that this code reads and writes.
-const FORMAT: u32 = 3;
+const FORMAT: u32 = 4;
 
-/// The size of sled's segments. A page above a quarter of it would leave the data file; a leaf of 16 of the longest
-/// values is half of that. Each segment on its way to the disk is a buffer of this size, and there may be many.
+/// The size of sled's segments. A page above a quarter of it would leave the data file; a leaf of nine of the longest
+/// parts is just below that. Each segment on its way to the disk is a buffer of this size, and there may be many.
 pub(super) const SEGMENT_BYTES: usize = 2 * 1024 * 1024;
 
 /// How often sled's own thread looks for segments that are mostly free, to move the rest out of one of them. Without

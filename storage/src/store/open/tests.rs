@@ -82,7 +82,7 @@ fn another_format_is_refused() {
     let dir = node.dir;
     drop(node.store);
     let refused = open(dir.path()).unwrap_err();
-    assert!(matches!(refused, OpenError::OtherFormat { found: 7, supported: 3, .. }), "{refused}");
+    assert!(matches!(refused, OpenError::OtherFormat { found: 7, supported: FORMAT, .. }), "{refused}");
 }
 
 #[test]
