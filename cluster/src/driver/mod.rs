@@ -3,12 +3,13 @@
 //! A round's order is what makes it safe: send what a leader may send at once, apply the one batch, let the shard go
 //! on, publish, answer, and hand the rest to the [syncer] — disk, network and processor work side by side.
 
-mod background;
 mod disk_watch;
+mod entry_reader;
 mod fatal;
 pub(crate) mod inbox;
 mod pace;
 mod published;
+mod purger;
 mod syncer;
 
 use std::collections::{BTreeSet, HashMap};
@@ -18,13 +19,14 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 use trilog_storage::{Store, StoreError, TailCache};
 
-use self::background::Background;
 use self::disk_watch::DiskWatch;
 pub use self::disk_watch::Reserve;
+use self::entry_reader::{EntryReader, Turn};
 pub use self::fatal::FatalError;
 pub use self::inbox::Append;
 use self::inbox::{AppendReply, ConfirmReply, ControlReply, CoordinateReply, DeletionReply, Inbox, Input};
 pub(crate) use self::published::Published;
+use self::purger::Purger;
 use self::syncer::Syncer;
 use crate::ids::NodeId;
 use crate::metrics::NodeMetrics;
@@ -70,7 +72,8 @@ struct Driver {
     published: Arc<Published>,
     metrics: NodeMetrics,
     syncer: Syncer,
-    background: Background,
+    entry_reader: EntryReader,
+    purger: Purger,
     /// Bytes that producers appended since the last tick.
     appended: u64,
     _disk_watch: DiskWatch,
@@ -95,8 +98,9 @@ pub(crate) fn start(config: DriverConfig) -> Result<oneshot::Receiver<Result<(),
     let syncer =
         Syncer::start(store.clone(), transport.clone(), Arc::clone(&inbox), durability, metrics.clone())
             .map_err(FatalError::Thread)?;
-    let background = Background::start(store.clone(), store.reader(&tail), Arc::clone(&inbox))
-        .map_err(FatalError::Thread)?;
+    let entry_reader =
+        EntryReader::start(store.reader(&tail), Arc::clone(&inbox)).map_err(FatalError::Thread)?;
+    let purger = Purger::start(store.clone(), Arc::clone(&inbox)).map_err(FatalError::Thread)?;
     let disk_watch =
         DiskWatch::start(store.clone(), Arc::clone(&inbox), reserve).map_err(FatalError::Thread)?;
     let driver = Driver {
@@ -108,7 +112,8 @@ pub(crate) fn start(config: DriverConfig) -> Result<oneshot::Receiver<Result<(),
         published,
         metrics,
         syncer,
-        background,
+        entry_reader,
+        purger,
         appended: 0,
         _disk_watch: disk_watch,
         appends: HashMap::new(),
@@ -151,7 +156,7 @@ impl Driver {
                 for peer in std::mem::take(&mut self.dropped) {
                     self.shard.frames_dropped(peer);
                 }
-                self.background.keep_pace(now, std::mem::take(&mut self.appended));
+                self.entry_reader.keep_pace(now, std::mem::take(&mut self.appended));
                 self.forget_abandoned();
             }
             self.work()?;
@@ -286,7 +291,7 @@ impl Driver {
                     let _ = reply.send(led);
                 }
             }
-            Effect::LogCompacted => self.background.purge(),
+            Effect::LogCompacted => self.purger.purge(),
             Effect::ReplicaOpened(group) => {
                 let (reader, tail) = (self.store.reader(&self.tail), self.tail.clone());
                 self.published.open(Arc::new(Replica::new(group, reader, tail, Arc::clone(&self.inbox))));
@@ -296,7 +301,7 @@ impl Driver {
                     replica.close();
                 }
                 self.tail.forget(group);
-                self.background.purge();
+                self.purger.purge();
             }
             Effect::ReplicaChanged { group, status, recent } => {
                 if let Some(replica) = self.published.replica(group) {
@@ -310,7 +315,9 @@ impl Driver {
                 }
             }
             Effect::Peers { alive, unfenced } => self.published.set_peers(alive, unfenced),
-            Effect::Fetch(group, fetch) => self.background.fetch(group, fetch),
+            Effect::Fetch { group, fetch, holds_records } => {
+                self.entry_reader.fetch(group, fetch, if holds_records { Turn::Paced } else { Turn::Next });
+            }
         }
     }
 

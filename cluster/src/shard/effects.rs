@@ -94,7 +94,14 @@ pub(crate) enum Effect {
     /// Entries behind a checkpoint are of no use any more: what they occupy is to be purged.
     LogCompacted,
     /// A follower wants entries that are no longer in memory: to be read on another thread.
-    Fetch(RaftGroupId, EntryFetch),
+    Fetch {
+        /// Whose log they are in.
+        group: RaftGroupId,
+        /// Which ones.
+        fetch: EntryFetch,
+        /// Whether they hold clients' records, of which there may be many, or what the cluster writes of itself.
+        holds_records: bool,
+    },
 }
 
 impl Effect {

@@ -346,7 +346,7 @@ impl Process {
                 }
             }
             Effect::Peers { .. } => {}
-            Effect::Fetch(group, fetch) => outputs.push(Output::Fetch(group, fetch)),
+            Effect::Fetch { group, fetch, .. } => outputs.push(Output::Fetch(group, fetch)),
             Effect::Appended { ticket, result } => {
                 outputs.push(Output::Answer(ticket, Answer::Appended(result)));
             }

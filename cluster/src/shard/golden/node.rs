@@ -203,7 +203,7 @@ impl Running {
 
     fn carry_out(&mut self, effect: Effect) -> Output {
         match effect {
-            Effect::Fetch(group, fetch) => {
+            Effect::Fetch { group, fetch, .. } => {
                 self.fetches.push_back((group, fetch));
                 return Output::Fetch(group);
             }

@@ -272,7 +272,7 @@ impl Stage {
                 self.happened(format!("{id} answers {question}: it leads {led}"));
             }
             Effect::Coordinated { .. } => debug_assert!(false, "no script asks a coordinator here"),
-            Effect::Leadership { .. } | Effect::Fetch(..) | Effect::LogCompacted => {}
+            Effect::Leadership { .. } | Effect::Fetch { .. } | Effect::LogCompacted => {}
         }
     }
 

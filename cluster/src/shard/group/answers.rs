@@ -14,6 +14,7 @@ use crate::replica::{RecentEntry, ReplicaStatus};
 use crate::shard::effects::{AppendError, Effect};
 use crate::shard::machine::{DecisionInputs, Machine, Proposal, Waiting};
 use crate::shard::proposals::Fate;
+use crate::shard::room::is_partition;
 
 /// Proposed and not yet committed bytes of one group above which its queue waits, so that Raft's own bound is never met.
 const UNCOMMITTED_HIGH_WATER: usize = 2 << 20;
@@ -27,9 +28,9 @@ impl Group {
     ) -> Result<(), StoreError> {
         self.release_held(effects);
         self.answer_snapshot_wish(store)?;
-        effects.extend(
-            self.node.mut_store().take_fetches().into_iter().map(|fetch| Effect::Fetch(self.id, fetch)),
-        );
+        let (group, holds_records) = (self.id, is_partition(&self.machine));
+        let fetches = self.node.mut_store().take_fetches().into_iter();
+        effects.extend(fetches.map(|fetch| Effect::Fetch { group, fetch, holds_records }));
         Ok(())
     }
 
