@@ -25,6 +25,7 @@ pub mod figure;
 mod flood;
 mod journal;
 pub mod leader_lost;
+mod page_cache;
 pub mod rolling;
 mod stage;
 pub mod steady_load;
@@ -56,18 +57,18 @@ impl Scenario {
     pub const ALL: [Self; 6] =
         [Self::Kill, Self::Pause, Self::Cut, Self::Rolling, Self::Coordinator, Self::CatchUp];
 
-    /// Runs it for this many rounds.
+    /// Runs it for this many rounds. Rounds that write much may begin with a [filled page cache](page_cache).
     ///
     /// # Panics
     /// If anything acknowledged is lost, doubled or out of order, or the cluster does not recover.
-    pub async fn run(self, rounds: usize) -> Vec<Figure> {
+    pub async fn run(self, rounds: usize, fill_page_cache: bool) -> Vec<Figure> {
         match self {
             Self::Kill => leader_lost::run(Fault::Kill, rounds).await,
             Self::Pause => leader_lost::run(Fault::Pause, rounds).await,
             Self::Cut => leader_lost::run(Fault::Cut, rounds).await,
             Self::Rolling => rolling::run(rounds).await,
             Self::Coordinator => coordinator::run(rounds).await,
-            Self::CatchUp => catch_up::run(rounds).await,
+            Self::CatchUp => catch_up::run(rounds, fill_page_cache).await,
         }
     }
 }

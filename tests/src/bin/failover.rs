@@ -1,10 +1,12 @@
 //! Measures what faults cost clients; see [`trilog_tests::failover`].
 //!
 //! ```text
-//! failover [--rounds N] [--json FILE] [kill|pause|cut|terminate|rolling|coordinator|catch-up|balance ...]
+//! failover [--rounds N] [--fill-page-cache] [--json FILE] [kill|pause|cut|terminate|rolling|coordinator|catch-up|balance ...]
 //! ```
 //!
-//! Without a scenario it runs all of them. One line a figure, and a Markdown table of all at the end. Exit code 1 if a
+//! Without a scenario it runs all of them. `--fill-page-cache` is for machines that get memory from their host page by
+//! page: rounds that write gigabytes begin with all memory in use. It takes as much space in the directory for temporary
+//! files. One line a figure, and a Markdown table of all at the end. Exit code 1 if a
 //! figure is not as wanted.
 #![expect(clippy::print_stdout, reason = "the figures are what it is for")]
 
@@ -16,25 +18,27 @@ use std::process::ExitCode;
 use trilog_tests::failover::Scenario;
 use trilog_tests::failover::figure::Figure;
 
-const USAGE: &str =
-    "failover [--rounds N] [--json FILE] [kill|pause|cut|terminate|rolling|coordinator|catch-up|balance ...]";
+const USAGE: &str = "failover [--rounds N] [--fill-page-cache] [--json FILE] [kill|pause|cut|terminate|rolling|coordinator|catch-up|balance ...]";
 const ROUNDS: usize = 30;
 
 struct Arguments {
     rounds: usize,
+    fill_page_cache: bool,
     json: Option<PathBuf>,
     scenarios: Vec<Scenario>,
 }
 
 impl Arguments {
     fn parse(mut words: impl Iterator<Item = String>) -> Result<Self, String> {
-        let mut arguments = Self { rounds: ROUNDS, json: None, scenarios: Vec::new() };
+        let mut arguments =
+            Self { rounds: ROUNDS, fill_page_cache: false, json: None, scenarios: Vec::new() };
         while let Some(word) = words.next() {
             match word.as_str() {
                 "--rounds" => {
                     let count = words.next().and_then(|count| count.parse().ok()).filter(|count| *count > 0);
                     arguments.rounds = count.ok_or("--rounds wants a number above 0")?;
                 }
+                "--fill-page-cache" => arguments.fill_page_cache = true,
                 "--json" => arguments.json = Some(words.next().ok_or("--json wants a file")?.into()),
                 name => {
                     let scenario = name.parse()?;
@@ -64,7 +68,7 @@ async fn main() -> ExitCode {
     let mut figures: Vec<Figure> = Vec::new();
     for scenario in arguments.scenarios {
         eprintln!("{scenario:?}: {} rounds", arguments.rounds);
-        for figure in scenario.run(arguments.rounds).await {
+        for figure in scenario.run(arguments.rounds, arguments.fill_page_cache).await {
             println!("{figure}");
             if let Some(json) = &mut json {
                 writeln!(json, "{}", figure.json()).expect("the disk has room");

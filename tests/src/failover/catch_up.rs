@@ -1,19 +1,30 @@
-//! A node returns to find a gigabyte that it lacks, while producers go on as fast as they can.
+//! A node returns to find a gigabyte that it lacks, while producers go on.
 //!
 //! Its speed is held against the storage benchmark of the same machine: what one store commits when nothing else runs.
 //! Here three nodes and the client share the processors, so half of that is much.
+//!
+//! What producers keep of their throughput says something only of producers that need less than all there is. Those that
+//! take all that two nodes can give cannot keep two thirds of it on the same processors beside a third node that
+//! works harder than the two others. So there are two loads: one of [`STEADY`], of which the limits are wanted, and
+//! [one without a limit](Demand::Limitless), which tells how what there is gets shared out.
 
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::figure::{Figure, Unit, Wanted};
-use super::flood::{Flood, rate};
-use super::stage::{NODES, TOPIC, read_numbers, set_up, wait_balanced};
+use super::flood::{Demand, Flood, rate};
+use super::page_cache::PageCache;
+use super::stage::{NODES, read_numbers, set_up, wait_balanced};
+use crate::admin::NewTopic;
 use crate::cluster::{Cluster, ClusterOptions};
 use crate::waiting::within;
 
 /// What is written while the node is down.
 const BACKLOG: u64 = 1_000_000_000;
+
+/// What producers write of their own accord, in bytes a second: more than three nodes of Apache Kafka take at most on two
+/// processors.
+const STEADY: f64 = 100e6;
 
 /// How long the producers' pace is measured before the node returns.
 const BEFORE: Duration = Duration::from_secs(4);
@@ -21,7 +32,11 @@ const BEFORE: Duration = Duration::from_secs(4);
 /// How long it may take the node, which runs after producers that do not wait for it.
 const PATIENCE: Duration = Duration::from_secs(600);
 
-/// The node that is away. It leads one of the partitions when it is there.
+/// What is written to: a third of the partitions is led by each node.
+const TOPIC: &str = "flood";
+const PARTITIONS: usize = 12;
+
+/// The node that is away.
 const AWAY: i32 = 3;
 
 /// The line of the benchmark that a node's work is most like: groups, and bytes an entry.
@@ -29,28 +44,42 @@ const BENCHMARK: [&str; 2] = ["10", "65536"];
 /// Where that line tells megabytes a second.
 const RATE_COLUMN: usize = 4;
 
-/// A gigabyte takes its time, so that this is a round where others are fifteen.
+/// Without a limit a round takes minutes and fills the disk, so that it is one where others are fifteen.
 const ROUNDS_IN_ONE: usize = 15;
 
-/// See [`Scenario::run`](super::Scenario::run). Each round has a cluster of its own, as each fills the disk.
-pub async fn run(rounds: usize) -> Vec<Figure> {
+/// See [`Scenario::run`](super::Scenario::run). Each round has a cluster of its own.
+pub async fn run(rounds: usize, fill_page_cache: bool) -> Vec<Figure> {
     let benchmark = tokio::task::spawn_blocking(benchmark).await.expect("the benchmark runs");
     eprintln!("the storage commits {benchmark:.0} MB/s alone");
-    let wanted = Wanted::AtLeast(benchmark / 2.0);
-    let mut speed = Figure::new("node that lacks 1 GB: catches up at", Unit::MegabytesPerSecond, wanted);
-    let wanted = Wanted::AtLeast(200.0 / 3.0);
-    let mut kept = Figure::new("of their throughput, producers keep meanwhile", Unit::Percent, wanted);
-    for round in 0..rounds.div_ceil(ROUNDS_IN_ONE) {
-        one_round(&mut speed, &mut kept).await;
+    let steady = Wanted::AtLeast(benchmark / 2.0);
+    let mut speed = Figure::new("node that lacks 1 GB: catches up at", Unit::MegabytesPerSecond, steady);
+    let steady = Wanted::AtLeast(200.0 / 3.0);
+    let mut kept = Figure::new("of 100 MB/s, producers keep meanwhile", Unit::Percent, steady);
+    let filled = || fill_page_cache.then(PageCache::fill);
+    for round in 0..rounds {
+        let _filled = filled();
+        one_round(Demand::Steady(STEADY), &mut speed, &mut kept).await;
         eprintln!("round {}: {}, producers keep {}", round + 1, speed.last(), kept.last());
     }
-    vec![speed, kept]
+    let name = "the same while producers take all there is: catches up at";
+    let mut full_speed = Figure::new(name, Unit::MegabytesPerSecond, Wanted::Nothing);
+    let name = "of all there is, producers keep meanwhile";
+    let mut full_kept = Figure::new(name, Unit::Percent, Wanted::Nothing);
+    for round in 0..rounds.div_ceil(ROUNDS_IN_ONE) {
+        let _filled = filled();
+        one_round(Demand::Limitless, &mut full_speed, &mut full_kept).await;
+        eprintln!("round {}: {}, producers keep {}", round + 1, full_speed.last(), full_kept.last());
+    }
+    vec![speed, kept, full_speed, full_kept]
 }
 
-async fn one_round(speed: &mut Figure, kept: &mut Figure) {
+async fn one_round(demand: Demand, speed: &mut Figure, kept: &mut Figure) {
     let mut cluster = set_up(ClusterOptions::nodes(3)).await;
+    let connection = cluster.connect_any().await;
+    let partitions = i32::try_from(PARTITIONS).expect("a small number");
+    NewTopic::new(TOPIC).partitions(partitions).create(&connection).await;
     cluster.kill(AWAY);
-    let flood = Flood::start(&cluster, TOPIC, NODES);
+    let flood = Flood::start(&cluster, TOPIC, PARTITIONS, demand);
     let mut before = 0.0;
     while flood.bytes() < BACKLOG {
         before = flood.rate(BEFORE).await;

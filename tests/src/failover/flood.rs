@@ -1,28 +1,37 @@
-//! A producer that sends as fast as the cluster takes it, and counts.
+//! Producers that send as much as they are told, or as fast as the cluster takes it, and count.
+//!
+//! librdkafka has one request of an idempotent producer under way to a partition, and while there is more to send it looks
+//! again and again whether it may, without a rest: a whole processor of two. That is no load, but a second one beside
+//! it. So a partition is given one batch at a time, and the next one once all of it is acknowledged; there are partitions
+//! enough to keep the cluster busy meanwhile.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rdkafka::ClientContext;
 use rdkafka::config::ClientConfig;
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::DeliveryResult;
 use rdkafka::producer::{BaseRecord, Producer, ProducerContext, ThreadedProducer};
 
 use crate::cluster::Cluster;
 
 /// Bytes of a record's value. It begins with the record's number in its partition.
-pub(super) const VALUE: usize = 1024;
+const VALUE: usize = 1024;
 
-/// librdkafka's own queue, which is full all the time: a tenth of a second's worth or two.
-const SETTINGS: [(&str, &str); 7] = [
+/// Records of a batch, and the bytes of their values: half a megabyte.
+const BATCH: u64 = 500;
+const BATCH_BYTES: u32 = 500 * 1024;
+
+/// A batch leaves when it is full, and no sooner.
+const SETTINGS: [(&str, &str); 6] = [
     ("enable.idempotence", "true"),
     ("acks", "all"),
-    ("linger.ms", "5"),
+    ("linger.ms", "1000"),
     ("batch.size", "1000000"),
-    ("queue.buffering.max.messages", "20000"),
     ("reconnect.backoff.ms", "10"),
     ("message.timeout.ms", "60000"),
 ];
@@ -36,6 +45,8 @@ struct Counts {
     acknowledged: Arc<Vec<AtomicU64>>,
     /// The first failure, in words.
     failure: Arc<OnceLock<String>>,
+    /// Partitions of which a whole batch is settled.
+    ready: Sender<usize>,
 }
 
 impl ClientContext for Counts {}
@@ -44,15 +55,29 @@ impl ProducerContext for Counts {
     type DeliveryOpaque = usize;
 
     fn delivery(&self, result: &DeliveryResult<'_>, partition: usize) {
+        // Whoever is told that a partition is ready may have stopped to send.
         match result {
             Ok(_) => {
-                self.acknowledged[partition].fetch_add(1, Ordering::Relaxed);
+                let before = self.acknowledged[partition].fetch_add(1, Ordering::Relaxed);
+                if (before + 1).is_multiple_of(BATCH) {
+                    let _ = self.ready.send(partition);
+                }
             }
             Err((error, _)) => {
                 let _ = self.failure.set(error.to_string());
+                let _ = self.ready.send(partition);
             }
         }
     }
+}
+
+/// How much producers send.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Demand {
+    /// This many bytes of values a second.
+    Steady(f64),
+    /// Whatever the cluster takes.
+    Limitless,
 }
 
 /// See the module. Dropped, it stops at once.
@@ -63,22 +88,27 @@ pub(super) struct Flood {
 }
 
 impl Flood {
-    /// Starts to send to a topic's partitions in turn.
+    /// Starts to send `demand` to a topic's partitions.
     ///
     /// # Panics
     /// If librdkafka refuses the settings.
-    pub(super) fn start(cluster: &Cluster, topic: &str, partitions: usize) -> Self {
+    pub(super) fn start(cluster: &Cluster, topic: &str, partitions: usize, demand: Demand) -> Self {
         let acknowledged = (0..partitions).map(|_| AtomicU64::new(0)).collect();
-        let counts = Counts { acknowledged: Arc::new(acknowledged), failure: Arc::default() };
+        let (ready, turns) = channel();
+        for partition in 0..partitions {
+            ready.send(partition).expect("the receiver is here");
+        }
+        let counts = Counts { acknowledged: Arc::new(acknowledged), failure: Arc::default(), ready };
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", cluster.bootstrap());
         for (name, value) in SETTINGS {
             config.set(name, value);
         }
+        config.set("batch.num.messages", BATCH.to_string());
         let producer = config.create_with_context(counts.clone()).expect("librdkafka takes the settings");
         let ended = Arc::new(AtomicBool::new(false));
-        let (topic, ends) = (topic.to_owned(), Arc::clone(&ended));
-        let thread = Some(std::thread::spawn(move || send(&producer, &topic, partitions, &ends)));
+        let sender = Sending { producer, topic: topic.to_owned(), turns, ended: Arc::clone(&ended) };
+        let thread = Some(std::thread::spawn(move || sender.run(demand)));
         Self { counts, ended, thread }
     }
 
@@ -125,32 +155,44 @@ pub(super) fn rate(bytes: u64, time: Duration) -> f64 {
     bytes as f64 / time.as_secs_f64()
 }
 
-fn send(producer: &ThreadedProducer<Counts>, topic: &str, partitions: usize, ended: &AtomicBool) {
-    let mut value = vec![0x5a; VALUE];
-    let mut number = 0_u64;
-    while !ended.load(Ordering::Relaxed) {
-        value[..size_of::<u64>()].copy_from_slice(&number.to_be_bytes());
-        for partition in 0..partitions {
-            send_one(producer, topic, partition, &value);
-        }
-        number += 1;
-    }
-    producer.flush(FLUSH_WITHIN).expect("everything is settled in time");
+/// What the thread that sends works with.
+struct Sending {
+    producer: ThreadedProducer<Counts>,
+    topic: String,
+    turns: Receiver<usize>,
+    ended: Arc<AtomicBool>,
 }
 
-/// Hands one record over, waiting while librdkafka's queue is full.
-fn send_one(producer: &ThreadedProducer<Counts>, topic: &str, partition: usize, value: &[u8]) {
-    let index = i32::try_from(partition).expect("a partition's index");
-    let record = BaseRecord::<(), [u8], usize>::with_opaque_to(topic, partition).payload(value);
-    let mut record = record.partition(index);
-    loop {
-        match producer.send(record) {
-            Ok(()) => return,
-            Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), refused)) => {
-                record = refused;
-                std::thread::sleep(Duration::from_millis(1));
+impl Sending {
+    /// Sends batch after batch to whichever partition is ready, until it is told to end.
+    fn run(self, demand: Demand) {
+        let mut value = vec![0x5a; VALUE];
+        let mut numbers = HashMap::new();
+        let mut due = Instant::now();
+        for partition in &self.turns {
+            if self.ended.load(Ordering::Relaxed) {
+                break;
             }
-            Err((error, _)) => panic!("a record is not taken: {error}"),
+            if let Demand::Steady(rate) = demand {
+                std::thread::sleep(due.saturating_duration_since(Instant::now()));
+                due += Duration::from_secs_f64(f64::from(BATCH_BYTES) / rate);
+            }
+            let number = numbers.entry(partition).or_insert(0_u64);
+            for _ in 0..BATCH {
+                value[..size_of::<u64>()].copy_from_slice(&number.to_be_bytes());
+                self.send_one(partition, &value);
+                *number += 1;
+            }
+        }
+        self.producer.flush(FLUSH_WITHIN).expect("everything is settled in time");
+    }
+
+    /// Hands one record over. librdkafka's queue has room for the batches of all partitions.
+    fn send_one(&self, partition: usize, value: &[u8]) {
+        let index = i32::try_from(partition).expect("a partition's index");
+        let record = BaseRecord::<(), [u8], usize>::with_opaque_to(&self.topic, partition).payload(value);
+        if let Err((error, _)) = self.producer.send(record.partition(index)) {
+            panic!("a record is not taken: {error}");
         }
     }
 }
