@@ -34,26 +34,11 @@ impl Disk {
     pub(super) const QUICK: (u64, u64) = (100, 2_000);
 
     pub(super) fn new(node: NodeId) -> Self {
+        let mut id = StoreId([0; 16]);
+        id.0[1] = u8::try_from(node.0).expect("few nodes");
         Self {
             node,
-            id: StoreId([
-                0,
-                u8::try_from(node.0).expect("few nodes"),
-                0,
-                0,
-                0,
-                0,
-                0,
-                0,
-                0,
-                0,
-                0,
-                0,
-                0,
-                0,
-                0,
-                0,
-            ]),
+            id,
             directory: directory(),
             journal: Vec::new(),
             synced: 0,
