@@ -20,6 +20,12 @@
 //! refused as its predecessors were, and comes again behind them. Each is refused that way once at most, and only before the
 //! producer's first batch under this leader: a gap that is one is told.
 //!
+//! The same goes for what a partition hears first of a producer, if it does not begin with sequence 0. Taken at once, it
+//! would stand before the batches that it has overtaken, and these could never be appended (KAFKA-15591; Kafka calls such a
+//! batch out of order if the partition is empty, for which librdkafka gives up altogether). That it comes again shows that
+//! nothing is missing: clients send what was refused in order. Then the partition has forgotten its producer, or is a new
+//! one of an old name.
+//!
 //! Architecture Invariant: an appender answers no one. Whether a batch is durable, only the applied state tells; a
 //! duplicate, too, may be of a batch that is not committed yet.
 
@@ -59,7 +65,8 @@ pub enum Prepared {
     Refused(ProducerError),
 }
 
-/// Producers whose overtaken batches are remembered. What exceeds it is told to be out of order at once.
+/// Producers whose overtaken batches are remembered. What exceeds it is told to be out of order at once, or taken if its
+/// producer is unknown.
 const MAX_OVERTAKEN: usize = 4096;
 
 /// A producer as it was before the draft touched it.
@@ -137,7 +144,11 @@ impl Appender {
     ) -> Prepared {
         let stamped = |time: TimestampMs| (timestamp_type == TimestampType::LogAppendTime).then_some(time);
         match self.producers.check(batch.header()) {
-            ProducerVerdict::Append => {}
+            ProducerVerdict::Append => {
+                if let Some(error) = self.overtakes_the_first(batch.header()) {
+                    return Prepared::Refused(error);
+                }
+            }
             ProducerVerdict::Refused(error) => return Prepared::Refused(self.forgive(batch.header(), error)),
             ProducerVerdict::Duplicate(first) => {
                 return Prepared::Duplicate {
@@ -177,16 +188,33 @@ impl Appender {
             return error;
         };
         let is_led = self.producers.last_offset(producer).is_some_and(|last| last >= self.start);
+        if found < expected || is_led || !self.may_come_again(header) {
+            return error;
+        }
+        ProducerError::Overtaken { producer, expected, found }
+    }
+
+    /// Why a batch has to come again that would be its producer's first here, and has not the first number.
+    fn overtakes_the_first(&mut self, header: &BatchHeader) -> Option<ProducerError> {
+        let (producer, found) = (header.producer_id, header.base_sequence);
+        let is_first = header.is_idempotent() && self.producers.producer(producer).is_none();
+        let overtakes = is_first && found > 0 && self.may_come_again(header);
+        overtakes.then_some(ProducerError::Overtaken { producer, expected: 0, found })
+    }
+
+    /// Whether a batch may be refused for having overtaken others, which is to say: was not yet. Takes note that it is.
+    fn may_come_again(&mut self, header: &BatchHeader) -> bool {
+        let (producer, found) = (header.producer_id, header.base_sequence);
         let is_repeated = self
             .overtaken
             .get(&producer)
             .is_some_and(|(epoch, greatest)| *epoch == header.producer_epoch && found <= *greatest);
         let is_full = self.overtaken.len() >= MAX_OVERTAKEN && !self.overtaken.contains_key(&producer);
-        if found < expected || is_led || is_repeated || is_full {
-            return error;
+        if is_repeated || is_full {
+            return false;
         }
         self.overtaken.insert(producer, (header.producer_epoch, found));
-        ProducerError::Overtaken { producer, expected, found }
+        true
     }
 
     /// Copies the batch to the payload and returns its header as stamped.

@@ -7,7 +7,7 @@
 //!
 //! The rules are those of Kafka's `ProducerStateManager` and `ProducerAppendInfo`:
 //! * A producer that the partition does not know may start at any sequence number. Its state may have been dropped, and a
-//!   producer could do nothing about being refused.
+//!   producer could do nothing about being refused. (But see [`Appender`](super::Appender): it has to insist.)
 //! * A greater epoch starts at sequence 0 and forgets the older epoch's batches; a lower epoch is fenced.
 //! * After [`i32::MAX`] comes 0.
 //! * A retry older than the five batches is out of order, as Kafka has it; a correct producer never sends one.

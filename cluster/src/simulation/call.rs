@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use crate::controller::{ControllerRequest, ControllerResponse};
 use crate::coordinator::{GroupRequest, GroupResponse};
-use crate::ids::{LeaderEpoch, Offset, RaftGroupId};
+use crate::ids::{LeaderEpoch, Offset, ProducerId, RaftGroupId};
 use crate::partition::testing::{BatchBuilder, TestRecord};
 use crate::partition::{BatchHeader, CheckedBatch, RecordLimits, batches_of_entry, check_record_set};
 use crate::shard::effects::{AppendError, Appended, DeleteRecordsError, NotController, NotCoordinator};
@@ -71,6 +71,8 @@ pub(super) struct ReadBatch {
     pub(super) last_offset: Offset,
     pub(super) epoch: LeaderEpoch,
     pub(super) name: BatchName,
+    /// Who made it, if it is idempotent.
+    pub(super) producer: Option<ProducerId>,
     pub(super) crc: u32,
 }
 
@@ -84,6 +86,7 @@ impl ReadBatch {
                 last_offset: header.last_offset(),
                 epoch: header.partition_leader_epoch,
                 name: BatchName::of(&header),
+                producer: header.is_idempotent().then_some(header.producer_id),
                 crc: header.crc,
             }
         })

@@ -142,6 +142,31 @@ fn a_batch_that_overtook_refused_ones_comes_again_behind_them() {
 }
 
 #[test]
+fn a_new_producers_batches_that_overtook_its_first_come_again_behind_it() {
+    let mut leader = Leader::of(&PartitionState::default(), 1);
+    let batch = |sequence| BatchBuilder::of_count(5).producer(7, 0, sequence);
+    for found in [5, 10] {
+        let overtaken = ProducerError::Overtaken { producer: ProducerId(7), expected: 0, found };
+        assert_eq!(leader.prepare(&batch(found)), Prepared::Refused(overtaken));
+    }
+    for base in [0, 5, 10] {
+        assert_eq!(leader.prepare(&batch(base)), appended(base.into(), i64::from(base) + 4));
+    }
+}
+
+#[test]
+fn an_unknown_producer_that_insists_goes_on_where_it_was() {
+    let mut leader = Leader::of(&PartitionState::default(), 1);
+    let batch = |sequence| BatchBuilder::of_count(5).producer(7, 2, sequence);
+    for sequence in [40, 45] {
+        let refused = leader.prepare(&batch(sequence));
+        assert!(matches!(refused, Prepared::Refused(ProducerError::Overtaken { .. })), "{refused:?}");
+    }
+    assert_eq!(leader.prepare(&batch(40)), appended(0, 4));
+    assert_eq!(leader.prepare(&batch(45)), appended(5, 9));
+}
+
+#[test]
 fn a_gap_that_is_one_is_told() {
     let mut state = PartitionState::default();
     let batch = |epoch, sequence| BatchBuilder::of_count(1).producer(7, epoch, sequence);

@@ -15,6 +15,7 @@ mod no_duplicates;
 mod offsets_dense;
 mod one_owner;
 mod one_value_per_offset;
+mod sent_in_order;
 
 use super::observation::Observation;
 
@@ -57,6 +58,7 @@ impl Invariants {
                 Box::<log_start::LogStart>::default(),
                 Box::<offsets_dense::OffsetsDense>::default(),
                 Box::<no_duplicates::NoDuplicates>::default(),
+                Box::<sent_in_order::SentInOrder>::default(),
                 Box::<failed_is_absent::FailedIsAbsent>::default(),
                 Box::<one_value_per_offset::OneValuePerOffset>::default(),
                 Box::<one_owner::OneOwner>::default(),

@@ -47,8 +47,6 @@ pub(super) struct Producer {
     partition: Option<RaftGroupId>,
     /// Where the batches under way were sent, on one connection.
     node: Option<NodeId>,
-    /// Whether the partition knows this producer's sequence for certain.
-    is_known: bool,
     pending: VecDeque<Pending>,
     made: i64,
     ending: bool,
@@ -65,7 +63,6 @@ impl Producer {
             identity_asked: None,
             partition: None,
             node: None,
-            is_known: false,
             pending: VecDeque::new(),
             made: 0,
             ending: false,
@@ -93,7 +90,6 @@ impl Producer {
     /// Gives up what is under way, and counts from 0 in the next epoch.
     fn begin_anew(&mut self) {
         self.pending.clear();
-        self.is_known = false;
         if let Some(identity) = &mut self.identity {
             *identity = Identity { epoch: identity.epoch + 1, next_sequence: 0, ..*identity };
         }
@@ -143,21 +139,12 @@ impl Producer {
         pending.asked = None;
         match answer {
             Answer::Appended(Ok(_)) => {
-                self.is_known |= pending.was_first;
                 self.pending.remove(at);
             }
             Answer::Appended(Err(AppendError::Producer(ProducerError::OutOfOrderSequence { .. }))) => {
-                // Nothing that is acknowledged goes missing, so the first open batch always continues the log.
-                assert!(
-                    !(pending.was_first && self.is_known),
-                    "what came before {:?} is missing",
-                    pending.name
-                );
-                // A partition takes any sequence number from a producer that it does not know (KIP-360), so a later
-                // batch may have overtaken a first one that was refused.
-                if pending.was_first {
-                    self.begin_anew();
-                }
+                // Nothing that is acknowledged goes missing, and nothing overtakes what was refused, so the first open
+                // batch always continues the log.
+                assert!(!pending.was_first, "what came before {:?} is missing, or came later", pending.name);
             }
             // Others before it were refused while nobody led; they all come again.
             Answer::Appended(Err(AppendError::Producer(ProducerError::Overtaken { .. }))) => {}

@@ -120,14 +120,32 @@ async fn sequences_go_on_at_0_after_the_greatest() {
     let cluster = shared().await;
     let partition = cluster.new_partition("idempotence-wrap").await;
     let producer = partition.new_producer().await;
-    // A leader that knows nothing of a producer takes any sequence: its records may be older than the log's start.
-    assert_eq!(partition.produce(batch(producer, 0, i32::MAX - 1, 1)).await, 0);
+    // A leader that knows nothing of a producer takes any sequence from who insists: it may have forgotten the producer.
+    let far = batch(producer, 0, i32::MAX - 1, 1);
+    assert_eq!(refusal(&partition, far.clone()).await, Some(ResponseError::NotLeaderOrFollower));
+    assert_eq!(partition.produce(far).await, 0);
     // This one is the greatest sequence and then 0.
     assert_eq!(partition.produce(batch(producer, 0, i32::MAX, 2)).await, 1);
     assert_eq!(partition.produce(batch(producer, 0, 1, 1)).await, 3);
     let again = partition.try_produce(batch(producer, 0, i32::MAX, 2)).await;
     assert_eq!((error(again.error_code), again.base_offset), (None, 1));
     assert_eq!(partition.end().await, 4);
+}
+
+#[tokio::test]
+async fn what_overtook_a_producers_first_batch_comes_again_behind_it() {
+    let cluster = shared().await;
+    let partition = cluster.new_partition("idempotence-overtaken").await;
+    let producer = partition.new_producer().await;
+    // The first batch was refused while nobody led, say, and those behind it, in flight at the same time, come to a leader.
+    for sequence in [2, 4] {
+        let code = refusal(&partition, batch(producer, 0, sequence, 2)).await;
+        assert_eq!(code, Some(ResponseError::NotLeaderOrFollower), "sequence {sequence}");
+    }
+    for sequence in [0, 2, 4] {
+        assert_eq!(partition.produce(batch(producer, 0, sequence, 2)).await, i64::from(sequence));
+    }
+    assert_eq!(partition.read_values().await, (0..6).map(|n| n.to_string()).collect::<Vec<_>>());
 }
 
 #[tokio::test]
