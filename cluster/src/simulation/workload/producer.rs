@@ -32,6 +32,8 @@ struct Pending {
     asked: Option<Ticket>,
     /// Nothing before it was open when it was last sent.
     was_first: bool,
+    /// It was sent before, and not taken as far as is known.
+    is_retry: bool,
 }
 
 /// See the module's documentation.
@@ -47,6 +49,8 @@ pub(super) struct Producer {
     partition: Option<RaftGroupId>,
     /// Where the batches under way were sent, on one connection.
     node: Option<NodeId>,
+    /// Whether the partition has taken a batch of this producer for certain.
+    is_known: bool,
     pending: VecDeque<Pending>,
     made: i64,
     ending: bool,
@@ -63,6 +67,7 @@ impl Producer {
             identity_asked: None,
             partition: None,
             node: None,
+            is_known: false,
             pending: VecDeque::new(),
             made: 0,
             ending: false,
@@ -90,6 +95,7 @@ impl Producer {
     /// Gives up what is under way, and counts from 0 in the next epoch.
     fn begin_anew(&mut self) {
         self.pending.clear();
+        self.is_known = false;
         if let Some(identity) = &mut self.identity {
             *identity = Identity { epoch: identity.epoch + 1, next_sequence: 0, ..*identity };
         }
@@ -112,7 +118,7 @@ impl Producer {
             identity.next_sequence += i32::try_from(count).expect("a batch is small");
         }
         let batch = batch_of(name, sequence, count, bytes);
-        self.pending.push_back(Pending { name, batch, asked: None, was_first: false });
+        self.pending.push_back(Pending { name, batch, asked: None, was_first: false, is_retry: false });
     }
 
     fn send(&mut self, desk: &mut Desk<'_>) {
@@ -127,7 +133,11 @@ impl Producer {
             None => desk.leader(group),
         };
         self.node = Some(node);
-        for (place, pending) in self.pending.iter_mut().enumerate().filter(|(_, p)| p.asked.is_none()) {
+        // As Kafka's clients do, it sends again one by one what was refused, until the partition knows it.
+        let one_by_one = !self.is_known && self.pending.iter().any(|pending| pending.is_retry);
+        let sent_now = if one_by_one { 1 } else { self.pending.len() };
+        let pending = self.pending.iter_mut().take(sent_now).enumerate();
+        for (place, pending) in pending.filter(|(_, p)| p.asked.is_none()) {
             let batch = pending.batch.clone();
             pending.asked = Some(desk.ask(node, Call::Append { group, batch, replicas }));
             pending.was_first = place == 0;
@@ -137,8 +147,10 @@ impl Producer {
     fn settle(&mut self, at: usize, answer: &Answer) {
         let pending = &mut self.pending[at];
         pending.asked = None;
+        pending.is_retry = true;
         match answer {
             Answer::Appended(Ok(_)) => {
+                self.is_known = true;
                 self.pending.remove(at);
             }
             Answer::Appended(Err(AppendError::Producer(ProducerError::OutOfOrderSequence { .. }))) => {
