@@ -22,9 +22,10 @@
 //!
 //! The same goes for what a partition hears first of a producer, if it does not begin with sequence 0. Taken at once, it
 //! would stand before the batches that it has overtaken, and these could never be appended (KAFKA-15591; Kafka calls such a
-//! batch out of order if the partition is empty, for which librdkafka gives up altogether). That it comes again shows that
-//! nothing is missing: clients send what was refused in order. Then the partition has forgotten its producer, or is a new
-//! one of an old name.
+//! batch out of order if the partition is empty, for which librdkafka gives up altogether). When it comes again,
+//! nothing is taken to be missing: Kafka's clients send one by one what was refused. Then the partition has forgotten its
+//! producer, or is a new one of an old name. What cannot be told apart: a client that sends its first batches together a
+//! second time, and has the very first refused again, gets the others appended before it.
 //!
 //! Architecture Invariant: an appender answers no one. Whether a batch is durable, only the applied state tells; a
 //! duplicate, too, may be of a batch that is not committed yet.

@@ -32,8 +32,7 @@ const AHEAD: u64 = 9;
 /// How many more are reserved at once when there is need.
 const STEP: u64 = 8;
 
-/// The longest part of a body, in bytes: the longer, the fewer keys, each of which costs about as much as writing some ten
-/// kilobytes. A leaf has five parts, and nine if ever one were full of them, which stays below a quarter of a segment.
+/// The longest part of a body, in bytes: the longer, the fewer keys, which take more of the processors than bytes do. A leaf has five parts, and nine if ever one were full of them, which stays below a quarter of a segment.
 pub(crate) const MAX_PART_BYTES: usize = 56 * 1024;
 
 /// The key of a slot.

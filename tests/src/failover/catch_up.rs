@@ -22,7 +22,7 @@ use crate::waiting::within;
 /// What is written while the node is down.
 const BACKLOG: u64 = 1_000_000_000;
 
-/// What producers write of their own accord, in bytes a second: more than three nodes of Apache Kafka take at most on two
+/// What producers write of their own accord, in bytes a second: about what three nodes of Apache Kafka take at most on two
 /// processors.
 const STEADY: f64 = 100e6;
 
