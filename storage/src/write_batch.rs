@@ -32,6 +32,8 @@ pub struct WriteBatch {
     pub(crate) records: BTreeMap<(RaftGroupId, Vec<u8>), Option<Vec<u8>>>,
     /// Groups to delete.
     pub(crate) deleted_groups: BTreeSet<RaftGroupId>,
+    /// Deleted groups whose tombstones may go.
+    pub(crate) forgotten_groups: BTreeSet<RaftGroupId>,
     /// Bytes of keys and values put so far.
     len_bytes: usize,
 }
@@ -74,12 +76,21 @@ impl WriteBatch {
     }
 
     /// Deletes a group: it is no longer among [`Store::groups`](crate::Store::groups) from here on, and
-    /// [`Store::purge`](crate::Store::purge) removes its keys bit by bit. Nothing may be written to it afterwards; a
-    /// group's number is never used again.
+    /// [`Store::purge`](crate::Store::purge) removes its keys bit by bit. Raft state and records that are written to it
+    /// from here on are left out; a group's number is never used again.
+    ///
+    /// [`Store::is_deleted`](crate::Store::is_deleted) tells of it until the group is
+    /// [forgotten](Self::forget_deleted_group).
     pub fn mark_group_deleted(&mut self, group: RaftGroupId) {
         self.len_bytes += 2 * 9;
-        self.states.remove(&group);
         self.deleted_groups.insert(group);
+    }
+
+    /// Forgets that a group was deleted, unless keys of it are left. To be put into the batch that writes metadata in which
+    /// the group is no more: from then on nothing on disk can lead to its being made anew.
+    pub fn forget_deleted_group(&mut self, group: RaftGroupId) {
+        self.len_bytes += 9;
+        self.forgotten_groups.insert(group);
     }
 
     /// Puts an entry with its header and all parts of its body.

@@ -143,7 +143,7 @@ impl Shard {
     /// Writes every group's checkpoint into the next batch, so that the next start replays nothing.
     pub(crate) fn checkpoint_all(&mut self) {
         for group in self.groups.values_mut() {
-            group.checkpoint(&mut self.batch);
+            group.checkpoint(&self.store, &mut self.batch);
         }
     }
 

@@ -324,7 +324,7 @@ impl Shard {
             if self.unsynced_bytes + round.batch.len_bytes() < MAX_UNSYNCED_BYTES {
                 group.propose_queued(&self.inputs, &mut self.effects);
             }
-            group.collect(&mut round)?;
+            group.collect(&self.store, &mut round)?;
             self.writing.push(id);
         }
         round.persist.bytes = round.batch.len_bytes();

@@ -1,4 +1,17 @@
 //! Which groups this node has: those whose partitions the metadata places here.
+//!
+//! The steps of a creation and of a deletion, each of which a crash may come before:
+//!
+//! 1. The controller's entry is applied. The metadata on disk do not hold it before the next checkpoint, so that a restart
+//!    replays it.
+//! 2. The next batch creates the group, or deletes it and writes its tombstone.
+//! 3. The purger removes the keys of a deleted group.
+//! 4. The batch with the next checkpoint of the metadata removes the tombstone.
+//!
+//! Until step 4 a restart begins with metadata in which a deleted group is still placed here. Its log is gone, so it would
+//! begin anew under a number that had another past. The tombstone tells: [`Shard::open_if_missing`] leaves such a group out.
+//! A crash between a snapshot of the metadata and step 2 leaves a group on disk that no metadata name;
+//! [`Shard::reconcile`] deletes it.
 
 use trilog_storage::{RaftLog, StoreError};
 
@@ -51,6 +64,7 @@ impl Shard {
 
     /// Makes the groups match the metadata as a whole, after a start or a snapshot.
     pub(super) fn reconcile(&mut self) -> Result<(), StoreError> {
+        self.delete_unopened()?;
         self.drop_unplaced()?;
         let image = self.image();
         for placed in image.groups_on(self.node) {
@@ -74,7 +88,7 @@ impl Shard {
         replicas: &[NodeId],
         purpose: Purpose,
     ) -> Result<(), StoreError> {
-        if self.groups.contains_key(&group) {
+        if self.groups.contains_key(&group) || self.store.is_deleted(group) {
             return Ok(());
         }
         self.open_group(group, replicas.to_vec(), purpose)
@@ -100,6 +114,18 @@ impl Shard {
         Ok(())
     }
 
+    /// Deletes the groups that are on disk and that the metadata no longer place here, though they are not open.
+    fn delete_unopened(&mut self) -> Result<(), StoreError> {
+        let image = self.image();
+        for id in self.store.groups()?.into_iter().filter(|id| image.has_dropped(*id)) {
+            if !self.groups.contains_key(&id) {
+                self.batch.mark_group_deleted(id);
+                self.effects.push(Effect::ReplicaRemoved(id));
+            }
+        }
+        Ok(())
+    }
+
     fn open_group(
         &mut self,
         id: RaftGroupId,
@@ -115,7 +141,11 @@ impl Shard {
         };
         let is_blank = log.hard_state().term == 0 && log.last() == RaftIndex(0);
         let admission = self.admission_of(id, fresh, is_blank)?;
-        let machine = Machine::load(&self.store, id, purpose, log.truncated())?;
+        let machine = if fresh {
+            Machine::new(purpose)
+        } else {
+            Machine::load(&self.store, id, purpose, log.truncated())?
+        };
         let mut group = Group::new(self.node, id, voters, log, machine, self.checkpoints, &self.logger)
             .map_err(|error| damaged(id, &error.to_string()))?;
         group.admit_as(admission);

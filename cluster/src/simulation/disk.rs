@@ -3,6 +3,8 @@
 //! Batches are atomic and reach the disk in order (`trilog-storage` proves both of its store), so a crash leaves all that
 //! was synced and, by chance, some of what came after. The store that a crash leaves is made anew from the journal. That
 //! is slower than to copy files, but it depends on nothing that sled's own threads do meanwhile.
+//!
+//! What is not atomic may be cut short anywhere: a step of a purge, and the reservation of slots ahead of a batch.
 
 use std::time::Duration;
 
@@ -12,8 +14,35 @@ use trilog_storage::{Identity, Store, StoreOptions, WriteBatch};
 use super::random::Random;
 use crate::ids::{NodeId, StoreId};
 
-/// How many batches are written at one moment.
+/// How many changes are written at one moment.
 pub(super) type Written = usize;
+
+/// A change of what is on the disk.
+enum Change {
+    Batch(WriteBatch),
+    /// A step of a purge: at most so many keys, in at most so many writes.
+    Purge {
+        keys: usize,
+        writes: usize,
+    },
+    /// What a batch writes ahead of itself, by a process that did not live to write the batch.
+    Reservation(WriteBatch),
+}
+
+impl Change {
+    /// Returns whether there is more to purge.
+    fn make(&self, store: &Store) -> bool {
+        match self {
+            Self::Batch(batch) => store.apply(batch.clone()).map(|()| false),
+            Self::Purge { keys, writes } => store.purge_cut_short(*keys, *writes).map(|purge| purge.more),
+            Self::Reservation(batch) => store.reserve_ahead(batch).map(|()| false),
+        }
+        .expect("a store is written")
+    }
+}
+
+/// The most keys and writes of a purge that a crash cuts short.
+const CUT_PURGE: usize = 40;
 
 /// A disk, whether its node runs or not.
 pub(super) struct Disk {
@@ -21,7 +50,7 @@ pub(super) struct Disk {
     /// Which store it is. Crashes do not change that, although the store is then made anew.
     id: StoreId,
     directory: TempDir,
-    journal: Vec<WriteBatch>,
+    journal: Vec<Change>,
     synced: Written,
     /// How long a sync takes at least and at most, in microseconds.
     pub(super) lag: (u64, u64),
@@ -69,9 +98,19 @@ impl Disk {
     /// Makes a batch visible in `store`, which is this disk's.
     pub(super) fn apply(&mut self, store: &Store, batch: WriteBatch) {
         if !batch.is_empty() {
-            self.journal.push(batch.clone());
+            self.change(store, Change::Batch(batch));
         }
-        store.apply(batch).expect("a batch is applied");
+    }
+
+    /// Removes up to `keys` keys that nobody can read. Returns whether there are more.
+    pub(super) fn purge(&mut self, store: &Store, keys: usize) -> bool {
+        self.change(store, Change::Purge { keys, writes: usize::MAX })
+    }
+
+    fn change(&mut self, store: &Store, change: Change) -> bool {
+        let more = change.make(store);
+        self.journal.push(change);
+        more
     }
 
     /// What a sync that begins now is going to make durable.
@@ -89,15 +128,25 @@ impl Disk {
         random.micros(self.lag.0, self.lag.1)
     }
 
-    /// The process is gone without a word: what was synced is there, and perhaps some of the rest. Returns how many
-    /// batches are lost.
+    /// The process is gone without a word: what was synced is there, and perhaps some of the rest. What it was about to do
+    /// next may be there in part. Returns how many changes are lost.
     pub(super) fn crash(&mut self, random: &mut Random) -> usize {
         let unsynced = self.journal.len() - self.synced;
         let lost = if random.chance(400) { unsynced } else { random.place(unsynced + 1) };
         self.failing = false;
+        let next = self.journal.drain(self.journal.len() - lost..).next();
+        let cut_short = match next {
+            Some(Change::Batch(batch)) if random.chance(200) => Some(Change::Reservation(batch)),
+            _ if random.chance(500) => {
+                Some(Change::Purge { keys: 1 + random.place(CUT_PURGE), writes: random.place(CUT_PURGE) })
+            }
+            _ => None,
+        };
         if lost > 0 {
-            self.journal.truncate(self.journal.len() - lost);
             self.rebuild();
+        }
+        if let Some(change) = cut_short {
+            self.change(&self.open(), change);
         }
         self.synced = self.journal.len();
         lost
@@ -113,8 +162,8 @@ impl Disk {
     fn rebuild(&mut self) {
         self.directory = directory();
         let store = self.open();
-        for batch in &self.journal {
-            store.apply(batch.clone()).expect("a batch is applied");
+        for change in &self.journal {
+            change.make(&store);
         }
     }
 }

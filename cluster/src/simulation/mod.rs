@@ -13,6 +13,24 @@
 //! ```
 //!
 //! That the invariants bite is shown by [mutants](mutant): rules broken on purpose, each of which some seed must find.
+//!
+//! # Operations of several steps
+//!
+//! A crash may come between any two steps of an operation. Each line below is an operation, its steps, and what lets a
+//! crash come between them. A batch is atomic, and a crash drops a suffix of what was not synced, so that two batches are
+//! two steps wherever they are written. Thresholds are drawn small, so that each operation happens often.
+//!
+//! | operation | steps | crossed by |
+//! | --- | --- | --- |
+//! | create a group | entry applied; batch with the group; checkpoint of the metadata | crashes between batches, `every_entries` from 1 |
+//! | delete a group | entry applied; batch with the tombstone; values blanked and keys removed one by one; tombstone says emptied; checkpoint of the metadata without it | the same, [`Change::Purge`](disk) cut short after any write, `purge_keys` from 1 |
+//! | cut a log | state kept with a checkpoint; command applied; batch that moves the log's beginning; keys removed one by one | the same, `kept_entries` and `kept_bytes` from 0 |
+//! | install a snapshot | batch with state, log and hard state; sync; Raft told | crashes between write and sync |
+//! | install a snapshot of the metadata | the same; batch that creates and deletes groups | crashes between batches |
+//! | readmit a replica | bar written; barrier appended; leave to follow written; barrier applied; bar removed | `Wipe` with any other fault |
+//! | reserve slots | blank keys, one by one; batch with the bodies | [`Change::Reservation`](disk): the keys without the batch |
+//! | checkpoint | batch with state and applied index; entries behind it replayed | `every_entries` and `every_bytes` small |
+//! | start again on a full disk | process replaced, room awaited, store opened | not here: `nemesis --faults full` |
 
 mod breakdown;
 mod call;

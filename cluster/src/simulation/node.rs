@@ -34,6 +34,8 @@ pub(super) struct NodeOptions {
     pub(super) settings: Arc<BrokerSettings>,
     pub(super) checkpoints: CheckpointPolicy,
     pub(super) tail_bytes: usize,
+    /// How many keys a step of a purge removes at most.
+    pub(super) purge_keys: usize,
     pub(super) mutant: Option<Mutant>,
 }
 
@@ -102,6 +104,9 @@ pub(super) struct Process {
     /// Peers for whom frames were dropped since the last tick.
     pub(super) dropped: BTreeSet<NodeId>,
     stop_by: Option<Duration>,
+    /// How many keys a step of a purge removes at most, and whether there is something to remove.
+    purge_keys: usize,
+    purging: bool,
     /// What came while the process was paused.
     pub(super) paused: Option<Vec<Input>>,
 }
@@ -154,6 +159,9 @@ impl Node {
             image: Arc::default(),
             dropped: BTreeSet::new(),
             stop_by: None,
+            purge_keys: self.options.purge_keys,
+            // What a previous run did not finish.
+            purging: true,
             paused: None,
         });
         let mut outputs = Vec::new();
@@ -185,6 +193,9 @@ impl Node {
         }
         self.work(now, &mut outputs);
         let process = self.running.as_mut().expect("it has just worked");
+        if process.purging {
+            process.purging = self.disk.purge(&process.store, process.purge_keys);
+        }
         if process.stop_by.is_some_and(|by| now >= by || !process.shard.leads_any()) {
             process.shard.checkpoint_all();
             process.rounds(&mut self.disk, &mut outputs);
@@ -322,9 +333,9 @@ impl Process {
                 self.replicas.remove(&group);
                 self.leaders.remove(&group);
                 self.tail.forget(group);
-                self.purge();
+                self.purging = true;
             }
-            Effect::LogCompacted => self.purge(),
+            Effect::LogCompacted => self.purging = true,
             Effect::ReplicaChanged { group, mut status, recent } => {
                 let view = self.shard.group_view(group);
                 if self.mutant == Some(Mutant::ServeAtOnce)
@@ -366,10 +377,6 @@ impl Process {
                 outputs.push(Output::Answer(ticket, Answer::Coordinated(result)));
             }
         }
-    }
-
-    fn purge(&self) {
-        while self.store.purge(1024).expect("a store is purged").more {}
     }
 
     /// Reads old entries, as the background thread does.

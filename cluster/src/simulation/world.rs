@@ -350,11 +350,13 @@ fn options(nodes: &[NodeId], random: &mut Random, mutant: Option<Mutant>) -> Nod
         nodes: nodes.to_vec(),
         settings: Arc::new(settings.expect("the settings are sound")),
         checkpoints: CheckpointPolicy {
-            every_entries: random.pick(&[5, 50, 1000]).unwrap_or(5),
+            every_entries: random.pick(&[1, 5, 50, 1000]).unwrap_or(5),
+            every_bytes: random.pick(&[1 << 10, 64 << 10, 64 << 20]).unwrap_or(64 << 20),
             kept_entries: random.pick(&[0, 10, 1000]).unwrap_or(0),
-            ..CheckpointPolicy::default()
+            kept_bytes: random.pick(&[0, 1 << 10, 64 << 10, 16 << 20]).unwrap_or(16 << 20),
         },
         tail_bytes: random.pick(&[1 << 10, 1 << 20]).unwrap_or(1 << 20),
+        purge_keys: random.pick(&[1, 10, 1024]).unwrap_or(1024),
         mutant,
     }
 }

@@ -42,6 +42,17 @@ impl Store {
         }
     }
 
+    /// Does what [`Self::apply`] does ahead of the batch, and nothing of the batch: what a crash between the two leaves. For
+    /// simulations.
+    ///
+    /// # Errors
+    ///
+    /// When sled refuses.
+    #[doc(hidden)]
+    pub fn reserve_ahead(&self, batch: &WriteBatch) -> Result<(), StoreError> {
+        self.reserve_slots(batch)
+    }
+
     /// Makes the keys of slots that will be filled, by this batch or later. A batch would take them in no order, and with
     /// the values; and keys that were made in vain are blank.
     fn reserve_slots(&self, batch: &WriteBatch) -> Result<(), StoreError> {
@@ -58,7 +69,16 @@ impl Store {
     /// Everything a batch writes, as sled takes it: versions given, records cut into chunks, the batch counted.
     fn rows_of(&self, batch: WriteBatch, progress: &mut Progress) -> Result<sled::Batch, StoreError> {
         let mut rows = batch.rows;
+        for group in &batch.deleted_groups {
+            progress.delete(*group);
+            rows.remove(&raft_state::key(*group));
+            rows.insert(&tombstone::key(*group), IVec::default());
+        }
         for ((group, record), value) in batch.records {
+            // What is left of a deleted group is on its way out, and counts for nothing.
+            if progress.is_deleted(group) {
+                continue;
+            }
             let (old, old_checksum) = self.record_extent(group, &record)?;
             let new = value.as_ref().map_or(0, |value| record::chunk_count(value.len()));
             let checksum = value.as_ref().map_or(0, |value| record::checksum(group, &record, value));
@@ -71,13 +91,16 @@ impl Store {
             }
         }
         for (group, state) in batch.states {
+            if progress.is_deleted(group) {
+                continue;
+            }
             let version = progress.next_version(group, LogStart::of(&state));
             rows.insert(&raft_state::key(group), state.encode(version));
         }
-        for group in batch.deleted_groups {
-            progress.forget(group);
-            rows.remove(&raft_state::key(group));
-            rows.insert(&tombstone::key(group), IVec::default());
+        for group in batch.forgotten_groups {
+            if progress.forget_deleted(group) {
+                rows.remove(&tombstone::key(group));
+            }
         }
         progress.next_batch();
         rows.insert(&PROGRESS_KEY, &progress.row().encode());

@@ -161,6 +161,18 @@ impl Store {
         Ok(groups)
     }
 
+    /// Whether the group lived here once and was deleted. Such a group must not be made anew, whatever older metadata say.
+    #[must_use]
+    pub fn is_deleted(&self, group: RaftGroupId) -> bool {
+        lock(&self.shared.progress).is_deleted(group)
+    }
+
+    /// The groups that were deleted and are not [forgotten](crate::WriteBatch::forget_deleted_group), in ascending order.
+    #[must_use]
+    pub fn deleted_groups(&self) -> Vec<RaftGroupId> {
+        lock(&self.shared.progress).deleted().collect()
+    }
+
     /// The bytes the store takes on disk.
     ///
     /// # Errors

@@ -13,7 +13,7 @@
 
 mod error;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -26,7 +26,7 @@ use std::time::{Duration, Instant};
 pub use self::error::OpenError;
 use self::error::io_error;
 use super::durable::DurableMark;
-use super::progress::{GroupProgress, LogStart, Progress};
+use super::progress::{GroupProgress, LogStart, Progress, Remains};
 use super::space::free_space;
 use super::{Identity, Shared, Store, StoreOptions, files, snapshot};
 use crate::error::StoreError;
@@ -280,26 +280,43 @@ impl Place {
             };
             groups.insert(group, GroupProgress { version, start: LogStart::of(&state) });
         }
-        let records = self.sum_records(db)?;
-        Progress::recover(row, groups, records).map_err(|error| match error {
+        let deleted = self.find_deleted(db)?;
+        let records = self.sum_records(db, &deleted)?;
+        Progress::recover(row, groups, deleted, records).map_err(|error| match error {
             StoreError::Damaged { detail, .. } => self.damaged(detail),
             other => self.damaged(other.to_string()),
         })
     }
 
+    /// The groups that have a tombstone.
+    fn find_deleted(&self, db: &sled::Db) -> Result<BTreeMap<RaftGroupId, Remains>, OpenError> {
+        let mut deleted = BTreeMap::new();
+        for pair in db.scan_prefix([Family::Tombstone.ordinal()]) {
+            let (key, value) = pair.map_err(|error| self.sled(error))?;
+            let Some(group) = tombstone::group_of(&key) else {
+                return Err(self.damaged(format!("the tombstone {} cannot be read", key.escape_ascii())));
+            };
+            let is_emptied = value == tombstone::EMPTIED;
+            deleted.insert(group, if is_emptied { Remains::Nothing } else { Remains::Keys });
+        }
+        Ok(deleted)
+    }
+
     /// The checksums of the records of each group, combined. Those of deleted groups do not count, as they are on their
     /// way out.
-    fn sum_records(&self, db: &sled::Db) -> Result<HashMap<RaftGroupId, u32>, OpenError> {
+    fn sum_records(
+        &self,
+        db: &sled::Db,
+        deleted: &BTreeMap<RaftGroupId, Remains>,
+    ) -> Result<HashMap<RaftGroupId, u32>, OpenError> {
         let mut records = HashMap::new();
-        let mut deleted = (RaftGroupId::CONTROLLER, false);
         for pair in db.scan_prefix([Family::Record.ordinal()]) {
             let (key, value) = pair.map_err(|error| self.sled(error))?;
             let Some((group, _, 0)) = record::decode_key(&key) else { continue };
-            if deleted.0 != group {
-                let tombstone = db.contains_key(tombstone::key(group)).map_err(|error| self.sled(error))?;
-                deleted = (group, tombstone);
+            if deleted.contains_key(&group) {
+                continue;
             }
-            let Some(first) = record::decode_first(&value).filter(|_| !deleted.1) else { continue };
+            let Some(first) = record::decode_first(&value) else { continue };
             *records.entry(group).or_default() ^= first.checksum;
         }
         Ok(records)

@@ -14,7 +14,7 @@
 //! Entries and index rows are too many to be counted. They are never rewritten while they count, so that one which is
 //! lost is simply not there, where the log's ends say that it has to be.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::error::StoreError;
 use crate::ids::{RaftGroupId, RaftIndex};
@@ -28,10 +28,21 @@ pub(super) struct Progress {
     groups: HashMap<RaftGroupId, GroupProgress>,
     /// The groups whose logs were compacted, and may have keys left before their beginnings.
     compacted: BTreeSet<RaftGroupId>,
+    /// The groups that have a tombstone, and what is left of each.
+    deleted: BTreeMap<RaftGroupId, Remains>,
     /// The checksums of each group's records, combined.
     records: HashMap<RaftGroupId, u32>,
     /// The number of the last batch that may have given up entries or a group.
     given_up_in: u64,
+}
+
+/// What is left of a deleted group on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Remains {
+    /// Keys, perhaps, and the tombstone.
+    Keys,
+    /// The tombstone alone.
+    Nothing,
 }
 
 /// What is known of one group's raft state row.
@@ -60,7 +71,8 @@ impl LogStart {
 }
 
 impl Progress {
-    /// The counts of a store that has `row`, raft state rows of these groups, and records with these checksums.
+    /// The counts of a store that has `row`, raft state rows of these groups, tombstones of those that are `deleted`, and
+    /// records with these checksums.
     ///
     /// # Errors
     ///
@@ -68,6 +80,7 @@ impl Progress {
     pub(super) fn recover(
         row: ProgressRow,
         groups: HashMap<RaftGroupId, GroupProgress>,
+        deleted: BTreeMap<RaftGroupId, Remains>,
         records: HashMap<RaftGroupId, u32>,
     ) -> Result<Self, StoreError> {
         let sum = groups.values().fold(0_u64, |sum, group| sum.wrapping_add(group.version));
@@ -83,7 +96,7 @@ impl Progress {
         }
         let truncated = groups.iter().filter(|(_, group)| group.start.truncated > RaftIndex(0));
         let compacted = truncated.map(|(group, _)| *group).collect();
-        Ok(Self { row, groups, compacted, records, given_up_in: row.batches })
+        Ok(Self { row, groups, compacted, deleted, records, given_up_in: row.batches })
     }
 
     /// The numbers as of the last batch.
@@ -120,14 +133,42 @@ impl Progress {
         self.row.record_checksums ^= old ^ new;
     }
 
-    /// Counts a group's row and records out.
-    pub(super) fn forget(&mut self, group: RaftGroupId) {
+    /// Counts the row and records of a group out that is deleted.
+    pub(super) fn delete(&mut self, group: RaftGroupId) {
+        self.deleted.insert(group, Remains::Keys);
         self.compacted.remove(&group);
         self.row.record_checksums ^= self.records.remove(&group).unwrap_or_default();
         self.given_up_in = self.row.batches + 1;
         if let Some(progress) = self.groups.remove(&group) {
             self.row.row_versions = self.row.row_versions.wrapping_sub(progress.version);
         }
+    }
+
+    /// Whether the group has a tombstone.
+    pub(super) fn is_deleted(&self, group: RaftGroupId) -> bool {
+        self.deleted.contains_key(&group)
+    }
+
+    /// The groups that have a tombstone.
+    pub(super) fn deleted(&self) -> impl Iterator<Item = RaftGroupId> {
+        self.deleted.keys().copied()
+    }
+
+    /// A deleted group that may have keys left.
+    pub(super) fn first_with_remains(&self) -> Option<RaftGroupId> {
+        let mut remains = self.deleted.iter().filter(|(_, remains)| **remains == Remains::Keys);
+        remains.next().map(|(group, _)| *group)
+    }
+
+    /// Takes note that a deleted group has no keys left.
+    pub(super) fn emptied(&mut self, group: RaftGroupId) {
+        self.deleted.insert(group, Remains::Nothing);
+    }
+
+    /// Forgets a deleted group, and returns whether that is so. One that has keys left stays deleted.
+    pub(super) fn forget_deleted(&mut self, group: RaftGroupId) -> bool {
+        let is_emptied = self.deleted.get(&group) == Some(&Remains::Nothing);
+        is_emptied && self.deleted.remove(&group).is_some()
     }
 
     /// The number of the last batch that gave up entries or a group. What was found when the store was opened may all have
@@ -171,17 +212,25 @@ mod tests {
         assert_eq!(progress.next_version(A, start(0)), 1);
         assert_eq!(progress.next_version(A, start(0)), 2);
         assert_eq!(progress.next_version(B, start(0)), 1);
-        progress.forget(A);
-        progress.forget(A);
+        progress.delete(A);
+        progress.delete(A);
         assert_eq!(progress.row().row_versions, 1);
-        assert!(Progress::recover(progress.row(), HashMap::from([(B, written(1))]), HashMap::new()).is_ok());
+        assert!(
+            Progress::recover(
+                progress.row(),
+                HashMap::from([(B, written(1))]),
+                BTreeMap::new(),
+                HashMap::new()
+            )
+            .is_ok()
+        );
     }
 
     #[test]
     fn a_row_that_fell_back_is_noticed() {
         let row = ProgressRow { batches: 9, row_versions: 7, record_checksums: 0 };
         let groups = HashMap::from([(A, written(4)), (B, written(2))]);
-        assert!(Progress::recover(row, groups, HashMap::new()).is_err());
+        assert!(Progress::recover(row, groups, BTreeMap::new(), HashMap::new()).is_err());
     }
 
     #[test]
@@ -190,14 +239,23 @@ mod tests {
         progress.count_record(A, 0, 11);
         progress.count_record(B, 0, 22);
         progress.count_record(B, 22, 33);
-        let recover =
-            |a, b| Progress::recover(progress.row(), HashMap::new(), HashMap::from([(A, a), (B, b)]));
+        let recover = |a, b| {
+            Progress::recover(
+                progress.row(),
+                HashMap::new(),
+                BTreeMap::new(),
+                HashMap::from([(A, a), (B, b)]),
+            )
+        };
         assert!(recover(11, 33).is_ok());
         assert!(recover(11, 22).is_err(), "it fell back");
         assert!(recover(11, 0).is_err(), "it is lost");
         let mut progress = recover(11, 33).unwrap();
-        progress.forget(B);
-        assert!(Progress::recover(progress.row(), HashMap::new(), HashMap::from([(A, 11)])).is_ok());
+        progress.delete(B);
+        assert!(
+            Progress::recover(progress.row(), HashMap::new(), BTreeMap::new(), HashMap::from([(A, 11)]))
+                .is_ok()
+        );
     }
 
     #[test]
@@ -212,9 +270,23 @@ mod tests {
         assert_eq!(progress.given_up_in(), progress.row().batches + 1, "the batch at hand");
         progress.next_version(A, start(8));
         assert_eq!(progress.first_compacted(), None);
-        let mut progress = Progress::recover(progress.row(), progress.groups, HashMap::new()).unwrap();
+        let mut progress =
+            Progress::recover(progress.row(), progress.groups, BTreeMap::new(), HashMap::new()).unwrap();
         assert_eq!(progress.first_compacted(), Some((A, start(8))), "after a restart it is looked at again");
-        progress.forget(A);
+        progress.delete(A);
         assert_eq!(progress.first_compacted(), None);
+    }
+
+    #[test]
+    fn a_deleted_group_is_remembered_until_it_is_emptied_and_forgotten() {
+        let mut progress = Progress::default();
+        progress.delete(A);
+        assert!(!progress.forget_deleted(A), "keys are left");
+        assert_eq!(progress.first_with_remains(), Some(A));
+        progress.emptied(A);
+        assert_eq!(progress.first_with_remains(), None);
+        assert!(progress.is_deleted(A) && !progress.is_deleted(B));
+        assert!(progress.forget_deleted(A));
+        assert!(!progress.is_deleted(A) && !progress.forget_deleted(A));
     }
 }

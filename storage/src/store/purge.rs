@@ -2,8 +2,8 @@
 //! before the beginning of a compacted log.
 //!
 //! Nothing here is in a hurry, nothing needs to be atomic, and all of it can be found again after a restart: a deleted
-//! group by its tombstone, which goes last, a compacted log by its raft state. That leaves the freedom to remove in the
-//! way that costs sled least, which is not a batch:
+//! group by its tombstone, a compacted log by its raft state. That leaves the freedom to remove in the way that costs sled
+//! least, which is not a batch:
 //!
 //! * A batch stops every reader of the store, and takes its keys in random order. Keys are removed one by one.
 //! * A leaf with fewer than four keys is merged into its neighbour, and the merged leaf is written, with what is left of
@@ -13,6 +13,14 @@
 //! first. Else a power cut might leave a log that begins where nothing is any more.
 //!
 //! Removed as a batch, every byte was written two and a half times more on its way out; like this it is next to nothing.
+//!
+//! The steps of a deletion, each of which a crash may come before:
+//!
+//! 1. One batch removes the group's raft state row and writes its tombstone. From here on nobody opens the group.
+//! 2. Values are blanked and keys removed, one write each. Records that are blank or half gone belong to a group with a
+//!    tombstone, so that nobody reads them.
+//! 3. The tombstone says that nothing is left.
+//! 4. The batch that writes metadata without the group removes the tombstone.
 //!
 //! **Invariant:** a blank value is one that is gone, or not there yet. Rows and parts of entries are never empty otherwise.
 
@@ -39,6 +47,26 @@ pub struct Purge {
 /// The families a group has keys in, beside its raft state row, which goes when the group is deleted.
 const FAMILIES: [Family; 4] = [Family::RaftEntry, Family::Slot, Family::OffsetIndex, Family::Record];
 
+/// How much one step of a purge may still do.
+struct Budget {
+    keys: usize,
+    writes: usize,
+}
+
+impl Budget {
+    /// Whether the step is over. What it was about may be done in part.
+    const fn is_spent(&self) -> bool {
+        self.keys == 0 || self.writes == 0
+    }
+
+    /// Counts one write; returns false when there is none left.
+    const fn write(&mut self) -> bool {
+        let may = self.writes > 0;
+        self.writes = self.writes.saturating_sub(1);
+        may
+    }
+}
+
 impl Store {
     /// Removes up to `max_keys` keys of deleted groups and from before the beginnings of compacted logs. To be called
     /// after groups were deleted or logs were compacted, and once after the store was opened, on a thread that may wait
@@ -53,38 +81,52 @@ impl Store {
     ///
     /// When `max_keys` is 0, with which nothing would ever be done.
     pub fn purge(&self, max_keys: usize) -> Result<Purge, StoreError> {
+        self.purge_cut_short(max_keys, usize::MAX)
+    }
+
+    /// As [`Self::purge`], but ends after `max_writes` writes, wherever that is: what a crash in its midst leaves. For
+    /// simulations.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::purge`].
+    ///
+    /// # Panics
+    ///
+    /// As for [`Self::purge`].
+    #[doc(hidden)]
+    pub fn purge_cut_short(&self, max_keys: usize, max_writes: usize) -> Result<Purge, StoreError> {
         assert!(max_keys > 0, "a purge of no keys never ends");
         self.shared.check_not_failed()?;
-        self.purge_some(max_keys).inspect_err(|error| self.shared.fail(error))
+        let budget = Budget { keys: max_keys, writes: max_writes };
+        self.purge_some(budget).inspect_err(|error| self.shared.fail(error))
     }
 
     /// As [`Self::purge`], without regard to failures.
-    fn purge_some(&self, max_keys: usize) -> Result<Purge, StoreError> {
-        let mut left = max_keys;
-        while let Some(group) = self.first_tombstone()? {
+    fn purge_some(&self, mut left: Budget) -> Result<Purge, StoreError> {
+        loop {
+            let with_remains = lock(&self.shared.progress).first_with_remains();
+            let Some(group) = with_remains else { break };
             self.make_certain()?;
             for family in FAMILIES {
-                let erased = self.erase(self.scan(&family.group_prefix(group)).take(left))?;
-                self.count_deleted(erased.value_bytes);
-                left -= erased.keys;
+                let erased = self.erase(self.scan(&family.group_prefix(group)), &mut left)?;
+                self.count_deleted(erased);
+                if left.is_spent() {
+                    return Ok(Purge { more: true });
+                }
             }
-            if left == 0 {
-                return Ok(Purge { more: true });
-            }
-            self.shared.db.remove(tombstone::key(group)).map_err(write_error)?;
+            self.note_emptied(group)?;
         }
         loop {
             let compacted = lock(&self.shared.progress).first_compacted();
             let Some((group, start)) = compacted else { break };
             self.make_certain()?;
-            let rows = self.erase(self.entries_up_to(group, start.truncated).take(left))?;
-            left -= rows.keys;
-            // Once no row leads there: whoever finds a row expects the body.
-            let bodies = self.erase(self.slots_before(group, start.slot).take(left))?;
-            left -= bodies.keys;
-            self.count_deleted(rows.value_bytes + bodies.value_bytes);
-            left -= self.erase(self.index_rows_up_to(group, start.truncated).take(left))?.keys;
-            if left == 0 {
+            let rows = self.erase(self.entries_up_to(group, start.truncated), &mut left)?;
+            // Bodies go once no row leads there: whoever finds a row expects the body.
+            let bodies = self.erase(self.slots_before(group, start.slot), &mut left)?;
+            self.count_deleted(rows + bodies);
+            self.erase(self.index_rows_up_to(group, start.truncated), &mut left)?;
+            if left.is_spent() {
                 return Ok(Purge { more: true });
             }
             lock(&self.shared.progress).purged(group, start);
@@ -99,10 +141,13 @@ impl Store {
         if is_certain { Ok(()) } else { self.sync() }
     }
 
-    /// The first group that has a tombstone.
-    fn first_tombstone(&self) -> Result<Option<RaftGroupId>, StoreError> {
-        let first = self.first_after(&[Family::Tombstone.ordinal()])?;
-        Ok(first.and_then(|(key, _)| tombstone::group_of(&key)))
+    /// Notes that a deleted group has no keys left.
+    fn note_emptied(&self, group: RaftGroupId) -> Result<(), StoreError> {
+        let mut progress = lock(&self.shared.progress);
+        let written = self.shared.db.insert(tombstone::key(group), tombstone::EMPTIED);
+        written.map_err(write_error)?;
+        progress.emptied(group);
+        Ok(())
     }
 
     /// The rows of a group's entries up to and including `truncated`.
@@ -144,32 +189,35 @@ impl Store {
         })
     }
 
-    /// Removes these pairs, which come in the order of their keys.
+    /// Removes these pairs, which come in the order of their keys, as far as the budget goes. Returns the bytes of their
+    /// values.
     fn erase(
         &self,
         pairs: impl Iterator<Item = Result<(IVec, IVec), StoreError>>,
-    ) -> Result<Erased, StoreError> {
+        left: &mut Budget,
+    ) -> Result<u64, StoreError> {
         let mut keys = Vec::new();
         let mut value_bytes = 0;
-        for pair in pairs {
+        for pair in pairs.take(left.keys) {
             let (key, value) = pair?;
             value_bytes += value.len() as u64;
             if value.len() > SMALL_BYTES {
+                if !left.write() {
+                    return Ok(value_bytes);
+                }
                 self.shared.db.insert(&key, IVec::default()).map_err(write_error)?;
             }
             keys.push(key);
         }
+        left.keys -= keys.len();
         for key in &keys {
+            if !left.write() {
+                return Ok(value_bytes);
+            }
             self.shared.db.remove(key).map_err(write_error)?;
         }
-        Ok(Erased { keys: keys.len(), value_bytes })
+        Ok(value_bytes)
     }
-}
-
-/// What was removed.
-struct Erased {
-    keys: usize,
-    value_bytes: u64,
 }
 
 /// Sorts an error of sled's writes.

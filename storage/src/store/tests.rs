@@ -169,12 +169,78 @@ fn deleted_groups_are_gone_at_once_and_purged_bit_by_bit_across_restarts() {
         steps += 1;
     }
     assert!(steps > 1);
+    node.apply(|batch| [2, 3].map(|group| batch.forget_deleted_group(RaftGroupId(group))));
     assert_eq!(key_count(&node.store), kept);
     assert_eq!(node.store.purge(50).unwrap(), Purge { more: false });
 
-    node.apply(|batch| batch.mark_group_deleted(GROUP));
-    while node.store.purge(1000).unwrap().more {}
+    delete(&node, GROUP);
+    node.apply(|batch| batch.forget_deleted_group(GROUP));
     assert_eq!(key_count(&node.store), empty);
+    open_after(node);
+}
+
+/// Marks `group` deleted and purges to the end.
+fn delete(node: &Node, group: RaftGroupId) {
+    node.apply(|batch| batch.mark_group_deleted(group));
+    while node.store.purge(1000).unwrap().more {}
+}
+
+#[test]
+fn a_deleted_group_is_known_until_it_is_forgotten() {
+    let node = Node::new();
+    let empty = key_count(&node.store);
+    drop(fill(&node, GROUP, 3));
+    node.apply(|batch| batch.put_record(GROUP, b"checkpoint", vec![7; 1000]));
+    node.apply(|batch| batch.mark_group_deleted(GROUP));
+    node.apply(|batch| batch.forget_deleted_group(GROUP));
+    assert!(node.store.is_deleted(GROUP), "keys of it are left");
+    while node.store.purge(1000).unwrap().more {}
+    let node = node.reopen();
+    assert!(node.store.is_deleted(GROUP));
+    assert_eq!(node.store.deleted_groups(), [GROUP]);
+    node.apply(|batch| batch.forget_deleted_group(GROUP));
+    assert!(!node.store.is_deleted(GROUP));
+    let node = node.reopen();
+    assert!(!node.store.is_deleted(GROUP));
+    assert_eq!(key_count(&node.store), empty);
+}
+
+#[test]
+fn a_deletion_can_be_cut_short_anywhere() {
+    for writes in (0..).step_by(3) {
+        let node = Node::new();
+        drop(fill(&node, GROUP, 4));
+        node.apply(|batch| batch.put_record(GROUP, b"cut/1", vec![7; 40_000]));
+        node.apply(|batch| batch.mark_group_deleted(GROUP));
+        let cut = node.store.purge_cut_short(7, writes).unwrap().more;
+        let node = node.reopen();
+        assert!(node.store.is_deleted(GROUP));
+        assert!(RaftLog::open(&node.store, &node.tail, GROUP).unwrap().is_none());
+        while node.store.purge(7).unwrap().more {}
+        node.apply(|batch| batch.forget_deleted_group(GROUP));
+        assert!(!node.reopen().store.is_deleted(GROUP));
+        if !cut || writes > 60 {
+            return;
+        }
+    }
+}
+
+#[test]
+fn what_is_written_to_a_deleted_group_counts_for_nothing() {
+    let node = Node::new();
+    let mut log = fill(&node, GROUP, 3);
+    node.apply(|batch| {
+        batch.put_record(GROUP, b"checkpoint", vec![1; 100]);
+        batch.mark_group_deleted(GROUP);
+    });
+    node.apply(|batch| {
+        batch.put_record(GROUP, b"checkpoint", vec![2; 100]);
+        log.set_applied(RaftIndex(2), batch);
+    });
+    drop(log);
+    let node = node.reopen();
+    assert_eq!(node.store.groups().unwrap(), []);
+    delete(&node, GROUP);
     open_after(node);
 }
 

@@ -5,7 +5,7 @@
 
 use raft::Ready;
 use raft::eraftpb::{Entry, EntryType, Message, MessageType};
-use trilog_storage::{StoreError, WriteBatch};
+use trilog_storage::{Store, StoreError, WriteBatch};
 
 use super::Group;
 use super::admission::note_barriers;
@@ -13,7 +13,7 @@ use crate::controller::ControllerRecord;
 use crate::ids::RaftIndex;
 use crate::replica::RecentEntry;
 use crate::shard::effects::{Effect, PersistedReady, Round};
-use crate::shard::machine::{Applied, CheckpointPolicy, DecisionInputs, Waiting, damaged};
+use crate::shard::machine::{Applied, CheckpointPolicy, DecisionInputs, Machine, Waiting, damaged};
 use crate::shard::room::{carries_entries, is_partition, suffice_without};
 
 /// A ready between its collection and the moment its batch is visible.
@@ -43,7 +43,7 @@ pub(in crate::shard) struct GroupOutcome {
 impl Group {
     /// Takes what the group has to write and to say. Its changes go into `round.batch`, and [`Self::written`] must
     /// follow once that batch is visible.
-    pub(in crate::shard) fn collect(&mut self, round: &mut Round) -> Result<(), StoreError> {
+    pub(in crate::shard) fn collect(&mut self, store: &Store, round: &mut Round) -> Result<(), StoreError> {
         debug_assert!(self.writing.is_none(), "a round begins after the one before it is written");
         self.node.mut_store().check()?;
         self.cut_log(&mut round.batch)?;
@@ -69,6 +69,7 @@ impl Group {
         };
         if !writing.ready.snapshot().is_empty() {
             self.install(&mut writing, round)?;
+            self.forget_deleted(store, &mut round.batch);
         }
         self.node.mut_store().append(&writing.entries, &mut round.batch)?;
         note_barriers(&writing.entries, &mut round.batch);
@@ -86,6 +87,7 @@ impl Group {
             && self.machine.checkpoint(self.id, applied, self.checkpoints, &mut round.batch)
         {
             self.node.mut_store().set_applied(applied, &mut round.batch);
+            self.forget_deleted(store, &mut round.batch);
         }
         self.promise(&mut writing.ready, round);
         self.writing = Some(writing);
@@ -190,10 +192,20 @@ impl Group {
     }
 
     /// Writes a checkpoint of whatever was applied since the last one, so that a restart replays nothing.
-    pub(in crate::shard) fn checkpoint(&mut self, batch: &mut WriteBatch) {
+    pub(in crate::shard) fn checkpoint(&mut self, store: &Store, batch: &mut WriteBatch) {
         let applied = RaftIndex(self.node.raft.raft_log.applied);
         if self.machine.checkpoint(self.id, applied, CheckpointPolicy::AT_ONCE, batch) {
             self.node.mut_store().set_applied(applied, batch);
+            self.forget_deleted(store, batch);
+        }
+    }
+
+    /// The state is in `batch`. If it is the metadata, the groups that it does not hold any more need no tombstones.
+    fn forget_deleted(&self, store: &Store, batch: &mut WriteBatch) {
+        let Machine::Controller(machine) = &self.machine else { return };
+        let image = machine.image();
+        for group in store.deleted_groups().into_iter().filter(|group| image.has_dropped(*group)) {
+            batch.forget_deleted_group(group);
         }
     }
 }

@@ -176,6 +176,15 @@ impl SinceCheckpoint {
 }
 
 impl Machine {
+    /// The machine of a group in which nothing has happened.
+    pub(super) fn new(purpose: Purpose) -> Self {
+        match purpose {
+            Purpose::Controller => Self::Controller(ControllerMachine::default()),
+            Purpose::Coordinator => Self::Coordinator(CoordinatorMachine::default()),
+            Purpose::Partition => Self::Partition(PartitionMachine::default()),
+        }
+    }
+
     /// The machine as its last checkpoint has it, of a group whose log has given up everything up to `truncated`.
     pub(super) fn load(
         store: &Store,
@@ -184,11 +193,7 @@ impl Machine {
         truncated: RaftIndex,
     ) -> Result<Self, StoreError> {
         let checkpoint = store.record(group, CHECKPOINT_KEY)?;
-        let mut machine = match purpose {
-            Purpose::Controller => Self::Controller(ControllerMachine::default()),
-            Purpose::Coordinator => Self::Coordinator(CoordinatorMachine::default()),
-            Purpose::Partition => Self::Partition(PartitionMachine::default()),
-        };
+        let mut machine = Self::new(purpose);
         if let Some(bytes) = checkpoint {
             machine.restore(&bytes).map_err(|detail| damaged(group, &detail))?;
         }

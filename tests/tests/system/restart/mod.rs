@@ -2,6 +2,7 @@
 
 mod all_nodes;
 mod converge;
+mod deleted;
 mod disk;
 mod leaders;
 mod leadership_lost;
