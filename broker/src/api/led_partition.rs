@@ -88,8 +88,8 @@ pub(super) fn check_epoch(leading: Option<LeaderEpoch>, believed: i32) -> Result
 }
 
 /// The greatest epoch not above `asked`, and the offset after its last record, in a partition that is led in
-/// the epoch `current`. None where that is undefined: nothing was ever written, or nobody has heard of such an
-/// epoch yet. An epoch in which nothing was written is in no list, but the current one is known all the same.
+/// the epoch `current`. None where that is undefined, as nobody has heard of such an epoch yet. An epoch in which nothing
+/// was written is in no list, but the current one is known all the same.
 pub(super) fn end_of_epoch(
     status: &ReplicaStatus,
     current: LeaderEpoch,
@@ -123,21 +123,22 @@ mod tests {
     }
 
     #[test]
-    fn epochs_end_where_the_next_begins_or_the_log_does() {
+    fn epochs_of_a_partition_that_was_never_written_end_where_it_begins() {
         let status = ReplicaStatus {
             leading: Some(LeaderEpoch(5)),
             log_start_offset: Offset(0),
-            high_watermark: Offset(9),
+            high_watermark: Offset(0),
             leader_epochs: Arc::default(),
             max_timestamp: None,
         };
         let end = |asked| end_of_epoch(&status, LeaderEpoch(5), LeaderEpoch(asked));
         assert_eq!(
             end(5),
-            Some((LeaderEpoch(5), Offset(9))),
+            Some((LeaderEpoch(5), Offset(0))),
             "the current epoch needs no record to be known"
         );
         assert_eq!(end(6), None, "nobody knows of a later epoch");
-        assert_eq!(end(4), None, "nothing was written before");
+        assert_eq!(end(4), Some((LeaderEpoch(4), Offset(0))), "who read until then has read everything");
+        assert_eq!(end(-1), None, "a client that knows no epoch asks for none");
     }
 }

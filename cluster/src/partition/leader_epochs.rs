@@ -4,7 +4,9 @@
 //! Raft below, what a consumer may read is never rewritten; the answer still has to be right, as consumers stop without it.
 //!
 //! The list is derived from the batches: an epoch begins at the first batch that bears it. An epoch in which nothing was
-//! written is not in it, which changes no answer.
+//! written is not in it. Kafka's leaders note their epoch before they write, at the log's end; where they write nothing, the
+//! next leader's note takes the place of theirs. So both give the same answers to those who ask a leader for an epoch before
+//! its own.
 
 use crate::ids::{LeaderEpoch, Offset};
 
@@ -78,10 +80,12 @@ impl LeaderEpochs {
         self.starts.push(EpochStart { epoch, start_offset });
     }
 
-    /// The answer to `OffsetForLeaderEpoch`: the greatest epoch not above `requested`, and the offset at which it ends,
-    /// which for the latest is the log's end. `None` is Kafka's undefined, -1 and -1: nothing is written.
+    /// The answer to `OffsetForLeaderEpoch` about an epoch before the leader's own: the greatest epoch not above `requested`,
+    /// and the offset at which it ends, which for the latest is the log's end. `None` is Kafka's undefined, -1 and -1: no epoch
+    /// was asked for.
     ///
-    /// Of an epoch older than the list only its end is known, the beginning of the list, and it is answered as Kafka does.
+    /// Of an epoch older than the list only its end is known, the beginning of the list, and it is answered as Kafka does. Where
+    /// nothing is written the list begins, with the leader's own epoch, at the log's end.
     #[must_use]
     pub fn end_offset_for(
         &self,
@@ -93,11 +97,8 @@ impl LeaderEpochs {
         }
         let above = self.starts.partition_point(|start| start.epoch <= requested);
         let end = self.starts.get(above).map_or(log_end_offset, |next| next.start_offset);
-        match above.checked_sub(1) {
-            Some(at) => Some((self.starts[at].epoch, end)),
-            None if self.starts.is_empty() => None,
-            None => Some((requested, end)),
-        }
+        let found = above.checked_sub(1).map_or(requested, |at| self.starts[at].epoch);
+        Some((found, end))
     }
 
     /// Forgets what lies wholly below `log_start_offset`. The epoch in force there now starts there.
@@ -137,10 +138,16 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_known_is_undefined_or_begins_the_list() {
-        assert_eq!(end(&LeaderEpochs::default(), 3), None);
-        assert_eq!(end(&epochs(&[(2, 7)]), -1), None);
+    fn what_is_older_than_the_list_ends_where_it_begins() {
         assert_eq!(end(&epochs(&[(2, 7)]), 1), Some((1, 7)));
+        assert_eq!(
+            end(&LeaderEpochs::default(), 3),
+            Some((3, 100)),
+            "the leader's own epoch begins at the end"
+        );
+        assert_eq!(end(&LeaderEpochs::default(), 0), Some((0, 100)));
+        assert_eq!(end(&epochs(&[(2, 7)]), -1), None);
+        assert_eq!(end(&LeaderEpochs::default(), -1), None);
     }
 
     #[test]

@@ -32,6 +32,31 @@ async fn epochs_go_up_and_old_ones_end_where_new_ones_begin() {
 }
 
 #[tokio::test]
+async fn the_epochs_of_a_partition_that_was_never_written_end_at_its_beginning() {
+    let mut cluster = Cluster::start(ClusterOptions::nodes(3)).await;
+    cluster.new_partition("unwritten").await;
+    let leader = cluster.leader("unwritten", 0).await;
+    let old = cluster.partition_metadata("unwritten", 0).await.unwrap().leader_epoch;
+    cluster.kill(leader);
+    cluster.leader_where("unwritten", 0, |node| node != leader).await;
+    let new = cluster.partition_metadata("unwritten", 0).await.unwrap().leader_epoch;
+    assert!(new > old, "epoch {new} after {old}");
+    let partition = cluster.partition("unwritten", 0).await;
+    let ask = async |asked| {
+        let request = partition.target.epoch_end(asked);
+        let answer = epoch_ended(partition.connection.request(request).await.unwrap());
+        (error(answer.error_code), answer.leader_epoch, answer.end_offset)
+    };
+    // Else a consumer that listed the offset 0 under the old leader would take it for truncated, and reset.
+    assert_eq!(ask(old).await, (None, old, 0));
+    assert_eq!(ask(new).await, (None, new, 0));
+    assert_eq!(ask(new + 1).await, (None, -1, -1), "nobody knows of a later epoch");
+    partition.produce(values(1, &["a"])).await;
+    assert_eq!(ask(old).await, (None, old, 0), "it was over before the first record");
+    assert_eq!(ask(new).await, (None, new, 1));
+}
+
+#[tokio::test]
 async fn a_new_leader_knows_the_old_ones_producers() {
     let mut cluster = Cluster::start(ClusterOptions::nodes(3)).await;
     let partition = cluster.new_partition("window").await;
