@@ -10,9 +10,10 @@ pub(crate) mod inbox;
 mod pace;
 mod published;
 mod purger;
+mod replies;
 mod syncer;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -24,14 +25,15 @@ pub use self::disk_watch::Reserve;
 use self::entry_reader::{EntryReader, Turn};
 pub use self::fatal::FatalError;
 pub use self::inbox::Append;
-use self::inbox::{AppendReply, ConfirmReply, ControlReply, CoordinateReply, DeletionReply, Inbox, Input};
+use self::inbox::{AppendReply, Inbox, Input};
 pub(crate) use self::published::Published;
 use self::purger::Purger;
+use self::replies::Replies;
 use self::syncer::Syncer;
 use crate::ids::NodeId;
 use crate::metrics::NodeMetrics;
 use crate::replica::Replica;
-use crate::shard::effects::{Effect, Ticket};
+use crate::shard::effects::Effect;
 use crate::shard::{AppendRequest, ControlRequest, DeletionRequest, Shard, ShardConfig, TICK};
 use crate::transport::{Frame, Transport};
 
@@ -77,12 +79,7 @@ struct Driver {
     /// Bytes that producers appended since the last tick.
     appended: u64,
     _disk_watch: DiskWatch,
-    appends: HashMap<Ticket, AppendReply>,
-    deletions: HashMap<Ticket, DeletionReply>,
-    controls: HashMap<Ticket, ControlReply>,
-    coordinations: HashMap<Ticket, CoordinateReply>,
-    confirmations: HashMap<Ticket, ConfirmReply>,
-    next_ticket: u64,
+    replies: Replies,
     /// Peers for whom frames were dropped since the last tick: a dead peer's are, one after the other.
     dropped: BTreeSet<NodeId>,
     started: Instant,
@@ -116,12 +113,7 @@ pub(crate) fn start(config: DriverConfig) -> Result<oneshot::Receiver<Result<(),
         purger,
         appended: 0,
         _disk_watch: disk_watch,
-        appends: HashMap::new(),
-        deletions: HashMap::new(),
-        controls: HashMap::new(),
-        coordinations: HashMap::new(),
-        confirmations: HashMap::new(),
-        next_ticket: 0,
+        replies: Replies::default(),
         dropped: BTreeSet::new(),
         started: Instant::now(),
         stop_by: None,
@@ -157,7 +149,7 @@ impl Driver {
                     self.shard.frames_dropped(peer);
                 }
                 self.entry_reader.keep_pace(now, std::mem::take(&mut self.appended));
-                self.forget_abandoned();
+                self.replies.forget_abandoned();
             }
             self.work()?;
             if self.may_stop(now) {
@@ -175,23 +167,23 @@ impl Driver {
         match input {
             Input::Append(append, reply) => self.take_append(now, append, reply),
             Input::DeleteRecords { group, before, reply } => {
-                let ticket = self.ticket();
-                self.deletions.insert(ticket, reply);
+                let ticket = self.replies.ticket();
+                self.replies.deletions.expect(ticket, reply);
                 self.shard.delete_records(now, group, DeletionRequest { ticket, before });
             }
             Input::Control { request, topic_ids, reply } => {
-                let ticket = self.ticket();
-                self.controls.insert(ticket, reply);
+                let ticket = self.replies.ticket();
+                self.replies.controls.expect(ticket, reply);
                 self.shard.control(now, ControlRequest { ticket, request, topic_ids });
             }
             Input::Coordinate { coordinator, request, reply } => {
-                let ticket = self.ticket();
-                self.coordinations.insert(ticket, reply);
+                let ticket = self.replies.ticket();
+                self.replies.coordinations.expect(ticket, reply);
                 self.shard.coordinate(now, coordinator, ticket, *request);
             }
             Input::Confirm(groups, reply) => {
-                let ticket = self.ticket();
-                self.confirmations.insert(ticket, reply);
+                let ticket = self.replies.ticket();
+                self.replies.confirmations.expect(ticket, reply);
                 self.shard.confirm(now, ticket, &groups);
             }
             // Whoever no longer waits for it has dropped its receiver.
@@ -216,17 +208,12 @@ impl Driver {
 
     fn take_append(&mut self, now: Duration, append: Append, reply: AppendReply) {
         let Append { group, batch, timestamp_type, now: wall_clock, min_insync_replicas } = append;
-        let ticket = self.ticket();
+        let ticket = self.replies.ticket();
         self.appended = self.appended.saturating_add(u64::try_from(batch.bytes().len()).unwrap_or(u64::MAX));
-        self.appends.insert(ticket, reply);
+        self.replies.appends.expect(ticket, reply);
         let replicas = min_insync_replicas.and_then(|needed| usize::try_from(needed).ok());
         let request = AppendRequest { ticket, batch, timestamp_type, now: wall_clock, replicas };
         self.shard.append(now, group, request);
-    }
-
-    const fn ticket(&mut self) -> Ticket {
-        self.next_ticket += 1;
-        Ticket(self.next_ticket)
     }
 
     /// Rounds, until there is nothing left to do without new input.
@@ -265,32 +252,11 @@ impl Driver {
 
     fn carry_out(&mut self, effect: Effect) {
         match effect {
-            // Whoever no longer waits for an answer has dropped its receiver.
-            Effect::Appended { ticket, result } => {
-                if let Some(reply) = self.appends.remove(&ticket) {
-                    let _ = reply.send(result);
-                }
-            }
-            Effect::RecordsDeleted { ticket, result } => {
-                if let Some(reply) = self.deletions.remove(&ticket) {
-                    let _ = reply.send(result);
-                }
-            }
-            Effect::Answered { ticket, result } => {
-                if let Some(reply) = self.controls.remove(&ticket) {
-                    let _ = reply.send(result);
-                }
-            }
-            Effect::Coordinated { ticket, result } => {
-                if let Some(reply) = self.coordinations.remove(&ticket) {
-                    let _ = reply.send(result);
-                }
-            }
-            Effect::Confirmed { ticket, led } => {
-                if let Some(reply) = self.confirmations.remove(&ticket) {
-                    let _ = reply.send(led);
-                }
-            }
+            Effect::Appended { ticket, result } => self.replies.appends.answer(ticket, result),
+            Effect::RecordsDeleted { ticket, result } => self.replies.deletions.answer(ticket, result),
+            Effect::Answered { ticket, result } => self.replies.controls.answer(ticket, result),
+            Effect::Coordinated { ticket, result } => self.replies.coordinations.answer(ticket, result),
+            Effect::Confirmed { ticket, led } => self.replies.confirmations.answer(ticket, led),
             Effect::LogCompacted => self.purger.purge(),
             Effect::ReplicaOpened(group) => {
                 let (reader, tail) = (self.store.reader(&self.tail), self.tail.clone());
@@ -321,22 +287,6 @@ impl Driver {
         }
     }
 
-    /// Drops the answers that nobody waits for any more, as when a request timed out while a majority was away.
-    fn forget_abandoned(&mut self) {
-        if self.appends.len() > MANY_WAITING {
-            self.appends.retain(|_, reply| !reply.is_closed());
-        }
-        if self.deletions.len() > MANY_WAITING {
-            self.deletions.retain(|_, reply| !reply.is_closed());
-        }
-        if self.coordinations.len() > MANY_WAITING {
-            self.coordinations.retain(|_, reply| !reply.is_closed());
-        }
-        if self.confirmations.len() > MANY_WAITING {
-            self.confirmations.retain(|_, reply| !reply.is_closed());
-        }
-    }
-
     fn may_stop(&self, now: Instant) -> bool {
         self.stop_by.is_some_and(|by| now >= by || !self.shard.leads_any())
     }
@@ -349,6 +299,3 @@ impl Driver {
         self.store.close()
     }
 }
-
-/// Answers that may wait before the abandoned ones among them are looked for.
-const MANY_WAITING: usize = 4096;

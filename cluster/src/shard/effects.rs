@@ -107,10 +107,21 @@ pub(crate) enum Effect {
 impl Effect {
     /// Whether somebody waits for it.
     pub(crate) const fn is_answer(&self) -> bool {
-        matches!(
-            self,
-            Self::Appended { .. } | Self::Answered { .. } | Self::Confirmed { .. } | Self::Coordinated { .. }
-        )
+        match self {
+            Self::Appended { .. }
+            | Self::RecordsDeleted { .. }
+            | Self::Answered { .. }
+            | Self::Confirmed { .. }
+            | Self::Coordinated { .. } => true,
+            Self::ReplicaOpened(_)
+            | Self::ReplicaRemoved(_)
+            | Self::ReplicaChanged { .. }
+            | Self::Image(_)
+            | Self::Leadership { .. }
+            | Self::Peers { .. }
+            | Self::LogCompacted
+            | Self::Fetch { .. } => false,
+        }
     }
 }
 
