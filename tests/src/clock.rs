@@ -13,6 +13,9 @@ const PLACES: [&str; 5] = [
     "/usr/local/lib/faketime/libfaketimeMT.so.1",
 ];
 
+/// Why there are no clocks that jump where there is no [`library`].
+pub const MISSING: &str = "libfaketime is not installed (apt-get install faketime)";
+
 /// Where libfaketime is on this machine; `None` if it is not installed (`apt-get install faketime`).
 pub fn library() -> Option<&'static Path> {
     PLACES.into_iter().map(Path::new).find(|place| place.exists())
@@ -65,12 +68,12 @@ mod tests {
     use std::time::{Duration, SystemTime};
 
     use super::*;
+    use crate::complete::not_tested;
 
     #[test]
     fn a_process_goes_by_its_clock() {
         if library().is_none() {
-            eprintln!("NOT TESTED: libfaketime is missing (apt-get install faketime)");
-            return;
+            return not_tested("clocks that jump", &MISSING);
         }
         let dir = tempfile::tempdir().unwrap();
         let clock = Clock::new(dir.path().join("clock"));

@@ -26,6 +26,7 @@
 //! | [`lines`] | a big file of lines, and whether two of them are the same |
 //! | [`small_disk`] | a disk that a test can fill |
 //! | [`ports`], [`scratch`], [`waiting`] | ports, directories and patience |
+//! | [`complete`] | what this machine does not allow, and whether that is a failure |
 //!
 //! Whatever a test starts dies with it: every process is killed when its owner is dropped, and the nodes end by
 //! themselves when the test process goes without a word. The files of a test that fails are kept, and their place is
@@ -37,6 +38,7 @@ pub mod binary;
 pub mod checker;
 pub mod clock;
 pub mod cluster;
+pub mod complete;
 pub mod dev;
 pub mod failover;
 pub mod group;

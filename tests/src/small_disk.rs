@@ -1,7 +1,7 @@
 //! A disk so small that a test can fill it: a file system in memory, mounted for the test.
 //!
-//! Mounting takes root, and on Linux. Where that is not given, the test says so aloud and ends: what it would show is
-//! shown elsewhere, as the continuous integration runs as root.
+//! Mounting takes root, and on Linux. Where that is not given, the test [says so](crate::complete) and ends: the continuous
+//! integration runs as root.
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Write};
@@ -17,21 +17,17 @@ pub struct SmallDisk {
 }
 
 impl SmallDisk {
-    /// Mounts a file system of this many mebibytes; `None`, after saying so, where that is not allowed.
+    /// Mounts a file system of this many mebibytes.
     ///
-    /// # Panics
-    /// If there is no `mount`.
-    pub fn mount(mib: u64) -> Option<Self> {
+    /// # Errors
+    /// What this machine does not allow.
+    pub fn mount(mib: u64) -> Result<Self, String> {
         let mounted_at = Scratch::new("small-disk");
         let mut mount = Command::new("mount");
         mount.args(["-t", "tmpfs", "-o", &format!("size={mib}m"), "trilog-test"]).arg(mounted_at.path());
-        let output = mount.output().expect("there is a mount command");
-        if output.status.success() {
-            return Some(Self { mounted_at });
-        }
-        let said = String::from_utf8_lossy(&output.stderr);
-        eprintln!("NOT TESTED, as no file system can be mounted here (are you root?): {}", said.trim());
-        None
+        let output = mount.output().map_err(|error| format!("mount: {error}"))?;
+        let said = || String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        output.status.success().then_some(Self { mounted_at }).ok_or_else(said)
     }
 
     /// Where a node may keep its data.

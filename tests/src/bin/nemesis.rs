@@ -16,6 +16,7 @@ use tokio::task::LocalSet;
 use trilog_tests::checker::{Violation, check};
 use trilog_tests::clock;
 use trilog_tests::cluster::Cluster;
+use trilog_tests::complete::not_tested;
 use trilog_tests::history::{History, Recorder};
 use trilog_tests::nemesis::Family;
 use trilog_tests::nemesis::plan::Plan;
@@ -85,16 +86,17 @@ fn families(options: &Options) -> Vec<Family> {
         families.extend(Family::value_variants());
     }
     if families.contains(&Family::Clocks) && clock::library().is_none() {
-        println!("no clocks that jump: libfaketime is missing (apt-get install faketime)");
+        not_tested("clocks that jump", &clock::MISSING);
         families.retain(|family| *family != Family::Clocks);
     }
-    // Says so itself.
-    if families.contains(&Family::Disks) && SmallDisk::mount(1).is_none() {
+    let disks = if families.contains(&Family::Disks) { SmallDisk::mount(1).err() } else { None };
+    if let Some(why) = disks {
+        not_tested("disks that fill up (are you root?)", &why);
         families.retain(|family| *family != Family::Disks);
     }
     let network = if families.contains(&Family::Network) { Network::lay(&[]).err() } else { None };
     if let Some(why) = network {
-        println!("no networks in which packets are lost (are you root?): {why}");
+        not_tested("networks in which packets are lost (are you root?)", &why);
         families.retain(|family| *family != Family::Network);
     }
     families

@@ -1,5 +1,8 @@
 //! What is found in a data directory, and what is said about it.
 
+#[path = "../../../../tests/src/complete.rs"]
+#[expect(unreachable_pub, reason = "the harness of the system tests shows it to all")]
+mod complete;
 mod damage;
 mod full;
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use trilog_tests::clock;
 use trilog_tests::cluster::Cluster;
+use trilog_tests::complete::not_tested;
 use trilog_tests::nemesis::Fault;
 use trilog_tests::nemesis::plan::Plan;
 use trilog_tests::round;
@@ -13,8 +14,7 @@ use super::play;
 #[tokio::test]
 async fn jump_ahead_and_back() {
     if clock::library().is_none() {
-        eprintln!("NOT TESTED: clocks that jump; libfaketime is missing (apt-get install faketime)");
-        return;
+        return not_tested("clocks that jump", &clock::MISSING);
     }
     let (year, lasts) = (31_536_000, Duration::from_millis(800));
     let jumps = Plan::one(Fault::Clock { node: 1, seconds: year }, lasts)

@@ -1,6 +1,7 @@
 //! Disks that are full, and one that is lost.
 
 use trilog_tests::cluster::Cluster;
+use trilog_tests::complete::not_tested;
 use trilog_tests::nemesis::plan::Plan;
 use trilog_tests::nemesis::{Fault, Left};
 use trilog_tests::round;
@@ -10,8 +11,8 @@ use super::{LASTS, play};
 
 #[tokio::test]
 async fn full_and_nearly_full() {
-    if SmallDisk::mount(1).is_none() {
-        return;
+    if let Err(why) = SmallDisk::mount(1) {
+        return not_tested("disks that fill up (are you root?)", &why);
     }
     let full = Plan::one(Fault::Full { node: 1, left: Left::Nothing }, LASTS);
     let mut cluster = Cluster::start(round::options(&full)).await;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use trilog_tests::cluster::Cluster;
+use trilog_tests::complete::not_tested;
 use trilog_tests::nemesis::plan::Plan;
 use trilog_tests::nemesis::{Cut, Fault};
 use trilog_tests::network::Network;
@@ -13,8 +14,7 @@ use super::{LASTS, play};
 #[tokio::test]
 async fn unplugged_dropped_lossy() {
     if let Err(why) = Network::lay(&[]) {
-        eprintln!("NOT TESTED: networks in which packets are lost (are you root?): {why}");
-        return;
+        return not_tested("networks in which packets are lost (are you root?)", &why);
     }
     let unplugged = Plan::one(Fault::Unplug(1), LASTS);
     let mut cluster = Cluster::start(round::options(&unplugged)).await;

@@ -1,10 +1,11 @@
 //! A disk that fills up while a store is written or opened, again and again: what was synced is there afterwards.
 //!
-//! It takes a small file system to fill, and root to mount one. Without, the test says so aloud and shows nothing.
+//! It takes a small file system to fill, and root to mount one. Without, the test says so and shows nothing.
 
 use std::collections::BTreeMap;
 use std::process::Command;
 
+use super::complete::not_tested;
 use super::*;
 use crate::store::space::free_space;
 
@@ -26,10 +27,12 @@ impl Mounted {
         let size = format!("size={DISK_MIB}m");
         let mut mount = Command::new("mount");
         let mount = mount.args(["-t", "tmpfs", "-o", &size, "trilog-test"]).arg(dir.path()).status();
-        if mount.is_ok_and(|status| status.success()) {
-            return Some(Self(dir));
-        }
-        eprintln!("NOT TESTED, as no file system can be mounted here (are you root?)");
+        let mounted = match mount {
+            Ok(status) if status.success() => return Some(Self(dir)),
+            Ok(status) => status.to_string(),
+            Err(error) => error.to_string(),
+        };
+        not_tested("a disk that fills up (are you root?)", &format!("mount: {mounted}"));
         None
     }
 
