@@ -136,6 +136,18 @@ impl RaftLog {
         mem::take(&mut self.fetches.get_mut().wanted)
     }
 
+    /// Drops what was read and not collected. Who leads no more feeds nobody.
+    pub fn forget_fetched(&mut self) {
+        self.fetches.get_mut().fetched = Vec::new();
+    }
+
+    /// The bytes of what was read and not collected.
+    #[must_use]
+    pub fn fetched_bytes(&self) -> usize {
+        let fetches = self.fetches.borrow();
+        fetches.fetched.iter().flat_map(|(_, entries)| entries).map(LogEntry::size_bytes).sum()
+    }
+
     /// Takes what was read. The context that comes back is for `RawNode::on_entries_fetched`, which makes raft ask
     /// again.
     pub fn provide_fetched(&mut self, fetched: FetchedEntries) -> GetEntriesContext {

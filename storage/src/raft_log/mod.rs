@@ -30,7 +30,7 @@ mod snapshot;
 mod storage;
 mod write;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::ops::Range;
 
@@ -59,6 +59,8 @@ pub struct RaftLog {
     pending: VecDeque<Pending>,
     /// What is being read for raft elsewhere. Behind a cell, since raft asks through a shared reference.
     fetches: RefCell<Fetches>,
+    /// Bytes of entries that raft read from the store on this thread.
+    read_bytes: Cell<usize>,
     /// The snapshot that raft may have, or wants.
     snapshot: RefCell<SnapshotSlot>,
     /// What went wrong when raft read the log.

@@ -29,7 +29,10 @@ impl Storage for RaftLog {
         if low >= high {
             return Ok(Vec::new());
         }
-        let max_bytes = max_size.into().and_then(|size| usize::try_from(size).ok()).unwrap_or(usize::MAX);
+        // Without a bound raft asks for one reason: whether there are changes of the members among what is committed and
+        // not applied, before it stands for election. There never are any, and there may be megabytes to read.
+        let Some(max_size) = max_size.into() else { return Ok(Vec::new()) };
+        let max_bytes = usize::try_from(max_size).unwrap_or(usize::MAX);
         let recent = self.reader.tail().range(self.group, low, high, max_bytes);
         if !recent.is_empty() {
             return Ok(to_raft(&recent));
@@ -47,7 +50,11 @@ impl Storage for RaftLog {
         }
         match self.reader.entries(self.group, low, high, max_bytes) {
             Ok(stored) if stored.is_empty() => Err(self.keep_fault(self.missing(low))),
-            Ok(stored) => Ok(to_raft(&stored)),
+            Ok(stored) => {
+                let bytes = stored.iter().map(LogEntry::size_bytes).sum::<usize>();
+                self.read_bytes.set(self.read_bytes.get().saturating_add(bytes));
+                Ok(to_raft(&stored))
+            }
             Err(error) => Err(self.keep_fault(error)),
         }
     }
@@ -81,6 +88,12 @@ impl RaftLog {
         let told = Error::Store(StorageError::Unavailable);
         self.fault.borrow_mut().get_or_insert(error);
         told
+    }
+
+    /// The bytes of entries that raft read from the store since this was last called. It does so on the thread that drives
+    /// the group, which then does nothing else.
+    pub fn take_read_bytes(&mut self) -> usize {
+        self.read_bytes.take()
     }
 
     /// What went wrong when raft read the log, if anything did since this was last called.

@@ -31,7 +31,7 @@ fn commit_and_apply(node: &Node, log: &mut RaftLog, index: u64) {
 }
 
 fn read(log: &RaftLog, low: u64, high: u64) -> raft::Result<Vec<Entry>> {
-    log.entries(low, high, None, GetEntriesContext::empty(false))
+    log.entries(low, high, u64::MAX, GetEntriesContext::empty(false))
 }
 
 fn is(result: raft::Result<impl std::fmt::Debug>, expected: &StorageError) -> bool {
@@ -236,7 +236,7 @@ fn old_entries_are_fetched_elsewhere() {
     append(&node, &mut create(&node), &(1..=9).map(|index| entry(index, 1, 1000)).collect::<Vec<_>>());
     let mut log = from_disk(&node);
     let reader = node.store.reader(&node.tail);
-    let ask = |log: &RaftLog, low, high| log.entries(low, high, None, GetEntriesContext::empty(true));
+    let ask = |log: &RaftLog, low, high| log.entries(low, high, u64::MAX, GetEntriesContext::empty(true));
     assert!(is(ask(&log, 2, 8), &StorageError::LogTemporarilyUnavailable));
     assert!(is(ask(&log, 2, 8), &StorageError::LogTemporarilyUnavailable));
     let mut fetches = log.take_fetches();
@@ -246,6 +246,13 @@ fn old_entries_are_fetched_elsewhere() {
     assert!(log.provide_fetched(fetched).can_async());
     assert_eq!(ask(&log, 2, 7).unwrap().len(), 5, "raft may want less when it asks again");
     assert!(is(ask(&log, 2, 8), &StorageError::LogTemporarilyUnavailable), "it was used once");
+    let fetched = log.take_fetches().remove(0).read(&reader).unwrap();
+    log.provide_fetched(fetched);
+    assert!(log.fetched_bytes() > 6 * 1000);
+    log.forget_fetched();
+    assert_eq!(log.fetched_bytes(), 0);
+    assert!(is(ask(&log, 2, 8), &StorageError::LogTemporarilyUnavailable), "it can be asked for again");
+    assert_eq!(log.take_fetches().len(), 1);
 }
 
 #[test]
@@ -254,7 +261,7 @@ fn fetched_entries_of_a_log_that_was_cut_are_dropped() {
     append(&node, &mut create(&node), &(1..=9).map(|index| entry(index, 1, 1000)).collect::<Vec<_>>());
     let mut log = from_disk(&node);
     let reader = node.store.reader(&TailCache::new(0));
-    let ask = |log: &RaftLog| log.entries(2, 8, None, GetEntriesContext::empty(true));
+    let ask = |log: &RaftLog| log.entries(2, 8, u64::MAX, GetEntriesContext::empty(true));
     assert!(ask(&log).is_err());
     let fetched = log.take_fetches().remove(0).read(&reader).unwrap();
     node.apply(|batch| log.append(&[entry(7, 2, 10)], batch).unwrap());
@@ -293,9 +300,36 @@ fn snapshots_are_asked_for_and_handed_out() {
 fn a_log_that_lacks_its_end_is_damaged() {
     let node = Node::new();
     append(&node, &mut create(&node), &[entry(1, 1, 10), entry(2, 1, 200_000)]);
-    node.apply(|batch| batch.remove(&slot::key(GROUP, slot::FIRST_SLOT + 3)));
+    node.apply(|batch| batch.remove(&raft_entry::key(GROUP, RaftIndex(2))));
     let error = RaftLog::open(&node.store, &node.tail, GROUP).unwrap_err();
     assert!(error.damaged_group() == Some(RaftGroupId(3)), "{error}");
+}
+
+#[test]
+fn opening_reads_no_bodies_and_a_missing_one_is_found_by_the_read() {
+    let node = Node::new();
+    append(&node, &mut create(&node), &[entry(1, 1, 10), entry(2, 1, 200_000)]);
+    node.apply(|batch| batch.remove(&slot::key(GROUP, slot::FIRST_SLOT + 3)));
+    let mut log = from_disk(&node);
+    assert_eq!(log.take_read_bytes(), 0);
+    assert!(is(read(&log, 2, 3), &StorageError::Unavailable));
+    assert_eq!(log.check().unwrap_err().damaged_group(), Some(RaftGroupId(3)));
+}
+
+#[test]
+fn what_raft_reads_from_the_store_is_counted_and_a_question_without_bound_reads_nothing() {
+    let node = Node::new();
+    let mut log = create(&node);
+    append(&node, &mut log, &(1..=9).map(|index| entry(index, 1, 1000)).collect::<Vec<_>>());
+    read(&log, 1, 10).unwrap();
+    assert_eq!(log.take_read_bytes(), 0, "all of it is in memory");
+    let mut log = from_disk(&node);
+    assert!(log.entries(1, 10, None, GetEntriesContext::empty(false)).unwrap().is_empty());
+    assert_eq!(log.take_read_bytes(), 0);
+    read(&log, 3, 6).unwrap();
+    let bytes = log.take_read_bytes();
+    assert!((3000..4000).contains(&bytes), "{bytes}");
+    assert_eq!(log.take_read_bytes(), 0);
 }
 
 #[derive(Clone, Debug)]

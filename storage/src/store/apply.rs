@@ -1,5 +1,6 @@
 //! Making a batch visible.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 
 use sled::IVec;
@@ -26,8 +27,11 @@ impl Store {
         let mut progress = lock(&self.shared.progress);
         let rows = self.reserve_slots(&batch).and_then(|()| self.rows_of(batch, &mut progress));
         let applied = rows.and_then(|rows| {
-            let applied = self.shared.db.apply_batch(rows);
-            applied.map_err(|error| StoreError::from_sled("write a batch", error))
+            // sled reads the leaves that it changes, and checks some of what it reads with assertions.
+            match catch_unwind(AssertUnwindSafe(|| self.shared.db.apply_batch(rows))) {
+                Ok(applied) => applied.map_err(|error| StoreError::from_sled("write a batch", error)),
+                Err(_) => Err(StoreError::damaged("sled cannot make sense of what a write has to change")),
+            }
         });
         match applied {
             Ok(()) => {

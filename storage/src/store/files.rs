@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! <data_dir>/durable       how far the writes are known to be durable (see `durable`)
+//! <data_dir>/unusable      why the store is not to be opened again, after a write that met damage (see `unusable`)
 //! <data_dir>/store/        sled's own: db, conf, blobs/, snap.*
 //! ```
 //!
@@ -24,7 +25,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::{Store, io_error, lock};
+use super::{Store, io_error};
 use crate::error::StoreError;
 
 /// sled's directory in the data directory.
@@ -39,18 +40,22 @@ pub(super) const SETTINGS: &str = "conf";
 const SNAPSHOT_PREFIX: &str = "snap.";
 /// The file of the durable mark, in the data directory.
 pub(super) const DURABLE: &str = "durable";
+/// The file of the mark of a store that is not to be opened again, in the data directory.
+pub(super) const UNUSABLE: &str = "unusable";
 
 impl Store {
-    /// Checks that the files that are written are still those in the data directory, and not removed ones.
+    /// Checks that the files that are written are still those in the data directory, and not removed ones, and that sled's
+    /// own thread still looks after them.
     ///
     /// # Errors
     ///
-    /// Damage, when one of them was removed or replaced.
+    /// Damage, when one of them was removed or replaced, or when that thread has ended.
     pub fn check_files(&self) -> Result<(), StoreError> {
+        self.shared.cleaner.check()?;
         let data = self.shared.dir.join(DATA);
         is_still(&self.shared.data_file, &data)?;
         let durable = self.shared.dir.with_file_name(DURABLE);
-        is_still(lock(&self.shared.durable).file(), &durable)
+        is_still(&self.shared.durable_file, &durable)
     }
 }
 

@@ -24,6 +24,7 @@
 //! the moment it asks.
 
 mod apply;
+mod cleaner;
 mod durable;
 mod files;
 mod open;
@@ -32,24 +33,28 @@ mod purge;
 mod records;
 mod snapshot;
 mod space;
+mod syncs;
 mod turnover;
+mod unusable;
 
 use std::fs::{self, File};
 use std::iter;
 use std::ops::RangeBounds;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sled::IVec;
 
 use crate::error::StoreError;
 use crate::ids::{RaftGroupId, StoreId};
 use crate::keys;
+use cleaner::Cleaner;
 use durable::DurableMark;
 use progress::Progress;
+use syncs::Syncs;
 use turnover::Turnover;
 
 pub use open::OpenError;
@@ -100,8 +105,10 @@ struct Shared {
     /// The bytes of all batches since the store was opened.
     written_bytes: AtomicU64,
     durable: Mutex<DurableMark>,
-    /// When the sync that is under way began.
-    syncing_since: Mutex<Option<Instant>>,
+    /// Its file, to be examined while the mark itself is held by who waits for the disk.
+    durable_file: File,
+    syncs: Syncs,
+    cleaner: Cleaner,
     turnover: Mutex<Turnover>,
     /// The first write that failed, after which there are no more.
     failure: OnceLock<Failure>,
@@ -123,18 +130,18 @@ impl Store {
     pub fn sync(&self) -> Result<(), StoreError> {
         self.shared.check_not_failed()?;
         let batches = self.shared.visible_batches.load(Ordering::Acquire);
-        lock(&self.shared.syncing_since).get_or_insert_with(Instant::now);
+        let _under_way = self.shared.syncs.begin();
         let synced = self.shared.flush().and_then(|()| {
             lock(&self.shared.durable).advance(batches).map_err(io_error("note what is durable"))
         });
-        *lock(&self.shared.syncing_since) = None;
         synced.inspect_err(|error| self.shared.fail(error))
     }
 
-    /// How long a sync has been under way; zero while there is none. For who wants to know whether the disk stands still.
+    /// How long a sync has been under way, the oldest if there are several; zero while there is none. This waits for no
+    /// disk, so that it tells whether one stands still.
     #[must_use]
     pub fn syncing_for(&self) -> Duration {
-        lock(&self.shared.syncing_since).map_or(Duration::ZERO, |since| since.elapsed())
+        self.shared.syncs.longest()
     }
 
     /// Syncs, notes exactly how far, and lets go of this handle. Files close with the last handle.
@@ -146,6 +153,7 @@ impl Store {
     /// As for [`Self::sync`].
     pub fn close(self) -> Result<(), StoreError> {
         self.sync()?;
+        self.shared.cleaner.check()?;
         let written = lock(&self.shared.durable).write_now().map_err(io_error("note what is durable"));
         written.inspect_err(|error| self.shared.fail(error))
     }
@@ -240,9 +248,30 @@ impl Shared {
         }
     }
 
-    /// Remembers that a write failed.
+    /// Remembers that a write failed: for good, unless it is the device that failed.
     fn fail(&self, error: &StoreError) {
-        self.failure.get_or_init(|| Failure { first: error.to_string(), no_space: error.is_no_space() });
+        self.failure.get_or_init(|| {
+            if let StoreError::Damaged { detail, .. } = error
+                && let Err(error) = unusable::mark(self.data_dir(), detail)
+            {
+                tracing::error!(%error, "cannot note that the store is unusable: do not start this node on it again");
+            }
+            Failure { first: error.to_string(), no_space: error.is_no_space() }
+        });
+    }
+
+    /// The directory that everything is in.
+    fn data_dir(&self) -> &Path {
+        self.dir.parent().unwrap_or(&self.dir)
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        // sled would wait for a thread that is gone. What was synced is on the disk.
+        if self.cleaner.has_ended() {
+            std::mem::forget(self.db.clone());
+        }
     }
 }
 

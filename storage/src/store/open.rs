@@ -25,10 +25,12 @@ use std::time::{Duration, Instant};
 
 pub use self::error::OpenError;
 use self::error::io_error;
+use super::cleaner::Opening;
 use super::durable::DurableMark;
 use super::progress::{GroupProgress, LogStart, Progress, Remains};
 use super::space::free_space;
-use super::{Identity, Shared, Store, StoreOptions, files, snapshot};
+use super::syncs::Syncs;
+use super::{Identity, Shared, Store, StoreOptions, files, snapshot, unusable};
 use crate::error::StoreError;
 use crate::ids::{RaftGroupId, StoreId};
 use crate::keys::meta::{IDENTITY_KEY, IdentityRow, PROGRESS_KEY, ProgressRow, STORE_ID_KEY};
@@ -65,7 +67,9 @@ impl Store {
     pub fn open(data_dir: &Path, identity: &Identity, options: StoreOptions) -> Result<Self, OpenError> {
         let at = Place::new(data_dir);
         let mut mark = at.prepare()?;
+        let opening = Opening::begin();
         let db = at.open_sled(&options)?;
+        let cleaner = opening.cleaner();
         if is_new(&db, &at)? && mark.batches() == 0 {
             at.write_first_rows(&db, identity)?;
             // From here on a store that is gone is missed.
@@ -87,8 +91,10 @@ impl Store {
                 written_bytes: AtomicU64::new(0),
                 visible_batches: AtomicU64::new(progress.row().batches),
                 progress: Mutex::new(progress),
+                durable_file: mark.file().try_clone().map_err(|error| at.mark_io(error))?,
                 durable: Mutex::new(mark),
-                syncing_since: Mutex::default(),
+                syncs: Syncs::default(),
+                cleaner,
                 turnover: Mutex::default(),
                 failure: OnceLock::new(),
             }),
@@ -122,6 +128,10 @@ impl Place {
         fs::create_dir_all(&self.data_dir).map_err(|error| self.io(error))?;
         if let Some(path) = files::foreign_file(&self.dir).map_err(|error| self.io(error))? {
             return Err(OpenError::NotOurs { path });
+        }
+        if let Some(reason) = unusable::reason(&self.data_dir).map_err(|error| self.io(error))? {
+            let detail = format!("a write was cut off in the middle: {reason}");
+            return Err(OpenError::Damaged { path: unusable::path(&self.data_dir), detail });
         }
         let has_data = self.dir.join(files::DATA).exists();
         let mut mark = self.open_mark()?;

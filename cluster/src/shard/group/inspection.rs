@@ -98,7 +98,7 @@ impl<'a> GroupView<'a> {
         while next <= last.0 {
             // A log may hand out fewer than it is asked for, as when it has just read some of them for Raft.
             let context = GetEntriesContext::empty(false);
-            entries.extend(log.slice(next, last.0 + 1, None, context).expect("a log has its entries"));
+            entries.extend(log.slice(next, last.0 + 1, u64::MAX, context).expect("a log has its entries"));
             next = entries.last().expect("a slice is not empty").index + 1;
         }
         entries
