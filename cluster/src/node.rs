@@ -35,6 +35,7 @@ use self::link::Link;
 use crate::controller::configs::BrokerSettings;
 use crate::controller::{Broker, ControllerRequest, ControllerResponse, Listener, MetadataImage, Partition};
 use crate::driver::inbox::{Inbox, Input};
+use crate::driver::start_report::SAY_EVERY;
 use crate::driver::{self, DriverConfig, Published};
 pub use crate::driver::{Append, Durability, FatalError, Reserve};
 use crate::ids::{NodeId, RaftGroupId, TimestampMs, TopicId};
@@ -177,7 +178,7 @@ impl Node {
         link.connect(transport.clone());
 
         let metrics = NodeMetrics::default();
-        let end = driver::start(DriverConfig {
+        let config = DriverConfig {
             shard: ShardConfig {
                 node,
                 store_id,
@@ -193,7 +194,8 @@ impl Node {
             inbox: Arc::clone(&inbox),
             published: Arc::clone(&published),
             metrics: metrics.clone(),
-        })?;
+        };
+        let end = wait_for("the partitions", move || driver::start(config)).await??;
         let (ended_sender, ended) = watch::channel(None);
         tokio::spawn(async move {
             let result = end.await.unwrap_or(Err(FatalError::Panicked("driver")));
@@ -215,12 +217,27 @@ impl Node {
             ended,
         };
         let node = Self { shared: Arc::new(shared) };
-        tokio::spawn(node.clone().join_cluster(listeners, rack));
-        tokio::spawn(node.clone().keep_retention());
+        node.begin(listeners, rack);
         Ok(node)
     }
 
-    /// What a node does by itself once it runs.
+    /// Begins what a node does by itself once it runs.
+    fn begin(&self, listeners: Vec<Listener>, rack: Option<String>) {
+        self.attend("registration", self.clone().join_cluster(listeners, rack));
+        self.attend("retention", self.clone().keep_retention());
+    }
+
+    /// Runs a task that the node cannot do without: its panic ends the node.
+    fn attend(&self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+        let (running, inbox) = (tokio::spawn(task), Arc::clone(&self.shared.inbox));
+        tokio::spawn(async move {
+            if running.await.is_err_and(|error| error.is_panic()) {
+                inbox.push(Input::Fail(FatalError::Panicked(name)));
+            }
+        });
+    }
+
+    /// Registers this node, and then sees to the consumer groups' partitions.
     async fn join_cluster(self, listeners: Vec<Listener>, rack: Option<String>) {
         self.clone().register(listeners, rack).await;
         self.keep_coordinators().await;
@@ -415,8 +432,22 @@ impl Node {
 /// Opens a store on a thread that may wait.
 async fn open(data_dir: PathBuf, identity: Identity) -> Result<Store, StartError> {
     let opening = move || Store::open(&data_dir, &identity, StoreOptions::default());
-    let opened = tokio::task::spawn_blocking(opening).await;
-    Ok(opened.map_err(|_| FatalError::Panicked("opening"))??)
+    Ok(wait_for("the store", opening).await??)
+}
+
+/// Lets `work` be done on a thread that may wait, and says every second that it still is.
+async fn wait_for<T: Send + 'static>(
+    what: &str,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, FatalError> {
+    let began = Instant::now();
+    let mut working = tokio::task::spawn_blocking(work);
+    loop {
+        match tokio::time::timeout(SAY_EVERY, &mut working).await {
+            Ok(done) => return done.map_err(|_| FatalError::Panicked("opening")),
+            Err(_) => tracing::info!(seconds = began.elapsed().as_secs(), "still opening {what}"),
+        }
+    }
 }
 
 /// The wall clock, as record timestamps count it.

@@ -238,7 +238,7 @@ impl Replica {
             }
         };
         if !self.closed.load(Ordering::Acquire) {
-            self.inbox.push(Input::Fail(fatal));
+            self.inbox.push(Input::Fail(fatal.into()));
         }
     }
 

@@ -1,32 +1,28 @@
-//! A look at the disk, again and again: whether it has room, whether it moves, and whether the store's files are still
-//! there.
+//! A look at the disk, again and again: whether it has room, and whether the store's files are still there.
 //!
 //! Two levels divide what is free. Below the *reserve* the node takes no more records in, and everything else lives on
 //! what is left: votes, metadata, offsets, and above all deletions, which make room again. Below a *quarter* of it the
 //! node stops, as it will not come to a good end. It stops as it would after a failed write, but before one failed.
 //!
-//! A disk that stands still is treated like one that is full for as long as it does: syncs that take seconds hold up whoever
-//! waits for this node, and others can lead meanwhile.
+//! Whether it moves is not asked here, since each look waits for the disk ([`stall`](super::stall)).
 //!
 //! Room that is back counts once it is an eighth more than the reserve, so that the edge is not crossed to and fro.
 
+use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
-use std::{io, thread};
 
 use trilog_storage::{Store, StoreError};
 
 use super::inbox::{Inbox, Input};
+use super::threads;
 
 /// How often one looks while there is plenty.
 const INTERVAL: Duration = Duration::from_millis(500);
 
 /// How often when there is less than [`PLENTY`] above the reserve. A disk that takes a gigabyte a second is met in time.
 const CLOSE_INTERVAL: Duration = Duration::from_millis(50);
-
-/// A sync that takes this long stands still.
-const STALLED_AFTER: Duration = Duration::from_secs(2);
 
 /// How much above the reserve is plenty, in bytes.
 const PLENTY: u64 = 1 << 30;
@@ -69,41 +65,36 @@ pub(super) struct DiskWatch {
 impl DiskWatch {
     pub(super) fn start(store: Store, inbox: Arc<Inbox>, reserve: Reserve) -> io::Result<Self> {
         let (running, ended) = channel();
-        let watch = Watch { store, inbox, reserve, ended, had_room: true, stalled: false, told: true };
-        thread::Builder::new().name("disk-watch".into()).spawn(move || watch.run())?;
+        let watch = Watch { store, reserve, ended, had_room: true };
+        threads::start("disk-watch", inbox, move |inbox| watch.run(inbox))?;
         Ok(Self { _running: running })
     }
 }
 
 struct Watch {
     store: Store,
-    inbox: Arc<Inbox>,
     reserve: Reserve,
     ended: Receiver<()>,
     had_room: bool,
-    stalled: bool,
-    /// Whether the driver believes that records can be taken in.
-    told: bool,
 }
 
 impl Watch {
-    fn run(mut self) {
+    fn run(mut self, inbox: &Inbox) -> Result<(), StoreError> {
         for look in 0_u32.. {
-            let checked =
-                if look.is_multiple_of(LOOKS_A_FILE_CHECK) { self.store.check_files() } else { Ok(()) };
-            let interval = match checked.and_then(|()| self.look()) {
-                Ok(interval) => interval,
-                Err(error) => return self.inbox.push(Input::Fail(error)),
-            };
+            if look.is_multiple_of(LOOKS_A_FILE_CHECK) {
+                self.store.check_files()?;
+            }
+            let interval = self.look(inbox)?;
             match self.ended.recv_timeout(interval) {
                 Err(RecvTimeoutError::Timeout) => {}
-                Ok(()) | Err(RecvTimeoutError::Disconnected) => return,
+                Ok(()) | Err(RecvTimeoutError::Disconnected) => break,
             }
         }
+        Ok(())
     }
 
     /// Looks at the free space, tells of a change, and returns when to look again.
-    fn look(&mut self) -> Result<Duration, StoreError> {
+    fn look(&mut self, inbox: &Inbox) -> Result<Duration, StoreError> {
         let free = self.store.free_space()?;
         if free < self.reserve.to_go_on() {
             return Err(StoreError::Io {
@@ -115,29 +106,10 @@ impl Watch {
         if has_room != self.had_room {
             self.had_room = has_room;
             self.log_room(free);
-        }
-        let stalled = self.store.syncing_for() >= STALLED_AFTER;
-        if stalled != self.stalled {
-            self.stalled = stalled;
-            self.log_stall();
-        }
-        let usable = has_room && !stalled;
-        if usable != self.told {
-            self.told = usable;
-            self.inbox.push(Input::Room(usable));
+            inbox.push(Input::Room(has_room));
         }
         let plenty = free >= self.reserve.0.saturating_add(PLENTY);
         Ok(if plenty { INTERVAL } else { CLOSE_INTERVAL })
-    }
-
-    fn log_stall(&self) {
-        if self.stalled {
-            tracing::warn!(
-                "the disk has not finished a sync for seconds: no more records are taken in until it has"
-            );
-        } else {
-            tracing::info!("the disk moves again");
-        }
     }
 
     fn log_room(&self, free: u64) {

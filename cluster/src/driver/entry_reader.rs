@@ -14,6 +14,7 @@ use trilog_storage::{EntryFetch, LogReader, StoreError};
 
 use super::inbox::{Inbox, Input};
 use super::pace::Pace;
+use super::threads;
 use crate::ids::RaftGroupId;
 
 /// How long the reader rests at most before it looks for the next entries to read.
@@ -55,18 +56,16 @@ impl EntryReader {
         let reading =
             Arc::new(Reading { read: AtomicU64::new(0), limit: AtomicU64::new(f64::INFINITY.to_bits()) });
         let shared = Arc::clone(&reading);
-        std::thread::Builder::new().name("entry-reader".into()).spawn(move || {
-            let read = |(group, fetch): Wanted| read_one(group, fetch, &reader, &inbox, &shared);
+        threads::start("entry-reader", inbox, move |inbox| {
+            let read = |(group, fetch): Wanted| read_one(group, fetch, &reader, inbox, &shared);
             let limit = || f64::from_bits(shared.limit.load(Ordering::Relaxed));
-            if let Err(error) = run(&wanted, limit, read) {
-                inbox.push(Input::Fail(error));
-            }
+            run(&wanted, limit, read)
         })?;
         Ok(Self { fetches, reading, pace: Pace::new(), looked: Instant::now() })
     }
 
     pub(super) fn fetch(&self, group: RaftGroupId, fetch: EntryFetch, turn: Turn) {
-        // The thread ends only with the node, or with an error that the driver is about to hear of.
+        // The thread ends early only with the node, which the driver is about to hear of.
         let _ = self.fetches.send((turn, (group, fetch)));
     }
 

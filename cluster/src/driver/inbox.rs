@@ -1,15 +1,23 @@
-//! The driver's inbox: one lock, one vector that the driver takes as a whole, so that everything that came in during a
-//! round is the next round's batch.
+//! The driver's inbox: one lock and two lanes.
+//!
+//! What clients and peers want done is *work*, and there may be more of it than the driver does in a second. It is handed
+//! out in order and bit by bit, so that the driver looks at its clock in between. The rest is news, which costs next to
+//! nothing and is worth less the later it comes: signs of life, connections that came and went, what is durable. News is
+//! handed out first, and all of it.
+//!
+//! A frame is therefore two things: that its sender lives, at once, and its content, when its turn comes.
 //!
 //! What clients put in is bounded where it is accepted, by the bytes of requests in flight. Frames from peers are
 //! bounded here: above [`MAX_PEER_BYTES`] they are dropped, and Raft sends again.
 
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
-use trilog_storage::{FetchedEntries, StoreError};
+use trilog_storage::FetchedEntries;
 
+use super::fatal::FatalError;
 use crate::controller::{ControllerRequest, ControllerResponse};
 use crate::coordinator::{GroupRequest, GroupResponse};
 use crate::ids::{LeaderEpoch, NodeId, Offset, RaftGroupId, TimestampMs, TopicId};
@@ -22,6 +30,15 @@ use crate::transport::{Frame, PeerEvent};
 
 /// Payload bytes of peers' frames that may wait for the driver.
 const MAX_PEER_BYTES: usize = 64 << 20;
+
+/// What an input counts for beside its payload: much work may come in small pieces.
+const INPUT_BYTES: usize = 256;
+
+/// What a Raft message counts for beside its entries.
+const MESSAGE_BYTES: usize = 64;
+
+/// How often it is said that frames were dropped.
+const SAY_DROPPED_EVERY: Duration = Duration::from_secs(1);
 
 /// A batch for a partition that this node may lead.
 #[derive(Debug)]
@@ -73,6 +90,8 @@ pub(crate) enum Input {
         from: NodeId,
         frame: Frame,
     },
+    /// Bytes of the peer arrived.
+    Heard(NodeId),
     PeerEvent {
         peer: NodeId,
         event: PeerEvent,
@@ -88,15 +107,53 @@ pub(crate) enum Input {
     Room(bool),
     /// Hand every leadership over, checkpoint, sync and stop.
     Shutdown,
-    /// Another thread of the node met an error that ends it.
-    Fail(StoreError),
+    /// Another thread or task of the node has ended, or met what ends the node.
+    Fail(FatalError),
+}
+
+impl Input {
+    /// Whether it waits for its turn.
+    const fn is_work(&self) -> bool {
+        match self {
+            Self::Append(..)
+            | Self::DeleteRecords { .. }
+            | Self::Control { .. }
+            | Self::Coordinate { .. }
+            | Self::Confirm(..)
+            | Self::ExpireOffsets(_)
+            | Self::Frame { .. } => true,
+            Self::Survey(_)
+            | Self::Heard(_)
+            | Self::PeerEvent { .. }
+            | Self::Persisted { .. }
+            | Self::Fetched(..)
+            | Self::Dropped(_)
+            | Self::Room(_)
+            | Self::Shutdown
+            | Self::Fail(_) => false,
+        }
+    }
+}
+
+/// Work, and how many bytes it counts for.
+struct Work {
+    bytes: usize,
+    input: Input,
 }
 
 #[derive(Default)]
 struct Queue {
-    inputs: Vec<Input>,
+    news: Vec<Input>,
+    work: VecDeque<Work>,
+    /// Payload bytes of the frames among the work.
     peer_bytes: usize,
+    /// The peers among the news that were heard, and have not been found dead since.
+    heard: BTreeSet<NodeId>,
     dropped_frames: u64,
+    said_dropped_at: Option<Instant>,
+    /// The thread that is to panic.
+    #[cfg(test)]
+    panics: Option<&'static str>,
 }
 
 /// See the module's documentation.
@@ -110,13 +167,27 @@ impl Inbox {
     /// Adds an input.
     pub(crate) fn push(&self, input: Input) {
         let mut queue = self.lock();
-        queue.inputs.push(input);
+        match &input {
+            // Heard once is as good as heard often.
+            Input::Heard(peer) if !queue.heard.insert(*peer) => return,
+            Input::PeerEvent { peer, .. } => {
+                queue.heard.remove(peer);
+            }
+            _ => {}
+        }
+        if input.is_work() {
+            let bytes = INPUT_BYTES + payload_bytes_of(&input);
+            queue.work.push_back(Work { bytes, input });
+        } else {
+            queue.news.push(input);
+        }
         drop(queue);
         self.arrived.notify_one();
     }
 
-    /// Adds a peer's frame, or drops it when too much waits already.
+    /// Adds a peer's frame, or drops it when too much waits already. Either way the peer is heard.
     pub(crate) fn push_frame(&self, from: NodeId, frame: Frame) {
+        self.push(Input::Heard(from));
         let bytes = payload_bytes(&frame);
         let mut queue = self.lock();
         if queue.peer_bytes + bytes > MAX_PEER_BYTES {
@@ -124,27 +195,48 @@ impl Inbox {
             return;
         }
         queue.peer_bytes += bytes;
-        queue.inputs.push(Input::Frame { from, frame });
+        queue.work.push_back(Work { bytes: INPUT_BYTES + bytes, input: Input::Frame { from, frame } });
         drop(queue);
         self.arrived.notify_one();
     }
 
-    /// Takes all that has come, waiting until something does or until `deadline`.
-    pub(crate) fn drain(&self, deadline: Instant) -> Vec<Input> {
+    /// Takes the news, and work up to the one that makes it `work_bytes`; none if that is 0. Waits until there is something
+    /// or until `deadline`.
+    pub(crate) fn drain(&self, deadline: Instant, work_bytes: usize) -> Vec<Input> {
         let mut queue = self.lock();
-        while queue.inputs.is_empty() {
+        while queue.news.is_empty() && (queue.work.is_empty() || work_bytes == 0) {
             let left = deadline.saturating_duration_since(Instant::now());
             if left == Duration::ZERO {
                 break;
             }
             queue = self.arrived.wait_timeout(queue, left).unwrap_or_else(PoisonError::into_inner).0;
         }
-        queue.peer_bytes = 0;
-        let dropped = std::mem::take(&mut queue.dropped_frames);
-        if dropped > 0 {
-            tracing::warn!(dropped, "frames from peers were dropped: this node does not keep up");
+        queue.heard.clear();
+        let mut inputs = std::mem::take(&mut queue.news);
+        let mut bytes = 0;
+        while bytes < work_bytes
+            && let Some(work) = queue.work.pop_front()
+        {
+            bytes += work.bytes;
+            if matches!(work.input, Input::Frame { .. }) {
+                queue.peer_bytes -= work.bytes - INPUT_BYTES;
+            }
+            inputs.push(work.input);
         }
-        std::mem::take(&mut queue.inputs)
+        queue.say_dropped();
+        inputs
+    }
+
+    /// Has the thread of this name panic when it starts.
+    #[cfg(test)]
+    pub(super) fn ask_to_panic(&self, thread: &'static str) {
+        self.lock().panics = Some(thread);
+    }
+
+    #[cfg(test)]
+    pub(super) fn panic_if_asked(&self, thread: &str) {
+        let is_asked = self.lock().panics == Some(thread);
+        assert!(!is_asked, "{thread} was asked to panic");
     }
 
     fn lock(&self) -> MutexGuard<'_, Queue> {
@@ -152,13 +244,135 @@ impl Inbox {
     }
 }
 
+impl Queue {
+    fn say_dropped(&mut self) {
+        let is_due = self.said_dropped_at.is_none_or(|at| at.elapsed() >= SAY_DROPPED_EVERY);
+        if self.dropped_frames > 0 && is_due {
+            let dropped = std::mem::take(&mut self.dropped_frames);
+            self.said_dropped_at = Some(Instant::now());
+            tracing::warn!(dropped, "frames from peers were dropped: this node does not keep up");
+        }
+    }
+}
+
+fn payload_bytes_of(input: &Input) -> usize {
+    match input {
+        Input::Append(append, _) => append.batch.bytes().len(),
+        Input::Frame { frame, .. } => payload_bytes(frame),
+        _ => 0,
+    }
+}
+
 fn payload_bytes(frame: &Frame) -> usize {
     match frame {
-        Frame::Raft(messages) => messages
-            .iter()
-            .flat_map(|message| message.message.entries.iter())
-            .map(|entry| entry.data.len())
-            .sum(),
+        Frame::Raft(messages) => {
+            let entries = messages.iter().flat_map(|message| message.message.entries.iter());
+            entries.map(|entry| entry.data.len()).sum::<usize>() + messages.len() * MESSAGE_BYTES
+        }
         _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use raft::eraftpb::{Entry, Message};
+
+    use super::*;
+    use crate::transport::GroupMessage;
+
+    const PEER: NodeId = NodeId(2);
+
+    fn frame_of(bytes: usize) -> Frame {
+        let entry = Entry { data: vec![0; bytes].into(), ..Entry::default() };
+        let message = Message { entries: vec![entry].into(), ..Message::default() };
+        Frame::Raft(vec![GroupMessage { group: RaftGroupId(1), message }])
+    }
+
+    /// What is taken in one turn: what stands for each input, in order.
+    fn take(inbox: &Inbox, work_bytes: usize) -> Vec<&'static str> {
+        let word = |input: &Input| match input {
+            Input::Frame { .. } => "frame",
+            Input::Heard(_) => "heard",
+            Input::PeerEvent { .. } => "event",
+            Input::Persisted { .. } => "persisted",
+            Input::ExpireOffsets(_) => "work",
+            _ => "other",
+        };
+        inbox.drain(Instant::now(), work_bytes).iter().map(word).collect()
+    }
+
+    #[test]
+    fn work_comes_bit_by_bit_and_news_at_once() {
+        let inbox = Inbox::default();
+        for _ in 0..6 {
+            inbox.push_frame(PEER, frame_of(1000));
+        }
+        inbox.push(Input::Persisted { readies: Vec::new(), bytes: 1 });
+        assert_eq!(take(&inbox, 2000), ["heard", "persisted", "frame", "frame"]);
+        inbox.push_frame(PEER, frame_of(0));
+        assert_eq!(take(&inbox, 0), ["heard"], "no work is asked for");
+        assert_eq!(take(&inbox, 1), ["frame"], "a piece is taken whole");
+        assert_eq!(take(&inbox, usize::MAX), ["frame"; 4]);
+        assert_eq!(inbox.lock().peer_bytes, 0);
+    }
+
+    #[test]
+    fn much_work_in_small_pieces_is_bounded_too() {
+        let inbox = Inbox::default();
+        for _ in 0..100_000 {
+            inbox.push(Input::ExpireOffsets(TimestampMs(0)));
+        }
+        assert_eq!(take(&inbox, 1 << 20).len(), (1 << 20) / INPUT_BYTES);
+    }
+
+    #[test]
+    fn a_full_inbox_takes_a_bounded_number_of_bytes_a_turn_until_it_is_empty() {
+        let inbox = Inbox::default();
+        while inbox.lock().dropped_frames == 0 {
+            inbox.push_frame(PEER, frame_of(100 << 10));
+        }
+        let (mut turns, mut frames) = (0, 0);
+        loop {
+            let taken = inbox.drain(Instant::now(), 1 << 20);
+            let bytes: usize = taken.iter().map(payload_bytes_of).sum();
+            assert!(bytes <= (1 << 20) + (101 << 10), "{bytes} bytes in one turn");
+            let count = taken.iter().filter(|input| matches!(input, Input::Frame { .. })).count();
+            if count == 0 {
+                break;
+            }
+            turns += 1;
+            frames += count;
+        }
+        assert!(turns >= 58, "{turns} turns for {frames} frames");
+    }
+
+    #[test]
+    fn a_peer_is_heard_once_a_turn_also_when_its_frame_is_dropped_or_waits() {
+        let inbox = Inbox::default();
+        for _ in 0..3 {
+            inbox.push_frame(PEER, frame_of(MAX_PEER_BYTES - 100));
+        }
+        assert_eq!(take(&inbox, 0), ["heard"]);
+        inbox.push_frame(PEER, frame_of(MAX_PEER_BYTES - 100));
+        assert_eq!(take(&inbox, 0), ["heard"], "that frame was dropped");
+    }
+
+    #[test]
+    fn what_is_heard_after_an_event_stays_behind_it() {
+        let inbox = Inbox::default();
+        let lost = || Input::PeerEvent { peer: PEER, event: PeerEvent::Refused };
+        inbox.push(Input::Heard(PEER));
+        inbox.push(lost());
+        inbox.push(Input::Heard(PEER));
+        inbox.push(Input::Heard(PEER));
+        assert_eq!(take(&inbox, 0), ["heard", "event", "heard"]);
+    }
+
+    #[test]
+    fn payloads_are_what_frames_count_for() {
+        let body = Bytes::from_static(b"body");
+        assert_eq!(payload_bytes(&Frame::Response { id: 1, body }), 0);
+        assert_eq!(payload_bytes(&frame_of(1000)), 1000 + MESSAGE_BYTES);
     }
 }

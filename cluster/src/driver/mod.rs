@@ -2,6 +2,10 @@
 //!
 //! A round's order is what makes it safe: send what a leader may send at once, apply the one batch, let the shard go
 //! on, publish, answer, and hand the rest to the [syncer] — disk, network and processor work side by side.
+//!
+//! A turn has one round. Each of its parts is bounded in bytes: what is taken from the [inbox], what is written, and what is
+//! read from the store to be applied. So the clock is looked at every few milliseconds, however much there is to do, and a
+//! busy node is not taken for a dead one: its heartbeats leave in time, and it hears those of others.
 
 mod disk_watch;
 mod entry_reader;
@@ -11,7 +15,10 @@ mod pace;
 mod published;
 mod purger;
 mod replies;
+mod stall;
+pub(crate) mod start_report;
 mod syncer;
+mod threads;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -29,16 +36,23 @@ use self::inbox::{AppendReply, Inbox, Input};
 pub(crate) use self::published::Published;
 use self::purger::Purger;
 use self::replies::Replies;
+use self::stall::Stall;
+use self::start_report::ReplayReport;
 use self::syncer::Syncer;
 use crate::ids::NodeId;
 use crate::metrics::NodeMetrics;
 use crate::replica::Replica;
 use crate::shard::effects::Effect;
-use crate::shard::{AppendRequest, ControlRequest, DeletionRequest, Shard, ShardConfig, TICK};
+use crate::shard::{
+    AppendRequest, ControlRequest, DeletionRequest, MAX_ROUND_BYTES, Shard, ShardConfig, TICK,
+};
 use crate::transport::{Frame, Transport};
 
 /// How long a node that is told to stop waits for others to take its leaderships.
 const HAND_OVER_WITHIN: Duration = Duration::from_secs(3);
+
+/// The bytes of work that a turn takes from the inbox, and one piece more at the most.
+const MAX_TURN_BYTES: usize = 1 << 20;
 
 /// When a write counts as stored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -79,90 +93,158 @@ struct Driver {
     /// Bytes that producers appended since the last tick.
     appended: u64,
     _disk_watch: DiskWatch,
+    stall: Stall,
+    /// Whether the disk has room.
+    has_room: bool,
     replies: Replies,
     /// Peers for whom frames were dropped since the last tick: a dead peer's are, one after the other.
     dropped: BTreeSet<NodeId>,
     started: Instant,
+    next_tick: Instant,
+    /// The last round was filled by what it wrote, and there may be as much again: no more work is taken in meanwhile.
+    is_behind: bool,
+    /// What was committed before the start and is not applied yet.
+    replay: Option<ReplayReport>,
     /// When to stop at the latest, once that was asked for.
     stop_by: Option<Instant>,
 }
 
+/// What a turn did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct TurnWork {
+    /// Inputs that it took.
+    inputs: usize,
+    /// Bytes that it read from the store to apply them.
+    read_bytes: usize,
+    /// Bytes that it wrote.
+    written_bytes: usize,
+    /// It looked at the clock, and a tick was due.
+    ticked: bool,
+}
+
 /// Starts the driver's thread. The receiver learns how it ended.
 pub(crate) fn start(config: DriverConfig) -> Result<oneshot::Receiver<Result<(), FatalError>>, FatalError> {
-    let DriverConfig { shard, store, tail, durability, reserve, transport, inbox, published, metrics } =
-        config;
-    let shard = Shard::open(shard, store.clone(), tail.clone(), Duration::ZERO)?;
-    let syncer =
-        Syncer::start(store.clone(), transport.clone(), Arc::clone(&inbox), durability, metrics.clone())
-            .map_err(FatalError::Thread)?;
-    let entry_reader =
-        EntryReader::start(store.reader(&tail), Arc::clone(&inbox)).map_err(FatalError::Thread)?;
-    let purger = Purger::start(store.clone(), Arc::clone(&inbox)).map_err(FatalError::Thread)?;
-    let disk_watch =
-        DiskWatch::start(store.clone(), Arc::clone(&inbox), reserve).map_err(FatalError::Thread)?;
-    let driver = Driver {
-        shard,
-        store,
-        tail,
-        transport,
-        inbox,
-        published,
-        metrics,
-        syncer,
-        entry_reader,
-        purger,
-        appended: 0,
-        _disk_watch: disk_watch,
-        replies: Replies::default(),
-        dropped: BTreeSet::new(),
-        started: Instant::now(),
-        stop_by: None,
-    };
+    let driver = Driver::new(config)?;
     let (ended, end) = oneshot::channel();
     let published = Arc::clone(&driver.published);
     std::thread::Builder::new()
         .name("driver".into())
         .spawn(move || {
-            let run = driver.run();
+            #[cfg(test)]
+            driver.inbox.panic_if_asked("driver");
             let named = |error: StoreError| error.with_group_name(|group| published.image().name_of(group));
-            let _ = ended.send(run.map_err(|error| FatalError::Store(named(error))));
+            let _ = ended.send(driver.run().map_err(|error| match error {
+                FatalError::Store(error) => FatalError::Store(named(error)),
+                other => other,
+            }));
         })
         .map_err(FatalError::Thread)?;
     Ok(end)
 }
 
 impl Driver {
-    fn run(mut self) -> Result<(), StoreError> {
-        let mut next_tick = self.started;
-        self.work()?;
+    /// Opens the groups and starts the threads beside the driver's own.
+    fn new(config: DriverConfig) -> Result<Self, FatalError> {
+        let DriverConfig { shard, store, tail, durability, reserve, transport, inbox, published, metrics } =
+            config;
+        let shard = Shard::open(shard, store.clone(), tail.clone(), Duration::ZERO)?;
+        let syncer =
+            Syncer::start(store.clone(), transport.clone(), Arc::clone(&inbox), durability, metrics.clone())
+                .map_err(FatalError::Thread)?;
+        let entry_reader =
+            EntryReader::start(store.reader(&tail), Arc::clone(&inbox)).map_err(FatalError::Thread)?;
+        let purger = Purger::start(store.clone(), Arc::clone(&inbox)).map_err(FatalError::Thread)?;
+        let disk_watch =
+            DiskWatch::start(store.clone(), Arc::clone(&inbox), reserve).map_err(FatalError::Thread)?;
+        let now = Instant::now();
+        Ok(Self {
+            shard,
+            store,
+            tail,
+            transport,
+            inbox,
+            published,
+            metrics,
+            syncer,
+            entry_reader,
+            purger,
+            appended: 0,
+            _disk_watch: disk_watch,
+            stall: Stall::default(),
+            has_room: true,
+            replies: Replies::default(),
+            dropped: BTreeSet::new(),
+            started: now,
+            next_tick: now,
+            is_behind: false,
+            replay: Some(ReplayReport::new(now)),
+            stop_by: None,
+        })
+    }
+
+    fn run(mut self) -> Result<(), FatalError> {
         loop {
-            self.metrics.beat();
-            for input in self.inbox.drain(next_tick) {
-                self.take(input)?;
-            }
-            let now = Instant::now();
-            if now >= next_tick {
-                // Ticks that a stall swallowed are not made up for: they would only start elections.
-                next_tick = now + TICK;
-                self.shard.tick(self.elapsed());
-                for peer in std::mem::take(&mut self.dropped) {
-                    self.shard.frames_dropped(peer);
-                }
-                self.entry_reader.keep_pace(now, std::mem::take(&mut self.appended));
-                self.replies.forget_abandoned();
-            }
-            self.work()?;
-            if self.may_stop(now) {
+            self.turn()?;
+            if self.may_stop(Instant::now()) {
                 return self.stop();
             }
         }
+    }
+
+    /// Takes what has come, ticks if it is time, and does one round. Waits only if there is nothing to do.
+    fn turn(&mut self) -> Result<TurnWork, FatalError> {
+        self.metrics.beat();
+        let mut turn = TurnWork::default();
+        let until = if self.shard.has_work() { self.started } else { self.next_tick };
+        self.syncer.pass_on();
+        let work_bytes = if self.is_behind || self.syncer.is_full() { 0 } else { MAX_TURN_BYTES };
+        for input in self.inbox.drain(until, work_bytes) {
+            self.take(input)?;
+            turn.inputs += 1;
+        }
+        let now = Instant::now();
+        if now >= self.next_tick {
+            self.tick(now);
+            turn.ticked = true;
+        }
+        self.round(&mut turn)?;
+        self.is_behind = turn.written_bytes >= MAX_ROUND_BYTES;
+        Ok(turn)
+    }
+
+    fn tick(&mut self, now: Instant) {
+        // Ticks that a stall swallowed are not made up for: they would only start elections.
+        self.next_tick = now + TICK;
+        self.watch_syncs();
+        self.shard.tick(self.elapsed());
+        for peer in std::mem::take(&mut self.dropped) {
+            self.shard.frames_dropped(peer);
+        }
+        self.entry_reader.keep_pace(now, std::mem::take(&mut self.appended));
+        self.replies.forget_abandoned();
+        self.replay = self.replay.take().and_then(|replay| replay.look(now, self.shard.unapplied()));
+    }
+
+    /// A node whose disk stands still takes no records in.
+    fn watch_syncs(&mut self) {
+        let now = self.elapsed();
+        let Some(is_stalled) = self.stall.look(now, self.store.syncing_for()) else { return };
+        if is_stalled {
+            let seconds = self.stall.quick_for().as_secs();
+            tracing::warn!(
+                "the disk has not finished a sync for seconds: no more records are taken in until it was quick for {seconds} s"
+            );
+        } else {
+            tracing::info!("the disk moves again");
+        }
+        self.shard.set_room(now, self.has_room && !is_stalled);
     }
 
     fn elapsed(&self) -> Duration {
         self.started.elapsed()
     }
 
-    fn take(&mut self, input: Input) -> Result<(), StoreError> {
+    fn take(&mut self, input: Input) -> Result<(), FatalError> {
         let now = self.elapsed();
         match input {
             Input::Append(append, reply) => self.take_append(now, append, reply),
@@ -190,6 +272,7 @@ impl Driver {
             Input::Survey(reply) => drop(reply.send(self.shard.survey())),
             Input::ExpireOffsets(wall_clock) => self.shard.expire_offsets(now, wall_clock),
             Input::Frame { from, frame } => self.shard.receive(now, from, frame),
+            Input::Heard(peer) => self.shard.heard(now, peer),
             Input::PeerEvent { peer, event } => self.shard.peer_event(now, peer, event),
             Input::Persisted { readies, bytes } => self.shard.persisted(now, &readies, bytes),
             Input::Fetched(group, entries) => self.shard.fetched(now, group, entries),
@@ -200,7 +283,10 @@ impl Driver {
                 self.stop_by.get_or_insert(Instant::now() + HAND_OVER_WITHIN);
                 self.shard.hand_over(now);
             }
-            Input::Room(has_room) => self.shard.set_room(now, has_room),
+            Input::Room(has_room) => {
+                self.has_room = has_room;
+                self.shard.set_room(now, has_room && !self.stall.is_stalled());
+            }
             Input::Fail(error) => return Err(error),
         }
         Ok(())
@@ -216,30 +302,29 @@ impl Driver {
         self.shard.append(now, group, request);
     }
 
-    /// Rounds, until there is nothing left to do without new input.
-    fn work(&mut self) -> Result<(), StoreError> {
-        loop {
-            let round = self.shard.collect()?;
-            if let Some(round) = round {
-                self.send(round.sends.into_frames());
-                self.store.apply(round.batch)?;
-                self.shard.written()?;
-                if !round.persist.is_empty() {
-                    self.syncer.submit(round.persist);
-                }
+    /// One round of the shard's work, if there is any.
+    fn round(&mut self, turn: &mut TurnWork) -> Result<(), FatalError> {
+        if let Some(round) = self.shard.collect()? {
+            turn.read_bytes = round.read_bytes;
+            if let Some(replay) = &mut self.replay {
+                replay.count(round.read_bytes);
             }
-            let mut effects = self.shard.take_effects();
-            // What is known comes before what is answered: whoever is told that this node leads no more looks here for
-            // who does.
-            effects.sort_by_key(Effect::is_answer);
-            let idle = effects.is_empty();
-            for effect in effects {
-                self.carry_out(effect);
-            }
-            if idle && !self.shard.has_work() {
-                return Ok(());
+            turn.written_bytes = round.batch.len_bytes();
+            self.send(round.sends.into_frames());
+            self.store.apply(round.batch)?;
+            self.shard.written()?;
+            if !round.persist.is_empty() {
+                self.syncer.submit(round.persist);
             }
         }
+        let mut effects = self.shard.take_effects();
+        // What is known comes before what is answered: whoever is told that this node leads no more looks here for
+        // who does.
+        effects.sort_by_key(Effect::is_answer);
+        for effect in effects {
+            self.carry_out(effect);
+        }
+        Ok(())
     }
 
     fn send(&mut self, frames: impl Iterator<Item = (NodeId, Frame)>) {
@@ -292,10 +377,22 @@ impl Driver {
     }
 
     /// Everything to disk, so that the next start replays nothing.
-    fn stop(mut self) -> Result<(), StoreError> {
+    fn stop(mut self) -> Result<(), FatalError> {
         self.shard.checkpoint_all();
-        self.work()?;
+        while self.shard.has_work() {
+            self.round(&mut TurnWork::default())?;
+        }
         self.syncer.finish();
-        self.store.close()
+        self.purger.finish();
+        // What a thread met on its last way counts, too.
+        for input in self.inbox.drain(self.started, 0) {
+            if let Input::Fail(error) = input {
+                return Err(error);
+            }
+        }
+        Ok(self.store.close()?)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,20 +1,22 @@
 //! The thread that syncs. One [`Store::sync`] serves all rounds that wait for it; only then do their promises leave
 //! and does Raft count their entries.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use trilog_storage::{Store, StoreError};
 
-use super::Durability;
 use super::inbox::{Inbox, Input};
+use super::{Durability, threads};
 use crate::metrics::NodeMetrics;
 use crate::shard::effects::Persist;
 use crate::transport::Transport;
 
-/// Rounds that may wait for a sync; the driver waits when there are more.
+/// Rounds that may wait for a sync. When there are more, the driver takes no more work in; it does not wait, as it would tell
+/// nobody that it lives.
 const MAX_WAITING_ROUNDS: usize = 256;
 
 /// How often relaxed durability syncs.
@@ -26,6 +28,8 @@ const RELAXED_BYTES: usize = 8 << 20;
 /// The driver's end. Dropping it ends the thread after a last sync.
 pub(super) struct Syncer {
     jobs: Option<SyncSender<Persist>>,
+    /// Rounds for which the thread has no room yet.
+    backlog: VecDeque<Persist>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -38,34 +42,44 @@ impl Syncer {
         metrics: NodeMetrics,
     ) -> std::io::Result<Self> {
         let (jobs, waiting) = sync_channel(MAX_WAITING_ROUNDS);
-        let worker = Worker { store, transport, inbox, metrics, waiting };
-        let thread = std::thread::Builder::new().name("syncer".into()).spawn(move || {
-            let done = match durability {
-                Durability::Sync => worker.run(),
-                Durability::Relaxed => worker.run_relaxed(),
-            };
-            if let Err(error) = done {
-                worker.inbox.push(Input::Fail(error));
-            }
+        let worker = Worker { store, transport, inbox: Arc::clone(&inbox), metrics, waiting };
+        let thread = threads::start("syncer", inbox, move |_| match durability {
+            Durability::Sync => worker.run(),
+            Durability::Relaxed => worker.run_relaxed(),
         })?;
-        Ok(Self { jobs: Some(jobs), thread: Some(thread) })
+        Ok(Self { jobs: Some(jobs), backlog: VecDeque::new(), thread: Some(thread) })
     }
 
     /// Queues a round behind those before it.
-    pub(super) fn submit(&self, persist: Persist) {
-        // The thread ends early only after a failed sync, which the driver is about to hear of.
-        if let Some(jobs) = &self.jobs {
-            let _ = jobs.send(persist);
+    pub(super) fn submit(&mut self, persist: Persist) {
+        self.backlog.push_back(persist);
+        self.pass_on();
+    }
+
+    /// Passes on what the thread has room for by now.
+    pub(super) fn pass_on(&mut self) {
+        while let (Some(jobs), Some(persist)) = (&self.jobs, self.backlog.pop_front()) {
+            // The thread ends early only with the node, which the driver is about to hear of.
+            if let Err(TrySendError::Full(persist)) = jobs.try_send(persist) {
+                self.backlog.push_front(persist);
+                return;
+            }
         }
     }
 
-    /// Waits until everything submitted is synced.
+    /// Whether so many rounds wait that no more work is to be done meanwhile.
+    pub(super) fn is_full(&self) -> bool {
+        !self.backlog.is_empty()
+    }
+
+    /// Waits until everything submitted is synced, unless the thread has ended early.
     pub(super) fn finish(mut self) {
-        self.jobs = None;
-        if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
-        {
-            tracing::error!("the syncer panicked");
+        if let Some(jobs) = self.jobs.take() {
+            self.backlog.drain(..).for_each(|persist| drop(jobs.send(persist)));
+        }
+        if let Some(thread) = self.thread.take() {
+            // How it ended, it has told by itself.
+            let _ = thread.join();
         }
     }
 }
@@ -133,5 +147,26 @@ impl Worker {
         if !readies.is_empty() || bytes > 0 {
             self.inbox.push(Input::Persisted { readies, bytes });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rounds_that_the_thread_has_no_room_for_wait_in_order_and_hold_up_nobody() {
+        let (jobs, waiting) = sync_channel(2);
+        let mut syncer = Syncer { jobs: Some(jobs), backlog: VecDeque::new(), thread: None };
+        let mut submit = |bytes| {
+            syncer.submit(Persist { bytes, ..Persist::default() });
+            syncer.is_full()
+        };
+        assert_eq!([1, 2, 3, 4].map(&mut submit), [false, false, true, true]);
+        let next = || waiting.try_recv().map(|round| round.bytes);
+        assert_eq!((next(), next(), next().is_err()), (Ok(1), Ok(2), true));
+        syncer.pass_on();
+        assert!(!syncer.is_full());
+        assert_eq!((next(), next()), (Ok(3), Ok(4)));
     }
 }

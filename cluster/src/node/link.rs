@@ -10,8 +10,8 @@ use trilog_storage::{Store, StoreError};
 use super::topic_id;
 use crate::acquaintances::{Acquaintances, last_readmitted};
 use crate::controller::{ControllerRequest, ControllerResponse};
-use crate::driver::Published;
 use crate::driver::inbox::{Inbox, Input};
+use crate::driver::{FatalError, Published};
 use crate::ids::{NodeId, StoreId};
 use crate::shard::effects::NotController;
 use crate::transport::{Frame, PeerEvent, PeerHandler, Recognition, RpcClient, Transport, Unrecognized};
@@ -67,8 +67,8 @@ impl PeerHandler for Link {
     /// Meets one peer after the other: what is written down is durable before anybody is told.
     fn meet(&self, peer: NodeId, store: StoreId) -> Result<Recognition, Unrecognized> {
         let mut acquaintances = self.acquaintances.lock().unwrap_or_else(PoisonError::into_inner);
-        let fail = |error| {
-            self.inbox.push(Input::Fail(error));
+        let fail = |error: StoreError| {
+            self.inbox.push(Input::Fail(error.into()));
             Unrecognized::NotRemembered
         };
         let readmitted = last_readmitted(peer, &self.store).map_err(fail)?;
@@ -88,6 +88,14 @@ impl PeerHandler for Link {
             Frame::Response { id, body } => self.rpc.complete(from, id, body),
             frame => self.inbox.push_frame(from, frame),
         }
+    }
+
+    fn alive(&self, from: NodeId) {
+        self.inbox.push(Input::Heard(from));
+    }
+
+    fn failed(&self, task: &'static str) {
+        self.inbox.push(Input::Fail(FatalError::Panicked(task)));
     }
 
     fn peer_event(&self, peer: NodeId, event: PeerEvent) {

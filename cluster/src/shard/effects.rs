@@ -136,6 +136,8 @@ pub(crate) struct Round {
     pub(crate) sends: Outbox,
     /// All groups' changes, to be made visible together.
     pub(crate) batch: WriteBatch,
+    /// The bytes of entries that were read from the store to be applied, as after a restart.
+    pub(crate) read_bytes: usize,
     /// What to tell Raft, and whom, once the batch is durable.
     pub(crate) persist: Persist,
 }

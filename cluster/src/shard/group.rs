@@ -43,8 +43,8 @@ const MAX_MESSAGE_BYTES: u64 = 512 << 10;
 const MAX_INFLIGHT_MESSAGES: usize = 8;
 /// Proposed and not yet committed bytes of one group; what comes on top waits in the machine's queue.
 const MAX_UNCOMMITTED_BYTES: u64 = 32 << 20;
-/// Applied in one round.
-const MAX_APPLY_BYTES: u64 = 8 << 20;
+/// Applied in one round. After a restart that is read from the store, by the thread that drives all groups.
+const MAX_APPLY_BYTES: u64 = 1 << 20;
 
 /// A group, as the shard drives it.
 pub(super) struct Group {
@@ -299,6 +299,14 @@ impl Group {
     pub(super) fn fetched(&mut self, fetched: FetchedEntries) {
         let context = self.node.mut_store().provide_fetched(fetched);
         self.node.on_entries_fetched(context);
+        self.forget_fetched();
+    }
+
+    /// Drops what was read for followers, unless this replica leads: nobody would ever collect it.
+    pub(super) fn forget_fetched(&mut self) {
+        if !self.is_leader() {
+            self.node.mut_store().forget_fetched();
+        }
     }
 }
 

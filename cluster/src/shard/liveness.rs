@@ -62,8 +62,9 @@ impl Shard {
         self.consider_sleep(id);
     }
 
-    /// Something of `from` arrived.
-    pub(super) fn heard(&mut self, from: NodeId) {
+    /// Something of `from` arrived. Told at its arrival: what it says may have to wait for its turn.
+    pub(crate) fn heard(&mut self, now: Duration, from: NodeId) {
+        self.now = now;
         if let Some(change) = self.peers.heard(from, self.now) {
             self.peer_changed(change, Evidence::Silence);
         }

@@ -24,6 +24,7 @@ mod orphans;
 mod peers;
 mod proposals;
 mod rejoin;
+mod replay;
 mod room;
 mod survey;
 mod topology;
@@ -50,6 +51,7 @@ use self::machine::{DecisionInputs, Machine};
 use self::orphans::Orphans;
 use self::peers::Peers;
 use self::rejoin::Rejoin;
+use self::replay::Replays;
 use self::room::Room;
 use crate::controller::configs::BrokerSettings;
 use crate::ids::{NodeId, RaftGroupId, StoreId};
@@ -65,7 +67,11 @@ const MAX_UNSYNCED_BYTES: usize = 2 << 20;
 
 /// A round ends with the group that fills its batch this far; the others have their turn in the next one. While a
 /// batch is applied no reader gets through, and the store can free nothing of what the batch replaces.
-const MAX_ROUND_BYTES: usize = 512 << 10;
+pub(crate) const MAX_ROUND_BYTES: usize = 512 << 10;
+
+/// A round also ends with the group that has it read this much from the store, which is what a restart applies: nobody's
+/// input is looked at meanwhile, nor the clock.
+pub(crate) const MAX_ROUND_READ_BYTES: usize = 1 << 20;
 
 /// What a shard has to know about its place in the cluster.
 pub(crate) struct ShardConfig {
@@ -101,6 +107,7 @@ pub(crate) struct Shard {
     orphans: Orphans,
     peers: Peers,
     rejoin: Rejoin,
+    replays: Replays,
     confirmations: Confirmations,
     room: Room,
     leaderships: Leaderships,
@@ -142,6 +149,7 @@ impl Shard {
             orphans: Orphans::default(),
             rejoin: Rejoin::new(config.store_id, &others, now),
             peers: Peers::new(others),
+            replays: Replays::default(),
             confirmations: Confirmations::default(),
             room: Room::default(),
             leaderships: Leaderships::new(config.node),
@@ -166,10 +174,9 @@ impl Shard {
         }
     }
 
-    /// A frame from a peer.
+    /// A frame from a peer, which was [heard](Self::heard) before.
     pub(crate) fn receive(&mut self, now: Duration, from: NodeId, frame: Frame) {
         self.now = now;
-        self.heard(from);
         match frame {
             Frame::Raft(messages) => {
                 for GroupMessage { group, message } in messages {
@@ -312,11 +319,14 @@ impl Shard {
             without_room: self.without_room(),
             sends: std::mem::take(&mut self.sends),
             batch: std::mem::take(&mut self.batch),
+            read_bytes: 0,
             persist: Persist::default(),
         };
         // Groups that came or went must be on disk before anything they promise.
         round.persist.must_sync = !round.batch.is_empty();
+        self.bound_replay(&mut round.batch);
         while round.batch.len_bytes() < MAX_ROUND_BYTES
+            && round.read_bytes < MAX_ROUND_READ_BYTES
             && let Some(id) = self.next_dirty()
         {
             let Some(group) = self.groups.get_mut(&id) else { continue };
@@ -325,6 +335,7 @@ impl Shard {
                 group.propose_queued(&self.inputs, &mut self.effects);
             }
             group.collect(&self.store, &mut round)?;
+            self.replays.note(id, group.replay());
             self.writing.push(id);
         }
         round.persist.bytes = round.batch.len_bytes();

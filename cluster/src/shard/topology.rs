@@ -107,6 +107,7 @@ impl Shard {
             self.awake.remove(&id);
             self.dirty.remove(&id);
             self.rejoin.forget(id);
+            self.replays.forget(id);
             self.batch.mark_group_deleted(id);
             self.effects.push(Effect::ReplicaRemoved(id));
         }

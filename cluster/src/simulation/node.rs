@@ -244,7 +244,10 @@ impl Process {
             {
                 outputs.push(Output::Send(from, Frame::Vouch { round, rows }));
             }
-            Input::Frame { from, frame, .. } => self.shard.receive(own, from, frame),
+            Input::Frame { from, frame, .. } => {
+                self.shard.heard(own, from);
+                self.shard.receive(own, from, frame);
+            }
             Input::Peer { peer, event } => self.shard.peer_event(own, peer, event),
             Input::Fetched(group, entries) => self.shard.fetched(own, group, entries),
             Input::Call { ticket, call } => self.call(now, ticket, call, outputs),

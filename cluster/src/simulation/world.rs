@@ -352,6 +352,7 @@ fn options(nodes: &[NodeId], random: &mut Random, mutant: Option<Mutant>) -> Nod
         checkpoints: CheckpointPolicy {
             every_entries: random.pick(&[1, 5, 50, 1000]).unwrap_or(5),
             every_bytes: random.pick(&[1 << 10, 64 << 10, 64 << 20]).unwrap_or(64 << 20),
+            node_bytes: random.pick(&[1 << 10, 64 << 10, 64 << 20]).unwrap_or(64 << 20),
             kept_entries: random.pick(&[0, 10, 1000]).unwrap_or(0),
             kept_bytes: random.pick(&[0, 1 << 10, 64 << 10, 16 << 20]).unwrap_or(16 << 20),
         },

@@ -195,9 +195,12 @@ impl Incoming {
         reader.task.shutdown().await;
         let (presence, handler) = (Arc::clone(&self.presence), Arc::clone(&self.handler));
         reader.task.spawn(async move {
-            let heard = |frame| {
+            let heard = |what| {
                 presence.heard(peer, store);
-                handler.received(peer, frame);
+                match what {
+                    Heard::Frame(frame) => handler.received(peer, frame),
+                    Heard::Part => handler.alive(peer),
+                }
             };
             read_peer(stream, peer, heard).await;
         });
@@ -239,11 +242,18 @@ async fn meet(
     })
 }
 
-async fn read_peer(stream: TcpStream, peer: NodeId, heard: impl Fn(Frame)) {
+/// What came from a peer.
+enum Heard {
+    Frame(Frame),
+    /// Some bytes of a frame whose rest is still to come.
+    Part,
+}
+
+async fn read_peer(stream: TcpStream, peer: NodeId, heard: impl Fn(Heard)) {
     let mut reader = BufReader::with_capacity(READ_BUFFER, stream);
     let error = loop {
-        match read_frame(&mut reader).await {
-            Ok(Some(frame)) => heard(frame),
+        match read_frame(&mut reader, || heard(Heard::Part)).await {
+            Ok(Some(frame)) => heard(Heard::Frame(frame)),
             Ok(None) => {
                 info!(%peer, "the peer closed its connection");
                 return;
@@ -255,8 +265,11 @@ async fn read_peer(stream: TcpStream, peer: NodeId, heard: impl Fn(Frame)) {
 }
 
 /// Reads one frame into memory of its own, so that what is kept of a frame keeps no other. `None` at the end, if that
-/// falls between two frames.
-async fn read_frame<R: AsyncRead + Unpin>(reader: &mut BufReader<R>) -> Result<Option<Frame>, ReadError> {
+/// falls between two frames. Tells of each part that does not complete the frame.
+async fn read_frame<R: AsyncRead + Unpin>(
+    reader: &mut BufReader<R>,
+    part_came: impl Fn(),
+) -> Result<Option<Frame>, ReadError> {
     let Some(length) = read_length(reader).await? else { return Ok(None) };
     // The length is only claimed as yet, but the kernel gives memory to what is really written to.
     let mut bytes = BytesMut::with_capacity(length);
@@ -264,6 +277,9 @@ async fn read_frame<R: AsyncRead + Unpin>(reader: &mut BufReader<R>) -> Result<O
         let missing = length - bytes.len();
         if reader.read_buf(&mut (&mut bytes).limit(missing)).await? == 0 {
             return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+        }
+        if bytes.len() < length {
+            part_came();
         }
     }
     Ok(Some(Frame::decode(bytes.freeze())?))

@@ -24,6 +24,7 @@
 //! Kafka's own quick start), compression (record batches are compressed by their producers), and priorities (any
 //! frame is a sign of life, so a heartbeat need not overtake a batch).
 
+mod addresses;
 mod frame;
 mod gather;
 mod handshake;
@@ -88,8 +89,14 @@ pub trait PeerHandler: Send + Sync + 'static {
     /// drop the frame. Must not block.
     fn received(&self, from: NodeId, frame: Frame);
 
+    /// Part of a frame came from such a peer: it lives, though a long frame may take seconds to arrive. Must not block.
+    fn alive(&self, from: NodeId);
+
     /// The connection to a peer changed. Must not block.
     fn peer_event(&self, peer: NodeId, event: PeerEvent);
+
+    /// A task has panicked that the transport cannot do without. Must not block.
+    fn failed(&self, task: &'static str);
 }
 
 /// What happens to the connection on which this node sends to a peer.
@@ -121,6 +128,22 @@ struct Shared {
     tasks: Mutex<JoinSet<()>>,
 }
 
+/// Runs a task whose end by a panic is told.
+async fn attended(
+    name: &'static str,
+    handler: Arc<dyn PeerHandler>,
+    task: impl Future<Output = ()> + Send + 'static,
+) {
+    // A set ends its task when it is dropped.
+    let mut running = JoinSet::new();
+    running.spawn(task);
+    if let Some(Err(error)) = running.join_next().await
+        && error.is_panic()
+    {
+        handler.failed(name);
+    }
+}
+
 /// A task's end of the signal to stop.
 #[derive(Clone)]
 struct Stop(watch::Receiver<bool>);
@@ -149,14 +172,14 @@ impl Transport {
 
         let incoming = Incoming::new(listener, Arc::clone(&identity), Arc::clone(&handler));
         let mut tasks = JoinSet::new();
-        tasks.spawn(incoming.run(stopped.clone()));
+        tasks.spawn(attended("peer listener", Arc::clone(&handler), incoming.run(stopped.clone())));
 
         let mut queues = BTreeMap::new();
         for (peer, address) in peers {
             let queue = Arc::new(SendQueue::default());
             let outgoing =
                 Outgoing::new(Arc::clone(&identity), peer, address, Arc::clone(&queue), Arc::clone(&handler));
-            tasks.spawn(outgoing.run(stopped.clone()));
+            tasks.spawn(attended("peer sender", Arc::clone(&handler), outgoing.run(stopped.clone())));
             queues.insert(peer, queue);
         }
         Self { shared: Arc::new(Shared { queues, stop, tasks: Mutex::new(tasks) }) }

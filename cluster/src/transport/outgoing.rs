@@ -12,10 +12,12 @@ use std::time::Duration;
 use bytes::Buf;
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, lookup_host};
+use tokio::time::error::Elapsed;
 use tokio::time::{Instant, sleep, timeout};
 use tracing::{debug, info, warn};
 
+use super::addresses::Addresses;
 use super::gather::Gather;
 use super::handshake::{HandshakeError, Identity, Refusal};
 use super::queue::SendQueue;
@@ -34,7 +36,7 @@ const WARN_AGAIN_AFTER: Duration = Duration::from_secs(600);
 /// A connection that lasted this long was a good one, and its loss is worth an immediate redial. Two nodes that claim
 /// one id replace each other's connections at once; this is what keeps them from doing so in a tight loop.
 const STABLE_AFTER: Duration = Duration::from_millis(100);
-/// How long one dial may take. Packets to a host that is down are lost without an answer.
+/// How long one dial may take, at all addresses together. Packets to a host that is down are lost without an answer.
 const DIAL_TIMEOUT: Duration = Duration::from_secs(1);
 /// Frames are gathered into one write until they are this many bytes.
 const WRITE_BATCH: usize = 256 * 1024;
@@ -49,6 +51,7 @@ pub(super) struct Outgoing {
     address: String,
     queue: Arc<SendQueue>,
     handler: Arc<dyn PeerHandler>,
+    addresses: Addresses,
     outage: Outage,
     /// Since when there is no connection.
     unreached_since: Instant,
@@ -87,7 +90,16 @@ impl Outgoing {
         handler: Arc<dyn PeerHandler>,
     ) -> Self {
         let (outage, unreached_since) = (Outage::default(), Instant::now());
-        Self { identity, peer, address, queue, handler, outage, unreached_since }
+        Self {
+            identity,
+            peer,
+            address,
+            queue,
+            handler,
+            addresses: Addresses::default(),
+            outage,
+            unreached_since,
+        }
     }
 
     /// Runs until `stop` is requested. What is queued by then, and closed against more, is still written.
@@ -162,16 +174,27 @@ impl Outgoing {
         }
     }
 
-    async fn dial(&self) -> Result<(TcpStream, Recognition), DialError> {
-        let connecting = TcpStream::connect(&self.address);
-        let mut stream = timeout(DIAL_TIMEOUT, connecting)
-            .await
-            .map_err(|_| DialError::TimedOut)?
-            .and_then(refuse_self_connection)
-            .map_err(DialError::Connect)?;
+    async fn dial(&mut self) -> Result<(TcpStream, Recognition), DialError> {
+        let resolved =
+            timeout(DIAL_TIMEOUT, lookup_host(&self.address)).await?.map_err(DialError::Connect)?;
+        let connect = |address: SocketAddr| async move {
+            let connected = TcpStream::connect(address).await.and_then(refuse_self_connection);
+            connected.map_err(DialError::Connect)
+        };
+        let connected = self.addresses.dial(resolved.collect(), DIAL_TIMEOUT, connect).await;
+        let mut stream = connected.map_err(|failures| {
+            let nowhere = || DialError::Connect(io::ErrorKind::AddrNotAvailable.into());
+            failures.verdict(DialError::is_refused_connection).unwrap_or_else(nowhere)
+        })?;
         stream.set_nodelay(true).map_err(DialError::Connect)?;
         let recognition = self.identity.dial(&mut stream, self.peer).await.map_err(DialError::Handshake)?;
         Ok((stream, recognition))
+    }
+}
+
+impl From<Elapsed> for DialError {
+    fn from(_: Elapsed) -> Self {
+        Self::TimedOut
     }
 }
 

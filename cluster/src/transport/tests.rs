@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use raft::eraftpb::{Entry, Message};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
+use super::gather::Gather;
 use super::handshake::{HandshakeError, Refusal};
 use super::incoming::MAX_STRANGERS;
 use super::*;
@@ -26,6 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 #[derive(Debug, PartialEq)]
 enum Event {
     Frame(NodeId, Frame),
+    Alive(NodeId),
     Peer(NodeId, PeerEvent),
 }
 
@@ -43,6 +45,14 @@ impl PeerHandler for Forward {
 
     fn received(&self, from: NodeId, frame: Frame) {
         let _ = self.0.send(Event::Frame(from, frame));
+    }
+
+    fn alive(&self, from: NodeId) {
+        let _ = self.0.send(Event::Alive(from));
+    }
+
+    fn failed(&self, task: &'static str) {
+        panic!("{task} has panicked");
     }
 
     fn peer_event(&self, peer: NodeId, event: PeerEvent) {
@@ -67,7 +77,17 @@ impl Node {
         Self { transport: Transport::start(config, Arc::new(Forward(sender))), events }
     }
 
+    /// What happens next, signs of life left out.
     async fn next(&mut self) -> Event {
+        loop {
+            match self.next_or_alive().await {
+                Event::Alive(_) => {}
+                event => return event,
+            }
+        }
+    }
+
+    async fn next_or_alive(&mut self) -> Event {
         timeout(PATIENCE, self.events.recv()).await.expect("nothing happened").expect("the transport ended")
     }
 
@@ -117,6 +137,24 @@ async fn dial_as_one(address: &str) -> TcpStream {
 
 fn heartbeat(sequence: u64) -> Frame {
     Frame::Heartbeat { sequence }
+}
+
+#[tokio::test]
+async fn part_of_a_frame_is_a_sign_of_life() {
+    let (mut two, address) = two_alone().await;
+    let mut stream = dial_as_one(&address).await;
+    let entry = Entry { data: vec![7; 3 << 20].into(), ..Entry::default() };
+    let message = Message { entries: vec![entry].into(), ..Message::default() };
+    let frame = Frame::Raft(vec![GroupMessage { group: RaftGroupId(1), message }]);
+    let mut gather = Gather::default();
+    frame.encode(&mut gather);
+    gather.finish();
+    let bytes = gather.copy_to_bytes(gather.remaining());
+    let (first, rest) = bytes.split_at(bytes.len() / 2);
+    stream.write_all(first).await.unwrap();
+    assert_eq!(two.next_or_alive().await, Event::Alive(ONE));
+    stream.write_all(rest).await.unwrap();
+    two.expect(Event::Frame(ONE, frame)).await;
 }
 
 async fn write_heartbeat(stream: &mut TcpStream, sequence: u8) {

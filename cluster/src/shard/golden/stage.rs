@@ -159,7 +159,10 @@ impl Stage {
         let count = frames.len();
         for ((from, to), frame) in frames {
             if self.nodes[&to].is_running() {
-                self.input(to, |shard, now| shard.receive(now, from, frame));
+                self.input(to, |shard, now| {
+                    shard.heard(now, from);
+                    shard.receive(now, from, frame);
+                });
             }
         }
         count

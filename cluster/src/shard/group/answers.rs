@@ -147,6 +147,7 @@ impl Group {
     pub(super) fn observe_leadership(&mut self, inputs: &DecisionInputs, effects: &mut Vec<Effect>) -> bool {
         let term = self.node.raft.term;
         let leads = self.is_leader();
+        self.forget_fetched();
         let stops = self.serving.is_some_and(|serving| !leads || serving != term);
         if stops {
             self.stop_serving(effects);

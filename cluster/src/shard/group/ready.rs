@@ -13,7 +13,7 @@ use crate::controller::ControllerRecord;
 use crate::ids::RaftIndex;
 use crate::replica::RecentEntry;
 use crate::shard::effects::{Effect, PersistedReady, Round};
-use crate::shard::machine::{Applied, CheckpointPolicy, DecisionInputs, Machine, Waiting, damaged};
+use crate::shard::machine::{Applied, CheckpointPolicy, DecisionInputs, Machine, Replay, Waiting, damaged};
 use crate::shard::room::{carries_entries, is_partition, suffice_without};
 
 /// A ready between its collection and the moment its batch is visible.
@@ -50,7 +50,9 @@ impl Group {
         if !self.node.has_ready() {
             return Ok(());
         }
+        self.node.mut_store().take_read_bytes();
         let mut ready = self.node.ready();
+        round.read_bytes += self.node.mut_store().take_read_bytes();
         let spared = is_partition(&self.machine) && suffice_without(&self.voters, &round.without_room);
         for message in ready.take_messages() {
             let full = round.without_room.iter().any(|peer| u64::from(peer.0) == message.to);
@@ -207,6 +209,29 @@ impl Group {
         for group in store.deleted_groups().into_iter().filter(|group| image.has_dropped(*group)) {
             batch.forget_deleted_group(group);
         }
+    }
+
+    /// As [`Self::checkpoint`], for the sake of the node and before the group's own policy asks for it. Between rounds only.
+    pub(in crate::shard) fn checkpoint_early(&mut self, batch: &mut WriteBatch) {
+        debug_assert!(self.writing.is_none(), "the state is ahead of what is known to be applied");
+        // The state is that of the snapshot, and as of an index that does not count as applied yet.
+        if self.installing.is_some() {
+            return;
+        }
+        let applied = RaftIndex(self.node.raft.raft_log.applied);
+        self.machine.write_checkpoint(self.id, applied, self.checkpoints, batch);
+        self.node.mut_store().set_applied(applied, batch);
+    }
+
+    /// What a restart would replay of this group.
+    pub(in crate::shard) fn replay(&self) -> Replay {
+        self.machine.replay()
+    }
+
+    /// How many committed entries are not applied yet.
+    pub(in crate::shard) fn unapplied(&self) -> u64 {
+        let log = &self.node.raft.raft_log;
+        log.committed.saturating_sub(log.applied)
     }
 }
 

@@ -129,6 +129,8 @@ pub(crate) struct CheckpointPolicy {
     pub(crate) every_entries: u64,
     /// And after this many bytes of payload.
     pub(crate) every_bytes: u64,
+    /// And as soon as a restart would replay more than this of all the node's partitions: then the one with the most has its turn.
+    pub(crate) node_bytes: u64,
     /// Entries that stay in the log though its state stands for them, and spare a follower that was away a snapshot.
     pub(crate) kept_entries: u64,
     /// More than this many bytes of a partition's records do not stay for that reason.
@@ -137,14 +139,20 @@ pub(crate) struct CheckpointPolicy {
 
 impl Default for CheckpointPolicy {
     fn default() -> Self {
-        Self { every_entries: 1024, every_bytes: 64 << 20, kept_entries: 1024, kept_bytes: 16 << 20 }
+        Self {
+            every_entries: 1024,
+            every_bytes: 64 << 20,
+            node_bytes: 64 << 20,
+            kept_entries: 1024,
+            kept_bytes: 16 << 20,
+        }
     }
 }
 
 impl CheckpointPolicy {
     /// Anything that was applied is written out now.
     pub(super) const AT_ONCE: Self =
-        Self { every_entries: 1, every_bytes: 1, kept_entries: 0, kept_bytes: 0 };
+        Self { every_entries: 1, every_bytes: 1, node_bytes: 0, kept_entries: 0, kept_bytes: 0 };
 
     /// Nothing stays for the sake of followers.
     pub(super) const fn keeping_nothing(self) -> Self {
@@ -167,6 +175,18 @@ struct SinceCheckpoint {
     entries: u64,
     bytes: u64,
 }
+
+/// What a restart would replay of a group.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Replay {
+    /// The entries that it would read, in bytes.
+    pub(super) bytes: u64,
+    /// Below this a checkpoint is not worth its writing.
+    pub(super) least: u64,
+}
+
+/// What reading an entry counts for beside its bytes: finding a row takes as long as reading this much of it.
+const ENTRY_READ_BYTES: u64 = 1024;
 
 impl SinceCheckpoint {
     const fn count(&mut self, bytes: usize) {
@@ -266,14 +286,34 @@ impl Machine {
         if !is_due && !matches!(self, Self::Partition(machine) if machine.is_emptied()) {
             return false;
         }
+        self.write_checkpoint(group, applied, policy, batch);
+        true
+    }
+
+    /// Writes a checkpoint, due or not. The caller moves the applied index in the same batch.
+    pub(super) fn write_checkpoint(
+        &mut self,
+        group: RaftGroupId,
+        applied: RaftIndex,
+        policy: CheckpointPolicy,
+        batch: &mut WriteBatch,
+    ) {
         let encoded = self.encode();
         batch.put_record(group, CHECKPOINT_KEY, encoded.clone());
         match self {
             Self::Controller(machine) => *machine.since_checkpoint() = SinceCheckpoint::default(),
             Self::Coordinator(machine) => machine.checkpoint_written(encoded.len()),
-            Self::Partition(machine) => machine.checkpoint_written(group, applied, encoded, batch),
+            Self::Partition(machine) => machine.checkpoint_written(group, applied, encoded, policy, batch),
         }
-        true
+    }
+
+    /// What a restart would replay. Nothing of the controller and of coordinators: their checkpoints follow the size of
+    /// their states, and they are few.
+    pub(super) const fn replay(&self) -> Replay {
+        match self {
+            Self::Controller(_) | Self::Coordinator(_) => Replay { bytes: 0, least: 0 },
+            Self::Partition(machine) => machine.replay(),
+        }
     }
 
     /// Writes the state that a snapshot brought, which is that as of the entry at `index`, as this group's checkpoint.

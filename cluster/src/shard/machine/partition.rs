@@ -13,7 +13,7 @@ use trilog_storage::{OffsetIndexRow, Store, StoreError, WriteBatch};
 use self::cut_points::CutPoints;
 pub(super) use self::cut_points::base_state;
 pub(crate) use self::deletion::DeletionRequest;
-use super::{CheckpointPolicy, Proposal, SinceCheckpoint, Waiting};
+use super::{CheckpointPolicy, ENTRY_READ_BYTES, Proposal, Replay, SinceCheckpoint, Waiting};
 use crate::ids::{LeaderEpoch, RaftGroupId, RaftIndex, TimestampMs};
 use crate::partition::{Appender, CheckedBatch, LeaderEpochs, PartitionState, Prepared, TimestampType};
 use crate::replica::{RecentEntry, ReplicaStatus};
@@ -43,6 +43,8 @@ pub(crate) struct PartitionMachine {
     /// Boxed, as most replicas do not lead.
     leading: Option<Box<Leading>>,
     since_checkpoint: SinceCheckpoint,
+    /// How long the last checkpoint was.
+    checkpoint_bytes: u64,
     cut_points: CutPoints,
 }
 
@@ -60,6 +62,7 @@ impl PartitionMachine {
         self.state = PartitionState::decode(bytes).map_err(|error| error.to_string())?;
         self.leader_epochs = Arc::new(self.state.leader_epochs().clone());
         self.since_checkpoint = SinceCheckpoint::default();
+        self.checkpoint_bytes = bytes.len() as u64;
         Ok(())
     }
 
@@ -80,16 +83,27 @@ impl PartitionMachine {
             && self.cut_points.lie_before_the_end_of(&self.state)
     }
 
-    /// A checkpoint as of the entry at `index`, encoded, is on its way to the disk.
+    /// A checkpoint as of the entry at `index`, encoded, is on its way to the disk. The state is also kept for good where the
+    /// last one that is kept is as far away as the policy has checkpoints be, or nothing is left behind it.
     pub(super) fn checkpoint_written(
         &mut self,
         group: RaftGroupId,
         index: RaftIndex,
         encoded: Vec<u8>,
+        policy: CheckpointPolicy,
         batch: &mut WriteBatch,
     ) {
         self.since_checkpoint = SinceCheckpoint::default();
-        self.cut_points.keep(group, index, &self.state, encoded, batch);
+        self.checkpoint_bytes = encoded.len() as u64;
+        if self.is_emptied() || self.cut_points.are_due(index, &self.state, policy) {
+            self.cut_points.keep(group, index, &self.state, encoded, batch);
+        }
+    }
+
+    /// What a restart would replay. To write a long state again for a little less of that is not worth it.
+    pub(super) const fn replay(&self) -> Replay {
+        let SinceCheckpoint { entries, bytes } = self.since_checkpoint;
+        Replay { bytes: bytes + entries * ENTRY_READ_BYTES, least: self.checkpoint_bytes }
     }
 
     /// Log and state were replaced by a snapshot as of the entry at `index`.

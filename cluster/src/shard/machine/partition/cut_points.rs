@@ -81,6 +81,15 @@ impl CutPoints {
         self.ahead.last().or(self.base.as_ref()).map_or(Offset(0), |last| last.end) < state.log_end_offset()
     }
 
+    /// Whether `state`, which is that as of the entry at `index`, is as far behind the last point as `policy` has checkpoints
+    /// be. More checkpoints than that are written for the node's sake, and would crowd out those of long ago.
+    pub(super) fn are_due(&self, index: RaftIndex, state: &PartitionState, policy: CheckpointPolicy) -> bool {
+        let last = self.ahead.last().or(self.base.as_ref());
+        let (entries, bytes) = last.map_or((0, 0), |last| (last.index.0, last.bytes));
+        index.0.saturating_sub(entries) >= policy.every_entries
+            || state.bytes_so_far().saturating_sub(bytes) >= policy.every_bytes
+    }
+
     /// Keeps `state`, which is that as of the entry at `index`.
     pub(super) fn keep(
         &mut self,

@@ -9,7 +9,7 @@ use crate::partition::testing::BatchBuilder;
 
 const GROUP: RaftGroupId = RaftGroupId(4);
 const POLICY: CheckpointPolicy =
-    CheckpointPolicy { every_entries: 1, every_bytes: 1, kept_entries: 0, kept_bytes: 0 };
+    CheckpointPolicy { every_entries: 1, every_bytes: 1, node_bytes: 0, kept_entries: 0, kept_bytes: 0 };
 
 /// A partition whose every entry is one record, but for those that delete some.
 struct Log {
@@ -93,6 +93,27 @@ fn a_log_is_cut_where_everything_before_is_deleted_and_a_state_is_kept() {
     let state = base_state(&log.store, GROUP, RaftIndex(20)).unwrap().unwrap();
     let state = PartitionState::decode(&state).unwrap();
     assert_eq!((state.log_start_offset(), state.log_end_offset()), (Offset(0), Offset(20)));
+}
+
+#[test]
+fn a_state_is_kept_as_seldom_as_the_policy_has_checkpoints_be() {
+    let mut log = Log::new();
+    let policy = CheckpointPolicy { every_entries: 10, every_bytes: u64::MAX, ..POLICY };
+    for _ in 0..35 {
+        log.append(1);
+        if log.points.are_due(log.applied, &log.state, policy) {
+            log.keep();
+        }
+    }
+    assert_eq!(log.kept(), [10, 20, 30]);
+    let bytes = log.state.bytes_so_far() / 7;
+    let policy = CheckpointPolicy { every_entries: u64::MAX, every_bytes: bytes, ..POLICY };
+    assert!(log.points.are_due(log.applied, &log.state, policy), "five records are a seventh of 35");
+    assert!(!log.points.are_due(
+        log.applied,
+        &log.state,
+        CheckpointPolicy { every_bytes: bytes + 1, ..policy }
+    ));
 }
 
 #[test]
