@@ -6,18 +6,19 @@
 //!
 //! | rule | file |
 //! | --- | --- |
-//! | no acknowledged or consumed record is lost | [`lost`] |
+//! | no acknowledged, consumed or shown record is lost, on no replica | [`lost`] |
 //! | a partition's offsets are dense | [`dense`] |
 //! | no record is there twice, none that nobody sent | [`doubled`] |
 //! | a record whose send failed for certain is never seen | [`aborted`] |
 //! | one value per offset, whoever looks | [`agreement`] |
 //! | polls neither skip nor go back within an assignment | [`polls`] |
 //! | an assignment goes on from what was committed | [`resumed`] |
+//! | the records of an idempotent producer are in its order | [`sequence`] |
 //! | an acknowledged offset lies above every one acknowledged before that write began | [`order`] |
 //! | no node shows an end that lies below what was known before it was asked | [`stale`] |
 //! | committed offsets never go back | [`commits`] |
 //! | a partition has one owner in a generation, and only the owner commits | [`owners`] |
-//! | every group has read everything, and no client gave up | [`complete`] |
+//! | every group has read everything, every producer has sent everything, and no client gave up | [`complete`] |
 
 mod aborted;
 mod agreement;
@@ -34,6 +35,7 @@ mod polls;
 mod resumed;
 #[cfg(test)]
 mod scene;
+mod sequence;
 mod stale;
 
 use std::fmt::{self, Display, Formatter};
@@ -44,7 +46,7 @@ use log::FinalLogs;
 /// Which rule was broken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Rule {
-    /// A record that was acknowledged, or consumed, is not there in the end.
+    /// A record that was acknowledged, consumed, or shown to be there, is not there in the end, or not on each replica.
     Lost,
     /// An offset below the end has no record.
     Hole,
@@ -62,6 +64,8 @@ pub enum Rule {
     Resumed,
     /// An acknowledged offset lies below one that was acknowledged before the write began.
     Order,
+    /// The records of an idempotent producer are not in the order in which it sent them.
+    Swapped,
     /// A node showed an end that was out of date when it was asked.
     Stale,
     /// A committed offset went back, or was never committed.
@@ -109,6 +113,7 @@ pub fn check(history: &History) -> Vec<Violation> {
         agreement::check(history),
         polls::check(history),
         resumed::check(history),
+        sequence::check(history, &finals),
         order::check(history),
         stale::check(history),
         commits::check(history),

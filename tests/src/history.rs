@@ -98,6 +98,14 @@ pub struct MemberView {
 /// What a client did.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Deed {
+    /// A producer begins that never gives up on a record and lets none overtake another: each is acknowledged in the end, and in
+    /// its partition they are in the order of their values, which is that in which they were sent.
+    Produces,
+    /// Such a producer has sent its last record, and all are settled.
+    Settled {
+        /// How many records it has sent.
+        sent: u64,
+    },
     /// A record was sent.
     Send {
         /// Where to.
@@ -163,7 +171,8 @@ pub enum Deed {
         /// What it was told.
         why: String,
     },
-    /// The whole partition from its first record to its end, read when all faults were over and nobody wrote any more.
+    /// The whole partition from its first record to its end, read from one of its replicas when all faults were over. Those that
+    /// come first are read when nobody writes any more; who reads the next replica may write before.
     Final {
         /// Which partition.
         place: Place,

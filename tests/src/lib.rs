@@ -21,6 +21,7 @@
 //! | [`history`], [`checker`] | what clients asked, when, what they were told, and whether a broker may have told them so |
 //! | [`workload`] | clients that keep a cluster busy and write down what they are told |
 //! | [`nemesis`] | what happens to nodes, and when |
+//! | [`copies`] | what each replica has of a topic, read from it |
 //! | [`round`] | all of it together: clients, faults, judgement |
 //! | [`kcat`] | the real kcat |
 //! | [`lines`] | a big file of lines, and whether two of them are the same |
@@ -39,6 +40,7 @@ pub mod checker;
 pub mod clock;
 pub mod cluster;
 pub mod complete;
+pub mod copies;
 pub mod dev;
 pub mod failover;
 pub mod group;

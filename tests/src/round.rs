@@ -1,7 +1,8 @@
 //! A round: clients at work, faults that come and go, and the judgement when all is well again.
 //!
 //! ```text
-//!   clients start ── warm-up ── faults of the plan ── all healed ── writers settle ── everything is read ── checked
+//!   clients start ── warm-up ── faults of the plan ── all healed ── writers settle ── everything is read
+//!                                                       ── each replica's copy is read ── checked
 //! ```
 //!
 //! After the faults nobody helps: the cluster has to heal by itself, every record that was sent has to be acknowledged, and
@@ -14,13 +15,13 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 
 use crate::admin::NewTopic;
-use crate::batch::Batch;
 use crate::checker::{Violation, check};
 use crate::cluster::{Cluster, ClusterOptions};
-use crate::history::{Deed, Place, Recorder, Seen};
+use crate::copies;
+use crate::history::{Deed, Place, Recorder};
 use crate::nemesis::plan::Plan;
 use crate::nemesis::{DISK, Family, RESERVE};
-use crate::workload::{Stage, Workload, record_at};
+use crate::workload::{Stage, Workload};
 
 /// Partitions of the topic: each node leads some.
 const PARTITIONS: i32 = 4;
@@ -84,6 +85,7 @@ pub async fn play(cluster: &mut Cluster, name: &str, plan: &Plan, recorder: &Rec
     workload.stop_writing().await;
     let ends = read_all(cluster, &stage).await;
     workload.stop_reading(&ends).await;
+    copies::read_each(cluster, &stage).await;
     bury_and_revive(cluster, recorder);
     check(&recorder.history())
 }
@@ -138,17 +140,9 @@ async fn read_all(cluster: &Cluster, stage: &Stage) -> BTreeMap<Place, i64> {
         let place = stage.place(partition);
         let invoked = stage.recorder.now();
         let batches = cluster.partition(&stage.topic, partition).await.read_all().await;
-        let records = batches.iter().flat_map(values).collect::<Vec<_>>();
+        let records = batches.iter().flat_map(copies::seen).collect::<Vec<_>>();
         ends.insert(place.clone(), records.last().map_or(0, |last| last.offset + 1));
         stage.recorder.ended("reader", invoked, Deed::Final { place, records });
     }
     ends
-}
-
-fn values(batch: &Batch) -> Vec<Seen> {
-    let records = (batch.base_offset()..).zip(batch.records());
-    let seen = records.map(|(offset, record)| {
-        record_at(offset, record.value.as_deref()).expect("a record that was written here")
-    });
-    seen.collect()
 }

@@ -16,10 +16,10 @@ mod probe;
 pub mod prober;
 pub mod producer;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
@@ -35,7 +35,7 @@ use producer::Producer;
 /// Records a second that each producer sends.
 const RATE: u32 = 250;
 
-/// How long the members that were there while nodes suffered have to read everything.
+/// How long members are left alone that own a partition, do not read it, and have an excuse.
 const OLD_MEMBERS: Duration = Duration::from_secs(12);
 
 /// Where the clients meet, and where they write down what happens.
@@ -61,7 +61,19 @@ impl Stage {
         Place::new(&self.topic, partition)
     }
 
-    fn target(&self, partition: i32) -> Target {
+    /// The groups that commit offsets.
+    pub fn groups(&self) -> Vec<String> {
+        let of_members = GroupProtocol::ALL.map(|protocol| protocol.group(self));
+        of_members.into_iter().chain([self.alone()]).collect()
+    }
+
+    /// The group without members, for which probers commit.
+    fn alone(&self) -> String {
+        format!("{}-alone", self.topic)
+    }
+
+    /// One partition of the topic, as requests name it.
+    pub fn target(&self, partition: i32) -> Target {
         Target { topic: self.topic.clone(), id: self.topic_id, partition }
     }
 
@@ -108,7 +120,27 @@ impl Workload {
     }
 
     fn has_read(&self, ends: &BTreeMap<Place, i64>) -> Option<()> {
-        self.progress.iter().all(|(_, progress)| progress.has_reached(ends)).then_some(())
+        self.progress.iter().all(|(_, progress)| progress.behind(ends).is_empty()).then_some(())
+    }
+
+    /// Each partition that a group has not read to its end, and by whose fault of its own, if it is one.
+    fn starving(&self, ends: &BTreeMap<Place, i64>) -> Vec<(GroupProtocol, Place, Option<String>)> {
+        let behind = self.progress.iter().flat_map(|(protocol, progress)| {
+            progress.behind(ends).into_iter().map(|place| (*protocol, place))
+        });
+        let excused = behind.map(|(protocol, place)| {
+            let owner = self.members.iter().find(|it| it.protocol() == protocol && it.owns(&place));
+            let excuse = owner.filter(|owner| owner.has_given_up_on_offsets());
+            let excuse = excuse.map(|owner| owner.client().to_owned());
+            (protocol, place, excuse)
+        });
+        excused.collect()
+    }
+
+    /// The members that keep a group from reading, if all that is not read is a fault of theirs.
+    fn excused(&self, ends: &BTreeMap<Place, i64>) -> Option<BTreeSet<String>> {
+        let starving = self.starving(ends).into_iter();
+        starving.map(|(_, _, excuse)| excuse).collect::<Option<BTreeSet<_>>>().filter(|all| !all.is_empty())
     }
 
     /// A new member joins each group.
@@ -130,6 +162,15 @@ impl Workload {
         }
     }
 
+    fn replace_members(&mut self) {
+        let old = self.members.len();
+        self.join();
+        self.join();
+        for _ in 0..old / GroupProtocol::ALL.len() {
+            self.leave();
+        }
+    }
+
     /// Stops writing and settles all that is under way: what was sent is acknowledged, as all nodes are well again.
     pub async fn stop_writing(&mut self) {
         for prober in self.probers.drain(..) {
@@ -142,22 +183,28 @@ impl Workload {
     /// Waits until each group has read its partitions up to these ends, and has everybody leave. What was not read in time
     /// the checker finds.
     ///
-    /// Members that do not get there are replaced, and the history says so: librdkafka (2.12) never again asks for the
-    /// committed offset of a partition once a coordinator that moved has refused to tell it (`NOT_COORDINATOR`), and such a
-    /// member owns the partition and reads nothing of it as long as it lives.
+    /// Members that do not get there are replaced, and the history says so, where their library is at fault and nobody else:
+    /// see [`Member::has_given_up_on_offsets`]. Any other group has to get there as it is.
     pub async fn stop_reading(mut self, ends: &BTreeMap<Place, i64>) {
-        if within(OLD_MEMBERS, async || self.has_read(ends)).await.is_none() {
-            let what = "the members are replaced: some group has not read everything".to_owned();
+        let began = Instant::now();
+        let is_over = |workload: &Self| {
+            let excused = if began.elapsed() < OLD_MEMBERS { None } else { workload.excused(ends) };
+            let read = workload.has_read(ends).map(|()| None);
+            read.or(excused.map(Some))
+        };
+        let mut over = within(PATIENCE, async || is_over(&self)).await;
+        if let Some(Some(excused)) = over {
+            let what = format!("the members are replaced, as {excused:?} gave up on committed offsets");
             self.stage.recorder.happened("workload", Deed::Fault { what });
-            let old = self.members.len();
-            self.join();
-            self.join();
-            for _ in 0..old / GroupProtocol::ALL.len() {
-                self.leave();
-            }
+            self.replace_members();
+            over = within(PATIENCE, async || self.has_read(ends).map(|()| None)).await;
         }
-        if within(PATIENCE, async || self.has_read(ends)).await.is_none() {
-            let why = format!("waited {PATIENCE:?} in vain for all groups to read everything");
+        if over.is_none() {
+            let starving = self.starving(ends);
+            let groups =
+                starving.iter().map(|(protocol, place, _)| format!("{place} in {}", protocol.name()));
+            let groups = groups.collect::<Vec<_>>().join(", ");
+            let why = format!("waited {PATIENCE:?} in vain for all groups to read everything: {groups}");
             self.stage.recorder.happened("workload", Deed::GaveUp { why });
         }
         for member in self.members {
@@ -180,7 +227,7 @@ async fn end_of(thread: JoinHandle<()>) {
     thread.join().expect("a client's thread ends well");
 }
 
-pub use payload::seen as record_at;
+pub use payload::{first_value, payload, seen as record_at};
 
 /// How long a request of the plain wire waits for its answer: longer than a node stands still in any round, so that what a
 /// node says when it goes on is heard.

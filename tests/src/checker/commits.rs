@@ -49,6 +49,10 @@ pub(super) fn check(history: &History) -> Vec<Violation> {
                         position.known.told(offset, entry);
                     }
                 }
+                let others =
+                    offsets.iter().filter(|(place, _)| !positions.contains_key(&(group.as_str(), place)));
+                let never = Position::default();
+                found.extend(others.filter_map(|(place, offset)| was_tried(&never, place, *offset, entry)));
             }
             _ => {}
         }
@@ -119,5 +123,13 @@ mod tests {
         let refused = Scene::default().commit("m", &[(0, 3)], Outcome::Failed);
         let scene = refused.committed("m", &[(0, 2)]).fetched(&[(0, 3)]);
         assert_eq!(rules(&scene), [Rule::Commit]);
+    }
+
+    #[test]
+    fn an_offset_of_a_partition_for_which_nobody_committed() {
+        let scene = Scene::default().committed("m", &[(0, 3)]);
+        assert_eq!(rules(&scene.clone().fetched(&[(0, 3), (1, 3)])), [Rule::Commit]);
+        assert_eq!(rules(&scene.fetched(&[(0, 3)]).committed("m", &[(1, 3)])), []);
+        assert_eq!(rules(&Scene::default().fetched(&[(2, 0)])), [Rule::Commit]);
     }
 }

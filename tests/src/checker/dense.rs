@@ -1,14 +1,15 @@
 //! A partition's offsets are dense: there are no transactions, no compaction and no retention in a round, so that each offset
 //! from 0 to the end has its record.
 
-use super::log::FinalLogs;
+use super::log::{FinalLogs, Reading};
 use super::{Rule, Violation};
 
 pub(super) fn check(finals: &FinalLogs<'_>) -> Vec<Violation> {
     let mut found = Vec::new();
-    for (place, log) in &finals.logs {
+    for (place, Reading { entry, log, .. }) in finals.all() {
         if let Some((due, seen)) = (0..).zip(log.iter()).find(|(due, seen)| seen.offset != *due) {
-            let evidence = format!("{place}: offset {} comes where {due} is due", seen.offset);
+            let (offset, who) = (seen.offset, &entry.client);
+            let evidence = format!("{place}: offset {offset} comes where {due} is due, to {who}");
             found.push(Violation::new(Rule::Hole, evidence));
         }
     }

@@ -40,6 +40,15 @@ impl Scene {
         self
     }
 
+    /// The producer of a scene is idempotent.
+    pub(super) fn produces(self) -> Self {
+        self.step("producer", Deed::Produces)
+    }
+
+    pub(super) fn settled(self, sent: u64) -> Self {
+        self.step("producer", Deed::Settled { sent })
+    }
+
     pub(super) fn sent(self, partition: i32, value: u64, sending: Sending) -> Self {
         self.step("producer", Deed::Send { place: place(partition), value, sending })
     }

@@ -5,7 +5,7 @@
 //! coordinator is lost, librdkafka may send an earlier one again behind a later one. It polls meanwhile, and does not commit what
 //! it is about to give up, so that somebody else reads some of it again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{JoinHandle, ScopedJoinHandle};
@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use rdkafka::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, Rebalance};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
@@ -78,10 +79,42 @@ impl Progress {
         self.next.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether every partition was read up to its end.
-    pub fn has_reached(&self, ends: &BTreeMap<Place, i64>) -> bool {
+    /// The partitions that were not read up to their ends.
+    pub fn behind(&self, ends: &BTreeMap<Place, i64>) -> Vec<Place> {
         let next = self.next();
-        ends.iter().all(|(place, end)| *end == 0 || next.get(place).is_some_and(|next| next >= end))
+        let is_behind = |(place, end): &(&Place, &i64)| next.get(place).is_none_or(|next| next < end);
+        ends.iter().filter(|(_, end)| **end > 0).filter(is_behind).map(|(place, _)| place.clone()).collect()
+    }
+}
+
+/// What a member has, and whether its library has given that up.
+///
+/// librdkafka (2.12) asks for the committed offsets of what it is assigned. If a coordinator that moved refuses to tell them
+/// (`NOT_COORDINATOR`), it may never ask again, and such a member owns the partitions and reads nothing of them as long as it
+/// lives. It says so in its log, and nowhere else.
+#[derive(Debug, Clone, Default)]
+struct Standing(Arc<Mutex<(BTreeSet<Place>, bool)>>);
+
+/// How librdkafka's line begins when it gives up on committed offsets.
+const GIVES_UP_ON_OFFSETS: &str = "Offset fetch error for ";
+
+impl Standing {
+    fn assigned(&self, places: &[Place]) {
+        lock(&self.0).0.extend(places.iter().cloned());
+    }
+
+    fn revoked(&self, places: &[Place]) {
+        let (owned, given_up) = &mut *lock(&self.0);
+        owned.retain(|place| !places.contains(place));
+        // What it is assigned next it asks about anew.
+        *given_up &= !owned.is_empty();
+    }
+
+    /// A line of librdkafka's log.
+    fn said(&self, message: &str) {
+        if message.contains(GIVES_UP_ON_OFFSETS) {
+            lock(&self.0).1 = true;
+        }
     }
 }
 
@@ -99,6 +132,7 @@ struct Diary {
     group: String,
     recorder: Recorder,
     progress: Progress,
+    standing: Standing,
     run: Mutex<Option<Run>>,
     /// What it would commit: the offset behind the last record read of each partition.
     position: Mutex<BTreeMap<Place, i64>>,
@@ -169,7 +203,15 @@ impl Diary {
 
 impl ClientContext for Diary {
     fn log(&self, _: RDKafkaLogLevel, facility: &str, message: &str) {
+        self.standing.said(message);
         self.log.write(facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::Fatal) {
+            let why = format!("{error}: {reason}");
+            self.recorder.happened(&self.client, Deed::GaveUp { why });
+        }
     }
 }
 
@@ -182,10 +224,12 @@ impl ConsumerContext for Diary {
         match rebalance {
             Rebalance::Assign(list) => {
                 let places = places(list);
+                self.standing.assigned(&places);
                 self.recorder.happened(&self.client, Deed::Assigned { group, places });
             }
             Rebalance::Revoke(list) => {
                 let places = places(list);
+                self.standing.revoked(&places);
                 lock(&self.position).retain(|place, _| !places.contains(place));
                 self.recorder.happened(&self.client, Deed::Revoked { group, places });
             }
@@ -201,7 +245,9 @@ fn places(list: &TopicPartitionList) -> Vec<Place> {
 /// A member of a group. Dropped, it leaves.
 #[derive(Debug)]
 pub struct Member {
+    client: String,
     protocol: GroupProtocol,
+    standing: Standing,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
@@ -222,11 +268,13 @@ impl Member {
         config.set("auto.offset.reset", "earliest").set("enable.auto.commit", "false");
         config.set("fetch.wait.max.ms", "200");
         let log = ClientLog::new(&stage.logs, &client, "cgrp,topic,fetch", &mut config);
+        let standing = Standing::default();
         let diary = Diary {
-            client,
+            client: client.clone(),
             group,
             recorder: stage.recorder.clone(),
             progress: progress.clone(),
+            standing: standing.clone(),
             run: Mutex::default(),
             position: Mutex::default(),
             log,
@@ -237,7 +285,22 @@ impl Member {
         let stop = Arc::new(AtomicBool::new(false));
         let stops = Arc::clone(&stop);
         let thread = std::thread::spawn(move || consume(&consumer, &stops));
-        Self { protocol, stop, thread: Some(thread) }
+        Self { client, protocol, standing, stop, thread: Some(thread) }
+    }
+
+    /// Its name in the history.
+    pub fn client(&self) -> &str {
+        &self.client
+    }
+
+    /// Whether it owns a partition, as far as it was told.
+    pub fn owns(&self, place: &Place) -> bool {
+        lock(&self.standing.0).0.contains(place)
+    }
+
+    /// Whether its library has given up on committed offsets, which is a fault of its own.
+    pub fn has_given_up_on_offsets(&self) -> bool {
+        lock(&self.standing.0).1
     }
 
     /// The protocol of its group.

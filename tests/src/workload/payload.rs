@@ -6,12 +6,12 @@ use crate::history::Seen;
 const SIZE: usize = 200;
 
 /// The values of each client begin at a number of its own.
-pub(super) fn first_value(client: u32) -> u64 {
+pub fn first_value(client: u32) -> u64 {
     u64::from(client) << 32
 }
 
 /// The bytes of a value.
-pub(super) fn payload(value: u64) -> String {
+pub fn payload(value: u64) -> String {
     format!("{value:.<SIZE$}")
 }
 

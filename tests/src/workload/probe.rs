@@ -1,12 +1,14 @@
 //! The questions of a prober, and what their answers say.
 //!
-//! A refusal says nothing and is not written down, but for a write's: that is where it must be known what a refusal means.
+//! A refusal says nothing and is not written down, but for a write's: that is where it must be known what a refusal means. So
+//! says no answer at all. An answer that is none in the protocol, and records that nobody could read, are a client's end.
 
+use bytes::Bytes;
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::consumer_group_describe_response::Member as ConsumerMember;
 use kafka_protocol::messages::describe_groups_response::DescribedGroupMember;
 use kafka_protocol::messages::{FetchRequest, ProduceRequest};
-use trilog_client::{ClientError, Connection};
+use trilog_client::{ClientError, CloseReason, Connection};
 
 use super::Stage;
 use super::member::GroupProtocol;
@@ -61,7 +63,6 @@ impl Probe {
     /// Asks one question and writes down what the answer says. `value` is for a record to write; it is used up.
     pub(super) async fn ask(&self, node: &Connection, question: Question, value: u64) {
         let invoked = self.stage.recorder.now();
-        // What the broker did not answer, or not in a way that can be told from nonsense, says nothing.
         let told = match question {
             Question::Produce(partition) => Ok(vec![self.produce(node, partition, value).await]),
             Question::ListOffsets(partition) => self.list_offsets(node, partition).await,
@@ -72,9 +73,21 @@ impl Probe {
             Question::CommitAsNobody => Ok(vec![self.commit_as_nobody(self.alone(node), value).await]),
             Question::OffsetsAlone => self.offsets(self.alone(node)).await,
         };
-        for deed in told.unwrap_or_default() {
-            self.tell(invoked, deed);
+        match told {
+            Ok(told) => told.into_iter().for_each(|deed| self.tell(invoked, deed)),
+            Err(error) => self.complain(&error),
         }
+    }
+
+    /// Writes down what no client can make anything of.
+    fn complain(&self, error: &ClientError) {
+        if is_nonsense(error) {
+            self.give_up(error.to_string());
+        }
+    }
+
+    fn give_up(&self, why: String) {
+        self.stage.recorder.happened(&self.client, Deed::GaveUp { why });
     }
 
     fn tell(&self, invoked: Micros, deed: Deed) {
@@ -85,7 +98,11 @@ impl Probe {
         let sending = match self.try_produce(node, partition, value).await {
             Ok((None, offset)) => Sending::Acknowledged { offset: Some(offset) },
             Ok((Some(refusal), _)) if is_certain(refusal) => Sending::Failed,
-            Ok(_) | Err(_) => Sending::Unknown,
+            Ok(_) => Sending::Unknown,
+            Err(error) => {
+                self.complain(&error);
+                Sending::Unknown
+            }
         };
         Deed::Send { place: self.stage.place(partition), value, sending }
     }
@@ -115,14 +132,26 @@ impl Probe {
             return Ok(Vec::new());
         }
         let invoked = self.stage.recorder.now();
-        let plan = FetchPlan { max_bytes: 8 << 10, ..FetchPlan::from((end.offset - 5).max(0)) };
+        let from = (end.offset - 5).max(0);
+        let plan = FetchPlan { max_bytes: 8 << 10, ..FetchPlan::from(from) };
         let version = node.versions().negotiate::<FetchRequest>()?;
         let answer = fetched(node.request(self.stage.target(partition).fetch(version, plan)).await?);
-        if answer.error_code == 0 {
-            let place = self.stage.place(partition);
-            let records = records(&answer.records.unwrap_or_default());
-            self.tell(invoked, Deed::Read { place: place.clone(), records });
-            self.tell(invoked, Deed::End { place, offset: answer.high_watermark });
+        let place = self.stage.place(partition);
+        match error(answer.error_code) {
+            None => {
+                match records(&answer.records.unwrap_or_default()) {
+                    Ok(records) => self.tell(invoked, Deed::Read { place: place.clone(), records }),
+                    Err(why) => self.give_up(format!("{place} from offset {from} on: {why}")),
+                }
+                self.tell(invoked, Deed::End { place, offset: answer.high_watermark });
+            }
+            Some(refusal @ (ResponseError::OffsetOutOfRange | ResponseError::CorruptMessage)) => {
+                self.give_up(format!(
+                    "{place} ends at {}, and a fetch from {from} on is {refusal:?}",
+                    end.offset
+                ));
+            }
+            Some(_) => {}
         }
         Ok(Vec::new())
     }
@@ -133,7 +162,11 @@ impl Probe {
         let outcome = match group.try_commit(&Commit::outside(&self.stage.topic, self.own, offset)).await {
             Ok(None) => Outcome::Acknowledged,
             // A coordinator that loses its place says so without knowing what becomes of what it has written (Kafka's, too).
-            Ok(Some(_)) | Err(_) => Outcome::Unknown,
+            Ok(Some(_)) => Outcome::Unknown,
+            Err(error) => {
+                self.complain(&error);
+                Outcome::Unknown
+            }
         };
         Deed::Commit { group: group.name, offsets: vec![(self.stage.place(self.own), offset)], outcome }
     }
@@ -143,7 +176,11 @@ impl Probe {
         let commit = Commit::outside(&self.stage.topic, self.own, offset).by("nobody", 3);
         let outcome = match group.try_commit(&commit).await {
             Ok(None) => Outcome::Acknowledged,
-            Ok(Some(_)) | Err(_) => Outcome::Failed,
+            Ok(Some(_)) => Outcome::Failed,
+            Err(error) => {
+                self.complain(&error);
+                Outcome::Failed
+            }
         };
         Deed::Commit { group: group.name, offsets: vec![(self.stage.place(self.own), offset)], outcome }
     }
@@ -179,7 +216,7 @@ impl Probe {
     }
 
     fn alone(&self, node: &Connection) -> Group {
-        Group { name: format!("{}-alone", self.stage.topic), node: -1, connection: node.clone() }
+        Group { name: self.stage.alone(), node: -1, connection: node.clone() }
     }
 
     fn group(&self, node: &Connection, protocol: GroupProtocol) -> Group {
@@ -200,10 +237,30 @@ fn is_certain(refusal: ResponseError) -> bool {
     )
 }
 
-fn records(bytes: &bytes::Bytes) -> Vec<Seen> {
-    let batches = Batch::split(bytes);
-    let records = batches.iter().flat_map(|batch| (batch.base_offset()..).zip(batch.records()));
-    records.filter_map(|(offset, record)| seen(offset, record.value.as_deref())).collect()
+/// Whether an answer came that is none, or a question could not be asked. A connection that ends says nothing.
+fn is_nonsense(error: &ClientError) -> bool {
+    match error {
+        ClientError::Timeout { .. } => false,
+        ClientError::Closed { reason, .. } => {
+            !matches!(reason, CloseReason::ByBroker | CloseReason::Io(_) | CloseReason::ByUs)
+        }
+        _ => true,
+    }
+}
+
+fn records(bytes: &Bytes) -> Result<Vec<Seen>, String> {
+    let mut read = Vec::new();
+    for batch in Batch::split(bytes) {
+        let offset = batch.base_offset();
+        if !batch.crc_is_right() {
+            return Err(format!("the batch at offset {offset} is damaged"));
+        }
+        for (offset, record) in (offset..).zip(batch.records()) {
+            let record = seen(offset, record.value.as_deref());
+            read.push(record.ok_or_else(|| format!("offset {offset} holds what nobody sent"))?);
+        }
+    }
+    Ok(read)
 }
 
 fn classic_view(member: &DescribedGroupMember) -> MemberView {

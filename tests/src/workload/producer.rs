@@ -101,15 +101,20 @@ impl Producer {
         config.set("message.timeout.ms", (PATIENCE * 3).as_millis().to_string());
         let log = ClientLog::new(&stage.logs, &client, "eos,broker", &mut config);
         let delivery = Delivery { client: client.clone(), recorder: stage.recorder.clone(), log };
-        let producer = config.create_with_context(delivery).expect("librdkafka takes the settings");
+        let producer: ThreadedProducer<Delivery> =
+            config.create_with_context(delivery).expect("librdkafka takes the settings");
         let stop = Arc::new(AtomicBool::new(false));
         let (stops, topic) = (Arc::clone(&stop), stage.topic.clone());
         let thread = std::thread::spawn(move || {
-            produce(&producer, &topic, first_value(number), rate, &stops);
-            if let Err(error) = producer.flush(PATIENCE) {
-                let why = format!("records are not settled {PATIENCE:?} after all is well: {error}");
-                producer.context().recorder.happened(&client, Deed::GaveUp { why });
-            }
+            let recorder = producer.context().recorder.clone();
+            recorder.happened(&client, Deed::Produces);
+            let end = produce(&producer, &topic, first_value(number), rate, &stops).and_then(|sent| {
+                let not_settled =
+                    |error| format!("records are not settled {PATIENCE:?} after all is well: {error}");
+                producer.flush(PATIENCE).map(|()| sent).map_err(not_settled)
+            });
+            let deed = end.map_or_else(|why| Deed::GaveUp { why }, |sent| Deed::Settled { sent });
+            recorder.happened(&client, deed);
         });
         Self { stop, thread: Some(thread) }
     }
@@ -132,12 +137,19 @@ impl Drop for Producer {
     }
 }
 
-fn produce(producer: &ThreadedProducer<Delivery>, topic: &str, first: u64, rate: u32, stop: &AtomicBool) {
+/// Sends until it is told to stop; how many records. An error is one after which librdkafka takes no records any more.
+fn produce(
+    producer: &ThreadedProducer<Delivery>,
+    topic: &str,
+    first: u64,
+    rate: u32,
+    stop: &AtomicBool,
+) -> Result<u64, String> {
     let (began, interval) = (Instant::now(), Duration::from_secs(1) / rate);
-    let mut due = began;
+    let (mut due, mut sent_so_far) = (began, 0);
     for value in first.. {
         if stop.load(Ordering::Relaxed) {
-            return;
+            break;
         }
         std::thread::sleep(due.saturating_duration_since(Instant::now()));
         due += interval;
@@ -145,13 +157,17 @@ fn produce(producer: &ThreadedProducer<Delivery>, topic: &str, first: u64, rate:
         let sent = Box::new(Sent { value, invoked: producer.context().recorder.now() });
         let mut record = BaseRecord::with_opaque_to(topic, sent).key(&key).payload(&payload);
         while let Err((error, refused)) = producer.send(record) {
-            let is_full = error.rdkafka_error_code() == Some(RDKafkaErrorCode::QueueFull);
-            if !is_full || stop.load(Ordering::Relaxed) {
-                // It never left; a fatal error has its own entry.
-                return;
+            if error.rdkafka_error_code() != Some(RDKafkaErrorCode::QueueFull) {
+                return Err(format!("value {value} was not taken: {error}"));
+            }
+            if stop.load(Ordering::Relaxed) {
+                // It never left.
+                return Ok(sent_so_far);
             }
             record = refused;
             std::thread::sleep(interval);
         }
+        sent_so_far += 1;
     }
+    Ok(sent_so_far)
 }
