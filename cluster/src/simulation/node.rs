@@ -36,6 +36,8 @@ pub(super) struct NodeOptions {
     pub(super) tail_bytes: usize,
     /// How many keys a step of a purge removes at most.
     pub(super) purge_keys: usize,
+    /// How many inputs a process takes between two of these steps.
+    pub(super) purge_pause: u32,
     pub(super) mutant: Option<Mutant>,
 }
 
@@ -104,9 +106,9 @@ pub(super) struct Process {
     /// Peers for whom frames were dropped since the last tick.
     pub(super) dropped: BTreeSet<NodeId>,
     stop_by: Option<Duration>,
-    /// How many keys a step of a purge removes at most, and whether there is something to remove.
-    purge_keys: usize,
+    /// Whether there is something to purge, and the inputs that pass before the next step.
     purging: bool,
+    purge_in: u32,
     /// What came while the process was paused.
     pub(super) paused: Option<Vec<Input>>,
 }
@@ -159,9 +161,9 @@ impl Node {
             image: Arc::default(),
             dropped: BTreeSet::new(),
             stop_by: None,
-            purge_keys: self.options.purge_keys,
             // What a previous run did not finish.
             purging: true,
+            purge_in: self.options.purge_pause,
             paused: None,
         });
         let mut outputs = Vec::new();
@@ -194,7 +196,13 @@ impl Node {
         self.work(now, &mut outputs);
         let process = self.running.as_mut().expect("it has just worked");
         if process.purging {
-            process.purging = self.disk.purge(&process.store, process.purge_keys);
+            match process.purge_in.checked_sub(1) {
+                Some(left) => process.purge_in = left,
+                None => {
+                    process.purging = self.disk.purge(&process.store, self.options.purge_keys);
+                    process.purge_in = self.options.purge_pause;
+                }
+            }
         }
         if process.stop_by.is_some_and(|by| now >= by || !process.shard.leads_any()) {
             process.shard.checkpoint_all();
@@ -328,6 +336,7 @@ impl Process {
     fn carry_out(&mut self, effect: Effect, outputs: &mut Vec<Output>) {
         match effect {
             Effect::ReplicaOpened(group) => {
+                assert!(!self.store.is_deleted(group), "{group} was deleted here, and is opened again");
                 let replica =
                     Replica::new(group, self.store.reader(&self.tail), self.tail.clone(), Arc::default());
                 self.replicas.insert(group, Arc::new(replica));

@@ -358,6 +358,7 @@ fn options(nodes: &[NodeId], random: &mut Random, mutant: Option<Mutant>) -> Nod
         },
         tail_bytes: random.pick(&[1 << 10, 1 << 20]).unwrap_or(1 << 20),
         purge_keys: random.pick(&[1, 10, 1024]).unwrap_or(1024),
+        purge_pause: random.pick(&[0, 30, 300]).unwrap_or(0),
         mutant,
     }
 }

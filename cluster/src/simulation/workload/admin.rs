@@ -18,7 +18,7 @@ const LASTING: [(&str, i32, i16); 4] =
     [("orders", 2, 3), (CONSUMER_OFFSETS, 2, 3), ("pair", 1, 2), ("lone", 1, 1)];
 
 /// How many topics come and go.
-const PASSING: u32 = 3;
+const PASSING: u32 = 8;
 
 /// See the module's documentation.
 pub(super) struct Admin {
@@ -61,7 +61,7 @@ impl Client for Admin {
         }
         match self.plan.front() {
             // Time for somebody to use the topic.
-            Some(ControllerRequest::DeleteTopics(_)) if !desk.ending => desk.wake_within(500, 3_000),
+            Some(ControllerRequest::DeleteTopics(_)) if !desk.ending => desk.wake_within(100, 2_000),
             _ => desk.wake_within(5, 50),
         }
     }
