@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use thiserror::Error;
 
 /// The version that this release writes, and the only one that it reads.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// Why bytes are not what they should be: written by a newer release, or damaged.
 #[derive(Debug, Error, PartialEq, Eq)]

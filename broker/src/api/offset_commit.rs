@@ -24,7 +24,6 @@ use trilog_cluster::coordinator::{
     TopicResults,
 };
 use trilog_cluster::ids::{LeaderEpoch, Offset, PartitionIndex};
-use trilog_cluster::node::wall_clock;
 
 use super::broker::Broker;
 use super::call::{Call, Handler, Versions};
@@ -70,7 +69,6 @@ fn commit(request: &OffsetCommitRequest, version: i16) -> CommitOffsets {
         instance: request.group_instance_id.as_deref().map(InstanceId::from),
         retention_ms: retention.filter(|stated| *stated != i64::from(NOT_STATED)),
         knows_epochs: version >= EPOCHS_KNOWN_FROM,
-        now: wall_clock(),
         topics: request.topics.iter().map(commit_topic).collect(),
     }
 }

@@ -15,6 +15,7 @@
 //! | [`consumer`] | ConsumerGroupHeartbeat (KIP-848): the coordinator assigns |
 //! | [`assignor`] | range and uniform |
 //! | [`offsets`] | committed offsets and their expiry |
+//! | [`service_time`] | the time that expiry counts |
 //! | [`inspection`] | describing, listing and deleting groups |
 //!
 //! Nothing in here has a clock, a socket, a task or a source of randomness: time comes in with the calls, fresh ids with
@@ -33,6 +34,7 @@ mod offsets;
 pub(crate) mod properties;
 mod records;
 mod request;
+mod service_time;
 mod settings;
 mod state;
 mod subscription;
@@ -46,7 +48,8 @@ use std::time::Duration;
 
 pub use self::error::{GroupError, GroupErrorCode};
 pub use self::ids::{Generation, GroupId, InstanceId, MemberEpoch, MemberId};
-pub(crate) use self::records::{GroupRecord, decode_entry, encode_record, entry_header};
+use self::records::GroupRecord;
+pub(crate) use self::records::{CoordinatorRecord, decode_entry, encode_record, entry_header};
 pub use self::request::{
     ClassicDescription, ClassicMemberDescription, CommitOffsets, CommitPartition, CommitTopic,
     ConsumerDescription, ConsumerHeartbeat, ConsumerHeartbeatAnswer, ConsumerMemberDescription,
@@ -54,36 +57,45 @@ pub use self::request::{
     JoinGroup, JoinProtocol, JoinedGroup, JoinedMember, LeaveGroup, LeavingMember, LeftGroup, ListGroups,
     ListedGroup, NamedTopicPartitions, SyncGroup, SyncedGroup, TopicPartitions, TopicResults,
 };
+use self::service_time::{ServiceClock, ServiceTime};
 pub use self::settings::{AssignorName, GroupProtocol, GroupSettings, MigrationPolicy};
 pub(crate) use self::state::CoordinatorState;
 pub use self::survey::CommittedOffsets;
 use self::timers::{Timer, Timers};
 use crate::controller::MetadataImage;
-use crate::ids::{Ticket, TimestampMs};
+use crate::ids::Ticket;
 
-/// How many groups one coordinator holds. A request that would make one more is refused with
-/// GROUP_MAX_SIZE_REACHED, so that no client can fill the memory of a node with names.
-const MAX_GROUPS: usize = 65_536;
+/// How much one coordinator holds, so that no client can fill the memory of a node with names.
+#[derive(Clone, Copy, Debug)]
+struct Limits {
+    /// How many groups. A request that would make one more is refused with GROUP_MAX_SIZE_REACHED.
+    groups: usize,
+    /// How many deadlines, which is how many members it has in all groups, those included that were only given an id.
+    /// Beyond it a new member is refused in the same way.
+    deadlines: usize,
+}
 
-/// How many deadlines one coordinator keeps, which is how many members it has in all groups, those included that were only
-/// given an id. Beyond it a new member is refused with GROUP_MAX_SIZE_REACHED, for the same reason.
-const MAX_DEADLINES: usize = 4 * MAX_GROUPS;
+impl Limits {
+    const DEFAULT: Self = Self { groups: 65_536, deadlines: 262_144 };
+}
 
 /// What a leader does for the groups of one partition of `__consumer_offsets`.
 pub(crate) struct GroupCoordinator {
     settings: Arc<GroupSettings>,
+    limits: Limits,
     /// The metadata as this node knows it.
     image: Arc<MetadataImage>,
     /// The replicated state with everything that was proposed.
     state: CoordinatorState,
     /// What is known of classic groups beyond what is replicated.
     classic: BTreeMap<GroupId, classic::LiveGroup>,
+    /// How many of those are [forming](Self::is_forming).
+    forming: usize,
     /// What is known of consumer groups beyond what is replicated.
     consumer: BTreeMap<GroupId, consumer::LiveGroup>,
     timers: Timers,
     now: Duration,
-    /// The latest time that was noted of a commit, which no later one is noted before.
-    last_commit: TimestampMs,
+    clock: ServiceClock,
     actions: Actions,
 }
 
@@ -91,7 +103,7 @@ pub(crate) struct GroupCoordinator {
 /// before them.
 #[derive(Debug, Default)]
 pub(crate) struct Actions {
-    pub(crate) records: Vec<GroupRecord>,
+    pub(crate) records: Vec<CoordinatorRecord>,
     pub(crate) answers: Vec<(Ticket, GroupResponse)>,
 }
 
@@ -103,18 +115,20 @@ impl GroupCoordinator {
         image: Arc<MetadataImage>,
         now: Duration,
     ) -> Self {
+        let clock = ServiceClock::new(state.time(), now);
         let mut coordinator = Self {
             settings,
+            limits: Limits::DEFAULT,
             image,
             state,
             classic: BTreeMap::new(),
+            forming: 0,
             consumer: BTreeMap::new(),
             timers: Timers::default(),
             now,
-            last_commit: TimestampMs(i64::MIN),
+            clock,
             actions: Actions::default(),
         };
-        coordinator.load_last_commit();
         coordinator.load_classic_groups();
         coordinator.load_consumer_groups();
         coordinator.forget_deleted_topics();
@@ -122,9 +136,11 @@ impl GroupCoordinator {
     }
 
     /// A request. Its answer is among the [actions](Self::take_actions) of this call or, for a join or a sync, of a
-    /// later one.
+    /// later one. What is due by `now` happens before it: a member whose session is over does not join, commit or keep its
+    /// group from being deleted.
     pub(crate) fn handle(&mut self, now: Duration, ticket: Ticket, request: GroupRequest) {
-        self.now = now;
+        self.handle_timeout(now);
+        let changed = request.group_that_may_change_hands().cloned();
         match request {
             GroupRequest::Join(request) => self.join(ticket, request),
             GroupRequest::Sync(request) => self.sync(ticket, request),
@@ -163,6 +179,9 @@ impl GroupCoordinator {
                 self.answer(ticket, GroupResponse::Delete(response));
             }
         }
+        if let Some(group) = changed {
+            self.note_use(&group);
+        }
     }
 
     /// The cluster's metadata has changed.
@@ -175,18 +194,24 @@ impl GroupCoordinator {
         self.timers.next()
     }
 
+    /// This process stood still for so long, and members' words may lie unread: nobody is late for that.
+    pub(crate) fn stood_still(&mut self, gap: Duration) {
+        self.timers.postpone(gap);
+    }
+
     /// Does what has become due.
     pub(crate) fn handle_timeout(&mut self, now: Duration) {
         self.now = now;
         while let Some(timer) = self.timers.pop_due(now) {
-            match timer {
-                Timer::Session(group, member) => self.session_expired(&group, &member),
-                Timer::PendingMember(group, member) => self.pending_member_expired(&group, &member),
-                Timer::Join(group) => self.join_phase_over(&group),
-                Timer::Sync(group) => self.sync_phase_over(&group),
-                Timer::Revocation(group, member) => self.revocation_overdue(&group, &member),
-                Timer::ClassicMember(group, member) => self.classic_member_overdue(&group, &member),
+            match &timer {
+                Timer::Session(group, member) => self.session_expired(group, member),
+                Timer::PendingMember(group, member) => self.pending_member_expired(group, member),
+                Timer::Join(group) => self.join_phase_over(group),
+                Timer::Sync(group) => self.sync_phase_over(group),
+                Timer::Revocation(group, member) => self.revocation_overdue(group, member),
+                Timer::ClassicMember(group, member) => self.classic_member_overdue(group, member),
             }
+            self.note_use(timer.group());
         }
     }
 
@@ -200,14 +225,14 @@ impl GroupCoordinator {
     }
 
     /// Removes the offsets, and then the groups, that nobody has a use for any more.
-    pub(crate) fn expire(&mut self, now: Duration, wall_clock: TimestampMs) {
-        self.now = now;
-        self.expire_offsets(wall_clock);
+    pub(crate) fn expire(&mut self, now: Duration) {
+        self.handle_timeout(now);
+        self.expire_offsets();
     }
 
     /// A topic was deleted: its offsets go.
     pub(crate) fn topics_deleted(&mut self, now: Duration) {
-        self.now = now;
+        self.handle_timeout(now);
         self.forget_deleted_topics();
     }
 
@@ -223,25 +248,54 @@ impl GroupCoordinator {
         waiting.chain(answered).collect()
     }
 
-    /// Writes a record, and lives with it at once.
+    /// Writes down a change of a group, and lives with it at once.
     fn record(&mut self, group: &GroupId, change: records::GroupChange) {
-        let record = GroupRecord { group: group.clone(), change };
+        let was_forming = self.is_forming(group);
+        self.write(CoordinatorRecord::Group(GroupRecord { group: group.clone(), change }));
+        self.count_forming(group, was_forming);
+    }
+
+    /// Writes down how late it is.
+    fn record_time(&mut self, time: ServiceTime) {
+        self.write(CoordinatorRecord::Time(time));
+    }
+
+    fn write(&mut self, record: CoordinatorRecord) {
         self.state.replay(&record);
         self.actions.records.push(record);
+    }
+
+    /// The time by which offsets grow old.
+    fn time(&self) -> ServiceTime {
+        self.clock.read(self.now)
     }
 
     fn answer(&mut self, ticket: Ticket, response: GroupResponse) {
         self.actions.answers.push((ticket, response));
     }
 
-    /// Whether one more group may come into being.
+    /// Whether one more group may come into being, beside those of which something is replicated and those of which nothing
+    /// is yet.
     fn has_room(&self) -> bool {
-        let live = self.classic.len().max(self.consumer.len());
-        self.state.groups().len().max(live) < MAX_GROUPS
+        self.state.groups().len() + self.forming < self.limits.groups
+    }
+
+    /// Whether the group is known by the members that form it alone.
+    fn is_forming(&self, group: &GroupId) -> bool {
+        self.state.group(group).is_none() && self.classic.contains_key(group)
+    }
+
+    /// Counts a group that has begun or ended to be [forming](Self::is_forming).
+    fn count_forming(&mut self, group: &GroupId, was_forming: bool) {
+        match (was_forming, self.is_forming(group)) {
+            (false, true) => self.forming += 1,
+            (true, false) => self.forming -= 1,
+            _ => {}
+        }
     }
 
     /// Whether one more member may come into being.
     fn has_room_for_member(&self) -> bool {
-        self.timers.len() < MAX_DEADLINES
+        self.timers.len() < self.limits.deadlines
     }
 }

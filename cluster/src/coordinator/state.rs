@@ -13,13 +13,16 @@ use super::classic::ClassicGroup;
 use super::consumer::ConsumerGroup;
 use super::ids::GroupId;
 use super::offsets::GroupOffsets;
-use super::records::{GroupChange, GroupRecord};
+use super::records::{CoordinatorRecord, GroupChange, GroupRecord};
+use super::service_time::ServiceTime;
 use crate::encoding::{self, DecodeError};
 
 /// All groups of one coordinator.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct CoordinatorState {
     groups: BTreeMap<GroupId, Arc<Group>>,
+    /// The latest time that was written down.
+    time: ServiceTime,
 }
 
 /// One group: who is in it, and what it has consumed.
@@ -55,9 +58,24 @@ impl CoordinatorState {
         self.groups.iter().map(|(id, group)| (id, group.as_ref()))
     }
 
+    /// The latest time that was written down, from which the next coordinator goes on.
+    pub(super) const fn time(&self) -> ServiceTime {
+        self.time
+    }
+
     /// Applies a committed record, or one that is about to be. Replaying one twice changes nothing.
-    pub(crate) fn replay(&mut self, record: &GroupRecord) {
+    pub(crate) fn replay(&mut self, record: &CoordinatorRecord) {
+        match record {
+            CoordinatorRecord::Group(record) => self.replay_group(record),
+            CoordinatorRecord::Time(time) => self.time = self.time.max(*time),
+        }
+    }
+
+    fn replay_group(&mut self, record: &GroupRecord) {
         let GroupRecord { group: id, change } = record;
+        if let GroupChange::Offsets(record) = change {
+            self.time = self.time.max(record.time().unwrap_or_default());
+        }
         if matches!(change, GroupChange::Removed) {
             self.groups.remove(id);
             return;

@@ -22,16 +22,35 @@ pub(super) enum Timer {
     ClassicMember(GroupId, MemberId),
 }
 
+impl Timer {
+    /// Whose deadline it is.
+    pub(super) const fn group(&self) -> &GroupId {
+        match self {
+            Self::Session(group, _)
+            | Self::PendingMember(group, _)
+            | Self::Join(group)
+            | Self::Sync(group)
+            | Self::Revocation(group, _)
+            | Self::ClassicMember(group, _) => group,
+        }
+    }
+}
+
 /// The deadlines, soonest first.
+///
+/// They are kept in the time that this process has run, which [postponing](Self::postpone) all of them holds back.
 #[derive(Debug, Default)]
 pub(super) struct Timers {
     by_timer: BTreeMap<Timer, Duration>,
     by_time: BTreeSet<(Duration, Timer)>,
+    /// How long all deadlines have been postponed.
+    postponed: Duration,
 }
 
 impl Timers {
     /// Sets or moves a deadline.
     pub(super) fn set(&mut self, timer: Timer, at: Duration) {
+        let at = at.saturating_sub(self.postponed);
         if let Some(before) = self.by_timer.insert(timer.clone(), at) {
             self.by_time.remove(&(before, timer.clone()));
         }
@@ -47,7 +66,12 @@ impl Timers {
 
     /// When a timer is due, if it is set.
     pub(super) fn deadline(&self, timer: &Timer) -> Option<Duration> {
-        self.by_timer.get(timer).copied()
+        self.by_timer.get(timer).map(|at| *at + self.postponed)
+    }
+
+    /// Moves all deadlines.
+    pub(super) fn postpone(&mut self, by: Duration) {
+        self.postponed += by;
     }
 
     /// How many deadlines are set.
@@ -57,13 +81,12 @@ impl Timers {
 
     /// The soonest deadline.
     pub(super) fn next(&self) -> Option<Duration> {
-        self.by_time.first().map(|(at, _)| *at)
+        self.by_time.first().map(|(at, _)| *at + self.postponed)
     }
 
     /// Takes the soonest timer that is due.
     pub(super) fn pop_due(&mut self, now: Duration) -> Option<Timer> {
-        let (at, _) = self.by_time.first()?;
-        if *at > now {
+        if self.next()? > now {
             return None;
         }
         let (_, timer) = self.by_time.pop_first()?;
@@ -102,5 +125,17 @@ mod tests {
         assert_eq!(timers.pop_due(Duration::from_secs(4)), None);
         timers.cancel(&join("a"));
         assert_eq!((timers.next(), timers.pop_due(Duration::MAX)), (None, None));
+    }
+
+    #[test]
+    fn postponed_timers_are_due_later_and_those_set_afterwards_are_not() {
+        let mut timers = Timers::default();
+        timers.set(join("a"), Duration::from_secs(5));
+        timers.postpone(Duration::from_secs(3));
+        timers.set(join("b"), Duration::from_secs(7));
+        assert_eq!(timers.deadline(&join("a")), Some(Duration::from_secs(8)));
+        assert_eq!(timers.pop_due(Duration::from_secs(7)), Some(join("b")));
+        assert_eq!(timers.pop_due(Duration::from_secs(7)), None);
+        assert_eq!(timers.pop_due(Duration::from_secs(8)), Some(join("a")));
     }
 }

@@ -103,7 +103,7 @@ impl GroupCoordinator {
         replicated.chain(forming.map(|(id, group)| (id, GroupView::Classic(group))))
     }
 
-    fn view_of<'a>(&'a self, id: &GroupId, group: &'a Group) -> GroupView<'a> {
+    pub(super) fn view_of<'a>(&'a self, id: &GroupId, group: &'a Group) -> GroupView<'a> {
         match (&group.membership, self.classic.get(id)) {
             (Membership::Consumer(group), _) => GroupView::Consumer(group),
             (Membership::None | Membership::Classic(_), Some(live)) => GroupView::Classic(live),

@@ -84,8 +84,8 @@ pub(crate) enum Input {
     Confirm(Vec<RaftGroupId>, ConfirmReply),
     /// Tell how the groups stand.
     Survey(oneshot::Sender<Survey>),
-    /// Offsets that are too old, by the wall clock, are to go.
-    ExpireOffsets(TimestampMs),
+    /// Offsets that are too old are to go.
+    ExpireOffsets,
     Frame {
         from: NodeId,
         frame: Frame,
@@ -120,7 +120,7 @@ impl Input {
             | Self::Control { .. }
             | Self::Coordinate { .. }
             | Self::Confirm(..)
-            | Self::ExpireOffsets(_)
+            | Self::ExpireOffsets
             | Self::Frame { .. } => true,
             Self::Survey(_)
             | Self::Heard(_)
@@ -296,7 +296,7 @@ mod tests {
             Input::Heard(_) => "heard",
             Input::PeerEvent { .. } => "event",
             Input::Persisted { .. } => "persisted",
-            Input::ExpireOffsets(_) => "work",
+            Input::ExpireOffsets => "work",
             _ => "other",
         };
         inbox.drain(Instant::now(), work_bytes).iter().map(word).collect()
@@ -321,7 +321,7 @@ mod tests {
     fn much_work_in_small_pieces_is_bounded_too() {
         let inbox = Inbox::default();
         for _ in 0..100_000 {
-            inbox.push(Input::ExpireOffsets(TimestampMs(0)));
+            inbox.push(Input::ExpireOffsets);
         }
         assert_eq!(take(&inbox, 1 << 20).len(), (1 << 20) / INPUT_BYTES);
     }

@@ -270,7 +270,7 @@ impl Driver {
             }
             // Whoever no longer waits for it has dropped its receiver.
             Input::Survey(reply) => drop(reply.send(self.shard.survey())),
-            Input::ExpireOffsets(wall_clock) => self.shard.expire_offsets(now, wall_clock),
+            Input::ExpireOffsets => self.shard.expire_offsets(now),
             Input::Frame { from, frame } => self.shard.receive(now, from, frame),
             Input::Heard(peer) => self.shard.heard(now, peer),
             Input::PeerEvent { peer, event } => self.shard.peer_event(now, peer, event),

@@ -8,8 +8,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, MissedTickBehavior};
 
-use super::vouched_clock::VouchedClock;
-use super::{Node, NotCoordinator, wall_clock};
+use super::{Node, NotCoordinator};
 use crate::controller::topic_name::CONSUMER_OFFSETS;
 use crate::controller::{ControllerRequest, CreateTopics, MetadataImage, NewTopic};
 use crate::coordinator::{GroupId, GroupRequest, GroupResponse};
@@ -79,12 +78,9 @@ impl Node {
             {}
             let mut interval = tokio::time::interval(self.settings().offsets.retention_check_interval);
             interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
-            let mut clock = VouchedClock::default();
             loop {
                 interval.tick().await;
-                if let Some(now) = clock.read(Instant::now(), wall_clock()) {
-                    self.shared.inbox.push(Input::ExpireOffsets(now));
-                }
+                self.shared.inbox.push(Input::ExpireOffsets);
             }
         };
         tokio::select! {

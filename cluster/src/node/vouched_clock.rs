@@ -1,7 +1,7 @@
 //! The wall clock for those who delete what is old.
 //!
 //! A clock may be far from the truth for a while: a machine without a battery starts in another year and is put right once
-//! it finds a time server; somebody mistypes a date. Who believes it at once deletes records and offsets that are a minute
+//! it finds a time server; somebody mistypes a date. Who believes it at once deletes records that are a minute
 //! old. So nobody is told a time before it has been vouched for, by the look before and by how much has passed since then
 //! on the clock that only goes forward.
 

@@ -188,7 +188,7 @@ impl Shard {
     /// Asks, for each of these groups, whether this node leads it: no other had been elected after it when this is taken
     /// up. The answer is an [`Effect::Confirmed`] that names those that it does lead.
     pub(crate) fn confirm(&mut self, now: Duration, ticket: Ticket, groups: &[RaftGroupId]) {
-        self.now = now;
+        self.advance(now);
         let claims = groups.iter().filter_map(|id| self.groups.get(id).and_then(Claim::of));
         self.confirmations.add(now, ticket, claims, &mut self.effects);
     }

@@ -8,7 +8,7 @@ use super::effects::{Effect, NotCoordinator};
 use super::machine::{CoordinatorMachine, Machine};
 use crate::controller::ControllerRecord;
 use crate::coordinator::GroupRequest;
-use crate::ids::{RaftGroupId, Ticket, TimestampMs};
+use crate::ids::{RaftGroupId, Ticket};
 
 impl Shard {
     /// A request for a coordinator. Its answer is an [`Effect::Coordinated`].
@@ -19,7 +19,7 @@ impl Shard {
         ticket: Ticket,
         request: GroupRequest,
     ) {
-        self.now = now;
+        self.advance(now);
         match self.groups.get_mut(&id).map(super::Group::machine_mut) {
             Some(Machine::Coordinator(machine)) => {
                 machine.request(now, ticket, request, &mut self.effects);
@@ -31,10 +31,10 @@ impl Shard {
         }
     }
 
-    /// Removes offsets that are too old, as of `wall_clock`.
-    pub(crate) fn expire_offsets(&mut self, now: Duration, wall_clock: TimestampMs) {
-        self.now = now;
-        self.each_coordinator(|machine| machine.expire(now, wall_clock));
+    /// Removes offsets that are too old.
+    pub(crate) fn expire_offsets(&mut self, now: Duration) {
+        self.advance(now);
+        self.each_coordinator(|machine| machine.expire(now));
     }
 
     /// Sessions run out and rebalances end, whether a group's log sleeps or not.
@@ -53,7 +53,7 @@ impl Shard {
         self.each_coordinator(|machine| machine.metadata_changed(now, &image, topics_deleted));
     }
 
-    fn each_coordinator(&mut self, mut tend: impl FnMut(&mut CoordinatorMachine)) {
+    pub(super) fn each_coordinator(&mut self, mut tend: impl FnMut(&mut CoordinatorMachine)) {
         let mut stirred = Vec::new();
         for id in &self.coordinators {
             let Some(Machine::Coordinator(machine)) = self.groups.get_mut(id).map(super::Group::machine_mut)

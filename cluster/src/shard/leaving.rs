@@ -34,7 +34,7 @@ impl Shard {
     /// This node is about to end, and hands every leadership to a living follower. [`Self::leads_any`] tells when it is
     /// done.
     pub(crate) fn hand_over(&mut self, now: Duration) {
-        self.now = now;
+        self.advance(now);
         self.leaving.own = true;
         self.tell_leaving();
         self.leave_to_heirs();

@@ -16,16 +16,24 @@ use crate::transport::{Frame, PeerEvent};
 /// On a start, the preferred replica of a group waits this long for its peers before it stands.
 const FIRST_CAMPAIGN_AFTER: Duration = Duration::from_millis(100);
 
-/// A gap between ticks that says that this process stood still (a pause, a stalled disk), and not its peers.
+/// A gap between inputs that says that this process stood still (a pause, a stalled disk), and not its peers.
 const STOOD_STILL: Duration = Duration::from_millis(400);
 
 impl Shard {
+    /// Time has come to `now`, with a tick or with any other input. Inputs that came while this process stood still are
+    /// yet to be read: until then silence is nobody's fault.
+    pub(super) fn advance(&mut self, now: Duration) {
+        let gap = now.saturating_sub(self.now);
+        self.now = now;
+        if gap > STOOD_STILL {
+            self.peers.forgive(now);
+            self.each_coordinator(|machine| machine.stood_still(gap));
+        }
+    }
+
     /// Time has come to `now`. Called every [`TICK`].
     pub(crate) fn tick(&mut self, now: Duration) {
-        if now > self.now + STOOD_STILL {
-            self.peers.forgive(now);
-        }
-        self.now = now;
+        self.advance(now);
         if let Some(sequence) = self.peers.heartbeat_due(now) {
             for peer in self.peers.ids().collect::<Vec<_>>() {
                 self.sends.frame(peer, Frame::Heartbeat { sequence });
@@ -64,7 +72,7 @@ impl Shard {
 
     /// Something of `from` arrived. Told at its arrival: what it says may have to wait for its turn.
     pub(crate) fn heard(&mut self, now: Duration, from: NodeId) {
-        self.now = now;
+        self.advance(now);
         if let Some(change) = self.peers.heard(from, self.now) {
             self.peer_changed(change, Evidence::Silence);
         }
@@ -72,7 +80,7 @@ impl Shard {
 
     /// The transport's view of a peer has changed.
     pub(crate) fn peer_event(&mut self, now: Duration, peer: NodeId, event: PeerEvent) {
-        self.now = now;
+        self.advance(now);
         match event {
             PeerEvent::Recognized(recognition) => self.recognized(peer, recognition),
             // A process that has just connected may be a new one that has forgotten what it led and followed.

@@ -176,7 +176,7 @@ impl Shard {
 
     /// A frame from a peer, which was [heard](Self::heard) before.
     pub(crate) fn receive(&mut self, now: Duration, from: NodeId, frame: Frame) {
-        self.now = now;
+        self.advance(now);
         match frame {
             Frame::Raft(messages) => {
                 for GroupMessage { group, message } in messages {
@@ -231,7 +231,7 @@ impl Shard {
 
     /// A batch for a partition. Its answer is an [`Effect::Appended`].
     pub(crate) fn append(&mut self, now: Duration, id: RaftGroupId, request: AppendRequest) {
-        self.now = now;
+        self.advance(now);
         let Some(group) = self.groups.get(&id) else {
             return self.refuse_append(&request, AppendError::NotLeader);
         };
@@ -260,7 +260,7 @@ impl Shard {
 
     /// A request to delete the oldest records of a partition. Its answer is an [`Effect::RecordsDeleted`].
     pub(crate) fn delete_records(&mut self, now: Duration, id: RaftGroupId, request: DeletionRequest) {
-        self.now = now;
+        self.advance(now);
         match self.groups.get_mut(&id).map(Group::machine_mut) {
             Some(Machine::Partition(machine)) => machine.enqueue_deletion(request, &mut self.effects),
             _ => {
@@ -274,7 +274,7 @@ impl Shard {
 
     /// A request for the controller. Its answer is an [`Effect::Answered`].
     pub(crate) fn control(&mut self, now: Duration, request: ControlRequest) {
-        self.now = now;
+        self.advance(now);
         let id = RaftGroupId::CONTROLLER;
         match self.groups.get_mut(&id).map(Group::machine_mut) {
             Some(Machine::Controller(machine)) => machine.enqueue(request, &mut self.effects),
@@ -286,7 +286,7 @@ impl Shard {
 
     /// Old entries that a follower asked for have been read.
     pub(crate) fn fetched(&mut self, now: Duration, id: RaftGroupId, entries: FetchedEntries) {
-        self.now = now;
+        self.advance(now);
         if let Some(group) = self.groups.get_mut(&id) {
             group.fetched(entries);
             self.dirty.insert(id);
@@ -295,7 +295,7 @@ impl Shard {
 
     /// These readies, and `bytes` of batches with them, are durable.
     pub(crate) fn persisted(&mut self, now: Duration, readies: &[PersistedReady], bytes: usize) {
-        self.now = now;
+        self.advance(now);
         let was_full = self.unsynced_bytes >= MAX_UNSYNCED_BYTES;
         self.unsynced_bytes = self.unsynced_bytes.saturating_sub(bytes);
         if was_full {

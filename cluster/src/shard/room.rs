@@ -57,7 +57,7 @@ impl Room {
 impl Shard {
     /// This node's disk has room, or none any more.
     pub(crate) fn set_room(&mut self, now: Duration, has_room: bool) {
-        self.now = now;
+        self.advance(now);
         if self.room.own == has_room {
             return;
         }

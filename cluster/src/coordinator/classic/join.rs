@@ -29,10 +29,11 @@ impl GroupCoordinator {
             return;
         }
         let id = request.group.clone();
-        if request.member.as_str().is_empty() {
+        self.with_classic_group(&id, |coordinator, group| coordinator.join_group(group, ticket, request));
+        // Not before: one who is refused changes nothing.
+        if self.classic.contains_key(&id) {
             self.end_empty_consumer_group(&id);
         }
-        self.with_classic_group(&id, |coordinator, group| coordinator.join_group(group, ticket, request));
     }
 
     fn check_join(&self, request: &JoinGroup) -> Result<(), GroupErrorCode> {

@@ -100,6 +100,7 @@ impl GroupCoordinator {
     /// Does something with a classic group, live, empty or not there at all. Afterwards only a group with somebody in
     /// it has a live one, so that names alone take no room.
     fn with_classic_group<T>(&mut self, id: &GroupId, act: impl FnOnce(&mut Self, &mut LiveGroup) -> T) -> T {
+        let was_forming = self.is_forming(id);
         let mut group =
             self.classic.remove(id).unwrap_or_else(|| LiveGroup::new(id.clone(), self.recorded(id)));
         let outcome = act(self, &mut group);
@@ -112,6 +113,7 @@ impl GroupCoordinator {
         } else {
             self.classic.insert(id.clone(), group);
         }
+        self.count_forming(id, was_forming);
         outcome
     }
 
@@ -132,7 +134,7 @@ impl GroupCoordinator {
         matches!(self.membership(id), Some(Membership::Consumer(group)) if !group.is_empty())
     }
 
-    /// A classic member wants into a group of the consumer protocol that nobody is in: it is a classic one from here on.
+    /// A classic member has come into a group of the consumer protocol that nobody was in: it is a classic one from here on.
     fn end_empty_consumer_group(&mut self, id: &GroupId) {
         if matches!(self.membership(id), Some(Membership::Consumer(_))) {
             self.remove_consumer_group(id);
@@ -143,7 +145,9 @@ impl GroupCoordinator {
     /// Ends a classic group that is deleted, or goes over to the consumer protocol: whoever waits in it has to join again.
     /// What is replicated of it is the caller's.
     pub(super) fn remove_classic_group(&mut self, id: &GroupId) {
+        let was_forming = self.is_forming(id);
         let Some(group) = self.classic.remove(id) else { return };
+        self.count_forming(id, was_forming);
         self.timers.cancel(&Timer::Join(id.clone()));
         self.timers.cancel(&Timer::Sync(id.clone()));
         for member in group.members().keys() {

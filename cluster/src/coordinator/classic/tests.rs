@@ -12,7 +12,7 @@ use crate::coordinator::request::{JoinGroup, JoinProtocol, JoinedGroup, SyncGrou
 use crate::coordinator::timers::Timer;
 use crate::coordinator::{
     CoordinatorState, Generation, GroupCoordinator, GroupErrorCode, GroupRequest, GroupResponse,
-    GroupSettings, Heartbeat, MAX_DEADLINES, MAX_GROUPS, MemberId,
+    GroupSettings, Heartbeat, Limits, MemberId,
 };
 use crate::ids::Ticket;
 
@@ -60,7 +60,9 @@ fn join_alone(coordinator: &mut GroupCoordinator, request: JoinGroup) -> JoinedG
 
 #[test]
 fn names_of_groups_take_no_more_room_than_there_is() {
+    const MAX_GROUPS: usize = 100;
     let mut coordinator = coordinator();
+    coordinator.limits.groups = MAX_GROUPS;
     let pending = |group: usize| JoinGroup { requires_member_id: true, ..join(&format!("g{group}"), 1, 1) };
     for group in 0..MAX_GROUPS {
         let answer = join_alone(&mut coordinator, pending(group));
@@ -77,10 +79,8 @@ fn names_of_groups_take_no_more_room_than_there_is() {
 #[test]
 fn neither_do_members() {
     let mut coordinator = coordinator();
-    for member in 0..MAX_DEADLINES {
-        let timer = Timer::PendingMember("other".into(), MemberId::from(member.to_string().as_str()));
-        coordinator.timers.set(timer, Duration::from_secs(10));
-    }
+    coordinator.limits = Limits { deadlines: 1, ..Limits::DEFAULT };
+    coordinator.timers.set(Timer::Join("other".into()), Duration::from_secs(10));
     let refused = join_alone(&mut coordinator, join("g", 1, 1));
     assert_eq!(refused.error, Some(GroupErrorCode::GroupMaxSizeReached));
     assert!(coordinator.classic.is_empty());
@@ -127,6 +127,31 @@ fn members_say_no_more_about_themselves_than_a_record_holds() {
         ask(&mut coordinator, sync(next.generation, 50)).as_slice(),
         [GroupResponse::Sync(Ok(_))]
     ));
+}
+
+#[test]
+fn what_is_due_happens_before_a_request_of_the_same_moment() {
+    let mut coordinator = coordinator();
+    join_alone(&mut coordinator, join("g", 1, 1));
+    let delete = || GroupRequest::Delete("g".into());
+    coordinator.handle(Duration::from_millis(9_999), Ticket(1), delete());
+    coordinator.handle(Duration::from_secs(10), Ticket(2), delete());
+    let refused = GroupResponse::Delete(Err(GroupErrorCode::NonEmptyGroup));
+    // The group's one member never synced, so that nothing is left of it to be deleted.
+    let gone = GroupResponse::Delete(Err(GroupErrorCode::GroupIdNotFound));
+    assert_eq!(coordinator.take_actions().answers, [(Ticket(1), refused), (Ticket(2), gone)]);
+}
+
+#[test]
+fn nobody_is_late_for_a_word_that_lay_unread_while_the_process_stood_still() {
+    let mut coordinator = coordinator();
+    let JoinedGroup { member, generation, .. } = join_alone(&mut coordinator, join("g", 1, 1));
+    let heartbeat = Heartbeat { group: "g".into(), member, instance: None, generation };
+    coordinator.stood_still(Duration::from_secs(30));
+    coordinator.handle(Duration::from_secs(39), Ticket(0), GroupRequest::Heartbeat(heartbeat));
+    assert_eq!(coordinator.take_actions().answers, [(Ticket(0), GroupResponse::Heartbeat(Ok(())))]);
+    coordinator.handle_timeout(Duration::from_secs(48));
+    assert_eq!(coordinator.next_deadline(), Some(Duration::from_secs(49)), "the session counts anew");
 }
 
 #[test]

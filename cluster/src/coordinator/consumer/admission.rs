@@ -45,15 +45,15 @@ impl GroupCoordinator {
             return Err(self.not_a_consumer_group(id));
         }
         check_pattern(request.topic_regex.as_deref(), &ConsumerGroup::default())?;
-        let most = self.settings.consumer_max_size;
         if let Some(classic) = self.classic.get(id).filter(|group| !group.is_empty()) {
             let upgrade = Upgrade::of(classic.group(), id, &self.settings, &self.image)?;
-            if upgrade.size() >= most {
-                return Err(full(most));
+            if !upgrade.has_place_for(&request.member, request.instance.as_ref()) {
+                self.check_room_beside(upgrade.size())?;
             }
             self.upgrade(id, upgrade);
             return Ok(());
         }
+        self.check_room_beside(0)?;
         if self.state.group(id).is_none() && !self.has_room() {
             let message = "The coordinator holds as many groups as it can.";
             return Err(GroupError::new(GroupErrorCode::GroupMaxSizeReached, message));
@@ -75,8 +75,13 @@ impl GroupCoordinator {
         if has_place || group.member(member).is_some() {
             return Ok(());
         }
+        self.check_room_beside(group.members().len())
+    }
+
+    /// Whether there is room for a new member in a group of so many.
+    fn check_room_beside(&self, members: usize) -> Result<(), GroupError> {
         let most = self.settings.consumer_max_size;
-        if group.members().len() >= most {
+        if members >= most {
             return Err(full(most));
         }
         if !self.has_room_for_member() {

@@ -37,12 +37,13 @@ impl GroupCoordinator {
     }
 
     /// A static member goes and means to be back: it keeps its place until its session is over. What it had yet to give
-    /// up is free, as it consumes nothing.
+    /// up is free, as it consumes nothing; so nobody waits for it, and it waits for nobody.
     fn leave_for_a_while(&mut self, id: &GroupId, member: &MemberId) {
         let known = self.consumer_group(id).and_then(|group| group.member(member));
         let Some(current) = known.map(|known| known.current.clone()) else { return };
         let epoch = MemberEpoch::LEAVE_FOR_A_WHILE;
-        let current = CurrentAssignment { epoch, revoking: OwnedPartitions::default(), ..current };
+        let (state, revoking) = (MemberState::Stable, OwnedPartitions::default());
+        let current = CurrentAssignment { epoch, state, revoking, ..current };
         self.record_consumer(id, ConsumerRecord::Current(member.clone(), current));
         self.timers.cancel(&Timer::Revocation(id.clone(), member.clone()));
     }

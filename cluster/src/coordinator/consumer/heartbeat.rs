@@ -19,6 +19,7 @@ use super::{target, validation};
 use crate::coordinator::GroupCoordinator;
 use crate::coordinator::error::GroupError;
 use crate::coordinator::ids::{GroupId, MemberEpoch, MemberId};
+use crate::coordinator::records::GroupChange;
 use crate::coordinator::request::{ConsumerHeartbeat, ConsumerHeartbeatAnswer, TopicPartitions};
 use crate::coordinator::timers::Timer;
 
@@ -55,10 +56,10 @@ impl GroupCoordinator {
         self.timers.cancel(&Timer::ClassicMember(group.clone(), member.clone()));
 
         let wants_all = epoch == MemberEpoch::JOIN || is_full(request);
-        let unconfirmed = self.is_unconfirmed(group, &member, reassigned, request.owned.as_deref());
-        // While the group moves, the member is at it. If all stand still, it may never have heard.
-        let tells_all = wants_all || reassigned || (unconfirmed && !self.is_moving(group));
+        self.note_confirmation(group, &member, request.owned.as_deref());
         let current = self.current_assignment(group, &member);
+        // While the group moves, the member is at it. If all stand still, it may never have heard.
+        let tells_all = wants_all || reassigned || (!current.confirmed && !self.is_moving(group));
         let assignment = tells_all.then(|| current.assigned.to_answer());
         let epoch = current.epoch;
         Ok(ConsumerHeartbeatAnswer {
@@ -78,8 +79,8 @@ impl GroupCoordinator {
         self.cancel_member_timers(group, replaced);
         self.record_consumer(group, ConsumerRecord::Member(member.clone(), Box::new(metadata)));
         self.record_consumer(group, ConsumerRecord::Target(member.clone(), target));
-        let current =
-            CurrentAssignment { epoch: MemberEpoch::JOIN, previous_epoch: MemberEpoch::JOIN, ..current };
+        let (epoch, previous_epoch) = (MemberEpoch::JOIN, MemberEpoch::JOIN);
+        let current = CurrentAssignment { epoch, previous_epoch, confirmed: false, ..current };
         self.record_consumer(group, ConsumerRecord::Current(member.clone(), current));
     }
 
@@ -163,22 +164,14 @@ impl GroupCoordinator {
         reassigned
     }
 
-    /// Whether the member has not said yet that it has the assignment it was last told.
-    fn is_unconfirmed(
-        &mut self,
-        group: &GroupId,
-        member: &MemberId,
-        reassigned: bool,
-        owned: Option<&[TopicPartitions]>,
-    ) -> bool {
-        let confirmed = owned.is_some_and(|owned| self.current_assignment(group, member).assigned.are(owned));
-        let unconfirmed = &mut self.consumer.entry(group.clone()).or_default().unconfirmed;
-        if reassigned {
-            unconfirmed.insert(member.clone());
-        } else if confirmed {
-            unconfirmed.remove(member);
+    /// Writes down that the member owns what it was last told to, if it says so for the first time.
+    fn note_confirmation(&mut self, group: &GroupId, member: &MemberId, owned: Option<&[TopicPartitions]>) {
+        let current = self.current_assignment(group, member);
+        if current.confirmed || !owned.is_some_and(|owned| current.assigned.are(owned)) {
+            return;
         }
-        unconfirmed.contains(member)
+        let current = CurrentAssignment { confirmed: true, ..current.clone() };
+        self.record(group, GroupChange::Consumer(ConsumerRecord::Current(member.clone(), current)));
     }
 
     fn current_assignment(&self, group: &GroupId, member: &MemberId) -> &CurrentAssignment {

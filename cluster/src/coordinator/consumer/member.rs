@@ -66,6 +66,10 @@ pub(in crate::coordinator) struct CurrentAssignment {
     pub(in crate::coordinator) assigned: OwnedPartitions,
     /// What it owned and is told to give up. Nobody else gets it before it has done so.
     pub(in crate::coordinator) revoking: OwnedPartitions,
+    /// Whether it has said that it owns what it is told to. Until then each answer tells it again, once the group stands
+    /// still: a client whose request times out sends the same one once more (librdkafka does), and the answer that it did
+    /// not get may have been the only one to tell it. In Kafka it would not hear of it again.
+    pub(in crate::coordinator) confirmed: bool,
 }
 
 /// What a member is waited for, or waits for.

@@ -57,7 +57,6 @@ mod testing;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
 use std::sync::Weak;
 use std::time::Duration;
 
@@ -78,10 +77,6 @@ pub(super) struct LiveGroup {
     image: Weak<MetadataImage>,
     /// When the group's epoch or somebody's assignment last changed. None as far as this coordinator knows.
     moved_at: Option<Duration>,
-    /// Members that were told another assignment and have not said that they have it. Once the group stands still, each
-    /// answer tells them again: a client whose request times out sends the same one once more (librdkafka does), and the
-    /// answer that it did not get may have been the only one to tell it. In Kafka it would not hear of it again.
-    unconfirmed: BTreeSet<MemberId>,
 }
 
 impl GroupCoordinator {
@@ -90,10 +85,7 @@ impl GroupCoordinator {
     pub(super) fn load_consumer_groups(&mut self) {
         for (id, group) in self.state.groups() {
             let Membership::Consumer(group) = &group.membership else { continue };
-            let unsettled =
-                group.members().iter().filter(|(_, member)| member.current.state != MemberState::Stable);
-            let unconfirmed = unsettled.map(|(id, _)| id.clone()).collect();
-            self.consumer.insert(id.clone(), LiveGroup { unconfirmed, ..LiveGroup::default() });
+            self.consumer.insert(id.clone(), LiveGroup::default());
             for (member_id, member) in group.members() {
                 let session = match &member.metadata.classic {
                     Some(classic) => classic.session_timeout,
@@ -132,15 +124,13 @@ impl GroupCoordinator {
         if matches!(record, ConsumerRecord::Epoch(_) | ConsumerRecord::Current(..)) {
             self.consumer.entry(group.clone()).or_default().moved_at = Some(self.now);
         }
-        if let ConsumerRecord::MemberRemoved(member) = &record {
-            self.consumer.entry(group.clone()).or_default().unconfirmed.remove(member);
-        }
         self.record(group, GroupChange::Consumer(record));
     }
 }
 
 /// How long a member has to give up what it was told to. A classic member has its own deadlines.
 fn revocation_timeout(member: &Member) -> Option<Duration> {
-    let waits = member.current.state == MemberState::UnrevokedPartitions && member.metadata.classic.is_none();
+    let is_here = member.metadata.classic.is_none() && !member.current.is_away();
+    let waits = member.current.state == MemberState::UnrevokedPartitions && is_here;
     waits.then(|| member.metadata.rebalance_timeout())
 }

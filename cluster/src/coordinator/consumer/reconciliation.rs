@@ -50,13 +50,18 @@ pub(super) struct Step<'a, F> {
 impl<F: Fn(TopicId, PartitionIndex) -> bool> Step<'_, F> {
     /// Where it is after this step; None if it stays where it is.
     pub(super) fn next(&self) -> Option<CurrentAssignment> {
-        let next = match self.current.state {
+        let mut next = match self.current.state {
             MemberState::Stable if self.current.epoch != self.target_epoch => self.advance(),
             MemberState::UnrevokedPartitions if !self.may_own(&self.current.revoking) => self.advance(),
             MemberState::UnreleasedPartitions => self.advance(),
             MemberState::Stable | MemberState::UnrevokedPartitions => self.unsubscribe()?,
         };
-        (next != *self.current).then_some(next)
+        if next == *self.current {
+            return None;
+        }
+        next.confirmed &= next.assigned == self.current.assigned;
+        next.confirmed |= self.owned.is_some_and(|owned| next.assigned.are(owned));
+        Some(next)
     }
 
     /// Towards the target: gives up what is not in it, or else takes what is in it.
@@ -87,8 +92,8 @@ impl<F: Fn(TopicId, PartitionIndex) -> bool> Step<'_, F> {
         let current = self.current;
         let previous_epoch =
             if current.epoch == self.target_epoch { current.previous_epoch } else { current.epoch };
-        let epoch = self.target_epoch;
-        CurrentAssignment { epoch, previous_epoch, state, assigned, revoking: OwnedPartitions::default() }
+        let (epoch, revoking) = (self.target_epoch, OwnedPartitions::default());
+        CurrentAssignment { epoch, previous_epoch, state, assigned, revoking, confirmed: current.confirmed }
     }
 
     /// Gives up the topics that it subscribes to no more. None if it owns nothing of them, or did not resubscribe.

@@ -12,7 +12,7 @@ use crate::coordinator::request::{
     TopicPartitions,
 };
 use crate::coordinator::{
-    AssignorName, CoordinatorState, GroupCoordinator, GroupError, GroupErrorCode, GroupId, GroupRecord,
+    AssignorName, CoordinatorRecord, CoordinatorState, GroupCoordinator, GroupError, GroupErrorCode, GroupId,
     GroupSettings, MemberEpoch,
 };
 use crate::ids::{NodeId, PartitionIndex, Ticket, TopicId};
@@ -24,7 +24,7 @@ pub(super) const GROUP: &str = "group";
 pub(super) struct Stage {
     pub(super) coordinator: GroupCoordinator,
     pub(super) image: MetadataImage,
-    pub(super) written: Vec<GroupRecord>,
+    pub(super) written: Vec<CoordinatorRecord>,
     /// What was answered and not yet taken.
     pub(super) answers: Vec<(Ticket, GroupResponse)>,
     pub(super) now: Duration,

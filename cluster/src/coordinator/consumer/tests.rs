@@ -1,10 +1,15 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use uuid::Uuid;
+
 use super::testing::{Client, GROUP, Stage};
-use crate::coordinator::request::{CommitOffsets, CommitPartition, CommitTopic};
+use crate::coordinator::request::{
+    CommitOffsets, CommitPartition, CommitTopic, GroupRequest, JoinGroup, JoinProtocol,
+};
+use crate::coordinator::subscription::Subscription;
 use crate::coordinator::{AssignorName, GroupErrorCode, GroupSettings, MemberEpoch};
-use crate::ids::{Offset, PartitionIndex, TimestampMs};
+use crate::ids::{Offset, PartitionIndex, Ticket};
 
 fn stage(topics: &[(&str, i32)]) -> Stage {
     Stage::new(GroupSettings::default(), topics)
@@ -159,6 +164,27 @@ fn an_assignment_whose_answer_was_lost_is_told_again_until_it_is_confirmed() {
 }
 
 #[test]
+fn an_assignment_whose_answer_was_lost_with_the_coordinator_is_told_by_the_next_one() {
+    let mut stage = stage(&[("t", 2)]);
+    let mut a = Client::new("a", &["t"]);
+    let mut b = Client::new("b", &["t"]);
+    stage.heartbeat(&mut a).unwrap();
+    stage.heartbeat(&mut b).unwrap();
+    stage.heartbeat(&mut a).unwrap();
+    stage.heartbeat(&mut a).unwrap();
+    let lost = stage.send(b.request()).unwrap();
+    assert!(lost.assignment.is_some() && lost.epoch == b.epoch);
+    assert_eq!(stage.describe().state, "Stable");
+
+    stage.fail_over();
+    assert_eq!(stage.heartbeat(&mut a).unwrap().assignment, None, "it has said what it owns");
+    assert_eq!(stage.heartbeat(&mut b).unwrap().assignment, lost.assignment);
+    stage.heartbeat(&mut b).unwrap();
+    stage.fail_over();
+    assert_eq!(stage.heartbeat(&mut b).unwrap().assignment, None);
+}
+
+#[test]
 fn whoever_is_silent_is_gone_and_its_partitions_go_to_the_others() {
     let mut stage = stage(&[("t", 2)]);
     let mut a = Client::new("a", &["t"]);
@@ -252,7 +278,6 @@ fn a_commit_an_epoch_behind_counts_for_what_was_owned_then() {
         instance: None,
         retention_ms: None,
         knows_epochs: true,
-        now: TimestampMs(0),
         topics: vec![CommitTopic {
             name: "t".into(),
             partitions: client.owned.iter().map(|&(_, index)| partition(index)).collect(),
@@ -267,6 +292,50 @@ fn a_commit_an_epoch_behind_counts_for_what_was_owned_then() {
     assert_eq!(check(old_client), Err(GroupErrorCode::UnsupportedVersion));
     let owned: BTreeSet<_> = a.owned.union(&b.owned).collect();
     assert_eq!(owned.len(), 2);
+}
+
+/// A classic consumer's request to join.
+fn classic_join(protocols: Vec<JoinProtocol>) -> GroupRequest {
+    GroupRequest::Join(JoinGroup {
+        group: GROUP.into(),
+        member: "".into(),
+        instance: None,
+        client_id: "classic".into(),
+        client_host: "/127.0.0.1".into(),
+        session_timeout_ms: 10_000,
+        rebalance_timeout_ms: 60_000,
+        protocol_type: "consumer".into(),
+        protocols,
+        requires_member_id: false,
+        supports_skip_assignment: true,
+        fresh: Uuid::from_u128(1),
+    })
+}
+
+#[test]
+fn whoever_is_refused_for_want_of_room_leaves_the_group_as_it_is() {
+    let mut stage = stage(&[("t", 2)]);
+    stage.coordinator.limits.deadlines = 0;
+    let newcomer = Client::new("a", &["t"]);
+    assert_eq!(stage.refused(newcomer.request()), GroupErrorCode::GroupMaxSizeReached);
+    assert!(stage.written.is_empty(), "no group has come into being");
+
+    stage = self::stage(&[("t", 2)]);
+    let subscription =
+        Subscription { topics: vec!["t".into()], owned: Vec::new(), generation: None, rack: None };
+    let metadata = subscription.encode(3, None).into();
+    stage.handle(Ticket(0), classic_join(vec![JoinProtocol { name: "range".into(), metadata }]));
+    stage.coordinator.limits.deadlines = 0;
+    assert_eq!(stage.refused(newcomer.request()), GroupErrorCode::GroupMaxSizeReached);
+    assert!(stage.written.is_empty() && stage.coordinator.classic.contains_key(&GROUP.into()));
+
+    stage = self::stage(&[("t", 2)]);
+    let mut last = newcomer;
+    stage.heartbeat(&mut last).unwrap();
+    stage.send(Client { epoch: MemberEpoch::LEAVE, ..last }.request()).unwrap();
+    let written = stage.written.len();
+    stage.handle(Ticket(1), classic_join(Vec::new()));
+    assert_eq!(stage.written.len(), written, "an empty consumer group stays one");
 }
 
 fn partition(index: PartitionIndex) -> CommitPartition {

@@ -6,7 +6,8 @@ use uuid::Uuid;
 
 use super::commands::{classic, consumer, inspection, offsets};
 use crate::coordinator::records::GroupChange;
-use crate::coordinator::{GroupErrorCode, GroupRecord, GroupResponse, MemberId};
+use crate::coordinator::service_time::ServiceTime;
+use crate::coordinator::{CoordinatorRecord, GroupErrorCode, GroupResponse, MemberId};
 use crate::ids::TopicId;
 
 /// How long the drawn part of a member id is.
@@ -75,8 +76,17 @@ pub(super) fn time(time: Duration) -> String {
     if time.subsec_millis() == 0 { format!("{}s", time.as_secs()) } else { format!("{}ms", time.as_millis()) }
 }
 
+/// A moment, as the time since there was a first coordinator.
+pub(super) fn moment(moment: ServiceTime) -> String {
+    time(moment.since(ServiceTime::default()))
+}
+
 /// What was written down.
-pub(super) fn record(record: &GroupRecord) -> String {
+pub(super) fn record(record: &CoordinatorRecord) -> String {
+    let record = match record {
+        CoordinatorRecord::Group(record) => record,
+        CoordinatorRecord::Time(time) => return format!("record: {} have passed", moment(*time)),
+    };
     let change = match &record.change {
         GroupChange::Classic(record) => classic::record(record),
         GroupChange::Offsets(record) => offsets::record(record),

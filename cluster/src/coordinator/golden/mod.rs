@@ -25,7 +25,7 @@
 //! | `commit GROUP [CLIENT] T-0=OFFSET...` | OffsetCommit; of a consumer in no group without a client. An offset may have a leader epoch and metadata: `7@2:text`; `retention=TIME`, `version=` (9) |
 //! | `fetch GROUP [T-0...] [as=CLIENT]` | OffsetFetch, of all offsets or some; with `as=` the request says who asks |
 //! | `delete-offsets GROUP T-0...` | OffsetDelete |
-//! | `sweep [clock=MS]` | lets old offsets expire, by the wall clock or one that is wrong |
+//! | `sweep` | lets old offsets expire |
 //! | `list [states=A,B] [types=A,B]`, `delete GROUP` | ListGroups; DeleteGroups |
 //!
 //! Where a client speaks, `member=` and `generation=` override what it remembers, and `instance=` who it says it is. `-`

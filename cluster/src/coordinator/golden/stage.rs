@@ -9,13 +9,10 @@ use uuid::Uuid;
 use super::describe;
 use crate::controller::MetadataImage;
 use crate::coordinator::{
-    CoordinatorState, GroupCoordinator, GroupErrorCode, GroupRecord, GroupRequest, GroupResponse,
+    CoordinatorRecord, CoordinatorState, GroupCoordinator, GroupErrorCode, GroupRequest, GroupResponse,
     GroupSettings, InstanceId, MemberId, TopicPartitions, decode_entry, encode_record, entry_header,
 };
-use crate::ids::{Ticket, TimestampMs};
-
-/// The wall clock when a script begins.
-pub(super) const BEGINNING: TimestampMs = TimestampMs(1_000_000_000_000);
+use crate::ids::Ticket;
 
 /// See the module's documentation.
 pub(super) struct Stage {
@@ -27,7 +24,7 @@ pub(super) struct Stage {
     /// What the replicas have applied.
     applied: CoordinatorState,
     /// Everything that was ever written down.
-    log: Vec<GroupRecord>,
+    log: Vec<CoordinatorRecord>,
     next_ticket: u64,
     /// What is to be answered: who asked, and what.
     questions: BTreeMap<Ticket, (String, String)>,
@@ -110,11 +107,6 @@ impl Stage {
         Uuid::from_u128(self.members_named)
     }
 
-    /// The wall clock.
-    pub(super) fn wall_clock(&self) -> TimestampMs {
-        TimestampMs(BEGINNING.0 + i64::try_from(self.now.as_millis()).unwrap())
-    }
-
     /// A line of output.
     pub(super) fn say(&mut self, line: impl Into<String>) {
         self.transcript.push(line.into());
@@ -145,7 +137,7 @@ impl Stage {
         }
     }
 
-    fn commit(&mut self, record: GroupRecord) {
+    fn commit(&mut self, record: CoordinatorRecord) {
         let mut entry = entry_header();
         encode_record(&record, &mut entry);
         assert_eq!(decode_entry(&entry).as_deref(), Ok([record.clone()].as_slice()));

@@ -5,6 +5,7 @@
 //! as a whole, and a commit costs the partitions that it names, not those that the group has.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::committed::{CommittedOffset, OffsetsByTopic, OffsetsRecord};
 use crate::controller::Topic;
@@ -12,8 +13,9 @@ use crate::coordinator::GroupCoordinator;
 use crate::coordinator::error::GroupErrorCode;
 use crate::coordinator::records::GroupChange;
 use crate::coordinator::request::{CommitOffsets, CommitPartition, CommitTopic, TopicResults};
+use crate::coordinator::service_time::ServiceTime;
 use crate::coordinator::view::GroupView;
-use crate::ids::{RaftGroupId, TimestampMs, TopicName};
+use crate::ids::{RaftGroupId, TopicName};
 
 /// How much one request may want to be kept, in bytes. It becomes one record and is replicated as a whole, so it has to
 /// be far below what a message between nodes holds. Kafka has a lower bound, from its `message.max.bytes`.
@@ -30,7 +32,7 @@ impl GroupCoordinator {
     pub(in crate::coordinator) fn commit_offsets(&mut self, request: CommitOffsets) -> Vec<TopicResults> {
         // A request that names nothing that exists is not shown to the group, and does not bring it into being.
         let admitted = if self.names_anything(&request) { self.admit_commit(&request) } else { Ok(()) };
-        let committed_at = self.last_commit.max(request.now);
+        let committed_at = self.time();
         let expires_at = expires_at(&request, committed_at);
         let mut kept = OffsetsByTopic::new();
         let mut results = Vec::with_capacity(request.topics.len());
@@ -56,7 +58,6 @@ impl GroupCoordinator {
             results.push(TopicResults { name: topic.name, partitions });
         }
         if !kept.is_empty() {
-            self.last_commit = committed_at;
             self.record(&request.group, GroupChange::Offsets(OffsetsRecord::Committed(kept)));
         }
         results
@@ -115,10 +116,10 @@ fn max_size(request: &CommitOffsets) -> usize {
     request.topics.iter().map(|topic| topic.name.len() + partitions(topic)).sum()
 }
 
-/// Until when the client wants the offsets kept, if it says so.
-fn expires_at(request: &CommitOffsets, committed_at: TimestampMs) -> Option<TimestampMs> {
+/// Until when the client wants the offsets kept, if it says so: not at all for less than no time.
+fn expires_at(request: &CommitOffsets, committed_at: ServiceTime) -> Option<ServiceTime> {
     let retention = request.retention_ms.filter(|retention| *retention != DEFAULT_RETENTION)?;
-    Some(TimestampMs(committed_at.0.saturating_add(retention)))
+    Some(committed_at.after(Duration::from_millis(u64::try_from(retention).unwrap_or(0))))
 }
 
 /// Whether `metadata` has more than `max` UTF-16 units: Kafka's setting speaks of bytes and means the length of a Java

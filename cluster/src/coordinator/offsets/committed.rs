@@ -6,15 +6,15 @@ use serde::{Deserialize, Serialize};
 
 use super::flat_map::FlatMap;
 use crate::controller::{MetadataImage, Topic};
-use crate::ids::{LeaderEpoch, Offset, PartitionIndex, RaftGroupId, TimestampMs, TopicName};
+use crate::coordinator::service_time::ServiceTime;
+use crate::ids::{LeaderEpoch, Offset, PartitionIndex, RaftGroupId, TopicName};
 
 /// The committed offsets of one group. No topic in it is without an offset.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(in crate::coordinator) struct GroupOffsets {
     topics: FlatMap<TopicName, FlatMap<PartitionIndex, CommittedOffset>>,
-    /// When a sweep first found the group without members. Kept by the sweeps themselves, so that no other change of a
-    /// group needs a wall clock, and a new coordinator knows it.
-    unused_since: Option<TimestampMs>,
+    /// When the last member of the group has gone. None while there are members, and where there never were any.
+    unused_since: Option<ServiceTime>,
 }
 
 /// How far one partition has been consumed.
@@ -25,10 +25,10 @@ pub(in crate::coordinator) struct CommittedOffset {
     pub(in crate::coordinator) offset: Offset,
     /// The epoch of the last record consumed, if it was known.
     pub(in crate::coordinator) leader_epoch: Option<LeaderEpoch>,
-    /// The wall clock of the commit.
-    pub(in crate::coordinator) committed_at: TimestampMs,
+    /// When it was committed.
+    pub(in crate::coordinator) committed_at: ServiceTime,
     /// From when on the client does not need it any more, if it said so.
-    pub(in crate::coordinator) expires_at: Option<TimestampMs>,
+    pub(in crate::coordinator) expires_at: Option<ServiceTime>,
     /// Which partition had the name when this was committed.
     #[serde(with = "StoredRaftGroup")]
     pub(in crate::coordinator) raft_group: RaftGroupId,
@@ -50,11 +50,24 @@ pub(in crate::coordinator) enum OffsetsRecord {
     Committed(OffsetsByTopic),
     /// These partitions have no offset any more.
     Removed(PartitionsByTopic),
-    /// Since when the group has had no members, as far as a sweep has seen.
+    /// Since when the group has had no members.
     Unused {
         /// None: it has members again.
-        since: Option<TimestampMs>,
+        since: Option<ServiceTime>,
     },
+}
+
+impl OffsetsRecord {
+    /// When the record was made, if it says so.
+    pub(in crate::coordinator) fn time(&self) -> Option<ServiceTime> {
+        match self {
+            Self::Committed(topics) => {
+                topics.values().flat_map(BTreeMap::values).map(|committed| committed.committed_at).max()
+            }
+            Self::Unused { since } => *since,
+            Self::Removed(_) => None,
+        }
+    }
 }
 
 /// How an offset is written down: as its number.
@@ -78,7 +91,7 @@ impl GroupOffsets {
         self.topics.iter().map(|(_, partitions)| partitions.iter().len()).sum()
     }
 
-    pub(super) const fn unused_since(&self) -> Option<TimestampMs> {
+    pub(super) const fn unused_since(&self) -> Option<ServiceTime> {
         self.unused_since
     }
 

@@ -6,16 +6,17 @@
 //! | group | its offsets go `offsets.retention.minutes` after |
 //! | --- | --- |
 //! | never had members | their commit |
-//! | has no members any more | the first sweep that found it so, or their commit if that was later |
+//! | has no members any more | the last one has gone, or their commit if that was later |
 //! | consumers that know what they subscribe to | their commit, unless the group subscribes to the topic |
 //! | being rebalanced, or not of consumers | never |
 //!
 //! A client may have stated an end of its own (OffsetCommit v2 to v4), which then counts instead of the retention. A
 //! group that has neither members nor offsets is removed.
 //!
-//! The wall clock comes from whichever node leads, and may be wrong. It is [vouched for](crate::node) before it expires
-//! anything. One that was set back expires nothing until it has caught up; nor do offsets that are committed meanwhile pass for
-//! old ones afterwards: no time is noted that is before the last commit.
+//! When the last member goes, and when the first one comes, that is [written down](GroupCoordinator::note_use) at once: a
+//! group whose members come for two minutes an hour may be empty at every sweep and is in regular use. Only a coordinator
+//! that was lost while a group was forming leaves its emptiness to the next sweep. Time is [counted](super::super::service_time)
+//! and not read off a wall clock.
 
 use std::time::Duration;
 
@@ -24,8 +25,10 @@ use super::committed::{CommittedOffset, OffsetsRecord, PartitionsByTopic};
 use crate::coordinator::GroupCoordinator;
 use crate::coordinator::ids::GroupId;
 use crate::coordinator::records::GroupChange;
+use crate::coordinator::service_time::ServiceTime;
+use crate::coordinator::state::{Group, Membership};
 use crate::coordinator::view::GroupView;
-use crate::ids::{TimestampMs, TopicName};
+use crate::ids::TopicName;
 
 /// What becomes of one group.
 enum Verdict {
@@ -39,24 +42,16 @@ enum Verdict {
 #[derive(Clone, Copy)]
 enum RetentionStart {
     Commit,
-    Unused(TimestampMs),
+    Unused(ServiceTime),
     /// It does not count at all.
     Never,
 }
 
 impl GroupCoordinator {
-    /// Finds out when the last offset was committed.
-    pub(in crate::coordinator) fn load_last_commit(&mut self) {
-        let offsets = self.state.groups().flat_map(|(_, group)| group.offsets.topics());
-        let commits =
-            offsets.flat_map(|(_, partitions)| partitions.map(|(_, committed)| committed.committed_at));
-        self.last_commit = commits.max().unwrap_or(self.last_commit);
-    }
-
-    /// One sweep over all groups.
-    pub(in crate::coordinator) fn expire_offsets(&mut self, wall_clock: TimestampMs) {
-        let groups: Vec<_> =
-            self.views().map(|(id, view)| (id.clone(), self.judge(id, view, wall_clock))).collect();
+    /// One sweep over all groups. It writes the time down, too, so that the next coordinator goes on counting.
+    pub(in crate::coordinator) fn expire_offsets(&mut self) {
+        let now = self.time();
+        let groups: Vec<_> = self.views().map(|(id, view)| (id.clone(), self.judge(id, view, now))).collect();
         for (group, verdicts) in groups {
             for verdict in verdicts {
                 match verdict {
@@ -65,13 +60,27 @@ impl GroupCoordinator {
                 }
             }
         }
+        if self.state.groups().len() > 0 && self.state.time() < now {
+            self.record_time(now);
+        }
     }
 
-    fn judge(&self, id: &GroupId, view: GroupView<'_>, now: TimestampMs) -> Vec<Verdict> {
-        let Some(offsets) = self.state.group(id).map(|group| &group.offsets) else {
+    /// Writes down that the group has no members any more, or that it has some again.
+    pub(in crate::coordinator) fn note_use(&mut self, id: &GroupId) {
+        let Some(group) = self.state.group(id) else { return };
+        let known = group.offsets.unused_since();
+        let since = unused_since(group, self.view_of(id, group), self.time());
+        if since != known && !group.offsets.is_empty() {
+            self.record(id, GroupChange::Offsets(OffsetsRecord::Unused { since }));
+        }
+    }
+
+    fn judge(&self, id: &GroupId, view: GroupView<'_>, now: ServiceTime) -> Vec<Verdict> {
+        let Some(group) = self.state.group(id) else {
             return if view.is_empty() { vec![Verdict::Remove] } else { Vec::new() };
         };
-        let unused_since = unused_since(offsets, view, now.max(self.last_commit));
+        let offsets = &group.offsets;
+        let unused_since = unused_since(group, view, now);
         let expired = expired(offsets, view, unused_since, now, self.settings.offsets_retention);
         let expired_count: usize = expired.values().map(|partitions| partitions.len()).sum();
         if view.is_empty() && expired_count == offsets.len() {
@@ -88,17 +97,17 @@ impl GroupCoordinator {
     }
 }
 
-/// Since when a group that had members has none.
-fn unused_since(offsets: &GroupOffsets, view: GroupView<'_>, now: TimestampMs) -> Option<TimestampMs> {
-    let is_unused = view.is_empty() && !matches!(view, GroupView::Simple);
-    is_unused.then(|| offsets.unused_since().unwrap_or(now))
+/// Since when a group that had members has none: from `now` on, unless that is known.
+fn unused_since(group: &Group, view: GroupView<'_>, now: ServiceTime) -> Option<ServiceTime> {
+    let is_unused = view.is_empty() && !matches!(group.membership, Membership::None);
+    is_unused.then(|| group.offsets.unused_since().unwrap_or(now))
 }
 
 fn expired(
     offsets: &GroupOffsets,
     view: GroupView<'_>,
-    unused_since: Option<TimestampMs>,
-    now: TimestampMs,
+    unused_since: Option<ServiceTime>,
+    now: ServiceTime,
     retention: Duration,
 ) -> PartitionsByTopic {
     let start = match unused_since {
@@ -120,7 +129,7 @@ fn expired(
 fn is_expired(
     committed: &CommittedOffset,
     start: RetentionStart,
-    now: TimestampMs,
+    now: ServiceTime,
     retention: Duration,
 ) -> bool {
     let start = match start {
@@ -130,9 +139,6 @@ fn is_expired(
     };
     match committed.expires_at {
         Some(end) => now >= end,
-        None => {
-            let age = now.0.saturating_sub(start.0);
-            u64::try_from(age).is_ok_and(|age| Duration::from_millis(age) >= retention)
-        }
+        None => now.since(start) >= retention,
     }
 }

@@ -4,32 +4,36 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use uuid::Uuid;
 
 use crate::controller::{ControllerRecord, MetadataImage, PartitionRecord};
 use crate::coordinator::request::{
-    CommitOffsets, CommitPartition, CommitTopic, DeleteOffsets, FetchOffsets, FetchedOffset, TopicResults,
+    CommitOffsets, CommitPartition, CommitTopic, DeleteOffsets, FetchOffsets, FetchedOffset, GroupResponse,
+    JoinGroup, JoinProtocol, TopicResults,
 };
-use crate::coordinator::{CoordinatorState, GroupCoordinator, GroupErrorCode, GroupRecord, GroupSettings};
-use crate::ids::{LeaderEpoch, NodeId, Offset, PartitionIndex, TimestampMs, TopicId};
+use crate::coordinator::{
+    CoordinatorRecord, CoordinatorState, GroupCoordinator, GroupErrorCode, GroupSettings,
+};
+use crate::ids::{LeaderEpoch, NodeId, Offset, PartitionIndex, Ticket, TopicId};
 
 /// How many partitions every topic has.
 pub(super) const PARTITIONS: i32 = 3;
 
-/// How long offsets are kept, in milliseconds.
-pub(super) const RETENTION_MS: i64 = 1_000;
+/// How long offsets are kept.
+pub(super) const RETENTION: Duration = Duration::from_secs(1);
 
 /// A coordinator, and what it has written.
 pub(super) struct Coordinator {
     pub(super) inner: GroupCoordinator,
     pub(super) image: MetadataImage,
-    pub(super) written: Vec<GroupRecord>,
+    pub(super) written: Vec<CoordinatorRecord>,
 }
 
 /// What a simple consumer commits: topic, partition, offset.
 pub(super) type Commit<'a> = (&'a str, i32, i64);
 
-pub(super) fn commit_request(group: &str, now: i64, commits: &[Commit<'_>]) -> CommitOffsets {
+pub(super) fn commit_request(group: &str, commits: &[Commit<'_>]) -> CommitOffsets {
     let topics = commits.iter().map(|(name, partition, offset)| CommitTopic {
         name: (*name).into(),
         partitions: vec![CommitPartition {
@@ -46,7 +50,6 @@ pub(super) fn commit_request(group: &str, now: i64, commits: &[Commit<'_>]) -> C
         instance: None,
         retention_ms: None,
         knows_epochs: true,
-        now: TimestampMs(now),
         topics: topics.collect(),
     }
 }
@@ -59,7 +62,7 @@ pub(super) fn outcomes(results: Vec<TopicResults>) -> Vec<Result<(), GroupErrorC
 impl Coordinator {
     pub(super) fn with_topics(names: &[&str]) -> Self {
         let settings = GroupSettings {
-            offsets_retention: Duration::from_millis(RETENTION_MS.unsigned_abs()),
+            offsets_retention: RETENTION,
             offset_metadata_max_bytes: 20,
             ..GroupSettings::default()
         };
@@ -92,7 +95,7 @@ impl Coordinator {
     pub(super) fn delete_topic(&mut self, name: &str) {
         let id = self.image.topic(name).unwrap().id;
         self.metadata(&ControllerRecord::TopicDeleted { id });
-        self.inner.topics_deleted(Duration::ZERO);
+        self.inner.topics_deleted(self.inner.now);
         self.take_written();
     }
 
@@ -116,8 +119,9 @@ impl Coordinator {
         results.map_or_else(|error| vec![Err(error)], outcomes)
     }
 
-    pub(super) fn sweep(&mut self, now: i64) {
-        self.inner.expire(Duration::ZERO, TimestampMs(now));
+    /// Lets time pass, and a sweep come.
+    pub(super) fn sweep_after(&mut self, time: Duration) {
+        self.inner.expire(self.inner.now + time);
         self.take_written();
     }
 
@@ -132,6 +136,29 @@ impl Coordinator {
             })
         });
         entries.collect()
+    }
+
+    /// A member's first request to join, and the error that it is answered with.
+    pub(super) fn ask_for_a_member_id(&mut self, group: &str) -> Option<GroupErrorCode> {
+        let request = JoinGroup {
+            group: group.into(),
+            member: "".into(),
+            instance: None,
+            client_id: "c".into(),
+            client_host: "/127.0.0.1".into(),
+            session_timeout_ms: 10_000,
+            rebalance_timeout_ms: 60_000,
+            protocol_type: "consumer".into(),
+            protocols: vec![JoinProtocol { name: "range".into(), metadata: Bytes::new() }],
+            requires_member_id: true,
+            supports_skip_assignment: false,
+            fresh: Uuid::nil(),
+        };
+        self.inner.join(Ticket(0), request);
+        match self.inner.take_actions().answers.as_slice() {
+            [(_, GroupResponse::Join(joined))] => joined.error,
+            other => panic!("not one answer to a join: {other:?}"),
+        }
     }
 
     fn take_written(&mut self) {

@@ -19,6 +19,7 @@
 //!   left, not from their commit.
 //! * An offset that is set while nobody is in the group is kept for the whole retention, and not only for what is left
 //!   of it.
+//! * Time counts only while there is a coordinator: a cluster that was off for a month still knows its offsets.
 //! * There is no transactional commit yet (KIP-98), so that no offset is ever unstable.
 
 mod commit;

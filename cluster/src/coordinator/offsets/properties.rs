@@ -1,10 +1,11 @@
 //! What holds of offsets whatever is done with them.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::fixture::{Commit, Coordinator, PARTITIONS, RETENTION_MS, commit_request};
+use super::fixture::{Commit, Coordinator, PARTITIONS, RETENTION, commit_request};
 use crate::coordinator::records::{decode_entry, encode_record, entry_header};
 use crate::coordinator::{CoordinatorState, GroupErrorCode};
 
@@ -17,8 +18,8 @@ enum Step {
     Delete(&'static str, Vec<(&'static str, i32)>),
     /// A topic is deleted and made anew.
     Renew(&'static str),
-    /// Milliseconds pass, and a sweep comes.
-    Sweep(i64),
+    /// Time passes, and a sweep comes.
+    Sweep(Duration),
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -31,19 +32,19 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         2 => (group, prop::collection::vec(partition, 1..4))
             .prop_map(|(group, partitions)| Step::Delete(group, partitions)),
         1 => topic.prop_map(Step::Renew),
-        1 => (0..RETENTION_MS).prop_map(Step::Sweep),
+        1 => (0..RETENTION.as_millis()).prop_map(|ms| Step::Sweep(Duration::from_millis(ms as u64))),
     ];
     prop::collection::vec(step, 0..40)
 }
 
 /// What the offsets are to be: the offset and the time of its commit.
-type Model = BTreeMap<&'static str, BTreeMap<(String, i32), (i64, i64)>>;
+type Model = BTreeMap<&'static str, BTreeMap<(String, i32), (i64, Duration)>>;
 
-fn step(coordinator: &mut Coordinator, model: &mut Model, now: &mut i64, step: &Step) {
+fn step(coordinator: &mut Coordinator, model: &mut Model, now: &mut Duration, step: &Step) {
     match step {
         Step::Commit(group, commits) => {
             let expected: Vec<_> = commits.iter().map(|(_, partition, _)| exists(*partition)).collect();
-            assert_eq!(coordinator.commit(commit_request(group, *now, commits)), expected);
+            assert_eq!(coordinator.commit(commit_request(group, commits)), expected);
             let kept = commits.iter().filter(|(_, partition, _)| exists(*partition).is_ok());
             let kept =
                 kept.map(|(topic, partition, offset)| (((*topic).to_owned(), *partition), (*offset, *now)));
@@ -69,10 +70,10 @@ fn step(coordinator: &mut Coordinator, model: &mut Model, now: &mut i64, step: &
             }
         }
         Step::Sweep(passed) => {
-            *now += passed;
-            coordinator.sweep(*now);
+            *now += *passed;
+            coordinator.sweep_after(*passed);
             for offsets in model.values_mut() {
-                offsets.retain(|_, (_, committed_at)| *now - *committed_at < RETENTION_MS);
+                offsets.retain(|_, (_, committed_at)| *now - *committed_at < RETENTION);
             }
         }
     }
@@ -86,7 +87,7 @@ proptest! {
     #[test]
     fn offsets_are_what_was_committed_last(steps in steps()) {
         let mut coordinator = Coordinator::with_topics(&TOPICS);
-        let (mut model, mut now) = (Model::new(), 0);
+        let (mut model, mut now) = (Model::new(), Duration::ZERO);
         for each in &steps {
             step(&mut coordinator, &mut model, &mut now, each);
             for group in GROUPS {
@@ -102,7 +103,7 @@ proptest! {
     #[test]
     fn a_replica_that_replays_what_was_written_has_the_same(steps in steps(), again in any::<prop::sample::Index>()) {
         let mut coordinator = Coordinator::with_topics(&TOPICS);
-        let (mut model, mut now) = (Model::new(), 0);
+        let (mut model, mut now) = (Model::new(), Duration::ZERO);
         for each in &steps {
             step(&mut coordinator, &mut model, &mut now, each);
         }

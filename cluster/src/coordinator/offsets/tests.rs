@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::fixture::{Coordinator, RETENTION_MS, commit_request};
+use super::fixture::{Coordinator, RETENTION, commit_request};
 use crate::coordinator::records::{encode_record, entry_header};
-use crate::coordinator::{CoordinatorState, GroupCoordinator, GroupErrorCode, GroupSettings, MAX_GROUPS};
+use crate::coordinator::{CoordinatorState, GroupCoordinator, GroupErrorCode, GroupSettings};
 use crate::ids::Offset;
 
 fn partitions(coordinator: &Coordinator, group: &str) -> Vec<(String, i32)> {
@@ -15,7 +15,7 @@ fn partitions(coordinator: &Coordinator, group: &str) -> Vec<(String, i32)> {
 #[test]
 fn what_is_committed_comes_back_as_it_was_given() {
     let mut coordinator = Coordinator::with_topics(&["a"]);
-    let mut request = commit_request("g", 0, &[("a", 1, 7), ("a", 0, 9)]);
+    let mut request = commit_request("g", &[("a", 1, 7), ("a", 0, 9)]);
     request.topics[0].partitions[0].metadata = "\0 \u{1f99c}é".into();
     request.topics[1].partitions[0].leader_epoch = None;
     assert_eq!(coordinator.commit(request), [Ok(()), Ok(())]);
@@ -27,7 +27,7 @@ fn what_is_committed_comes_back_as_it_was_given() {
 #[test]
 fn a_request_is_one_record() {
     let mut coordinator = Coordinator::with_topics(&["a", "b"]);
-    coordinator.commit(commit_request("g", 0, &[("a", 0, 1), ("b", 2, 1), ("a", 1, 1)]));
+    coordinator.commit(commit_request("g", &[("a", 0, 1), ("b", 2, 1), ("a", 1, 1)]));
     coordinator.delete("g", &[("a", 0), ("b", 2)]);
     coordinator.delete_topic("a");
     assert_eq!(coordinator.written.len(), 3);
@@ -36,7 +36,7 @@ fn a_request_is_one_record() {
 #[test]
 fn a_commit_of_one_partition_costs_the_log_little() {
     let mut coordinator = Coordinator::with_topics(&["topic"]);
-    coordinator.commit(commit_request("group", 1_800_000_000_000, &[("topic", 0, 1 << 40)]));
+    coordinator.commit(commit_request("group", &[("topic", 0, 1 << 40)]));
     let mut payload = entry_header();
     encode_record(&coordinator.written[0], &mut payload);
     assert!(payload.len() < 64, "{} bytes", payload.len());
@@ -46,7 +46,7 @@ fn a_commit_of_one_partition_costs_the_log_little() {
 fn each_partition_is_judged_for_itself() {
     let mut coordinator = Coordinator::with_topics(&["a"]);
     let mut request =
-        commit_request("g", 0, &[("a", 0, 1), ("a", 9, 1), ("a", -1, 1), ("b", 0, 1), ("a", 1, 1)]);
+        commit_request("g", &[("a", 0, 1), ("a", 9, 1), ("a", -1, 1), ("b", 0, 1), ("a", 1, 1)]);
     // Twenty UTF-16 units are as many as are allowed here, however many bytes they take.
     request.topics[0].partitions[0].metadata = "\u{20ac}".repeat(20);
     request.topics[4].partitions[0].metadata = "x".repeat(21);
@@ -65,7 +65,7 @@ fn a_request_for_more_than_a_record_holds_is_refused() {
     let image = Arc::new(coordinator.image.clone());
     coordinator.inner = GroupCoordinator::new(CoordinatorState::default(), settings, image, Duration::ZERO);
     let partitions = [("a", 0, 1), ("a", 1, 1), ("a", 2, 1), ("b", 0, 1), ("b", 9, 1)];
-    let mut request = commit_request("g", 0, &partitions);
+    let mut request = commit_request("g", &partitions);
     for topic in &mut request.topics {
         topic.partitions[0].metadata = "x".repeat(1 << 20);
     }
@@ -77,9 +77,11 @@ fn a_request_for_more_than_a_record_holds_is_refused() {
 
 #[test]
 fn a_group_too_many_is_refused() {
+    const MAX_GROUPS: usize = 100;
     let mut coordinator = Coordinator::with_topics(&["a"]);
+    coordinator.inner.limits.groups = MAX_GROUPS;
     let outcome = |coordinator: &mut Coordinator, group: usize| {
-        coordinator.commit(commit_request(&group.to_string(), 0, &[("a", 0, 1)])).remove(0)
+        coordinator.commit(commit_request(&group.to_string(), &[("a", 0, 1)])).remove(0)
     };
     assert!((0..MAX_GROUPS).all(|group| outcome(&mut coordinator, group).is_ok()));
     assert_eq!(outcome(&mut coordinator, MAX_GROUPS), Err(GroupErrorCode::GroupMaxSizeReached));
@@ -87,9 +89,37 @@ fn a_group_too_many_is_refused() {
 }
 
 #[test]
+fn groups_that_are_forming_count_like_those_with_offsets() {
+    let mut coordinator = Coordinator::with_topics(&["a"]);
+    let commit = |coordinator: &mut Coordinator, group: usize| {
+        coordinator.commit(commit_request(&format!("with offsets {group}"), &[("a", 0, 1)])).remove(0)
+    };
+    let join = |coordinator: &mut Coordinator, group: usize| {
+        coordinator.ask_for_a_member_id(&format!("forming {group}"))
+    };
+    let id_given = Some(GroupErrorCode::MemberIdRequired);
+    let half = 50;
+    coordinator.inner.limits.groups = 2 * half;
+    assert!((0..half).all(|group| commit(&mut coordinator, group).is_ok()));
+    assert!((0..half).all(|group| join(&mut coordinator, group) == id_given));
+    let refused = GroupErrorCode::GroupMaxSizeReached;
+    assert_eq!(commit(&mut coordinator, half), Err(refused));
+    assert_eq!(join(&mut coordinator, half), Some(refused));
+
+    // One that gets offsets is counted once; one that is deleted makes room.
+    assert_eq!(coordinator.commit(commit_request("forming 0", &[("a", 0, 1)])), [Ok(())]);
+    assert_eq!(commit(&mut coordinator, half), Err(refused));
+    coordinator.inner.delete(&"with offsets 0".into()).unwrap();
+    assert_eq!(commit(&mut coordinator, half), Ok(()));
+    assert_eq!(join(&mut coordinator, half), Some(refused));
+    coordinator.inner.handle_timeout(Duration::from_secs(3600));
+    assert_eq!(join(&mut coordinator, half), id_given, "those that came to nothing make room");
+}
+
+#[test]
 fn a_topic_made_anew_has_no_offsets_even_before_the_old_ones_are_removed() {
     let mut coordinator = Coordinator::with_topics(&["a", "b"]);
-    coordinator.commit(commit_request("g", 0, &[("a", 0, 1), ("b", 0, 1)]));
+    coordinator.commit(commit_request("g", &[("a", 0, 1), ("b", 0, 1)]));
     let before = coordinator.inner.state.clone();
     coordinator.delete_topic("a");
     coordinator.create_topic("a");
@@ -107,7 +137,7 @@ fn a_topic_that_a_coordinator_has_not_heard_of_keeps_its_offsets() {
     let mut coordinator = Coordinator::with_topics(&["a"]);
     let old_image = Arc::new(coordinator.image.clone());
     coordinator.create_topic("b");
-    coordinator.commit(commit_request("g", 0, &[("b", 0, 1)]));
+    coordinator.commit(commit_request("g", &[("b", 0, 1)]));
     let state = coordinator.inner.state.clone();
     coordinator.inner = GroupCoordinator::new(state, Arc::default(), old_image, Duration::ZERO);
     coordinator.inner.topics_deleted(Duration::ZERO);
@@ -115,25 +145,43 @@ fn a_topic_that_a_coordinator_has_not_heard_of_keeps_its_offsets() {
 }
 
 #[test]
-fn a_clock_that_was_set_back_expires_nothing() {
+fn offsets_grow_old_under_one_coordinator_after_the_other() {
     let mut coordinator = Coordinator::with_topics(&["a"]);
-    coordinator.commit(commit_request("g", i64::MAX, &[("a", 0, 1)]));
-    for now in [0, i64::MIN, i64::MAX] {
-        coordinator.sweep(now);
+    coordinator.commit(commit_request("g", &[("a", 0, 1)]));
+    coordinator.sweep_after(RETENTION / 2);
+    // The clock of another process shows anything.
+    for clock in [Duration::from_secs(1 << 40), Duration::ZERO] {
+        let (state, image) = (coordinator.inner.state.clone(), Arc::new(coordinator.image.clone()));
+        coordinator.inner =
+            GroupCoordinator::new(state, Arc::clone(&coordinator.inner.settings), image, clock);
+        coordinator.sweep_after(RETENTION / 4 - Duration::from_millis(1));
         assert_eq!(partitions(&coordinator, "g"), [("a".into(), 0)]);
     }
+    coordinator.sweep_after(Duration::from_millis(2));
+    assert!(partitions(&coordinator, "g").is_empty());
 }
 
 #[test]
-fn what_is_committed_while_the_clock_is_set_back_does_not_pass_for_old() {
-    let day = 24 * 3600 * 1000;
-    let mut coordinator = Coordinator::with_topics(&["a", "b"]);
-    coordinator.commit(commit_request("g", 300 * day, &[("a", 0, 1)]));
-    coordinator.commit(commit_request("g", day, &[("a", 0, 2)]));
-    coordinator.commit(commit_request("h", day, &[("b", 0, 1)]));
-    coordinator.sweep(300 * day + RETENTION_MS - 1);
-    assert_eq!(partitions(&coordinator, "g"), [("a".into(), 0)]);
-    assert_eq!(partitions(&coordinator, "h"), [("b".into(), 0)]);
-    coordinator.sweep(300 * day + RETENTION_MS);
-    assert!(partitions(&coordinator, "g").is_empty() && partitions(&coordinator, "h").is_empty());
+fn a_clock_that_jumped_ahead_makes_nothing_last_longer_that_is_committed_later() {
+    let mut coordinator = Coordinator::with_topics(&["a"]);
+    coordinator.sweep_after(Duration::from_secs(10 * 365 * 24 * 3600));
+    coordinator.commit(commit_request("before", &[("a", 0, 1)]));
+    let (state, image) = (coordinator.inner.state.clone(), Arc::new(coordinator.image.clone()));
+    coordinator.inner =
+        GroupCoordinator::new(state, Arc::clone(&coordinator.inner.settings), image, Duration::ZERO);
+    coordinator.commit(commit_request("after", &[("a", 0, 1)]));
+    coordinator.sweep_after(RETENTION);
+    assert!(partitions(&coordinator, "before").is_empty() && partitions(&coordinator, "after").is_empty());
+}
+
+#[test]
+fn a_sweep_writes_the_time_down_while_there_are_groups() {
+    let mut coordinator = Coordinator::with_topics(&["a"]);
+    coordinator.sweep_after(RETENTION);
+    assert!(coordinator.written.is_empty());
+    coordinator.commit(commit_request("g", &[("a", 0, 1)]));
+    coordinator.sweep_after(RETENTION / 2);
+    assert_eq!(coordinator.written.len(), 2);
+    coordinator.sweep_after(Duration::ZERO);
+    assert_eq!(coordinator.written.len(), 2, "it is not later");
 }

@@ -197,7 +197,7 @@ impl ClassicClient {
                 self.member = MemberId::from("");
                 self.owned.clear();
             }
-            GroupErrorCode::FencedInstanceId => return Next::Stop,
+            GroupErrorCode::FencedInstanceId | GroupErrorCode::GroupMaxSizeReached => return Next::Stop,
             other => panic!("client {} is refused: {other:?}", identity.number),
         }
         Next::After(BACKOFF)

@@ -14,7 +14,7 @@ use crate::coordinator::{
     CommitOffsets, CommitPartition, CommitTopic, GroupId, GroupProtocol, GroupRequest, GroupResponse,
     InstanceId, MemberId,
 };
-use crate::ids::{Offset, Ticket, TimestampMs};
+use crate::ids::{Offset, Ticket};
 
 /// After how long without a word the coordinator thinks a member gone.
 pub(super) const SESSION_TIMEOUT: Duration = Duration::from_secs(10);
@@ -36,6 +36,19 @@ pub(crate) struct Identity {
     /// Whether it keeps its partitions while the group is rebalanced, if it speaks the classic protocol.
     pub(crate) is_cooperative: bool,
     pub(crate) topics: BTreeSet<String>,
+}
+
+impl Identity {
+    /// Whether it sends a request that got no answer once more, as librdkafka does, instead of saying all there is to say,
+    /// as Java does. Both are members of the consumer protocol.
+    pub(super) const fn repeats_itself(&self) -> bool {
+        self.number % 2 == 1
+    }
+
+    /// How long it may take to give partitions up: more than its session, or less.
+    pub(super) const fn rebalance_timeout(&self) -> Duration {
+        if self.number % 3 == 2 { Duration::from_secs(5) } else { REBALANCE_TIMEOUT }
+    }
 }
 
 /// Whether the process runs.
@@ -177,7 +190,7 @@ impl Client {
     }
 
     /// A commit of `offset` for some of what the client believes to own.
-    pub(crate) fn commit(&self, now: Duration, topics: &Topics, offset: i64) -> Option<CommitOffsets> {
+    pub(crate) fn commit(&self, topics: &Topics, offset: i64) -> Option<CommitOffsets> {
         let (member, epoch) = self.member();
         let owned = self.owned().iter().take(2);
         let commits: Vec<_> = owned
@@ -199,7 +212,6 @@ impl Client {
             instance: self.identity.instance.clone(),
             retention_ms: None,
             knows_epochs: true,
-            now: TimestampMs(i64::try_from(now.as_millis()).unwrap()),
             topics: commits,
         })
     }
@@ -212,8 +224,17 @@ impl Client {
         }
     }
 
+    pub(crate) fn is_running(&self) -> bool {
+        self.life == Life::Running
+    }
+
+    /// The topics that it wants.
+    pub(crate) const fn topics(&self) -> &BTreeSet<String> {
+        &self.identity.topics
+    }
+
     /// What it believes to own.
-    pub(super) fn owned(&self) -> &BTreeSet<TopicPartition> {
+    pub(crate) fn owned(&self) -> &BTreeSet<TopicPartition> {
         match &self.member {
             Member::Classic(member) => member.owned(),
             Member::Consumer(member) => member.owned(),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::client::{BACKOFF, HEARTBEAT_INTERVAL, Identity, Next, REBALANCE_TIMEOUT};
+use super::client::{BACKOFF, HEARTBEAT_INTERVAL, Identity, Next};
 use super::topics::TopicPartition;
 use crate::coordinator::{
     ConsumerHeartbeat, ConsumerHeartbeatAnswer, GroupError, GroupErrorCode, GroupRequest, MemberEpoch,
@@ -25,6 +25,10 @@ pub(super) struct ConsumerClient {
     /// Whether the coordinator has yet to hear what it owns.
     has_news: bool,
     subscribed: BTreeSet<String>,
+    repeats_itself: bool,
+    last_request: Option<ConsumerHeartbeat>,
+    /// A request that got no answer and is sent again.
+    unanswered: Option<ConsumerHeartbeat>,
     /// How long it takes to give partitions up, as it commits before.
     slowness: Duration,
 }
@@ -41,11 +45,20 @@ impl ConsumerClient {
             says_all: true,
             has_news: true,
             subscribed: BTreeSet::new(),
+            repeats_itself: identity.repeats_itself(),
+            last_request: None,
+            unanswered: None,
             slowness,
         }
     }
 
     pub(super) fn act(&mut self, identity: &Identity, fresh: Uuid) -> ConsumerHeartbeat {
+        let request = self.unanswered.take().unwrap_or_else(|| self.heartbeat(identity, fresh));
+        self.last_request = Some(request.clone());
+        request
+    }
+
+    fn heartbeat(&mut self, identity: &Identity, fresh: Uuid) -> ConsumerHeartbeat {
         if let Some(told) = self.told.take() {
             self.has_news |= told != self.owned;
             self.owned = told;
@@ -57,7 +70,7 @@ impl ConsumerClient {
         let has_news = std::mem::take(&mut self.has_news) || says_all;
         ConsumerHeartbeat {
             rebalance_timeout_ms: if says_all {
-                i32::try_from(REBALANCE_TIMEOUT.as_millis()).unwrap()
+                i32::try_from(identity.rebalance_timeout().as_millis()).unwrap()
             } else {
                 -1
             },
@@ -94,7 +107,11 @@ impl ConsumerClient {
     }
 
     pub(super) fn lose_answer(&mut self) {
-        self.says_all = true;
+        if self.repeats_itself {
+            self.unanswered = self.last_request.clone();
+        } else {
+            self.says_all = true;
+        }
     }
 
     pub(super) fn hear(
@@ -124,10 +141,11 @@ impl ConsumerClient {
                 self.told = None;
                 Next::After(BACKOFF)
             }
-            // Another one is in its place, or its group is gone, or is none of this protocol any more: as with real
-            // clients, that is for somebody else to look at.
+            // Another one is in its place, or there is no room, or its group is gone, or is none of this protocol any more:
+            // as with real clients, that is for somebody else to look at.
             GroupErrorCode::FencedInstanceId
             | GroupErrorCode::UnreleasedInstanceId
+            | GroupErrorCode::GroupMaxSizeReached
             | GroupErrorCode::GroupIdNotFound => Next::Stop,
             _ => panic!("client {} is refused: {error}", identity.number),
         }

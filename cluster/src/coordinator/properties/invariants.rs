@@ -3,17 +3,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::client::{Client, Member};
-use super::topics::{TopicPartition, Topics};
+use super::topics::TopicPartition;
 use super::world::World;
 use crate::coordinator::state::Membership;
 use crate::coordinator::{
-    CommitOffsets, ConsumerDescription, CoordinatorState, FetchOffsets, GroupCoordinator, GroupId,
-    GroupRequest, GroupResponse, MemberId, NamedTopicPartitions,
+    ConsumerDescription, CoordinatorState, GroupCoordinator, GroupId, GroupResponse, MemberId,
+    NamedTopicPartitions,
 };
 
 /// What holds of each group at all times.
 pub(super) fn check(world: &mut World) {
     let groups: BTreeSet<_> = world.clients.iter().map(|client| client.identity.group.clone()).collect();
+    world.places.check(world.now, &world.coordinator);
+    check_room(&world.coordinator);
     for group in groups {
         world.offsets.check(&world.coordinator, &world.topics, &group);
         let members = members(&world.coordinator, &group);
@@ -26,6 +28,14 @@ pub(super) fn check(world: &mut World) {
             check_owners(&clients, &description);
         }
     }
+}
+
+/// Groups of all kinds together are no more than may be.
+fn check_room(coordinator: &GroupCoordinator) {
+    let forming = coordinator.classic.keys().filter(|id| coordinator.state.group(id).is_none()).count();
+    assert_eq!(coordinator.forming, forming, "groups that are forming are counted");
+    assert!(coordinator.consumer.keys().all(|id| coordinator.state.group(id).is_some()));
+    assert!(coordinator.views().count() <= coordinator.limits.groups, "there are too many groups");
 }
 
 /// No partition is in two members' assignments, or in two members' targets.
@@ -59,7 +69,7 @@ fn check_owners(members: &[&mut Client], description: &ConsumerDescription) {
 }
 
 /// The members of a group as the coordinator sees them.
-fn members(coordinator: &GroupCoordinator, group: &GroupId) -> BTreeSet<MemberId> {
+pub(super) fn members(coordinator: &GroupCoordinator, group: &GroupId) -> BTreeSet<MemberId> {
     if let Ok(description) = coordinator.describe_consumer(group) {
         return description.members.into_iter().map(|member| member.member).collect();
     }
@@ -97,75 +107,5 @@ impl Promises {
             assert_eq!(owner, name, "{partition:?} was given away twice in generation {epoch}");
         }
         client.is_out &= told.is_none();
-    }
-}
-
-/// Commits are accepted of members alone, and in a classic group of its current generation.
-fn check_committer(coordinator: &GroupCoordinator, request: &CommitOffsets) {
-    let members = members(coordinator, &request.group);
-    assert!(members.contains(&request.member), "a commit of no member is accepted: {request:?}");
-    if let Some(group) = coordinator.classic.get(&request.group) {
-        assert_eq!(request.epoch, group.group().generation.0, "a late commit is accepted: {request:?}");
-    }
-}
-
-/// The offsets that are to be committed, by group and partition.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Offsets(BTreeMap<(GroupId, TopicPartition), i64>);
-
-impl Offsets {
-    /// Takes into account what the coordinator has decided on a request.
-    pub(super) fn decide(
-        &mut self,
-        coordinator: &GroupCoordinator,
-        topics: &Topics,
-        request: &GroupRequest,
-        response: &GroupResponse,
-    ) {
-        match (request, response) {
-            (GroupRequest::CommitOffsets(request), GroupResponse::CommitOffsets(results)) => {
-                let outcomes = results.iter().flat_map(|topic| &topic.partitions).map(|(_, outcome)| outcome);
-                if outcomes.clone().all(Result::is_ok) {
-                    check_committer(coordinator, request);
-                    self.commit(topics, request);
-                }
-            }
-            (GroupRequest::Delete(deleted), GroupResponse::Delete(Ok(()))) => {
-                self.0.retain(|(group, _), _| group != deleted);
-            }
-            _ => {}
-        }
-    }
-
-    fn commit(&mut self, topics: &Topics, request: &CommitOffsets) {
-        for topic in &request.topics {
-            let id = topics.id(&topic.name).expect("offsets of topics that exist are accepted");
-            for partition in &topic.partitions {
-                self.0.insert((request.group.clone(), (id, partition.index)), partition.offset.0);
-            }
-        }
-    }
-
-    /// The coordinator has these offsets of the group and no others, but for topics that are gone.
-    fn check(&self, coordinator: &GroupCoordinator, topics: &Topics, group: &GroupId) {
-        let request = FetchOffsets {
-            group: group.clone(),
-            member: None,
-            epoch: -1,
-            topics: None,
-            require_stable: true,
-        };
-        let fetched = coordinator.fetch_offsets(&request).expect("offsets may be asked for by anybody");
-        let mut kept = BTreeMap::new();
-        for topic in &fetched {
-            let id = topics.id(&topic.name).expect("the offsets of a topic go with it");
-            for (index, offset) in &topic.partitions {
-                kept.insert((id, *index), offset.as_ref().expect("what is listed is there").offset.0);
-            }
-        }
-        let of_group = self.0.iter().filter(|((of, (topic, _)), _)| of == group && topics.exists(*topic));
-        let expected: BTreeMap<_, _> =
-            of_group.map(|((_, partition), offset)| (*partition, *offset)).collect();
-        assert_eq!(kept, expected, "the offsets of {group}");
     }
 }

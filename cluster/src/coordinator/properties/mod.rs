@@ -8,12 +8,17 @@
 //! * No partition is given to two members in one generation or epoch. In a consumer group no two members own one at the
 //!   same time, by what they were told and have not given up.
 //! * Committed offsets are those of the last commit that was accepted, before and after a failover; those of deleted
-//!   topics are gone; none is accepted from who is no member, or is of an earlier generation.
+//!   topics are gone; none is accepted from who is no member, or is of an earlier generation. A sweep takes only those
+//!   that have been of no use for the whole retention.
+//! * What is due has happened before a request is decided. Whoever is refused changes nothing.
+//! * A static member that left for a while keeps its place until its session is over.
+//! * There are no more groups, forming ones included, than may be.
 //! * Records and state come back from their encodings, and the records make the coordinator's own state.
 //! * Every request is decided in time, and answered once; or told, once, that its coordinator is lost.
 //!
 //! And in the end, when nobody hinders anybody any more: every group settles, with all that its members subscribe to;
-//! and after the last member nothing is left that the coordinator waits for.
+//! after the last member nothing is left that the coordinator waits for, and when its offsets have expired, nothing of the
+//! group.
 //!
 //! What is left out: duplicates of what a member of a consumer group says about its partitions. A request that is
 //! delayed until its sender has been told something else acknowledges what it has not seen. TCP rules that out but for a
@@ -25,7 +30,9 @@ mod classic_client;
 mod client;
 mod consumer_client;
 mod invariants;
+mod offsets;
 mod ownership;
+mod places;
 mod topics;
 mod world;
 
@@ -41,7 +48,7 @@ pub(crate) use self::ownership::{Assigned, assigned, has_members, owned_twice};
 use self::topics::NAMES;
 pub(crate) use self::topics::Topics;
 use self::world::World;
-use super::{GroupProtocol, GroupRequest, GroupSettings, LeaveGroup, LeavingMember, MemberId};
+use super::{GroupProtocol, GroupRequest, GroupSettings, LeaveGroup, LeavingMember, Limits, MemberId};
 
 /// Something that happens. Clients and topics are called by number.
 #[derive(Clone, Debug)]
@@ -74,6 +81,9 @@ enum Action {
     Sweep,
 }
 
+/// How long offsets are kept that are of no use.
+const RETENTION: Duration = Duration::from_secs(40);
+
 /// Two groups: of eager members, of which two claim to be the same static one, and of cooperative ones.
 const CLIENTS: usize = 7;
 
@@ -92,8 +102,17 @@ fn settings() -> GroupSettings {
         initial_rebalance_delay: Duration::from_secs(1),
         consumer_session_timeout: client::SESSION_TIMEOUT,
         consumer_heartbeat_interval: client::HEARTBEAT_INTERVAL,
+        offsets_retention: RETENTION,
         ..GroupSettings::default()
     }
+}
+
+/// How much the coordinator holds: enough in most cases.
+fn limits() -> impl Strategy<Value = Limits> {
+    prop_oneof![
+        3 => Just(Limits::DEFAULT),
+        1 => (1..3_usize, 2..9_usize).prop_map(|(groups, deadlines)| Limits { groups, deadlines }),
+    ]
 }
 
 fn action(protocols: &'static [GroupProtocol]) -> impl Strategy<Value = Action> {
@@ -118,7 +137,7 @@ fn action(protocols: &'static [GroupProtocol]) -> impl Strategy<Value = Action> 
         1 => topic().prop_map(Action::DeleteTopic),
         1 => any::<bool>().prop_map(Action::HoldUp),
         2 => (0..8_usize).prop_map(Action::FailOver),
-        1 => Just(Action::Sweep),
+        3 => Just(Action::Sweep),
     ]
 }
 
@@ -185,7 +204,7 @@ impl World {
     fn commit_some(&mut self, client: usize) {
         let offset = i64::try_from(self.serial()).unwrap();
         let client = &self.clients[client];
-        let request = client.commit(self.now, &self.topics, offset).filter(|_| client.life != Life::Stopped);
+        let request = client.commit(&self.topics, offset).filter(|_| client.life != Life::Stopped);
         if let Some(request) = request {
             self.ask(None, GroupRequest::CommitOffsets(request));
         }
@@ -258,11 +277,18 @@ impl World {
         self.pass(Duration::from_secs(600));
         assert_eq!(self.unsettled(), None);
         assert!(self.is_idle(), "the coordinator still waits for something");
+        // The first sweep may be the first to find a group unused.
+        for _ in 0..2 {
+            self.sweep();
+            self.pass(RETENTION);
+        }
+        self.sweep();
+        assert_eq!(self.coordinator.views().count(), 0, "nobody has a use for the groups any more");
     }
 }
 
-fn run(actions: &[Action]) {
-    let mut world = World::new((0..CLIENTS).map(identity), settings());
+fn run(actions: &[Action], limits: Limits) {
+    let mut world = World::new((0..CLIENTS).map(identity), settings(), limits);
     actions.iter().for_each(|action| world.happens(action));
     world.settle();
     world.end();
@@ -270,19 +296,26 @@ fn run(actions: &[Action]) {
 
 proptest! {
     #[test]
-    fn classic_groups_keep_their_promises(actions in vec(action(&[GroupProtocol::Classic]), 1..60)) {
-        run(&actions);
+    fn classic_groups_keep_their_promises(
+        actions in vec(action(&[GroupProtocol::Classic]), 1..60),
+        limits in limits(),
+    ) {
+        run(&actions, limits);
     }
 
     #[test]
-    fn consumer_groups_keep_their_promises(actions in vec(action(&[GroupProtocol::Consumer]), 1..60)) {
-        run(&actions);
+    fn consumer_groups_keep_their_promises(
+        actions in vec(action(&[GroupProtocol::Consumer]), 1..60),
+        limits in limits(),
+    ) {
+        run(&actions, limits);
     }
 
     #[test]
     fn groups_that_migrate_keep_their_promises(
         actions in vec(action(&[GroupProtocol::Classic, GroupProtocol::Consumer]), 1..60),
+        limits in limits(),
     ) {
-        run(&actions);
+        run(&actions, limits);
     }
 }

@@ -11,13 +11,16 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::client::{Client, Identity, Life};
-use super::invariants::{self, Offsets, Promises};
+use super::invariants::{self, Promises};
+use super::offsets::Offsets;
+use super::places::Places;
 use super::topics::{NAMES, Topics};
 use crate::coordinator::{
-    CoordinatorState, GroupCoordinator, GroupRecord, GroupRequest, GroupResponse, GroupSettings,
-    decode_entry, encode_record, entry_header,
+    CoordinatorRecord, CoordinatorState, GroupCoordinator, GroupErrorCode, GroupRequest, GroupResponse,
+    GroupSettings, Limits, decode_entry, encode_record, entry_header,
 };
-use crate::ids::{Ticket, TimestampMs};
+use crate::ids::Ticket;
+use crate::shard::TICK;
 
 /// By when every request has been decided, log or no log. A join waits longest.
 const MAX_WAIT: Duration = Duration::from_secs(60);
@@ -31,8 +34,10 @@ pub(super) struct World {
     pub(super) clients: Vec<Client>,
     /// The offsets as they are to be if everything that was decided is committed.
     pub(super) offsets: Offsets,
+    pub(super) places: Places,
     promises: Promises,
     settings: Arc<GroupSettings>,
+    limits: Limits,
     /// What is committed.
     applied: CoordinatorState,
     applied_offsets: Offsets,
@@ -41,6 +46,10 @@ pub(super) struct World {
     /// What was decided and is not committed.
     queue: VecDeque<Decided>,
     is_held_up: bool,
+    /// The last request to join, or to stay, that was refused.
+    refused: Option<Ticket>,
+    /// Whether what is done next lets offsets expire.
+    is_sweeping: bool,
     next_ticket: u64,
     /// Requests without an answer.
     asked: BTreeMap<Ticket, Asked>,
@@ -48,7 +57,7 @@ pub(super) struct World {
 
 /// What came of one call of the coordinator.
 struct Decided {
-    records: Vec<GroupRecord>,
+    records: Vec<CoordinatorRecord>,
     answers: Vec<(Ticket, GroupResponse)>,
     /// As they are with this.
     offsets: Offsets,
@@ -65,25 +74,35 @@ struct Asked {
 }
 
 impl World {
-    pub(super) fn new(identities: impl IntoIterator<Item = Identity>, settings: GroupSettings) -> Self {
+    pub(super) fn new(
+        identities: impl IntoIterator<Item = Identity>,
+        settings: GroupSettings,
+        limits: Limits,
+    ) -> Self {
         let mut topics = Topics::default();
         NAMES[..2].iter().for_each(|name| topics.create(name, 4));
         let settings = Arc::new(settings);
         let state = CoordinatorState::default();
         let (settings_of_first, image) = (Arc::clone(&settings), topics.image());
+        let mut coordinator = GroupCoordinator::new(state.clone(), settings_of_first, image, Duration::ZERO);
+        coordinator.limits = limits;
         Self {
             now: Duration::ZERO,
-            coordinator: GroupCoordinator::new(state.clone(), settings_of_first, image, Duration::ZERO),
+            coordinator,
             topics,
             clients: identities.into_iter().map(Client::new).collect(),
             offsets: Offsets::default(),
+            places: Places::default(),
             promises: Promises::default(),
             settings,
+            limits,
             applied: state.clone(),
             applied_offsets: Offsets::default(),
             proposed: state,
             queue: VecDeque::new(),
             is_held_up: false,
+            refused: None,
+            is_sweeping: false,
             next_ticket: 0,
             asked: BTreeMap::new(),
         }
@@ -91,6 +110,7 @@ impl World {
 
     /// Calls the coordinator, and takes what comes of it.
     fn act(&mut self, act: impl FnOnce(&mut GroupCoordinator, Duration)) {
+        self.offsets.note_use(self.now, &self.coordinator);
         act(&mut self.coordinator, self.now);
         let actions = self.coordinator.take_actions();
         let mut payload = entry_header();
@@ -102,8 +122,13 @@ impl World {
             let asked = self.asked.get_mut(ticket).expect("nobody is answered twice");
             assert!(!asked.is_decided, "nobody is answered twice");
             asked.is_decided = true;
-            self.offsets.decide(&self.coordinator, &self.topics, &asked.request, response);
+            let decided = (&asked.request, response);
+            self.offsets.decide(self.now, &self.coordinator, &self.topics, decided);
+            self.places.decide(self.now, &asked.request, response);
+            self.refused = is_refusal(response).then_some(*ticket);
         }
+        let sweeps = std::mem::take(&mut self.is_sweeping);
+        self.offsets.expire(self.now, &self.coordinator, &self.topics, sweeps);
         let crate::coordinator::Actions { records, answers } = actions;
         self.queue.push_back(Decided { records, answers, offsets: self.offsets.clone() });
         if !self.is_held_up {
@@ -154,7 +179,8 @@ impl World {
         let restored = CoordinatorState::decode(&self.applied.encode()).unwrap();
         assert!(restored == self.applied, "a checkpoint holds the whole state");
         let settings = Arc::clone(&self.settings);
-        let next = GroupCoordinator::new(restored, settings, self.topics.image(), self.now);
+        let mut next = GroupCoordinator::new(restored, settings, self.topics.image(), self.now);
+        next.limits = self.limits;
         told.extend(std::mem::replace(&mut self.coordinator, next).abandon());
         told.sort_unstable();
         assert!(told.iter().eq(self.asked.keys()), "whoever waits is told once that the coordinator is lost");
@@ -167,6 +193,7 @@ impl World {
         self.asked.clear();
         self.proposed = self.applied.clone();
         self.offsets = self.applied_offsets.clone();
+        self.places.fail_over(self.now, &self.coordinator);
         self.act(|_, _| ());
     }
 
@@ -178,7 +205,21 @@ impl World {
             self.clients[number].waiting = Some(ticket);
         }
         self.asked.insert(ticket, Asked { at: self.now, is_decided: false, by, request: request.clone() });
+        self.places.ask(&request);
+        let nothing_was_due = self.coordinator.next_deadline().is_none_or(|deadline| deadline > self.now);
+        let before = nothing_was_due.then(|| self.coordinator.state.clone());
         self.act(|coordinator, now| coordinator.handle(now, ticket, request));
+        let is_overdue = |deadline| deadline < self.now;
+        assert!(
+            !self.coordinator.next_deadline().is_some_and(is_overdue),
+            "what is due happens before a request"
+        );
+        if let Some(before) = before.filter(|_| self.refused == Some(ticket)) {
+            let changed = self.coordinator.state.groups().any(|(id, group)| {
+                before.group(id).is_none_or(|before| before.membership != group.membership)
+            });
+            assert!(!changed, "whoever is refused changes nothing");
+        }
     }
 
     /// A number that grows with every request.
@@ -208,10 +249,10 @@ impl World {
         });
     }
 
-    /// Looks for what is too old. Nothing ever is, but groups of no use may go.
+    /// Looks for what is too old.
     pub(super) fn sweep(&mut self) {
-        let wall_clock = TimestampMs(i64::try_from(self.now.as_millis()).unwrap());
-        self.act(|coordinator, now| coordinator.expire(now, wall_clock));
+        self.is_sweeping = true;
+        self.act(GroupCoordinator::expire);
     }
 
     /// Lets time pass: whatever is due happens, in the order in which it is.
@@ -220,7 +261,8 @@ impl World {
         for _ in 0..MAX_EVENTS {
             let running = self.clients.iter().enumerate().filter(|(_, client)| client.life == Life::Running);
             let turn = running.map(|(number, client)| (client.due, number)).min();
-            let deadline = self.coordinator.next_deadline();
+            // What is due is looked for now and then. A request that comes first finds it done all the same.
+            let deadline = self.coordinator.next_deadline().map(next_tick);
             let next = deadline.into_iter().chain(turn.map(|(due, _)| due)).min();
             let Some(next) = next.filter(|next| *next <= end) else {
                 self.now = end;
@@ -247,5 +289,22 @@ impl World {
     /// Whether the coordinator has nothing under way.
     pub(super) fn is_idle(&self) -> bool {
         self.asked.is_empty() && self.coordinator.next_deadline().is_none()
+    }
+}
+
+/// When the coordinator is asked next to do what is due then.
+fn next_tick(deadline: Duration) -> Duration {
+    let ticks = deadline.as_millis().div_ceil(TICK.as_millis());
+    TICK * u32::try_from(ticks).expect("a test is short")
+}
+
+/// Whether it says that somebody may not join, or stay.
+fn is_refusal(response: &GroupResponse) -> bool {
+    match response {
+        GroupResponse::Join(joined) => {
+            joined.error.is_some_and(|error| error != GroupErrorCode::MemberIdRequired)
+        }
+        GroupResponse::ConsumerHeartbeat(outcome) => outcome.is_err(),
+        _ => false,
     }
 }

@@ -69,6 +69,16 @@ impl GroupRequest {
             Self::List(_) => return None,
         })
     }
+
+    /// The group that may have members, or offsets, after this and had none before, or the other way round.
+    pub(super) const fn group_that_may_change_hands(&self) -> Option<&GroupId> {
+        match self {
+            Self::Join(_) | Self::Leave(_) | Self::ConsumerHeartbeat(_) | Self::CommitOffsets(_) => {
+                self.group()
+            }
+            _ => None,
+        }
+    }
 }
 
 /// The answer to a [`GroupRequest`], variant by variant.

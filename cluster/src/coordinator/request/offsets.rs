@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::coordinator::error::GroupErrorCode;
 use crate::coordinator::ids::{GroupId, InstanceId, MemberId};
-use crate::ids::{LeaderEpoch, Offset, PartitionIndex, TimestampMs, TopicName};
+use crate::ids::{LeaderEpoch, Offset, PartitionIndex, TopicName};
 
 /// Offsets to keep.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,8 +22,6 @@ pub struct CommitOffsets {
     pub retention_ms: Option<i64>,
     /// Whether the version can express a member epoch's errors (v9, KIP-848).
     pub knows_epochs: bool,
-    /// The wall clock now.
-    pub now: TimestampMs,
     /// Topic by topic.
     pub topics: Vec<CommitTopic>,
 }

@@ -17,7 +17,7 @@ use crate::coordinator::{
     CoordinatorState, GroupCoordinator, GroupRequest, GroupResponse, decode_entry, encode_record,
     entry_header,
 };
-use crate::ids::{Ticket, TimestampMs};
+use crate::ids::Ticket;
 use crate::shard::effects::{Effect, NotCoordinator};
 use crate::survey::Survey;
 
@@ -133,6 +133,13 @@ impl CoordinatorMachine {
         }
     }
 
+    /// This process stood still for so long.
+    pub(crate) fn stood_still(&mut self, gap: Duration) {
+        if let Some(leading) = &mut self.leading {
+            leading.coordinator.stood_still(gap);
+        }
+    }
+
     /// Does what has become due.
     pub(crate) fn tick(&mut self, now: Duration) {
         let Some(leading) = &mut self.leading else { return };
@@ -156,9 +163,9 @@ impl CoordinatorMachine {
     }
 
     /// Removes what is too old.
-    pub(crate) fn expire(&mut self, now: Duration, wall_clock: TimestampMs) {
+    pub(crate) fn expire(&mut self, now: Duration) {
         if let Some(leading) = &mut self.leading {
-            leading.decide(|coordinator| coordinator.expire(now, wall_clock));
+            leading.decide(|coordinator| coordinator.expire(now));
         }
     }
 
@@ -259,7 +266,6 @@ mod tests {
             instance: None,
             retention_ms: None,
             knows_epochs: true,
-            now: TimestampMs(0),
             topics: vec![CommitTopic { name: topic.into(), partitions: vec![partition] }],
         })
     }
@@ -282,7 +288,7 @@ mod tests {
         }
         assert_eq!(entries(&mut machine).iter().map(|(_, waiting)| waiting).sum::<usize>(), groups.len());
 
-        machine.expire(Duration::ZERO, TimestampMs(i64::MAX));
+        machine.expire(Duration::from_secs(365 * 24 * 3600));
         let entries = entries(&mut machine);
         assert!(entries.iter().all(|(payload, _)| payload.len() < MAX_ENTRY_BYTES + 20_000));
         let records = entries.iter().map(|(payload, _)| decode_entry(payload).unwrap().len());

@@ -7,7 +7,7 @@ use super::{Client, Desk};
 use crate::coordinator::{
     CommitOffsets, CommitPartition, CommitTopic, FetchOffsets, GroupId, GroupRequest, MemberId,
 };
-use crate::ids::{Offset, PartitionIndex, Ticket, TimestampMs};
+use crate::ids::{Offset, PartitionIndex, Ticket};
 use crate::simulation::call::{Answer, Call};
 
 /// The topic whose offsets are committed.
@@ -39,7 +39,6 @@ impl Committer {
             instance: None,
             retention_ms: None,
             knows_epochs: true,
-            now: TimestampMs(0),
             topics: vec![CommitTopic { name: TOPIC.into(), partitions: vec![partition] }],
         })
     }

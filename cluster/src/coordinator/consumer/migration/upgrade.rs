@@ -13,7 +13,7 @@ use crate::coordinator::consumer::member::{ClassicMetadata, CurrentAssignment, M
 use crate::coordinator::consumer::partitions::OwnedPartitions;
 use crate::coordinator::consumer::records::ConsumerRecord;
 use crate::coordinator::error::{GroupError, GroupErrorCode};
-use crate::coordinator::ids::{GroupId, MemberEpoch, MemberId};
+use crate::coordinator::ids::{GroupId, InstanceId, MemberEpoch, MemberId};
 use crate::coordinator::settings::GroupSettings;
 use crate::coordinator::subscription::{Subscription, carries_user_data, parse_assignment};
 use crate::ids::TopicName;
@@ -60,6 +60,17 @@ impl Upgrade {
         let mut members = members.ok_or_else(|| refuse("the embedded consumer protocol is malformed"))?;
         part_what_is_shared(&mut members, epoch);
         Ok(Self { epoch, members })
+    }
+
+    /// Whether somebody who joins is, or takes the place of, a member that is there already.
+    pub(in crate::coordinator::consumer) fn has_place_for(
+        &self,
+        id: &MemberId,
+        instance: Option<&InstanceId>,
+    ) -> bool {
+        self.members.iter().any(|(member_id, member)| {
+            member_id == id || instance.is_some() && member.metadata.instance.as_ref() == instance
+        })
     }
 
     /// How many members the group has.

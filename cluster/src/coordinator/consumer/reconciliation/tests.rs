@@ -118,6 +118,19 @@ fn a_later_target_may_take_more_away() {
 }
 
 #[test]
+fn what_a_member_says_it_owns_is_confirmed_until_it_is_told_something_else() {
+    let confirmed = step(&stable(&[1]), &[1], Some(&[1]), &[]).unwrap();
+    assert!(confirmed.confirmed);
+    let current = CurrentAssignment { epoch: EPOCH, ..confirmed };
+    assert!(
+        step(&current, &[1], None, &[]).unwrap().confirmed,
+        "the epoch is another, and what it owns the same"
+    );
+    assert!(!step(&current, &[1, 2], None, &[]).unwrap().confirmed);
+    assert!(!step(&current, &[1, 2], Some(&[1]), &[]).unwrap().confirmed);
+}
+
+#[test]
 fn topics_that_are_subscribed_to_no_more_go_whatever_the_target_says() {
     let current = stable(&[1, 2]);
     let mut step = Step {
@@ -131,7 +144,7 @@ fn topics_that_are_subscribed_to_no_more_go_whatever_the_target_says() {
     };
     assert_eq!(step.next(), Some(unrevoked(&[], &[1, 2])));
     step.owned = Some(&[]);
-    assert_eq!(step.next(), Some(stable(&[])));
+    assert_eq!(step.next(), Some(CurrentAssignment { confirmed: true, ..stable(&[]) }));
     step.resubscribed = false;
     assert_eq!(step.next(), None);
 }

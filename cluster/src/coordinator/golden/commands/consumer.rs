@@ -185,7 +185,9 @@ pub(in super::super) fn record(record: &ConsumerRecord) -> String {
             } else {
                 format!(", gives up {}", listed(current.revoking.iter().map(pairs)))
             };
-            format!("{} in epoch {} ({:?}) owns {owns}{gives_up}", member(id), current.epoch.0, current.state)
+            let confirmed = if current.confirmed { ", confirmed" } else { "" };
+            let (id, epoch, state) = (member(id), current.epoch.0, current.state);
+            format!("{id} in epoch {epoch} ({state:?}) owns {owns}{gives_up}{confirmed}")
         }
     }
 }

@@ -1,17 +1,15 @@
 //! Commands about committed offsets, and how their answers read.
 
 use std::collections::BTreeMap;
-use std::fmt::Display;
-use std::time::Duration;
 
 use crate::coordinator::golden::describe;
-use crate::coordinator::golden::stage::{BEGINNING, Stage};
+use crate::coordinator::golden::stage::Stage;
 use crate::coordinator::offsets::OffsetsRecord;
 use crate::coordinator::{
-    CommitOffsets, CommitPartition, CommitTopic, DeleteOffsets, FetchOffsets, FetchedTopic, GroupErrorCode,
-    GroupRequest, TopicResults,
+    CommitOffsets, CommitPartition, CommitTopic, DeleteOffsets, FetchOffsets, FetchedTopic, GroupCoordinator,
+    GroupErrorCode, GroupRequest, TopicResults,
 };
-use crate::ids::{LeaderEpoch, Offset, PartitionIndex, TimestampMs, TopicName};
+use crate::ids::{LeaderEpoch, Offset, PartitionIndex, TopicName};
 use crate::script::Words;
 
 /// Options of `commit` that are no partitions.
@@ -31,8 +29,8 @@ pub(super) fn run(stage: &mut Stage, command: &str, words: &Words<'_>) -> bool {
             stage.ask("", "delete-offsets", GroupRequest::DeleteOffsets(request));
         }
         "sweep" => {
-            let wall_clock = words.option("clock").map_or_else(|| stage.wall_clock(), TimestampMs);
-            stage.act(|coordinator, now| coordinator.expire(now, wall_clock));
+            words.only(&[]);
+            stage.act(GroupCoordinator::expire);
         }
         _ => return false,
     }
@@ -57,7 +55,6 @@ fn commit(stage: &mut Stage, words: &Words<'_>) {
         instance: client.instance(),
         retention_ms: retention.map(|retention| retention.as_millis().try_into().unwrap()),
         knows_epochs: words.option("version").unwrap_or(KNOWS_EPOCHS) >= KNOWS_EPOCHS,
-        now: stage.wall_clock(),
         topics: topics.collect(),
     };
     stage.ask(name, "commit", GroupRequest::CommitOffsets(request));
@@ -111,7 +108,8 @@ pub(in super::super) fn record(record: &OffsetsRecord) -> String {
             let offsets = topics.iter().flat_map(|(topic, partitions)| {
                 partitions.iter().map(move |(partition, committed)| {
                     let position = position(committed.offset, committed.leader_epoch, &committed.metadata);
-                    let retention = committed.expires_at.map(|end| since(committed.committed_at, end));
+                    let retention = committed.expires_at.map(|end| end.since(committed.committed_at));
+                    let retention = retention.map(describe::time);
                     let retention = retention.map(|time| format!(" for {time}")).unwrap_or_default();
                     format!("{topic}-{partition} at {position}{retention}")
                 })
@@ -124,7 +122,7 @@ pub(in super::super) fn record(record: &OffsetsRecord) -> String {
             });
             format!("no offset of {}", listed(partitions))
         }
-        OffsetsRecord::Unused { since: Some(at) } => format!("unused since {}", since(BEGINNING, *at)),
+        OffsetsRecord::Unused { since: Some(at) } => format!("unused since {}", describe::moment(*at)),
         OffsetsRecord::Unused { since: None } => "in use".to_owned(),
     }
 }
@@ -166,10 +164,6 @@ fn position(offset: Offset, epoch: Option<LeaderEpoch>, metadata: &str) -> Strin
     let epoch = epoch.map(|epoch| format!("@{}", epoch.0)).unwrap_or_default();
     let colon = if metadata.is_empty() { "" } else { ":" };
     format!("{offset}{epoch}{colon}{metadata}")
-}
-
-fn since(from: TimestampMs, to: TimestampMs) -> impl Display {
-    describe::time(Duration::from_millis((to.0 - from.0).try_into().unwrap()))
 }
 
 fn listed(items: impl Iterator<Item = String>) -> String {
