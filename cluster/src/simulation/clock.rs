@@ -11,6 +11,9 @@ const EPOCH_MS: i64 = 1_700_000_000_000;
 /// How far, in thousandths, clocks run too fast or too slow. Real ones are ten thousand times better.
 const DRIFT: u64 = 100;
 
+/// How often a process looks for old offsets. None grow old enough: a sweep that takes one is a fault.
+const SWEEP_EVERY: Duration = Duration::from_secs(1);
+
 /// The clocks of one process, the first of which shows zero at its start.
 pub(super) struct Clock {
     started: Duration,
@@ -18,12 +21,14 @@ pub(super) struct Clock {
     /// Thousandths of the true rate.
     rate: u32,
     wall_offset_ms: i64,
+    next_sweep: Duration,
 }
 
 impl Clock {
-    pub(super) fn new(started: Duration, random: &mut Random) -> Self {
+    /// Clocks of a process that starts now, on a machine whose wall clock is so far ahead of the time.
+    pub(super) fn new(started: Duration, wall_offset_ms: i64, random: &mut Random) -> Self {
         let rate = u32::try_from(random.between(1000 - DRIFT, 1000 + DRIFT)).expect("a rate is about 1000");
-        Self { started, jumped: Duration::ZERO, rate, wall_offset_ms: 0 }
+        Self { started, jumped: Duration::ZERO, rate, wall_offset_ms, next_sweep: Duration::ZERO }
     }
 
     /// What the clock shows at the true time `at`.
@@ -34,6 +39,16 @@ impl Clock {
     /// How long it truly takes until `length` has passed on this clock.
     pub(super) fn truly(&self, length: Duration) -> Duration {
         length * 1000 / self.rate
+    }
+
+    /// Whether old offsets are to be looked for now, which then is not said again for a while.
+    pub(super) fn is_time_to_sweep(&mut self, at: Duration) -> bool {
+        let shown = self.shows(at);
+        let is_time = shown >= self.next_sweep;
+        if is_time {
+            self.next_sweep = shown + SWEEP_EVERY;
+        }
+        is_time
     }
 
     pub(super) fn jump(&mut self, by: Duration) {

@@ -1,14 +1,15 @@
 //! What must come true once nothing breaks any more: the cluster heals by itself within a bounded time, every client gets
 //! its answers, and every acknowledged record that was not deleted can be read to the end from every replica.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::call::ReadBatch;
 use super::invariants::Violation;
-use super::node::Process;
+use super::node::{Node, Process};
 use super::world::World;
-use crate::ids::{NodeId, Offset, RaftGroupId};
+use crate::coordinator::GroupId;
+use crate::ids::{NodeId, Offset, PartitionIndex, RaftGroupId, TopicId};
 
 /// How long faults occur, in milliseconds.
 const FAULTS_MS: (u64, u64) = (3_000, 9_000);
@@ -23,6 +24,10 @@ const HEALED_WITHIN: Duration = Duration::from_secs(60);
 
 /// How long until leaders are where they are preferred, and the last follower has heard of the last commit.
 const SETTLED_WITHIN: Duration = Duration::from_secs(10);
+
+/// How long until each group has shared out its partitions: sessions of members that are gone have to run out, and a
+/// rebalance.
+const SHARED_OUT_WITHIN: Duration = Duration::from_secs(60);
 
 /// How often it is looked whether the clients are done.
 const LOOK: Duration = Duration::from_millis(100);
@@ -45,6 +50,13 @@ impl World {
             }
             self.run_until(self.now + LOOK)?;
         }
+        let deadline = self.now + SHARED_OUT_WITHIN;
+        while let Err(violation) = self.check_shares() {
+            if self.now >= deadline {
+                return Err(violation);
+            }
+            self.run_until(self.now + LOOK)?;
+        }
         let deadline = self.now + SETTLED_WITHIN;
         loop {
             self.run_until(self.now + LOOK)?;
@@ -53,6 +65,32 @@ impl World {
                 return settled;
             }
         }
+    }
+
+    /// All partitions that members of a group want are consumed, each by one of them.
+    fn check_shares(&self) -> Result<(), Violation> {
+        let Some(process) = self.nodes.values().find_map(Node::process) else {
+            return Err(stuck("all nodes are down".into()));
+        };
+        let mut groups: BTreeMap<&GroupId, (BTreeSet<&str>, Vec<(TopicId, PartitionIndex)>)> =
+            BTreeMap::new();
+        for share in self.clients.iter().filter_map(|client| client.share()) {
+            let (topics, owned) = groups.entry(share.group).or_default();
+            topics.extend(share.topics.iter().map(String::as_str));
+            owned.extend(share.owned);
+        }
+        for (group, (topics, owned)) in groups {
+            let wanted = topics.iter().filter_map(|topic| process.image().topic(topic));
+            let wanted: BTreeSet<_> = wanted
+                .flat_map(|topic| topic.indexed_partitions().map(|(index, _)| (topic.id, index)))
+                .collect();
+            let count = owned.len();
+            if count != wanted.len() || owned.into_iter().collect::<BTreeSet<_>>() != wanted {
+                let partitions = wanted.len();
+                return Err(stuck(format!("members of {group} consume {count} of {partitions} partitions")));
+            }
+        }
+        Ok(())
     }
 
     fn check_settled(&self) -> Result<(), Violation> {

@@ -38,6 +38,8 @@ pub(super) struct NodeOptions {
     pub(super) purge_keys: usize,
     /// How many inputs a process takes between two of these steps.
     pub(super) purge_pause: u32,
+    /// How far the wall clock is ahead of the time from the beginning.
+    pub(super) wall_offset_ms: i64,
     pub(super) mutant: Option<Mutant>,
 }
 
@@ -148,7 +150,7 @@ impl Node {
             .expect("a shard opens its groups");
         self.running = Some(Process {
             shard,
-            clock: Clock::new(now, random),
+            clock: Clock::new(now, self.options.wall_offset_ms, random),
             acquaintances: Acquaintances::load(&store).expect("what is known of peers is read"),
             store,
             tail,
@@ -245,6 +247,9 @@ impl Process {
                 self.shard.tick(own);
                 for peer in std::mem::take(&mut self.dropped) {
                     self.shard.frames_dropped(peer);
+                }
+                if self.clock.is_time_to_sweep(now) {
+                    self.shard.expire_offsets(own);
                 }
             }
             Input::Frame { from, frame: Frame::Confirm { round, rows }, .. }

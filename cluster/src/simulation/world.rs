@@ -59,7 +59,12 @@ impl World {
         let mut random = Random::new(seed);
         let ids = [NodeId(1), NodeId(2), NodeId(3)];
         let options = options(&ids, &mut random, mutant);
-        let nodes = ids.into_iter().map(|id| (id, Node::new(id, options.clone()))).collect();
+        let wrong = wrong_clock(seed, &ids);
+        let node = |id| {
+            let wall_offset_ms = wrong.filter(|(node, _)| *node == id).map_or(0, |(_, offset)| offset);
+            (id, Node::new(id, NodeOptions { wall_offset_ms, ..options.clone() }))
+        };
+        let nodes = ids.into_iter().map(node).collect();
         let climate = Climate::new(&mut random);
         let mut world = Self {
             now: Duration::ZERO,
@@ -359,8 +364,18 @@ fn options(nodes: &[NodeId], random: &mut Random, mutant: Option<Mutant>) -> Nod
         tail_bytes: random.pick(&[1 << 10, 1 << 20]).unwrap_or(1 << 20),
         purge_keys: random.pick(&[1, 10, 1024]).unwrap_or(1024),
         purge_pause: random.pick(&[0, 30, 300]).unwrap_or(0),
+        wall_offset_ms: 0,
         mutant,
     }
+}
+
+/// The node whose wall clock is years ahead or behind, in a third of all simulations.
+fn wrong_clock(seed: u64, nodes: &[NodeId]) -> Option<(NodeId, i64)> {
+    const DECADE_MS: u64 = 10 * 365 * 86_400_000;
+    let mut random = Random::new(!seed);
+    let offset = i64::try_from(random.below(2 * DECADE_MS)).ok()? - i64::try_from(DECADE_MS).ok()?;
+    let node = random.pick(nodes)?;
+    random.chance(333).then_some((node, offset))
 }
 
 /// A frame as the trace shows it.

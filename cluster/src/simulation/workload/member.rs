@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::{Client, Desk};
+use super::{Client, Desk, Share};
 use crate::coordinator::properties::{Client as GroupClient, Identity, Topics};
 use crate::coordinator::{GroupProtocol, GroupRequest};
 use crate::ids::Ticket;
@@ -23,6 +23,9 @@ const ENDS: u64 = 4;
 
 /// How many of a thousand times a new one starts in its place.
 const STARTS: u64 = 60;
+
+/// How many of a thousand times somebody would rather delete the group. It is, if nobody else is in it.
+const DELETES: u64 = 20;
 
 /// See the module's documentation.
 pub(super) struct Member {
@@ -64,6 +67,8 @@ impl Member {
                 let fresh = desk.fresh_id();
                 self.client.start(desk.now, self.protocol, fresh);
                 self.is_running = true;
+            } else if desk.random.chance(DELETES) {
+                self.ask(GroupRequest::Delete(self.client.group().clone()), desk);
             }
         } else if desk.random.chance(ENDS) {
             self.is_running = false;
@@ -101,7 +106,8 @@ impl Client for Member {
         }
         match answer {
             Answer::Coordinated(Ok(response)) => {
-                let topics = Topics::from(&*desk.image());
+                // It is told topics by name, and needs no node to know them.
+                let topics = Topics::from(&*desk.newest_image());
                 self.client.hear(desk.now, &topics, response);
             }
             _ => self.client.lose_answer(desk.now),
@@ -110,5 +116,14 @@ impl Client for Member {
 
     fn is_done(&self) -> bool {
         self.ending && self.client.is_settled()
+    }
+
+    fn share(&self) -> Option<Share<'_>> {
+        let client = &self.client;
+        client.is_running().then(|| Share {
+            group: client.group(),
+            topics: client.topics(),
+            owned: client.owned(),
+        })
     }
 }

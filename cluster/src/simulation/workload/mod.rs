@@ -8,7 +8,7 @@ mod member;
 mod producer;
 mod reader;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ use super::random::Random;
 use crate::controller::MetadataImage;
 use crate::controller::topic_name::CONSUMER_OFFSETS;
 use crate::coordinator::GroupId;
-use crate::ids::{NodeId, RaftGroupId, Ticket};
+use crate::ids::{NodeId, PartitionIndex, RaftGroupId, Ticket, TopicId};
 
 /// Which client, by its place.
 pub(super) type ClientId = usize;
@@ -44,6 +44,18 @@ pub(super) trait Client {
 
     /// Whether it has nothing left to do, when it is told to come to an end.
     fn is_done(&self) -> bool;
+
+    /// What it consumes as a member of a group, if it is one.
+    fn share(&self) -> Option<Share<'_>> {
+        None
+    }
+}
+
+/// What a member of a group consumes.
+pub(super) struct Share<'a> {
+    pub(super) group: &'a GroupId,
+    pub(super) topics: &'a BTreeSet<String>,
+    pub(super) owned: &'a BTreeSet<(TopicId, PartitionIndex)>,
 }
 
 /// What a client wants done.
@@ -110,6 +122,12 @@ impl Desk<'_> {
     /// The metadata of some node.
     pub(super) fn image(&mut self) -> Arc<MetadataImage> {
         self.process().map(|process| Arc::clone(process.image())).unwrap_or_default()
+    }
+
+    /// The metadata of the node that knows of the latest topics.
+    pub(super) fn newest_image(&self) -> Arc<MetadataImage> {
+        let images = self.nodes.values().filter_map(Node::process).map(Process::image);
+        images.max_by_key(|image| image.next_group()).map(Arc::clone).unwrap_or_default()
     }
 
     /// A partition for producers and readers, of those that a node knows.
