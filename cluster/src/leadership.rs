@@ -46,6 +46,12 @@ impl Leaderships {
         Some(leadership)
     }
 
+    /// The groups that `node` leads.
+    pub(crate) fn led_by(&self, node: NodeId) -> BTreeSet<RaftGroupId> {
+        let led = self.known.values().filter(|row| row.leader == node && !row.isr.is_empty());
+        led.map(|row| row.group).collect()
+    }
+
     /// Whether `row` is news.
     pub(crate) fn differs(&self, row: &LeadershipRow) -> bool {
         self.known.get(&row.group) != Some(row)

@@ -206,6 +206,7 @@ impl Shard {
     fn learn(&mut self, row: LeadershipRow) {
         let group = row.group;
         if let Some(leadership) = self.leaderships.learn(row) {
+            self.note_leader(group, &leadership);
             self.effects.push(super::Effect::Leadership { group, leadership });
         }
     }

@@ -51,6 +51,7 @@ impl Shard {
         self.tick_coordinators();
         self.pursue_rejoin();
         self.pursue_leaving();
+        self.report_succession();
         self.tick_confirmations();
         if now >= self.next_housekeeping {
             self.next_housekeeping = now + super::housekeeping::INTERVAL;
@@ -110,12 +111,14 @@ impl Shard {
         match change {
             PeerChange::Lost(peer) => {
                 tracing::info!(peer = peer.0, ?evidence, "peer lost");
+                self.note_loss(peer);
                 for id in ids {
                     self.peer_lost(id, peer, evidence);
                 }
             }
             PeerChange::Returned(peer) => {
                 tracing::debug!(peer = peer.0, "peer heard");
+                self.note_return(peer);
                 for id in ids {
                     self.peer_returned(id, peer);
                 }

@@ -26,6 +26,7 @@ mod proposals;
 mod rejoin;
 mod replay;
 mod room;
+mod succession;
 mod survey;
 mod topology;
 
@@ -53,6 +54,7 @@ use self::peers::Peers;
 use self::rejoin::Rejoin;
 use self::replay::Replays;
 use self::room::Room;
+use self::succession::Succession;
 use crate::controller::configs::BrokerSettings;
 use crate::ids::{NodeId, RaftGroupId, StoreId};
 use crate::leadership::Leaderships;
@@ -110,6 +112,7 @@ pub(crate) struct Shard {
     replays: Replays,
     confirmations: Confirmations,
     room: Room,
+    succession: Succession,
     leaderships: Leaderships,
     inputs: DecisionInputs,
     /// Changes of a shard's own making, for the next batch: groups that came or went.
@@ -152,6 +155,7 @@ impl Shard {
             replays: Replays::default(),
             confirmations: Confirmations::default(),
             room: Room::default(),
+            succession: Succession::default(),
             leaderships: Leaderships::new(config.node),
             inputs: DecisionInputs {
                 alive,
