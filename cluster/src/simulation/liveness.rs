@@ -32,6 +32,9 @@ const SHARED_OUT_WITHIN: Duration = Duration::from_secs(60);
 /// How often it is looked whether the clients are done.
 const LOOK: Duration = Duration::from_millis(100);
 
+/// What the members of a group want, and what they consume.
+type Consumption<'a> = (BTreeSet<&'a str>, Vec<(TopicId, PartitionIndex)>);
+
 impl World {
     /// The whole of it: faults, then none, then everything is read.
     pub(super) fn play(&mut self) -> Result<(), Violation> {
@@ -72,8 +75,7 @@ impl World {
         let Some(process) = self.nodes.values().find_map(Node::process) else {
             return Err(stuck("all nodes are down".into()));
         };
-        let mut groups: BTreeMap<&GroupId, (BTreeSet<&str>, Vec<(TopicId, PartitionIndex)>)> =
-            BTreeMap::new();
+        let mut groups: BTreeMap<&GroupId, Consumption<'_>> = BTreeMap::new();
         for share in self.clients.iter().filter_map(|client| client.share()) {
             let (topics, owned) = groups.entry(share.group).or_default();
             topics.extend(share.topics.iter().map(String::as_str));

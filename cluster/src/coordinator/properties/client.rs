@@ -81,7 +81,7 @@ pub(crate) struct Client {
 #[derive(Clone, Debug)]
 pub(super) enum Member {
     Classic(ClassicClient),
-    Consumer(ConsumerClient),
+    Consumer(Box<ConsumerClient>),
 }
 
 /// What a client does after an answer.
@@ -118,7 +118,7 @@ impl Client {
     pub(crate) fn start(&mut self, now: Duration, protocol: GroupProtocol, fresh: Uuid) {
         self.member = match protocol {
             GroupProtocol::Classic => Member::Classic(ClassicClient::default()),
-            GroupProtocol::Consumer => Member::Consumer(ConsumerClient::new(&self.identity, fresh)),
+            GroupProtocol::Consumer => Member::Consumer(Box::new(ConsumerClient::new(&self.identity, fresh))),
         };
         self.life = Life::Running;
         self.due = now;
