@@ -170,8 +170,8 @@ fn config(options: ServeOptions, peer_listener: std::net::TcpListener) -> NodeCo
         host: listener.advertised.host,
         port: listener.advertised.port,
     });
-    // Nobody dials this node's own entry; in a cluster of one it has no address at all.
-    let own = options.peer_listener.map_or_else(String::new, |address| address.to_string());
+    // Nobody dials this node's own entry; it is compared with what the others were told.
+    let own = options.own_entry.map_or_else(String::new, |address| address.to_string());
     let peers = options.peers.into_iter().map(|(peer, address)| (peer, address.to_string()));
     NodeConfig {
         node: options.node,
@@ -203,10 +203,14 @@ async fn serve_clients(
     let serving = async {
         let mut ended = stopped.clone();
         tokio::select! {
-            caught_up = turned_away::until_caught_up(node, &listeners, FOREVER) => caught_up?,
+            caught_up = turned_away::until_caught_up(node, &listeners, FOREVER) => if caught_up? {
+                return connection::serve(listeners, apis, limits, metrics, stopped).await;
+            },
             _ = ended.wait_for(|stop| *stop) => return Ok(()),
         }
-        connection::serve(listeners, apis, limits, metrics, stopped).await
+        // The node has stopped before it could serve anybody, and says why itself.
+        let _ = ended.wait_for(|stop| *stop).await;
+        Ok(())
     };
     tokio::pin!(serving);
     tokio::select! {

@@ -9,10 +9,12 @@ mod coordinators;
 mod deletion;
 mod inspection;
 mod link;
+mod opening;
 mod retention;
 #[cfg(test)]
 mod tests;
 mod vouched_clock;
+mod waiting;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -24,7 +26,7 @@ use bytes::Bytes;
 use tokio::sync::watch;
 use tokio::time::Instant;
 pub use trilog_storage::free_space;
-use trilog_storage::{Identity, OpenError, Store, StoreOptions, TailCache};
+use trilog_storage::{OpenError, TailCache};
 use uuid::Uuid;
 
 pub use self::append::AppendFuture;
@@ -32,10 +34,11 @@ pub use self::confirmation::{ConfirmFuture, Confirmed};
 pub use self::coordinators::CoordinateFuture;
 pub use self::deletion::DeleteRecordsFuture;
 use self::link::Link;
+use self::opening::{open, wait_for};
+pub use self::waiting::Awaited;
 use crate::controller::configs::BrokerSettings;
 use crate::controller::{Broker, ControllerRequest, ControllerResponse, Listener, MetadataImage, Partition};
 use crate::driver::inbox::{Inbox, Input};
-use crate::driver::start_report::SAY_EVERY;
 use crate::driver::{self, DriverConfig, Published};
 pub use crate::driver::{Append, Durability, FatalError, Reserve};
 use crate::ids::{NodeId, RaftGroupId, TimestampMs, TopicId};
@@ -54,6 +57,12 @@ const SUBMIT_ATTEMPT: Duration = Duration::from_secs(2);
 
 /// The pause after an attempt that failed at once.
 const SUBMIT_PAUSE: Duration = Duration::from_millis(20);
+
+/// How long a node asks to be registered before it logs that no controller answers.
+const REGISTER_ATTEMPT: Duration = Duration::from_secs(60);
+
+/// The pause after an answer that cannot be understood, which comes at once and may come again and again.
+const PAUSE_AFTER_BAD_ANSWER: Duration = Duration::from_secs(1);
 
 /// What a node is started with.
 #[derive(Debug)]
@@ -92,6 +101,20 @@ pub enum StartError {
     /// The peer listener cannot be used.
     #[error("the peer listener cannot be used: {0}")]
     PeerListener(#[source] std::io::Error),
+    /// The data directory belongs to a cluster of other nodes.
+    #[error(
+        "data directory {} belongs to a cluster of nodes {found}, and --peers names nodes {given}: a cluster keeps the \
+         nodes that it was made with, of which only the addresses may change; correct --peers, or choose another --data-dir",
+        path.display()
+    )]
+    OtherPeers {
+        /// The data directory.
+        path: PathBuf,
+        /// The nodes of its cluster.
+        found: String,
+        /// The nodes that were given.
+        given: String,
+    },
 }
 
 impl StartError {
@@ -101,7 +124,7 @@ impl StartError {
         match self {
             Self::Open(error) => error.is_no_space(),
             Self::Fatal(error) => error.is_no_space(),
-            Self::PeerListener(_) => false,
+            Self::PeerListener(_) | Self::OtherPeers { .. } => false,
         }
     }
 }
@@ -115,6 +138,9 @@ pub enum SubmitError {
     /// Another node answered something that this one does not understand.
     #[error("the controller's answer cannot be understood")]
     BadAnswer,
+    /// This node has stopped. Whether the request was carried out is unknown.
+    #[error("this node has stopped")]
+    Ended,
 }
 
 /// A running node. Clones are the same node.
@@ -160,14 +186,14 @@ impl Node {
             listeners,
             rack,
         } = config;
-        let store = open(data_dir, Identity { cluster_id: cluster_id.clone(), node_id: node.0 }).await?;
+        let nodes: Vec<NodeId> = peers.keys().copied().collect();
+        let store = open(data_dir, cluster_id.clone(), node, nodes.clone()).await?;
         peer_listener.set_nonblocking(true).map_err(StartError::PeerListener)?;
         let listener = tokio::net::TcpListener::from_std(peer_listener).map_err(StartError::PeerListener)?;
 
         let inbox = Arc::new(Inbox::default());
         let published = Arc::new(Published::new());
         let rpc = Arc::new(RpcClient::default());
-        let nodes: Vec<NodeId> = peers.keys().copied().collect();
         let node_count = nodes.len();
         let link = Link::new(Arc::clone(&inbox), Arc::clone(&published), Arc::clone(&rpc), store.clone());
         let link = Arc::new(link.map_err(FatalError::Store)?);
@@ -248,22 +274,24 @@ impl Node {
         let Shared { node, incarnation, .. } = *self.shared;
         let broker = Broker { node, incarnation, listeners, rack };
         let request = ControllerRequest::RegisterBroker(broker);
-        let mut ended = self.shared.ended.clone();
         loop {
-            let submitted = self.submit(request.clone(), Duration::from_secs(60));
-            tokio::select! {
-                answer = submitted => match answer {
-                    Ok(ControllerResponse::RegisterBroker(Ok(()))) => {
-                        self.shared.registered.store(true, Ordering::Relaxed);
-                        return;
-                    }
-                    Ok(ControllerResponse::RegisterBroker(Err(error))) => {
-                        tracing::error!(?error, "the controller refuses this node");
-                        return;
-                    }
-                    _ => tracing::warn!("no controller yet: is a majority of --peers up and reachable?"),
-                },
-                _ = ended.wait_for(Option::is_some) => return,
+            match self.submit(request.clone(), REGISTER_ATTEMPT).await {
+                Ok(ControllerResponse::RegisterBroker(Ok(()))) => {
+                    self.shared.registered.store(true, Ordering::Relaxed);
+                    return;
+                }
+                Ok(ControllerResponse::RegisterBroker(Err(error))) => {
+                    tracing::error!(?error, "the controller refuses this node");
+                    return;
+                }
+                Err(SubmitError::Ended) => return,
+                Err(SubmitError::TimedOut) => {
+                    tracing::warn!("no controller yet: is a majority of --peers up and reachable?");
+                }
+                Ok(_) | Err(SubmitError::BadAnswer) => {
+                    tracing::warn!("{}: does every node run the same release?", SubmitError::BadAnswer);
+                    tokio::time::sleep(PAUSE_AFTER_BAD_ANSWER).await;
+                }
             }
         }
     }
@@ -341,13 +369,20 @@ impl Node {
             if left.is_zero() {
                 return Err(SubmitError::TimedOut);
             }
-            if let Some(response) = self.try_submit(&request, left.min(SUBMIT_ATTEMPT)).await? {
-                return Ok(response);
-            }
-            // Another controller shows as a change; one that is just stepping down, only as time.
+            let attempt = async {
+                if let Some(response) = self.try_submit(&request, left.min(SUBMIT_ATTEMPT)).await? {
+                    return Ok(Some(response));
+                }
+                // Another controller shows as a change; one that is just stepping down, only as time.
+                let _ = tokio::time::timeout(left.min(SUBMIT_PAUSE), changes.changed()).await;
+                Ok(None)
+            };
             tokio::select! {
-                _ = changes.changed() => {}
-                () = tokio::time::sleep(left.min(SUBMIT_PAUSE)) => {}
+                biased;
+                attempted = attempt => if let Some(response) = attempted? {
+                    return Ok(response);
+                },
+                _ = self.ended() => return Err(SubmitError::Ended),
             }
         }
     }
@@ -374,37 +409,6 @@ impl Node {
         }
     }
 
-    /// Waits until every group has a leader that this node knows of. Returns whether they all do.
-    pub async fn await_leaders(&self, groups: &[RaftGroupId], timeout: Duration) -> bool {
-        let mut missing: Vec<RaftGroupId> = groups.to_vec();
-        self.await_published(timeout, || {
-            missing.retain(|group| self.leadership(*group).is_none());
-            missing.is_empty()
-        })
-        .await
-    }
-
-    /// Waits until `condition` holds of what is published: metadata, leaderships, peers. Returns whether it does, at once
-    /// when the node has stopped, as nothing changes any more.
-    pub async fn await_published(&self, timeout: Duration, mut condition: impl FnMut() -> bool) -> bool {
-        let mut changes = self.shared.published.subscribe();
-        let holds = async {
-            loop {
-                changes.mark_unchanged();
-                if condition() {
-                    return true;
-                }
-                if changes.changed().await.is_err() {
-                    return false;
-                }
-            }
-        };
-        tokio::select! {
-            held = tokio::time::timeout(timeout, holds) => held.unwrap_or(false),
-            _ = self.ended() => false,
-        }
-    }
-
     /// Hands every leadership over, writes everything to disk and stops.
     ///
     /// # Errors
@@ -425,27 +429,6 @@ impl Node {
         match ended.wait_for(Option::is_some).await {
             Ok(end) => end.clone().unwrap_or(Ok(())),
             Err(_) => Err(Arc::new(FatalError::Panicked("driver"))),
-        }
-    }
-}
-
-/// Opens a store on a thread that may wait.
-async fn open(data_dir: PathBuf, identity: Identity) -> Result<Store, StartError> {
-    let opening = move || Store::open(&data_dir, &identity, StoreOptions::default());
-    Ok(wait_for("the store", opening).await??)
-}
-
-/// Lets `work` be done on a thread that may wait, and says every second that it still is.
-async fn wait_for<T: Send + 'static>(
-    what: &str,
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, FatalError> {
-    let began = Instant::now();
-    let mut working = tokio::task::spawn_blocking(work);
-    loop {
-        match tokio::time::timeout(SAY_EVERY, &mut working).await {
-            Ok(done) => return done.map_err(|_| FatalError::Panicked("opening")),
-            Err(_) => tracing::info!(seconds = began.elapsed().as_secs(), "still opening {what}"),
         }
     }
 }

@@ -51,10 +51,10 @@ impl AdminDeadline {
             let image = broker.image();
             topics.iter().all(|topic| topic.groups(&image).is_some())
         };
-        let all_known = broker.node.await_published(left(), known).await;
+        let all_known = broker.node.await_published(left(), known).await.held();
         let image = broker.image();
         let groups: Vec<_> = topics.iter().filter_map(|topic| topic.groups(&image)).flatten().collect();
-        if all_known && broker.node.await_leaders(&groups, left()).await {
+        if all_known && broker.node.await_leaders(&groups, left()).await.held() {
             return BTreeSet::new();
         }
         let is_led = |group| broker.node.leadership(group).is_some();

@@ -9,6 +9,7 @@ use std::str::FromStr;
 
 use thiserror::Error;
 use trilog_cluster::ids::NodeId;
+use trilog_cluster::transport::MAX_MEMBERS_LEN;
 
 use super::host_port::{HostPort, HostPortError};
 
@@ -42,6 +43,9 @@ pub(crate) enum PeersError {
     /// Two entries name one node.
     #[error("node {0} is named twice")]
     NodeTwice(NodeId),
+    /// Nodes tell each other the text.
+    #[error("the text is longer than {MAX_MEMBERS_LEN} bytes")]
+    TooLong,
     /// Two nodes share one address.
     #[error("nodes {0} and {1} share the address {2}")]
     AddressTwice(NodeId, NodeId, HostPort),
@@ -51,6 +55,9 @@ impl FromStr for Peers {
     type Err = PeersError;
 
     fn from_str(text: &str) -> Result<Self, PeersError> {
+        if text.len() > MAX_MEMBERS_LEN {
+            return Err(PeersError::TooLong);
+        }
         let mut nodes: BTreeMap<NodeId, HostPort> = BTreeMap::new();
         for entry in text.split(',') {
             let (id, address) = entry.split_once('@').ok_or_else(|| PeersError::Shape(entry.to_owned()))?;
@@ -111,6 +118,7 @@ mod tests {
         assert!(matches!(refused("1@0.0.0.0:1"), PeersError::Wildcard(_)));
         assert!(matches!(refused("1@a:1,1@b:1"), PeersError::NodeTwice(_)));
         assert!(matches!(refused("1@a:1,2@a:1"), PeersError::AddressTwice(..)));
+        assert!(matches!(refused(&"1@a:1,".repeat(4000)), PeersError::TooLong));
     }
 
     proptest! {

@@ -30,6 +30,8 @@ pub(crate) struct ServeOptions {
     pub(crate) peer_listener: Option<HostPort>,
     /// The other nodes and where they listen for this one.
     pub(crate) peers: BTreeMap<NodeId, HostPort>,
+    /// This node's own entry in `--peers`: where the others were told to find it.
+    pub(crate) own_entry: Option<HostPort>,
     /// Where operators ask for metrics and health. `None` if nowhere.
     pub(crate) http_listener: Option<HostPort>,
     /// What the nodes of one cluster have in common, so that a node of another one is not let in.
@@ -180,11 +182,11 @@ impl ServeArgs {
     pub(super) fn into_options(self) -> Result<ServeOptions, ServeArgsError> {
         let node = NodeId(self.node_id);
         let mut peers = self.peers.map_or_else(BTreeMap::new, |peers| peers.0);
-        let own_address = peers.remove(&node);
-        if own_address.is_none() && !peers.is_empty() {
+        let own_entry = peers.remove(&node);
+        if own_entry.is_none() && !peers.is_empty() {
             return Err(ServeArgsError::NotAmongPeers(node));
         }
-        let peer_listener = self.peer_listener.or(own_address);
+        let peer_listener = self.peer_listener.or_else(|| own_entry.clone());
         let listeners = self.listeners.advertised_as(self.advertised_listeners)?;
         if let Some(taken) = &peer_listener
             && listeners.iter().any(|listener| listener.port == taken.port)
@@ -199,6 +201,7 @@ impl ServeArgs {
             listeners,
             peer_listener,
             peers,
+            own_entry,
             http_listener,
             cluster_id: self.cluster_id,
             durability: self.durability,

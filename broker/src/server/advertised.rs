@@ -9,7 +9,7 @@ use std::time::Duration;
 use tracing::error;
 use trilog_cluster::controller::{Listener, MetadataImage};
 use trilog_cluster::ids::NodeId;
-use trilog_cluster::node::Node;
+use trilog_cluster::node::{Awaited, Node};
 
 /// Says so, once each, when another node registers with an address of this one. Ends with the node.
 pub(super) async fn watch(node: Node, forever: Duration) {
@@ -20,7 +20,7 @@ pub(super) async fn watch(node: Node, forever: Duration) {
             news = clashes(&node.image(), node.id()).into_iter().find(|clash| !told.contains(clash));
             news.is_some()
         });
-        if !found.await {
+        if found.await == Awaited::Ended {
             return;
         }
         if let Some((other, Listener { name, host, port })) = &news {

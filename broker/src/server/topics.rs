@@ -11,7 +11,7 @@ use trilog_cluster::controller::{
     ControllerRequest, ControllerResponse, CreateTopics, CreatedTopic, ErrorCode, ItemResult,
     NewTopic as Creation,
 };
-use trilog_cluster::node::{Node, SubmitError};
+use trilog_cluster::node::{Awaited, Node, SubmitError};
 
 use crate::cli::new_topic::NewTopic;
 
@@ -20,10 +20,19 @@ const ATTEMPT: Duration = Duration::from_secs(60);
 
 /// Makes the topics that are missing; ends when there is nothing left to do. `members` is the number of nodes.
 pub(super) async fn create_missing(node: Node, members: usize, topics: Vec<NewTopic>) {
+    if topics.is_empty() {
+        return;
+    }
     let all_registered = || node.image().brokers().len() >= members;
-    while !node.await_published(ATTEMPT, all_registered).await {
-        let registered = node.image().brokers().len();
-        warn!("--create-topics waits until all {members} nodes have registered; {registered} have");
+    loop {
+        match node.await_published(ATTEMPT, all_registered).await {
+            Awaited::Held => break,
+            Awaited::TimedOut => {
+                let registered = node.image().brokers().len();
+                warn!("--create-topics waits until all {members} nodes have registered; {registered} have");
+            }
+            Awaited::Ended => return,
+        }
     }
     loop {
         let image = node.image();
@@ -35,6 +44,7 @@ pub(super) async fn create_missing(node: Node, members: usize, topics: Vec<NewTo
         match node.submit(ControllerRequest::CreateTopics(creation), ATTEMPT).await {
             Ok(ControllerResponse::CreateTopics(results)) => return results.iter().for_each(tell),
             Err(SubmitError::TimedOut) => warn!("--create-topics: no controller yet, trying again"),
+            Err(SubmitError::Ended) => return,
             Ok(response) => {
                 return error!(?response, "--create-topics: the controller answered something else");
             }

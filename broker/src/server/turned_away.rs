@@ -21,7 +21,8 @@ use crate::connection::Listener;
 /// The pause after a failed accept.
 const BACKOFF: Duration = Duration::from_millis(50);
 
-/// Closes whatever connects, until the node has caught up with the cluster's metadata. The sockets are as before then.
+/// Closes whatever connects, until the node has caught up with the cluster's metadata or has stopped, and returns whether
+/// it has caught up. The sockets are as before then.
 ///
 /// # Errors
 ///
@@ -30,17 +31,19 @@ pub(super) async fn until_caught_up(
     node: &Node,
     listeners: &[Listener],
     forever: Duration,
-) -> io::Result<()> {
+) -> io::Result<bool> {
     let mut loops = JoinSet::new();
     for socket in listeners.iter().flat_map(|listener| &listener.sockets) {
         let socket = socket.try_clone()?;
         socket.set_nonblocking(true)?;
         loops.spawn(close_all(TcpListener::from_std(socket)?));
     }
-    node.await_published(forever, || node.has_caught_up()).await;
+    let caught_up = node.await_published(forever, || node.has_caught_up()).await.held();
     loops.shutdown().await;
-    info!("caught up with the cluster's metadata: clients are served");
-    Ok(())
+    if caught_up {
+        info!("caught up with the cluster's metadata: clients are served");
+    }
+    Ok(caught_up)
 }
 
 async fn close_all(socket: TcpListener) {

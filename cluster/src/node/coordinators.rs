@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, MissedTickBehavior};
 
-use super::{Node, NotCoordinator};
+use super::{Awaited, Node, NotCoordinator};
 use crate::controller::topic_name::CONSUMER_OFFSETS;
 use crate::controller::{ControllerRequest, CreateTopics, MetadataImage, NewTopic};
 use crate::coordinator::{GroupId, GroupRequest, GroupResponse};
@@ -17,6 +17,9 @@ use crate::ids::RaftGroupId;
 
 /// How long one attempt to make `__consumer_offsets` may take before it is made again.
 const CREATE_WITHIN: Duration = Duration::from_secs(30);
+
+/// The pause between two attempts. One that is refused at once would otherwise be followed by the next at once.
+const CREATE_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 impl Node {
     /// The partition of `__consumer_offsets` whose leader coordinates `group`. None while that topic does not exist.
@@ -64,7 +67,8 @@ impl Node {
             let _ = self.submit(ControllerRequest::CreateTopics(request), left()).await;
         }
         let partitions = || coordinators(&self.image()).collect::<Vec<_>>();
-        self.await_published(left(), exists).await && self.await_leaders(&partitions(), left()).await
+        self.await_published(left(), exists).await.held()
+            && self.await_leaders(&partitions(), left()).await.held()
     }
 
     /// Makes the coordinators once every node of the cluster has registered, so that they are there before anybody asks
@@ -73,9 +77,10 @@ impl Node {
         let mut ended = self.shared.ended.clone();
         let keep = async {
             let all_registered = || self.image().brokers().len() >= self.shared.nodes;
-            while !self.await_published(CREATE_WITHIN, all_registered).await
-                || !self.ensure_coordinators(CREATE_WITHIN).await
-            {}
+            while self.await_published(CREATE_WITHIN, all_registered).await == Awaited::TimedOut {}
+            while !self.ensure_coordinators(CREATE_WITHIN).await {
+                tokio::time::sleep(CREATE_AGAIN_AFTER).await;
+            }
             let mut interval = tokio::time::interval(self.settings().offsets.retention_check_interval);
             interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
             loop {

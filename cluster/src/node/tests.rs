@@ -7,7 +7,10 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use super::{Append, AppendError, Appended, Durability, Node, NodeConfig, Reserve, wall_clock};
+use super::{
+    Append, AppendError, Appended, Awaited, Durability, Node, NodeConfig, Reserve, StartError, SubmitError,
+    wall_clock,
+};
 use crate::controller::configs::BrokerSettings;
 use crate::controller::{
     ControllerRequest, ControllerResponse, CreateTopics, DeleteTopics, Listener, NewTopic, TopicRef,
@@ -40,7 +43,7 @@ impl Cluster {
         for node in cluster.nodes.values() {
             let complete = node.await_published(PATIENCE, || node.image().brokers().len() == nodes as usize);
             tokio::select! {
-                complete = complete => assert!(complete, "not every node registered"),
+                complete = complete => assert_ne!(complete, Awaited::TimedOut, "not every node registered"),
                 ended = node.ended() => panic!("{ended:?}"),
             }
         }
@@ -48,19 +51,30 @@ impl Cluster {
     }
 
     async fn run(&mut self, id: NodeId, peer_listener: TcpListener) {
+        let node = self.start_with(id, peer_listener, self.peers.clone()).await.unwrap();
+        self.nodes.insert(id, node);
+    }
+
+    /// Starts a node on its data directory, as one of these.
+    async fn start_with(
+        &self,
+        id: NodeId,
+        peer_listener: TcpListener,
+        peers: BTreeMap<NodeId, String>,
+    ) -> Result<Node, StartError> {
         let config = NodeConfig {
             node: id,
             cluster_id: "test".into(),
             data_dir: self.dirs[&id].path().to_path_buf(),
             peer_listener,
-            peers: self.peers.clone(),
+            peers,
             durability: Durability::Sync,
             reserve: Reserve::default(),
             settings: Arc::new(BrokerSettings::default()),
             listeners: vec![Listener { name: "PLAINTEXT".into(), host: "127.0.0.1".into(), port: 9092 }],
             rack: None,
         };
-        self.nodes.insert(id, Node::start(config).await.unwrap());
+        Node::start(config).await
     }
 
     async fn restart(&mut self, id: NodeId) {
@@ -92,8 +106,8 @@ impl Cluster {
             Some(node.image().topic(name)?.partitions.iter().map(|partition| partition.group).collect())
         };
         for node in self.nodes.values() {
-            assert!(node.await_published(PATIENCE, || groups_of(node).is_some()).await);
-            assert!(node.await_leaders(&groups_of(node).unwrap(), PATIENCE).await);
+            assert!(node.await_published(PATIENCE, || groups_of(node).is_some()).await.held());
+            assert!(node.await_leaders(&groups_of(node).unwrap(), PATIENCE).await.held());
         }
         groups_of(self.any()).unwrap()
     }
@@ -191,7 +205,7 @@ async fn a_cluster_that_was_stopped_goes_on_where_it_was() {
         cluster.restart(id).await;
     }
     for node in cluster.nodes.values() {
-        assert!(node.await_leaders(&[group], PATIENCE).await);
+        assert!(node.await_leaders(&[group], PATIENCE).await.held());
         assert!(node.image().topic("gone").is_none());
         assert!(node.replica(gone).is_none());
     }
@@ -225,4 +239,36 @@ async fn a_node_tells_how_it_stands() {
     while !node.is_registered() {
         tokio::task::yield_now().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_end_of_a_node_is_told_from_a_timeout() {
+    let mut cluster = Cluster::start(1).await;
+    let node = cluster.any().clone();
+    assert_eq!(node.await_published(Duration::ZERO, || false).await, Awaited::TimedOut);
+    let waiting = node.await_published(PATIENCE, || false);
+    let (awaited, ()) = tokio::join!(waiting, cluster.stop(NodeId(1)));
+    assert_eq!(awaited, Awaited::Ended);
+    assert_eq!(node.await_published(PATIENCE, || false).await, Awaited::Ended, "at once");
+    assert!(node.await_published(PATIENCE, || true).await.held(), "what is known stays known");
+    let request = ControllerRequest::CreateTopics(CreateTopics { topics: Vec::new(), validate_only: true });
+    assert_eq!(node.submit(request, PATIENCE).await, Err(SubmitError::Ended));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_data_directory_keeps_the_nodes_it_was_made_with_and_not_their_addresses() {
+    let mut cluster = Cluster::start(1).await;
+    cluster.stop(NodeId(1)).await;
+    let listener = || TcpListener::bind("127.0.0.1:0").unwrap();
+    let others = (1..=3).map(|id| (NodeId(id), format!("127.0.0.1:{id}"))).collect();
+    for _ in 0..2 {
+        let refused = cluster.start_with(NodeId(1), listener(), BTreeMap::clone(&others)).await;
+        let Err(error @ StartError::OtherPeers { .. }) = refused.map(drop) else { panic!("it starts") };
+        let said = error.to_string();
+        assert!(said.contains("of nodes 1,") && said.contains("names nodes 1, 2, 3"), "{said}");
+    }
+    let elsewhere = [(NodeId(1), "127.0.0.1:9".to_owned())].into();
+    let node = cluster.start_with(NodeId(1), listener(), elsewhere).await.unwrap();
+    assert!(node.await_published(PATIENCE, || node.has_caught_up()).await.held());
+    node.shutdown().await.unwrap();
 }

@@ -1,13 +1,15 @@
 //! The handshake: who speaks to whom, settled before the first frame.
 //!
 //! ```text
-//! dialler:   "TRLG" | version u16 | length u16 | from u32 | to u32 | store, 16 bytes | cluster id, UTF-8, to the end
-//! acceptor:  "TRLG" | version u16 | verdict u8          0 accepted, 255 accepted and known under another store before,
-//!                                                       else the reason of the refusal
+//! dialler:   "TRLG" | version u16 | length u16 | from u32 | to u32 | store, 16 bytes | length u8 | cluster id | members
+//! acceptor:  "TRLG" | version u16 | verdict u8 | length u16 | members
 //! ```
 //!
-//! Magic, version and length keep their places in every version, so that two releases can tell each other that they do
-//! not match. A mistake in the flags of either side (a node started with another cluster's data, two nodes with one id,
+//! A verdict is 0 for accepted, 255 for accepted and known under another store before, and else the reason of the refusal.
+//! [Members] go to the end, as text; an acceptor tells its own to nodes of its own cluster alone.
+//!
+//! Magic, version, length and verdict keep their places in every version, so that two releases can tell each other that
+//! they do not match. A mistake in the flags of either side (a node started with another cluster's data, two nodes with one id,
 //! an address that belongs to another node) ends here with a reason that names the flag, and not in a Raft group that
 //! counts one vote twice.
 //!
@@ -16,15 +18,15 @@
 //!
 //! Whoever does not begin with the magic is cut off without an answer. Both sides give each other two seconds.
 
-use std::collections::BTreeSet;
 use std::io;
 use std::time::Duration;
 
-use bytes::{Buf, BufMut, TryGetError};
+use bytes::{Buf, BufMut};
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
+use super::membership::{MAX_MEMBERS_LEN, Members};
 use crate::acquaintances::Recognition;
 use crate::ids::{NodeId, StoreId};
 
@@ -32,14 +34,17 @@ use crate::ids::{NodeId, StoreId};
 pub const MAX_CLUSTER_ID_LEN: usize = 255;
 
 /// The version of all that travels between nodes: handshake, frames and their bodies. No version reads another's.
-const PROTOCOL_VERSION: u16 = 2;
+const PROTOCOL_VERSION: u16 = 3;
 
 const MAGIC: [u8; 4] = *b"TRLG";
 /// Magic, version and length.
 const PREFACE_LEN: usize = 8;
-/// `from`, `to` and the store.
-const FIXED_LEN: usize = 24;
-const ANSWER_LEN: usize = 7;
+/// `from`, `to`, the store, and the length of the cluster id.
+const FIXED_LEN: usize = 25;
+/// The longest rest of a hello.
+const MAX_REST_LEN: usize = FIXED_LEN + MAX_CLUSTER_ID_LEN + MAX_MEMBERS_LEN;
+/// An answer's magic, version and verdict, which is all of it in other versions.
+const VERDICT_LEN: usize = 7;
 const ACCEPTED: u8 = 0;
 const ACCEPTED_SUCCESSOR: u8 = 255;
 
@@ -53,7 +58,7 @@ pub(super) struct Identity {
     cluster_id: String,
     node: NodeId,
     store: StoreId,
-    peers: BTreeSet<NodeId>,
+    members: Members,
 }
 
 /// Why an acceptor refuses a dialler. The number is what goes over the wire: append-only.
@@ -90,10 +95,16 @@ pub(super) enum Refusal {
          --data-dir, or empty it and let the node catch up"
     )]
     Retired = 7,
+    /// The two nodes were told of different nodes.
+    #[error(
+        "the two nodes were given different nodes as --peers; give both the same list, that of all nodes the cluster was \
+         made with"
+    )]
+    OtherMembers = 8,
 }
 
 impl Refusal {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Version,
         Self::Cluster,
         Self::Node,
@@ -101,20 +112,36 @@ impl Refusal {
         Self::DuplicateId,
         Self::SecondStore,
         Self::Retired,
+        Self::OtherMembers,
     ];
 
     /// What goes over the wire.
     const fn code(self) -> u8 {
         self as u8
     }
+
+    /// Whether it helps to see what both sides were told of the cluster's nodes.
+    const fn is_about_members(self) -> bool {
+        matches!(self, Self::Node | Self::UnknownPeer | Self::OtherMembers)
+    }
+}
+
+/// Who has dialled.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Dialler {
+    pub(super) node: NodeId,
+    /// The store that it has.
+    pub(super) store: StoreId,
+    /// What it was told of the cluster's nodes.
+    pub(super) members: Members,
 }
 
 /// Why a handshake failed.
 #[derive(Debug, Error)]
 pub(super) enum HandshakeError {
-    /// The acceptor said no: to us, or, on the accepting side, we did.
-    #[error("{0}")]
-    Refused(Refusal),
+    /// The acceptor said no: to us, or, on the accepting side, we did. With it comes what the other side was told.
+    #[error("{0}{told}", told = told(.1))]
+    Refused(Refusal, Members),
     /// The other side is no node of any version.
     #[error("the other side does not speak trilog's peer protocol; look at --peers and --peer-listener")]
     Foreign,
@@ -129,6 +156,11 @@ pub(super) enum HandshakeError {
     Io(#[from] io::Error),
 }
 
+/// What the other side was told of the cluster's nodes, if that may be what is wrong.
+fn told(theirs: &Members) -> String {
+    if theirs.is_empty() { String::new() } else { format!(" (the other one was given {theirs})") }
+}
+
 /// What the dialler says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Hello {
@@ -137,42 +169,53 @@ struct Hello {
     to: NodeId,
     store: StoreId,
     cluster_id: Vec<u8>,
+    members: Members,
 }
 
 impl Identity {
     /// # Panics
     ///
     /// On a cluster id above [`MAX_CLUSTER_ID_LEN`].
-    pub(super) fn new(cluster_id: String, node: NodeId, store: StoreId, peers: BTreeSet<NodeId>) -> Self {
+    pub(super) fn new(cluster_id: String, node: NodeId, store: StoreId, members: Members) -> Self {
         assert!(
             cluster_id.len() <= MAX_CLUSTER_ID_LEN,
             "a cluster id has at most {MAX_CLUSTER_ID_LEN} bytes"
         );
-        Self { cluster_id, node, store, peers }
+        assert!(members.contains(node), "a node is one of its cluster");
+        Self { cluster_id, node, store, members }
     }
 
-    /// The dialler's half, on a connection to `peer`'s address. Returns as what this node is recognized there.
+    /// The nodes of the cluster, as this one was told.
+    pub(super) const fn members(&self) -> &Members {
+        &self.members
+    }
+
+    /// The dialler's half, on a connection to `peer`'s address. Returns as what this node is recognized there, and what
+    /// the peer was told of the cluster's nodes.
     ///
     /// # Errors
     ///
     /// [`HandshakeError`]: the connection is of no use.
-    pub(super) async fn dial<S>(&self, stream: &mut S, peer: NodeId) -> Result<Recognition, HandshakeError>
+    pub(super) async fn dial<S>(
+        &self,
+        stream: &mut S,
+        peer: NodeId,
+    ) -> Result<(Recognition, Members), HandshakeError>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let cluster_id = self.cluster_id.clone().into_bytes();
         let (from, to, store) = (self.node, peer, self.store);
-        let hello = Hello { version: PROTOCOL_VERSION, from, to, store, cluster_id };
+        let members = self.members.clone();
+        let hello = Hello { version: PROTOCOL_VERSION, from, to, store, cluster_id, members };
         let exchange = async {
             stream.write_all(&hello.encode()).await?;
-            let mut answer = [0; ANSWER_LEN];
-            stream.read_exact(&mut answer).await?;
-            decode_answer(&answer)
+            read_answer(stream).await
         };
         timeout(HANDSHAKE_TIMEOUT, exchange).await.unwrap_or(Err(HandshakeError::TimedOut))
     }
 
-    /// The acceptor's half. Returns who dialled, and with which store. `meet` says as what it is recognized by that.
+    /// The acceptor's half. Returns who dialled. `meet` says as what it is recognized by its store.
     ///
     /// # Errors
     ///
@@ -181,27 +224,33 @@ impl Identity {
         &self,
         stream: &mut S,
         meet: impl FnOnce(NodeId, StoreId) -> M,
-    ) -> Result<(NodeId, StoreId), (Option<NodeId>, HandshakeError)>
+    ) -> Result<Dialler, (Option<NodeId>, HandshakeError)>
     where
         S: AsyncRead + AsyncWrite + Unpin,
         M: Future<Output = Result<Recognition, HandshakeError>>,
     {
         let mut claimed = None;
         let exchange = async {
-            let Hello { from, store, .. } = {
-                let hello = read_hello(stream).await?;
-                claimed = Some(hello.from);
-                match self.judge(&hello) {
-                    Ok(()) => hello,
-                    Err(refusal) => return refuse(stream, refusal).await,
-                }
+            let hello = read_hello(stream).await?;
+            claimed = Some(hello.from);
+            let judged = match self.judge(&hello) {
+                Ok(()) => meet(hello.from, hello.store).await,
+                Err(refusal) => Err(HandshakeError::Refused(refusal, Members::default())),
             };
-            match meet(from, store).await {
+            match judged {
                 Ok(recognition) => {
-                    stream.write_all(&encode_answer(Ok(recognition))).await?;
-                    Ok((from, store))
+                    stream.write_all(&encode_answer(Ok(recognition), &self.members)).await?;
+                    Ok(Dialler { node: hello.from, store: hello.store, members: hello.members })
                 }
-                Err(HandshakeError::Refused(refusal)) => refuse(stream, refusal).await,
+                Err(HandshakeError::Refused(refusal, _)) => {
+                    let (ours, theirs) = if refusal.is_about_members() {
+                        (self.members.clone(), hello.members)
+                    } else {
+                        (Members::default(), Members::default())
+                    };
+                    stream.write_all(&encode_answer(Err(refusal), &ours)).await?;
+                    Err(HandshakeError::Refused(refusal, theirs))
+                }
                 Err(error) => Err(error),
             }
         };
@@ -219,8 +268,10 @@ impl Identity {
             Err(Refusal::DuplicateId)
         } else if hello.to != self.node {
             Err(Refusal::Node)
-        } else if !self.peers.contains(&hello.from) {
+        } else if !self.members.contains(hello.from) {
             Err(Refusal::UnknownPeer)
+        } else if !self.members.has_nodes_of(&hello.members) {
+            Err(Refusal::OtherMembers)
         } else {
             Ok(())
         }
@@ -229,20 +280,23 @@ impl Identity {
 
 impl Hello {
     fn encode(&self) -> Vec<u8> {
-        let rest = FIXED_LEN + self.cluster_id.len();
+        let members = self.members.to_string();
+        let rest = FIXED_LEN + self.cluster_id.len() + members.len();
         let mut bytes = Vec::with_capacity(PREFACE_LEN + rest);
         bytes.put_slice(&MAGIC);
         bytes.put_u16(self.version);
-        bytes.put_u16(u16::try_from(rest).expect("a cluster id is short"));
+        bytes.put_u16(u16::try_from(rest).expect("cluster id and members are bounded"));
         bytes.put_u32(self.from.0);
         bytes.put_u32(self.to.0);
         bytes.put_slice(&self.store.0);
+        bytes.put_u8(u8::try_from(self.cluster_id.len()).expect("a cluster id is short"));
         bytes.put_slice(&self.cluster_id);
+        bytes.put_slice(members.as_bytes());
         bytes
     }
 }
 
-/// Reads at most as much as the longest hello has: silence and rubbish cost a few hundred bytes.
+/// Reads at most as much as the longest hello has: silence and rubbish cost some kilobytes.
 async fn read_hello<S: AsyncRead + Unpin>(stream: &mut S) -> Result<Hello, HandshakeError> {
     let mut preface = [0; PREFACE_LEN];
     stream.read_exact(&mut preface).await?;
@@ -251,59 +305,66 @@ async fn read_hello<S: AsyncRead + Unpin>(stream: &mut S) -> Result<Hello, Hands
     let length = usize::from(fields.get_u16());
     // Another version's hello may be built otherwise, yet it is read to its end: to close a connection with unread
     // bytes resets it, and the refusal might be lost on the way.
-    if length > FIXED_LEN + MAX_CLUSTER_ID_LEN {
+    if length > MAX_REST_LEN {
         return Err(HandshakeError::Foreign);
     }
     let mut rest = vec![0; length];
     stream.read_exact(&mut rest).await?;
-    decode_hello(version, &rest).map_err(|_| HandshakeError::Foreign)
+    decode_hello(version, &rest).ok_or(HandshakeError::Foreign)
 }
 
 /// Another version's hello may be shorter than one of this version: then what is missing is told as nothing.
-fn decode_hello(version: u16, mut rest: &[u8]) -> Result<Hello, TryGetError> {
+fn decode_hello(version: u16, mut rest: &[u8]) -> Option<Hello> {
     let mut store = StoreId::default();
     if version != PROTOCOL_VERSION {
-        let from = NodeId(rest.try_get_u32()?);
-        return Ok(Hello { version, from, to: NodeId(0), store, cluster_id: Vec::new() });
+        let (from, to) = (NodeId(rest.try_get_u32().ok()?), NodeId(0));
+        return Some(Hello { version, from, to, store, cluster_id: Vec::new(), members: Members::default() });
     }
-    let (from, to) = (NodeId(rest.try_get_u32()?), NodeId(rest.try_get_u32()?));
-    rest.try_copy_to_slice(&mut store.0)?;
-    Ok(Hello { version, from, to, store, cluster_id: rest.to_vec() })
+    let (from, to) = (NodeId(rest.try_get_u32().ok()?), NodeId(rest.try_get_u32().ok()?));
+    rest.try_copy_to_slice(&mut store.0).ok()?;
+    let length = usize::from(rest.try_get_u8().ok()?);
+    let (cluster_id, members) = rest.split_at_checked(length)?;
+    let members = Members::decode(members)?;
+    Some(Hello { version, from, to, store, cluster_id: cluster_id.to_vec(), members })
 }
 
-/// Tells a dialler why it is refused.
-async fn refuse<S, T>(stream: &mut S, refusal: Refusal) -> Result<T, HandshakeError>
-where
-    S: AsyncWrite + Unpin,
-{
-    stream.write_all(&encode_answer(Err(refusal))).await?;
-    Err(HandshakeError::Refused(refusal))
-}
-
-fn encode_answer(judged: Result<Recognition, Refusal>) -> [u8; ANSWER_LEN] {
-    let mut answer = [0; ANSWER_LEN];
-    let mut fields = &mut answer[..];
-    fields.put_slice(&MAGIC);
-    fields.put_u16(PROTOCOL_VERSION);
-    fields.put_u8(match judged {
+fn encode_answer(judged: Result<Recognition, Refusal>, members: &Members) -> Vec<u8> {
+    let members = members.to_string();
+    let mut answer = Vec::with_capacity(VERDICT_LEN + 2 + members.len());
+    answer.put_slice(&MAGIC);
+    answer.put_u16(PROTOCOL_VERSION);
+    answer.put_u8(match judged {
         Ok(Recognition::First) => ACCEPTED,
         Ok(Recognition::Successor) => ACCEPTED_SUCCESSOR,
         Err(refusal) => refusal.code(),
     });
+    answer.put_u16(u16::try_from(members.len()).expect("members are bounded"));
+    answer.put_slice(members.as_bytes());
     answer
 }
 
-fn decode_answer(answer: &[u8; ANSWER_LEN]) -> Result<Recognition, HandshakeError> {
-    let mut fields = &answer[..];
-    let version = take_magic_and_version(&mut fields)?;
+/// Reads an answer: of another version, no more than its verdict.
+async fn read_answer<S: AsyncRead + Unpin>(stream: &mut S) -> Result<(Recognition, Members), HandshakeError> {
+    let mut verdict = [0; VERDICT_LEN];
+    stream.read_exact(&mut verdict).await?;
+    let mut fields = &verdict[..];
+    if take_magic_and_version(&mut fields)? != PROTOCOL_VERSION {
+        return Err(HandshakeError::Refused(Refusal::Version, Members::default()));
+    }
+    let length = usize::from(stream.read_u16().await?);
+    if length > MAX_MEMBERS_LEN {
+        return Err(HandshakeError::Foreign);
+    }
+    let mut members = vec![0; length];
+    stream.read_exact(&mut members).await?;
+    let members = Members::decode(&members).ok_or(HandshakeError::Foreign)?;
     match fields.get_u8() {
-        ACCEPTED if version == PROTOCOL_VERSION => Ok(Recognition::First),
-        ACCEPTED_SUCCESSOR if version == PROTOCOL_VERSION => Ok(Recognition::Successor),
-        _ if version != PROTOCOL_VERSION => Err(HandshakeError::Refused(Refusal::Version)),
-        code => Err(Refusal::ALL
-            .into_iter()
-            .find(|refusal| refusal.code() == code)
-            .map_or(HandshakeError::Foreign, HandshakeError::Refused)),
+        ACCEPTED => Ok((Recognition::First, members)),
+        ACCEPTED_SUCCESSOR => Ok((Recognition::Successor, members)),
+        code => {
+            let refusal = Refusal::ALL.into_iter().find(|refusal| refusal.code() == code);
+            Err(refusal.map_or(HandshakeError::Foreign, |refusal| HandshakeError::Refused(refusal, members)))
+        }
     }
 }
 

@@ -26,7 +26,9 @@ use tokio::time::{Instant, sleep_until};
 use tracing::{debug, info, warn};
 
 use super::frame::{self, Frame, FrameError};
-use super::handshake::{HandshakeError, Identity, Refusal};
+use super::handshake::{Dialler, HandshakeError, Identity, Refusal};
+use super::known::Known;
+use super::membership::Members;
 use super::{PeerHandler, Stop};
 use crate::acquaintances::{Recognition, Unrecognized};
 use crate::ids::{NodeId, StoreId};
@@ -58,7 +60,7 @@ struct Reader {
 struct Greeted {
     serial: Serial,
     address: SocketAddr,
-    outcome: Result<(NodeId, StoreId, TcpStream), (Option<NodeId>, HandshakeError)>,
+    outcome: Result<(Dialler, TcpStream), (Option<NodeId>, HandshakeError)>,
 }
 
 /// When each peer was last heard, and with which store.
@@ -83,6 +85,7 @@ pub(super) struct Incoming {
     listener: TcpListener,
     identity: Arc<Identity>,
     handler: Arc<dyn PeerHandler>,
+    known: Arc<Known>,
     /// Connections in the handshake.
     strangers: JoinSet<Greeted>,
     /// The same, oldest first; among them some that are done.
@@ -107,11 +110,17 @@ enum ReadError {
 }
 
 impl Incoming {
-    pub(super) fn new(listener: TcpListener, identity: Arc<Identity>, handler: Arc<dyn PeerHandler>) -> Self {
+    pub(super) fn new(
+        listener: TcpListener,
+        identity: Arc<Identity>,
+        handler: Arc<dyn PeerHandler>,
+        known: Arc<Known>,
+    ) -> Self {
         Self {
             listener,
             identity,
             handler,
+            known,
             strangers: JoinSet::new(),
             by_age: VecDeque::new(),
             accepted: 0,
@@ -158,7 +167,7 @@ impl Incoming {
         let handshake = async move {
             let meet = |peer, store| meet(presence, handler, peer, store);
             let outcome = identity.accept(&mut stream, meet).await;
-            let outcome = outcome.map(|(peer, store)| (peer, store, stream));
+            let outcome = outcome.map(|dialler| (dialler, stream));
             Greeted { serial, address, outcome }
         };
         self.by_age.push_back(self.strangers.spawn(handshake));
@@ -167,8 +176,13 @@ impl Incoming {
     /// Starts to read from a peer, or tells why not.
     async fn greeted(&mut self, Greeted { serial, address, outcome }: Greeted) {
         match outcome {
-            Ok((peer, store, stream)) => self.read((peer, store), stream, serial, address).await,
-            Err((Some(peer), HandshakeError::Refused(refusal))) => self.log_refusal(peer, address, refusal),
+            Ok((Dialler { node, store, members }, stream)) => {
+                self.known.compare(self.identity.members(), node, members);
+                self.read((node, store), stream, serial, address).await;
+            }
+            Err((Some(peer), error @ HandshakeError::Refused(refusal, _))) => {
+                self.log_refusal(peer, address, refusal, &error);
+            }
             Err((_, error)) => debug!(%address, "a connection to the peer port failed: {error}"),
         }
     }
@@ -193,25 +207,38 @@ impl Incoming {
         info!(%peer, %address, "the peer connected");
         reader.serial = serial;
         reader.task.shutdown().await;
+        self.known.connected(peer);
         let (presence, handler) = (Arc::clone(&self.presence), Arc::clone(&self.handler));
+        let known = Arc::clone(&self.known);
         reader.task.spawn(async move {
             let heard = |what| {
                 presence.heard(peer, store);
                 match what {
-                    Heard::Frame(frame) => handler.received(peer, frame),
+                    Heard::Frame(frame) => {
+                        if matches!(frame, Frame::Leaving) {
+                            known.leaves(peer);
+                        }
+                        handler.received(peer, frame);
+                    }
                     Heard::Part => handler.alive(peer),
                 }
             };
-            read_peer(stream, peer, heard).await;
+            match read_peer(stream, heard).await {
+                Ok(()) => info!(%peer, "the peer closed its connection"),
+                Err(error) if known.has_left(peer) => {
+                    info!(%peer, "the peer, which has said that it ends, closed its connection: {error}");
+                }
+                Err(error) => warn!(%peer, "closed the connection from the peer: {error}"),
+            }
         });
     }
 
-    fn log_refusal(&mut self, peer: NodeId, address: SocketAddr, refusal: Refusal) {
+    fn log_refusal(&mut self, peer: NodeId, address: SocketAddr, refusal: Refusal, error: &HandshakeError) {
         if self.refused.get(&peer) == Some(&refusal) {
-            debug!(%peer, %address, "refused a peer again: {refusal}");
+            debug!(%peer, %address, "refused a peer again: {error}");
             return;
         }
-        warn!(%peer, %address, "refused a peer: {refusal}");
+        warn!(%peer, %address, "refused a peer: {error}");
         if self.refused.len() >= MAX_REMEMBERED_REFUSALS {
             self.refused.clear();
         }
@@ -233,13 +260,17 @@ async fn meet(
     store: StoreId,
 ) -> Result<Recognition, HandshakeError> {
     if presence.is_taken(peer, store) {
-        return Err(HandshakeError::Refused(Refusal::SecondStore));
+        return Err(refused(Refusal::SecondStore));
     }
     let met = tokio::task::spawn_blocking(move || handler.meet(peer, store)).await;
     met.unwrap_or(Err(Unrecognized::NotRemembered)).map_err(|error| match error {
-        Unrecognized::Retired => HandshakeError::Refused(Refusal::Retired),
+        Unrecognized::Retired => refused(Refusal::Retired),
         Unrecognized::NotRemembered => HandshakeError::NotRemembered,
     })
+}
+
+fn refused(refusal: Refusal) -> HandshakeError {
+    HandshakeError::Refused(refusal, Members::default())
 }
 
 /// What came from a peer.
@@ -249,19 +280,13 @@ enum Heard {
     Part,
 }
 
-async fn read_peer(stream: TcpStream, peer: NodeId, heard: impl Fn(Heard)) {
+/// Reads frames until the peer closes its connection.
+async fn read_peer(stream: TcpStream, heard: impl Fn(Heard)) -> Result<(), ReadError> {
     let mut reader = BufReader::with_capacity(READ_BUFFER, stream);
-    let error = loop {
-        match read_frame(&mut reader, || heard(Heard::Part)).await {
-            Ok(Some(frame)) => heard(Heard::Frame(frame)),
-            Ok(None) => {
-                info!(%peer, "the peer closed its connection");
-                return;
-            }
-            Err(error) => break error,
-        }
-    };
-    warn!(%peer, "closed the connection from the peer: {error}");
+    while let Some(frame) = read_frame(&mut reader, || heard(Heard::Part)).await? {
+        heard(Heard::Frame(frame));
+    }
+    Ok(())
 }
 
 /// Reads one frame into memory of its own, so that what is kept of a frame keeps no other. `None` at the end, if that

@@ -29,6 +29,8 @@ mod frame;
 mod gather;
 mod handshake;
 mod incoming;
+mod known;
+mod membership;
 mod outgoing;
 mod queue;
 mod raft_message;
@@ -48,6 +50,9 @@ pub use self::frame::{Frame, GroupMessage, LeadershipRow, ReadmitRow, SleepRow, 
 use self::handshake::Identity;
 pub use self::handshake::MAX_CLUSTER_ID_LEN;
 use self::incoming::Incoming;
+use self::known::Known;
+pub use self::membership::MAX_MEMBERS_LEN;
+use self::membership::Members;
 use self::outgoing::Outgoing;
 use self::queue::SendQueue;
 pub use self::queue::{MAX_QUEUED_BYTES, SendError};
@@ -70,8 +75,8 @@ pub struct TransportConfig {
     pub store: StoreId,
     /// Where the others reach this node.
     pub listener: TcpListener,
-    /// Where this node reaches the others, as `host:port`; resolved anew at every dial. An entry for this node itself
-    /// is ignored, so that all nodes can be given the same list.
+    /// Where this node reaches the others, as `host:port`; resolved anew at every dial. With the entry for this node
+    /// itself, which is not dialled, it is the list that all nodes are given; in all [`MAX_MEMBERS_LEN`] bytes as text.
     pub peers: BTreeMap<NodeId, String>,
 }
 
@@ -165,12 +170,15 @@ impl Transport {
     #[must_use]
     pub fn start(config: TransportConfig, handler: Arc<dyn PeerHandler>) -> Self {
         let TransportConfig { cluster_id, node, store, listener, mut peers } = config;
+        peers.entry(node).or_default();
+        let identity = Arc::new(Identity::new(cluster_id, node, store, Members::new(peers.clone())));
         peers.remove(&node);
-        let identity = Arc::new(Identity::new(cluster_id, node, store, peers.keys().copied().collect()));
         let (stop, stopped) = watch::channel(false);
         let stopped = Stop(stopped);
 
-        let incoming = Incoming::new(listener, Arc::clone(&identity), Arc::clone(&handler));
+        let known = Arc::new(Known::default());
+        let incoming =
+            Incoming::new(listener, Arc::clone(&identity), Arc::clone(&handler), Arc::clone(&known));
         let mut tasks = JoinSet::new();
         tasks.spawn(attended("peer listener", Arc::clone(&handler), incoming.run(stopped.clone())));
 
@@ -178,7 +186,7 @@ impl Transport {
         for (peer, address) in peers {
             let queue = Arc::new(SendQueue::default());
             let outgoing =
-                Outgoing::new(Arc::clone(&identity), peer, address, Arc::clone(&queue), Arc::clone(&handler));
+                Outgoing::new(&identity, &known, (peer, address), Arc::clone(&queue), Arc::clone(&handler));
             tasks.spawn(attended("peer sender", Arc::clone(&handler), outgoing.run(stopped.clone())));
             queues.insert(peer, queue);
         }

@@ -20,6 +20,7 @@ use tracing::{debug, info, warn};
 use super::addresses::Addresses;
 use super::gather::Gather;
 use super::handshake::{HandshakeError, Identity, Refusal};
+use super::known::Known;
 use super::queue::SendQueue;
 use super::{PeerEvent, PeerHandler, Stop};
 use crate::acquaintances::Recognition;
@@ -47,6 +48,7 @@ const WRITE_STALL: Duration = Duration::from_secs(10);
 /// One peer's sender.
 pub(super) struct Outgoing {
     identity: Arc<Identity>,
+    known: Arc<Known>,
     peer: NodeId,
     address: String,
     queue: Arc<SendQueue>,
@@ -83,15 +85,17 @@ enum Lost {
 
 impl Outgoing {
     pub(super) fn new(
-        identity: Arc<Identity>,
-        peer: NodeId,
-        address: String,
+        identity: &Arc<Identity>,
+        known: &Arc<Known>,
+        (peer, address): (NodeId, String),
         queue: Arc<SendQueue>,
         handler: Arc<dyn PeerHandler>,
     ) -> Self {
+        let (identity, known) = (Arc::clone(identity), Arc::clone(known));
         let (outage, unreached_since) = (Outage::default(), Instant::now());
         Self {
             identity,
+            known,
             peer,
             address,
             queue,
@@ -120,7 +124,12 @@ impl Outgoing {
             self.queue.disconnected();
             self.handler.peer_event(self.peer, PeerEvent::Disconnected);
             let Err(lost) = outcome else { return };
-            warn!(peer = %self.peer, address = self.address, "lost the connection to the peer: {lost}");
+            let (peer, address) = (self.peer, &self.address);
+            if self.known.has_left(peer) {
+                info!(%peer, address, "the peer has ended, as it said it would");
+            } else {
+                warn!(%peer, address, "lost the connection to the peer: {lost}");
+            }
             self.outage.began(since.elapsed());
             self.unreached_since = Instant::now();
         }
@@ -158,16 +167,23 @@ impl Outgoing {
         let age = self.unreached_since.elapsed();
         let news = self.outage.is_news(Trouble::of(error));
         let overdue = self.outage.is_worth_a_warning(age);
+        let has_left = self.known.has_left(peer);
+        // A peer that ends may close a connection in the middle of a handshake.
+        let is_mistake = |error: &HandshakeError| !has_left || matches!(error, HandshakeError::Refused(..));
         match error {
-            DialError::Handshake(_) if news || overdue => {
+            DialError::Handshake(error) if (news || overdue) && is_mistake(error) => {
                 warn!(%peer, address, "cannot reach the peer: {error}");
+            }
+            _ if overdue && has_left => {
+                info!(%peer, address, "the peer, which has said that it ends, has been away for {} s", age.as_secs());
             }
             DialError::Connect(_) | DialError::TimedOut if overdue => warn!(
                 %peer, address,
-                "the peer has not been reached for {} s: {error}; is it up, and is this its address (--peers)?",
+                "the peer has not been reached for {} s: {error}; is it up, is this its address (--peers), and was it \
+                 given --peers, too?",
                 age.as_secs()
             ),
-            DialError::Connect(_) | DialError::TimedOut if news => {
+            _ if news => {
                 info!(%peer, address, "cannot reach the peer: {error}");
             }
             _ => debug!(%peer, address, "still cannot reach the peer: {error}"),
@@ -187,7 +203,9 @@ impl Outgoing {
             failures.verdict(DialError::is_refused_connection).unwrap_or_else(nowhere)
         })?;
         stream.set_nodelay(true).map_err(DialError::Connect)?;
-        let recognition = self.identity.dial(&mut stream, self.peer).await.map_err(DialError::Handshake)?;
+        let (recognition, members) =
+            self.identity.dial(&mut stream, self.peer).await.map_err(DialError::Handshake)?;
+        self.known.compare(self.identity.members(), self.peer, members);
         Ok((stream, recognition))
     }
 }
@@ -260,7 +278,7 @@ impl Trouble {
         match error {
             DialError::Connect(error) => Self::Connect(error.kind()),
             DialError::TimedOut => Self::Connect(io::ErrorKind::TimedOut),
-            DialError::Handshake(HandshakeError::Refused(refusal)) => Self::Refused(*refusal),
+            DialError::Handshake(HandshakeError::Refused(refusal, _)) => Self::Refused(*refusal),
             DialError::Handshake(_) => Self::Handshake,
         }
     }

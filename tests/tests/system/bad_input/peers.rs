@@ -55,6 +55,46 @@ async fn assert_each_warns_once(nodes: &[&Node], words: &[&str]) {
     }
 }
 
+#[tokio::test]
+async fn lists_of_other_nodes_are_named_with_what_they_are() {
+    let (scratch, ports, trilog) = (Scratch::new("other-nodes"), Ports::new(), executable().await);
+    let two = format!("--peers=1@127.0.0.1:{},2@127.0.0.1:{}", ports.peers[0], ports.peers[1]);
+    let three = format!("{two},3@127.0.0.1:{}", free_port());
+    let smaller = start(&scratch, trilog, &ports, 0, &["--node-id=1", &two]);
+    let larger = start(&scratch, trilog, &ports, 1, &["--node-id=2", &three]);
+    let given = |flag: &str| format!("the other one was given {}", flag.trim_start_matches("--peers="));
+    assert_each_warns_once(&[&smaller], &["--peers", &given(&three)]).await;
+    assert_each_warns_once(&[&larger], &["--peers", &format!("{})", given(&two))]).await;
+}
+
+#[tokio::test]
+async fn a_node_without_peers_is_named_by_those_it_belongs_to() {
+    let (scratch, ports, trilog) = (Scratch::new("without-peers"), Ports::new(), executable().await);
+    let peers = format!("--peers=1@127.0.0.1:{},2@127.0.0.1:{}", ports.peers[0], ports.peers[1]);
+    let one = start(&scratch, trilog, &ports, 0, &["--node-id=1", &peers]);
+    let alone = start(&scratch, trilog, &ports, 1, &["--node-id=2"]);
+    assert_each_warns_once(&[&one, &alone], &["--peers", "is not a peer of the other"]).await;
+}
+
+#[tokio::test]
+async fn lists_with_other_addresses_are_named_and_work_if_they_can() {
+    let (scratch, ports, trilog) = (Scratch::new("other-addresses"), Ports::new(), executable().await);
+    let peers = |first: &str| format!("--peers=1@{first}:{},2@127.0.0.1:{}", ports.peers[0], ports.peers[1]);
+    let one = start(&scratch, trilog, &ports, 0, &["--node-id=1", &peers("127.0.0.1")]);
+    let two = start(&scratch, trilog, &ports, 1, &["--node-id=2", &peers("localhost")]);
+    for node in [&one, &two] {
+        wait_until("the nodes serve clients", async || {
+            node.log().contains("clients are served").then_some(())
+        })
+        .await;
+        let is_it = |line: &&str| line.contains("WARN") && line.contains("different addresses");
+        let log = node.log();
+        let said = log.lines().filter(is_it).collect::<Vec<_>>();
+        assert_eq!(said.len(), 1, "{log}");
+        assert!(said[0].contains("nodes=[1]") && said[0].contains("--peers"), "{said:?}");
+    }
+}
+
 async fn executable() -> &'static str {
     let path = tokio::task::spawn_blocking(binary::trilog).await.unwrap();
     path.to_str().expect("a path of plain characters")

@@ -73,6 +73,32 @@ async fn a_directory_of_another_cluster_is_named() {
 }
 
 #[tokio::test]
+async fn a_directory_of_a_cluster_of_other_nodes_is_named() {
+    let cluster_id = format!("--cluster-id={CLUSTER_ID}");
+    let three = format!(
+        "--peers=1@127.0.0.1:{},2@127.0.0.1:{},3@127.0.0.1:{}",
+        free_port(),
+        free_port(),
+        free_port()
+    );
+    for (nodes, flags, found) in [
+        (1, vec![cluster_id.as_str(), &three], "of nodes 1,"),
+        (3, vec![cluster_id.as_str()], "of nodes 1, 2, 3,"),
+    ] {
+        let mut cluster = Cluster::start(ClusterOptions::nodes(nodes)).await;
+        let data_dir = used(&mut cluster).await.to_owned();
+        let named = [&data_dir.display().to_string(), "--peers", found];
+        // It is refused however often it is tried, and goes on with the nodes that it was made with.
+        for _ in 0..2 {
+            assert_fails(&data_dir, free_port(), &flags, &named).await;
+        }
+        cluster.start_node(1);
+        cluster.wait_ready().await.unwrap();
+        assert_eq!(cluster.partition("used", 0).await.read_values().await, ["a"]);
+    }
+}
+
+#[tokio::test]
 async fn a_directory_that_cannot_be_written_is_named() {
     let scratch = Scratch::new("unwritable");
     let file = scratch.join("file");
