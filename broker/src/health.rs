@@ -5,11 +5,15 @@
 //! has a majority of its replicas alive. A partition of one replica on a node that is down is that node's illness, and
 //! no reason to restart this one. A node that is cut off from the majority is unhealthy, as nobody is served there.
 //!
-//! Two requests tell all that. The first proposes to create `__consumer_offsets` without meaning it: only the
+//! A node in whose environment this runs is also asked over HTTP whether it is [ready](crate::http): that names what no
+//! client sees yet, such as a replica that cannot catch up. One whose HTTP port does not answer is judged without it.
+//!
+//! Two requests tell the rest. The first proposes to create `__consumer_offsets` without meaning it: only the
 //! controller can refuse that, with TOPIC_ALREADY_EXISTS, once the topic is there and a majority confirms that the
 //! controller still is the controller. The second asks for the metadata of all topics.
 
 use std::collections::BTreeSet;
+use std::io;
 
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::create_topics_request::CreatableTopic;
@@ -19,11 +23,21 @@ use kafka_protocol::messages::{
 };
 use kafka_protocol::protocol::StrBytes;
 use thiserror::Error;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::time::timeout;
 use trilog_client::{ClientError, ConnectError, Connection, ConnectionOptions};
 use trilog_cluster::controller::topic_name::CONSUMER_OFFSETS;
 
 use crate::cli::HealthOptions;
+use crate::cli::host_port::HostPort;
+
+/// Where a node's HTTP port tells whether it is ready, and what a line begins with that says why not.
+const READY: &str = "/health/ready";
+const NOT_READY: &str = "not ready: ";
+
+/// The most bytes of an answer that are read.
+const MAX_TOLD: u64 = 64 << 10;
 
 /// Why a node is not to be used, or not yet.
 #[derive(Debug, Error)]
@@ -79,6 +93,9 @@ pub(crate) enum NotReady {
     /// A topic does not exist.
     #[error("topic {0} (--create-topics) does not exist yet")]
     NoTopic(String),
+    /// The node says so itself.
+    #[error("{0}")]
+    Told(String),
 }
 
 /// Asks the node, and says in one line how it is.
@@ -109,8 +126,27 @@ async fn ask(address: &str, options: &HealthOptions) -> Result<String, HealthErr
     let all_topics = MetadataRequest::default().with_topics(None).with_allow_auto_topic_creation(false);
     let metadata = connection.request(all_topics).await.map_err(unanswered)?;
     check_topics(&metadata, &options.topics).map_err(not_ready)?;
+    if let Some(http) = &options.http {
+        check_told(&told(http).await.unwrap_or_default()).map_err(not_ready)?;
+    }
     let partitions = metadata.topics.iter().map(|topic| topic.partitions.len()).sum::<usize>();
     Ok(format!("{address} is ready: {} nodes, {partitions} partitions", metadata.brokers.len()))
+}
+
+/// What the node's HTTP port answers to the question whether it is ready, as far as it does.
+async fn told(http: &HostPort) -> io::Result<String> {
+    let mut stream = TcpStream::connect((http.host.as_str(), http.port)).await?;
+    stream.write_all(format!("GET {READY} HTTP/1.1\r\nHost: {http}\r\n\r\n").as_bytes()).await?;
+    let mut answer = Vec::new();
+    stream.take(MAX_TOLD).read_to_end(&mut answer).await?;
+    Ok(String::from_utf8_lossy(&answer).into_owned())
+}
+
+/// The reasons in an answer that says no.
+fn check_told(answer: &str) -> Result<(), NotReady> {
+    let reasons: Vec<&str> = answer.lines().filter_map(|line| line.strip_prefix(NOT_READY)).collect();
+    let is_refusal = answer.starts_with("HTTP/1.1 503 ") && !reasons.is_empty();
+    if is_refusal { Err(NotReady::Told(reasons.join("; "))) } else { Ok(()) }
 }
 
 /// What only the controller can answer, and what changes nothing.
@@ -197,6 +233,15 @@ mod tests {
         assert_eq!(answered(0), Err(NotReady::NoCoordinators));
         let early = ResponseError::InvalidReplicationFactor.code();
         assert_eq!(answered(early), Err(NotReady::NoCoordinators));
+    }
+
+    #[test]
+    fn only_a_refusal_with_reasons_counts_of_what_is_told_over_http() {
+        let refusal = "HTTP/1.1 503 Service Unavailable\r\nx: y\r\n\r\nnot ready: a\nnot ready: b\n";
+        assert_eq!(check_told(refusal), Err(NotReady::Told("a; b".into())));
+        for other in ["", "HTTP/1.1 200 OK\r\n\r\nready\n", "HTTP/1.1 503 No\r\n\r\nsome proxy\n"] {
+            assert_eq!(check_told(other), Ok(()));
+        }
     }
 
     #[test]

@@ -204,6 +204,7 @@ async fn serve_clients(
         let mut ended = stopped.clone();
         tokio::select! {
             caught_up = turned_away::until_caught_up(node, &listeners, FOREVER) => if caught_up? {
+                lifecycle.serving();
                 return connection::serve(listeners, apis, limits, metrics, stopped).await;
             },
             _ = ended.wait_for(|stop| *stop) => return Ok(()),

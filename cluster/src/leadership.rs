@@ -62,6 +62,12 @@ impl Leaderships {
         self.known.get(&group).filter(|row| row.leader == self.node).map_or(0, |row| row.isr.len())
     }
 
+    /// Whether another node leads the group and says that the replica on `node` is not in sync.
+    pub(crate) fn leaves_out(&self, group: RaftGroupId, node: NodeId) -> bool {
+        let known = self.known.get(&group).filter(|row| row.leader != node && !row.isr.is_empty());
+        known.is_some_and(|row| !row.isr.contains(&node))
+    }
+
     /// Whether nobody is known to lead a group that this node led before.
     pub(crate) fn lacks_successor(&self, group: RaftGroupId) -> bool {
         self.known.get(&group).is_some_and(|row| row.leader == self.node)
@@ -113,6 +119,7 @@ mod tests {
         assert_eq!(leaderships.learn(row(3, 2, &[2, 3])), None, "nothing new");
         let grown = leaderships.learn(row(3, 2, &[1, 2, 3])).map(|leadership| leadership.isr.len());
         assert_eq!(grown, Some(3));
+        assert!(leaderships.leaves_out(GROUP, NodeId(4)) && !leaderships.leaves_out(GROUP, NodeId(1)));
         assert!(leaderships.own_rows().is_empty());
         assert!(leaderships.learn(row(4, 1, &[1])).is_some());
         assert_eq!(leaderships.own_rows(), [row(4, 1, &[1])]);

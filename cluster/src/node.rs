@@ -46,6 +46,7 @@ pub use crate::leadership::Leadership;
 use crate::metrics::NodeMetrics;
 use crate::replica::Replica;
 pub use crate::shard::effects::{AppendError, Appended, DeleteRecordsError, NotController, NotCoordinator};
+pub use crate::shard::standing::Standing;
 use crate::shard::{CheckpointPolicy, ShardConfig};
 use crate::transport::{RpcClient, Transport, TransportConfig};
 

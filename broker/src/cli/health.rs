@@ -9,6 +9,7 @@ use clap::Args;
 
 use super::create_topics::CreateTopicsArgs;
 use super::host_port::HostPort;
+use super::http_listener::HttpListener;
 use super::listener::ListenerList;
 
 /// Whom to ask, and for how long.
@@ -16,6 +17,8 @@ use super::listener::ListenerList;
 pub(crate) struct HealthOptions {
     /// Where the node listens for clients.
     pub(crate) address: HostPort,
+    /// Where the node's HTTP port listens, if it is this environment's node and has one.
+    pub(crate) http: Option<HostPort>,
     /// Topics that have to exist.
     pub(crate) topics: Vec<String>,
     /// How long the node may take to answer everything.
@@ -36,6 +39,10 @@ pub(super) struct HealthArgs {
     #[arg(long, env = "TRILOG_LISTENERS", default_value = "PLAINTEXT://localhost:9092", value_name = "LIST")]
     listeners: ListenerList,
 
+    /// Where the node answers over HTTP, or off, as it was given it. Not asked with --address.
+    #[arg(long, env = "TRILOG_HTTP_LISTENER", value_name = "HOST:PORT|off")]
+    http_listener: Option<HttpListener>,
+
     /// Topics that have to exist, as the node was given them.
     #[command(flatten)]
     topics: CreateTopicsArgs,
@@ -43,8 +50,12 @@ pub(super) struct HealthArgs {
 
 impl HealthArgs {
     pub(super) fn into_options(self) -> HealthOptions {
+        let own = self.listeners.reached_from_here();
+        let http = self.http_listener.or_else(|| HttpListener::beside(own.port));
+        let http = http.and_then(HttpListener::into_address).filter(|_| self.address.is_none());
         HealthOptions {
-            address: self.address.unwrap_or_else(|| self.listeners.reached_from_here()),
+            http: http.as_ref().map(HostPort::reached_from_here),
+            address: self.address.unwrap_or(own),
             topics: self.topics.into_names(),
             timeout: Duration::from_secs(self.timeout),
         }
@@ -75,6 +86,15 @@ mod tests {
         }
         let told = health(&["--listeners", "A://0.0.0.0:9093", "--address", "elsewhere:1"]);
         assert_eq!(told.address.to_string(), "elsewhere:1");
+    }
+
+    #[test]
+    fn its_http_port_is_asked_unless_the_node_is_elsewhere() {
+        let http = |flags: &[&str]| health(flags).http.map(|address| address.to_string());
+        assert_eq!(http(&[]).as_deref(), Some("127.0.0.1:11092"));
+        assert_eq!(http(&["--http-listener", "0.0.0.0:9644"]).as_deref(), Some("127.0.0.1:9644"));
+        assert_eq!(http(&["--http-listener", "off"]), None);
+        assert_eq!(http(&["--address", "elsewhere:1"]), None);
     }
 
     #[test]

@@ -23,6 +23,16 @@ impl HostPort {
     pub(crate) fn is_wildcard(&self) -> bool {
         is_wildcard(&self.host)
     }
+
+    /// Where this machine reaches what listens on the address.
+    pub(crate) fn reached_from_here(&self) -> Self {
+        let host = match self.host.as_str() {
+            "0.0.0.0" => "127.0.0.1",
+            "::" => "::1",
+            named => named,
+        };
+        Self { host: host.to_owned(), port: self.port }
+    }
 }
 
 /// True of the hosts that stand for every address of the machine.

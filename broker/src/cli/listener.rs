@@ -134,13 +134,7 @@ impl fmt::Display for ListenerList {
 impl ListenerList {
     /// Where a client on the same machine reaches the first listener.
     pub(super) fn reached_from_here(&self) -> HostPort {
-        let HostPort { host, port } = &self.0.first().expect("there is at least one entry").address;
-        let host = match host.as_str() {
-            "0.0.0.0" => "127.0.0.1",
-            "::" => "::1",
-            named => named,
-        };
-        HostPort { host: host.to_owned(), port: *port }
+        self.0.first().expect("there is at least one entry").address.reached_from_here()
     }
 
     /// Joins what is listened on with what is advertised. A listener that is not advertised is reached at the address

@@ -15,6 +15,7 @@ pub(crate) struct Lifecycle {
 struct Shared {
     waiting_for_room: AtomicBool,
     node: OnceLock<Node>,
+    serving: AtomicBool,
     stopping: AtomicBool,
 }
 
@@ -25,8 +26,10 @@ pub(super) enum Stage<'a> {
     WaitingForRoom,
     /// It opens its data directory.
     Starting,
-    /// It runs.
-    Running(&'a Node),
+    /// It runs. Clients that connect are turned away until it has caught up with the cluster's metadata.
+    CatchingUp(&'a Node),
+    /// It runs, and serves clients.
+    Serving(&'a Node),
     /// It hands over what it leads, and ends.
     Stopping,
 }
@@ -46,6 +49,11 @@ impl Lifecycle {
         assert!(self.shared.node.set(node).is_ok(), "a node starts once");
     }
 
+    /// The node turns no client away from now on.
+    pub(crate) fn serving(&self) {
+        self.shared.serving.store(true, Ordering::Relaxed);
+    }
+
     /// The node is about to end.
     pub(crate) fn stopping(&self) {
         self.shared.stopping.store(true, Ordering::Relaxed);
@@ -57,7 +65,8 @@ impl Lifecycle {
             None if self.shared.waiting_for_room.load(Ordering::Relaxed) => Stage::WaitingForRoom,
             None => Stage::Starting,
             Some(_) if self.shared.stopping.load(Ordering::Relaxed) => Stage::Stopping,
-            Some(node) => Stage::Running(node),
+            Some(node) if self.shared.serving.load(Ordering::Relaxed) => Stage::Serving(node),
+            Some(node) => Stage::CatchingUp(node),
         }
     }
 

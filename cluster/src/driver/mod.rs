@@ -366,6 +366,7 @@ impl Driver {
                 }
             }
             Effect::Peers { alive, unfenced } => self.published.set_peers(alive, unfenced),
+            Effect::Standing(standing) => self.published.set_standing(standing),
             Effect::Fetch { group, fetch, holds_records } => {
                 self.entry_reader.fetch(group, fetch, if holds_records { Turn::Paced } else { Turn::Next });
             }

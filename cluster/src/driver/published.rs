@@ -10,6 +10,7 @@ use crate::controller::MetadataImage;
 use crate::ids::{NodeId, RaftGroupId};
 use crate::leadership::Leadership;
 use crate::replica::Replica;
+use crate::shard::standing::Standing;
 
 /// How long after a leader's loss an election is worth waiting for. One that takes longer lacks a majority.
 const ELECTION_PATIENCE: Duration = Duration::from_secs(1);
@@ -28,6 +29,7 @@ struct View {
     /// Groups whose leader has said that it leads them no more, and when, until another says that it does.
     ended_at: HashMap<RaftGroupId, Instant>,
     replicas: HashMap<RaftGroupId, Arc<Replica>>,
+    standing: Arc<Standing>,
 }
 
 /// See the module's documentation. Reads are short and never wait for the driver's work.
@@ -118,6 +120,11 @@ impl Published {
         self.read().replicas.values().cloned().collect()
     }
 
+    /// How this node's replicas stand.
+    pub(crate) fn standing(&self) -> Arc<Standing> {
+        Arc::clone(&self.read().standing)
+    }
+
     /// Changes when the metadata, a leadership or the set of living peers does.
     pub(crate) fn subscribe(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
@@ -166,6 +173,10 @@ impl Published {
             view.unfenced = unfenced;
         }
         self.changed();
+    }
+
+    pub(super) fn set_standing(&self, standing: Standing) {
+        self.write().standing = Arc::new(standing);
     }
 
     pub(super) fn open(&self, replica: Arc<Replica>) {

@@ -14,6 +14,7 @@ use crate::ids::{NodeId, RaftGroupId};
 use crate::leadership::Leadership;
 use crate::metrics::NodeMetrics;
 use crate::replica::Replica;
+use crate::shard::standing::Standing;
 use crate::survey::Survey;
 
 impl Node {
@@ -63,6 +64,12 @@ impl Node {
     pub fn reaches_majority_of(&self, replicas: impl ExactSizeIterator<Item = NodeId>) -> bool {
         let needed = replicas.len() / 2 + 1;
         replicas.filter(|node| self.shared.published.is_trusted(*node)).count() >= needed
+    }
+
+    /// Which replicas of this node cannot do their work. Looked at once a second.
+    #[must_use]
+    pub fn standing(&self) -> Arc<Standing> {
+        self.shared.published.standing()
     }
 
     /// All partitions' replicas on this node.

@@ -13,6 +13,7 @@ use crate::ids::{LeaderEpoch, NodeId, Offset, RaftGroupId, TimestampMs};
 use crate::leadership::Leadership;
 use crate::partition::ProducerError;
 use crate::replica::{RecentEntry, ReplicaStatus};
+use crate::shard::standing::Standing;
 use crate::transport::{Frame, GroupMessage, LeadershipRow, SleepRow};
 
 /// A batch in the log, as its producer is told of it.
@@ -81,6 +82,8 @@ pub(crate) enum Effect {
     Leadership { group: RaftGroupId, leadership: Leadership },
     /// The peers that are heard, and those that clients may still be told of, have changed.
     Peers { alive: BTreeSet<NodeId>, unfenced: BTreeSet<NodeId> },
+    /// How the replicas of this node stand has changed.
+    Standing(Standing),
     /// The answer to an append.
     Appended { ticket: Ticket, result: Result<Appended, AppendError> },
     /// The answer to a request to delete records: the log start offset after it.
@@ -119,6 +122,7 @@ impl Effect {
             | Self::Image(_)
             | Self::Leadership { .. }
             | Self::Peers { .. }
+            | Self::Standing(_)
             | Self::LogCompacted
             | Self::Fetch { .. } => false,
         }

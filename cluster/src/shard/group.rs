@@ -170,6 +170,11 @@ impl Group {
         u32::try_from(self.node.raft.leader_id).ok().filter(|id| *id != 0).map(NodeId)
     }
 
+    /// The last entry of this replica's log.
+    pub(super) fn last(&self) -> RaftIndex {
+        RaftIndex(self.node.raft.raft_log.last_index())
+    }
+
     pub(super) fn commit(&self) -> RaftIndex {
         RaftIndex(self.node.raft.raft_log.committed)
     }

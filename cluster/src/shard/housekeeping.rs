@@ -93,6 +93,7 @@ impl Shard {
     pub(super) fn keep_house(&mut self) {
         self.publish_peers();
         self.report_rejoin();
+        self.review_standing();
         self.review_room();
         self.leave_to_those_with_room();
         let mut moves = 0;

@@ -27,6 +27,7 @@ impl Shard {
         self.now = now;
         if gap > STOOD_STILL {
             self.peers.forgive(now);
+            self.behind.forgive();
             self.each_coordinator(|machine| machine.stood_still(gap));
         }
     }

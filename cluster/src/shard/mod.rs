@@ -26,6 +26,7 @@ mod proposals;
 mod rejoin;
 mod replay;
 mod room;
+pub(crate) mod standing;
 mod succession;
 mod survey;
 mod topology;
@@ -54,6 +55,7 @@ use self::peers::Peers;
 use self::rejoin::Rejoin;
 use self::replay::Replays;
 use self::room::Room;
+use self::standing::Behind;
 use self::succession::Succession;
 use crate::controller::configs::BrokerSettings;
 use crate::ids::{NodeId, RaftGroupId, StoreId};
@@ -112,6 +114,7 @@ pub(crate) struct Shard {
     replays: Replays,
     confirmations: Confirmations,
     room: Room,
+    behind: Behind,
     succession: Succession,
     leaderships: Leaderships,
     inputs: DecisionInputs,
@@ -155,6 +158,7 @@ impl Shard {
             replays: Replays::default(),
             confirmations: Confirmations::default(),
             room: Room::default(),
+            behind: Behind::default(),
             succession: Succession::default(),
             leaderships: Leaderships::new(config.node),
             inputs: DecisionInputs {

@@ -256,7 +256,7 @@ impl Shard {
         group.is_barred() && voters - barred < needed
     }
 
-    fn names(&self, groups: &BTreeSet<RaftGroupId>) -> String {
+    pub(super) fn names(&self, groups: &BTreeSet<RaftGroupId>) -> String {
         let image = self.image();
         let name = |id: &RaftGroupId| match image.partition_of(*id) {
             Some(view) => format!("{}-{}", view.topic.name, view.index),

@@ -373,7 +373,7 @@ impl Process {
                     self.leaders.insert(group, leadership.leader);
                 }
             }
-            Effect::Peers { .. } => {}
+            Effect::Peers { .. } | Effect::Standing(_) => {}
             Effect::Fetch { group, fetch, .. } => outputs.push(Output::Fetch(group, fetch)),
             Effect::Appended { ticket, result } => {
                 outputs.push(Output::Answer(ticket, Answer::Appended(result)));

@@ -145,6 +145,10 @@ impl Vocabulary {
         )
     }
 
+    pub(super) fn groups<'a>(&self, groups: impl IntoIterator<Item = &'a RaftGroupId>) -> String {
+        or_nothing(groups.into_iter().map(|group| self.group(*group)).collect())
+    }
+
     pub(super) fn sleep(&self, from: NodeId, to: NodeId, row: SleepRow) -> String {
         let SleepRow { group, term, commit } = row;
         format!("{from}->{to} {} Sleep term {term}: commit {commit}", self.group(group))

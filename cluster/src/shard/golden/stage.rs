@@ -9,6 +9,7 @@ use super::node::{Node, NodeOptions, Output};
 use crate::ids::{LeaderEpoch, NodeId, Offset, RaftGroupId};
 use crate::replica::ReplicaStatus;
 use crate::shard::effects::{Effect, Ticket};
+use crate::shard::standing::Standing;
 use crate::shard::{Shard, TICK};
 use crate::transport::{Frame, PeerEvent};
 
@@ -252,6 +253,11 @@ impl Stage {
                     seen.alive = alive;
                     self.happened(line);
                 }
+            }
+            Effect::Standing(Standing { is_unrecognized, barred, stuck }) => {
+                let [barred, stuck] = [barred, stuck].map(|groups| self.vocabulary.groups(&groups));
+                let new = if is_unrecognized { "unrecognized, " } else { "" };
+                self.happened(format!("{id} stands: {new}barred {barred}, stuck {stuck}"));
             }
             Effect::Appended { ticket, result } => {
                 let question = self.vocabulary.answered(ticket);
