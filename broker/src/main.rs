@@ -22,6 +22,7 @@ mod health;
 mod http;
 mod logging;
 mod metrics;
+mod port;
 mod restart;
 mod server;
 mod shutdown;

@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tracing::{info, warn};
 use trilog_cluster::controller;
 use trilog_cluster::node::{FatalError, Node, NodeConfig, Reserve, StartError};
@@ -29,6 +30,7 @@ use crate::connection::{self, Limits, Listener};
 use crate::http::{self, Lifecycle, Routes};
 use crate::logging::LogFilter;
 use crate::metrics::{Metrics, Scraper};
+use crate::port::TAKEN_PATIENCE;
 use crate::shutdown::{ShutdownCause, ShutdownSignals};
 
 /// How many threads may wait for the disk at once, on behalf of consumers that lag behind. More would only
@@ -97,36 +99,52 @@ async fn run_until_asked(
     signals: &mut ShutdownSignals,
 ) -> Result<(), ServeError> {
     let (metrics, lifecycle) = (Metrics::default(), Lifecycle::default());
-    if let Some(listener) = options.http_listener.as_ref().map(bind::http).transpose()? {
+    if let Some(address) = &options.http_listener {
+        let listening = bind::http(address, Instant::now() + TAKEN_PATIENCE);
+        let Some(listener) = unless_asked(signals, "its ports were free", listening).await else {
+            return Ok(());
+        };
         let scraper = Scraper::new(metrics.clone(), options.data_dir.clone());
-        http::start(listener, Routes::new(lifecycle.clone(), scraper, log)).map_err(ServeError::Http)?;
+        http::start(listener?, Routes::new(lifecycle.clone(), scraper, log)).map_err(ServeError::Http)?;
     }
     let reserve = Reserve(options.min_free_space.0);
-    tokio::select! {
-        () = room::await_room(&options.data_dir, reserve, options.after_failed_writes, &lifecycle) => {}
-        cause = signals.requested() => {
-            info!(%cause, "ending before there was room on the disk");
-            return Ok(());
-        }
+    let room = room::await_room(&options.data_dir, reserve, options.after_failed_writes, &lifecycle);
+    if unless_asked(signals, "there was room on the disk", room).await.is_none() {
+        return Ok(());
     }
-    let sockets = bind::clients(&options.listeners)?;
-    let peer_listener = bind::peers(options.peer_listener.as_ref())?;
+    let deadline = Instant::now() + TAKEN_PATIENCE;
+    let binding = async {
+        let clients = bind::clients(&options.listeners, deadline).await?;
+        Ok::<_, BindError>((clients, bind::peers(options.peer_listener.as_ref(), deadline).await?))
+    };
+    let Some(bound) = unless_asked(signals, "its ports were free", binding).await else { return Ok(()) };
+    let (sockets, peer_listener) = bound?;
     announce(&options);
     let limits = limits(&options);
     let (members, topics) = (options.members().len(), options.topics.clone());
-    let started = Node::start(config(options, peer_listener));
-    let node = tokio::select! {
-        started = started => started?,
-        cause = signals.requested() => {
-            info!(%cause, "ending before the start was complete");
-            return Ok(());
-        }
-    };
+    let starting = Node::start(config(options, peer_listener));
+    let Some(node) = unless_asked(signals, "the start was complete", starting).await else { return Ok(()) };
+    let node = node?;
     tokio::spawn(advertised::watch(node.clone(), FOREVER));
     tokio::spawn(topics::create_missing(node.clone(), members, topics));
     lifecycle.started(node.clone());
     let clients = Clients { listeners: sockets, limits, metrics };
     serve_clients(&node, clients, &lifecycle, signals).await
+}
+
+/// Waits for what a start depends on. None if the process is asked to end before.
+async fn unless_asked<T>(
+    signals: &mut ShutdownSignals,
+    what: &str,
+    awaited: impl Future<Output = T>,
+) -> Option<T> {
+    tokio::select! {
+        outcome = awaited => Some(outcome),
+        cause = signals.requested() => {
+            info!(%cause, "ending before {what}");
+            None
+        }
+    }
 }
 
 /// What clients come in on, and what becomes of them.

@@ -39,6 +39,7 @@ use self::ports::PortTaken;
 use self::ready::{Ready, wait_until_ready};
 use self::supervisor::{Next, Supervisor};
 use crate::cli::DevOptions;
+use crate::port::TAKEN_PATIENCE;
 use crate::shutdown::ShutdownSignals;
 
 /// How long nodes of a `trilog dev` that was killed may take to notice and to let go of their ports.
@@ -70,8 +71,14 @@ pub(crate) async fn run(options: DevOptions) -> Result<(), DevError> {
     let mut shutdown = ShutdownSignals::listen(false).map_err(DevError::Setup)?;
     let plan = Plan::new(&options);
     let data_dir = DataDir::claim(&options.data_dir, options.nodes)?;
-    let patience = if data_dir.left_by_earlier_run() { EARLIER_NODES_END_WITHIN } else { Duration::ZERO };
-    ports::wait_until_free(&plan, patience).await?;
+    let patience = if data_dir.left_by_earlier_run() { EARLIER_NODES_END_WITHIN } else { TAKEN_PATIENCE };
+    tokio::select! {
+        free = ports::wait_until_free(&plan, patience) => free?,
+        cause = shutdown.requested() => {
+            say(format_args!("{cause}: no node was started"));
+            return Ok(());
+        }
+    }
     let executable = std::env::current_exe().map_err(DevError::Setup)?;
     let mut typed = console::typed_lines().map_err(DevError::Setup)?;
 

@@ -8,6 +8,7 @@ use trilog_tests::binary::run;
 use trilog_tests::cluster::{CLUSTER_ID, Cluster, ClusterOptions};
 use trilog_tests::ports::free_port;
 use trilog_tests::scratch::Scratch;
+use trilog_tests::waiting::wait_until;
 
 /// Starts a node alone; it must end with exit code 1 and one line of its own that says all of `named`.
 async fn assert_fails(data_dir: &Path, port: u16, further: &[&str], named: &[&str]) {
@@ -38,10 +39,32 @@ async fn a_port_in_use_is_named() {
     let scratch = Scratch::new("port");
     let port = free_port();
     let _holder = TcpListener::bind(("127.0.0.1", port)).unwrap();
-    assert_fails(&scratch.join("data"), port, &[], &[&port.to_string(), "--listeners"]).await;
+    // This process has it.
+    let named = [format!(":{port}"), format!("process {} (", std::process::id())];
+    let named = named.each_ref().map(String::as_str);
+    assert_fails(&scratch.join("data"), port, &[], &[&named[..], &["--listeners"]].concat()).await;
     let peers = format!("--peers=1@127.0.0.1:{port},2@127.0.0.1:1,3@127.0.0.1:2");
-    assert_fails(&scratch.join("data"), free_port(), &[&peers], &[&port.to_string(), "--peer-listener"])
+    let data_dir = scratch.join("data");
+    assert_fails(&data_dir, free_port(), &[&peers], &[&named[..], &["--peer-listener"]].concat()).await;
+    let http = format!("--http-listener=127.0.0.1:{port}");
+    assert_fails(&data_dir, free_port(), &[&http], &[&named[..], &["--http-listener"]].concat()).await;
+}
+
+#[tokio::test]
+async fn a_port_that_is_taken_for_a_moment_is_waited_for() {
+    let mut cluster = Cluster::start(ClusterOptions::nodes(1)).await;
+    let node = cluster.node(1);
+    for (address, tried) in [node.address(), node.http_address()].map(str::to_owned).iter().zip(1..) {
+        cluster.stop(1).await;
+        let taken = TcpListener::bind(address).unwrap();
+        cluster.start_node(1);
+        wait_until("the node tries again", async || {
+            (cluster.node(1).log().matches("trying again").count() == tried).then_some(())
+        })
         .await;
+        drop(taken);
+        cluster.wait_ready().await.unwrap();
+    }
 }
 
 #[tokio::test]
