@@ -9,6 +9,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io;
 use std::sync::{Mutex, MutexGuard};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -62,9 +63,12 @@ impl Opening {
 }
 
 impl Cleaner {
-    /// Whether it was seen and is gone.
+    /// Whether it was seen and is gone. That it cannot be seen, as when the process has no file descriptors left, is no sign.
     pub(super) fn has_ended(&self) -> bool {
-        self.thread.is_some_and(|thread| !is_cleaner(thread))
+        self.thread.is_some_and(|thread| match name_of(thread) {
+            Ok(name) => name != NAME,
+            Err(error) => is_gone(&error),
+        })
     }
 
     /// Fails once it is gone.
@@ -81,11 +85,19 @@ impl Cleaner {
 fn cleaners() -> BTreeSet<u32> {
     let Ok(threads) = fs::read_dir(THREADS) else { return BTreeSet::new() };
     let number = |thread: fs::DirEntry| thread.file_name().to_str()?.parse().ok();
-    threads.flatten().filter_map(number).filter(|thread| is_cleaner(*thread)).collect()
+    let is_cleaner = |thread: &u32| name_of(*thread).is_ok_and(|name| name == NAME);
+    threads.flatten().filter_map(number).filter(is_cleaner).collect()
 }
 
-fn is_cleaner(thread: u32) -> bool {
-    fs::read_to_string(format!("{THREADS}/{thread}/comm")).is_ok_and(|name| name.trim_end() == NAME)
+fn name_of(thread: u32) -> io::Result<String> {
+    let name = fs::read_to_string(format!("{THREADS}/{thread}/comm"))?;
+    Ok(name.trim_end().to_owned())
+}
+
+/// Whether the error says that there is no such thread: none when the file was opened, or none any more when it was read.
+fn is_gone(error: &io::Error) -> bool {
+    const NO_SUCH_PROCESS: i32 = 3;
+    error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(NO_SUCH_PROCESS)
 }
 
 #[cfg(test)]
@@ -107,6 +119,14 @@ mod tests {
     #[test]
     fn one_that_was_never_seen_is_not_missed() {
         assert!(Cleaner::default().check().is_ok());
+    }
+
+    #[test]
+    fn only_a_thread_that_is_not_there_is_gone() {
+        assert!(Cleaner { thread: Some(u32::MAX) }.check().unwrap_err().to_string().contains("cleaner"));
+        let exhausted = io::Error::from_raw_os_error(24);
+        assert!(!is_gone(&exhausted), "{exhausted}");
+        assert!(is_gone(&io::Error::from_raw_os_error(3)) && is_gone(&io::ErrorKind::NotFound.into()));
     }
 
     /// Changes the pages that are full of the marker.

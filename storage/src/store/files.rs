@@ -51,7 +51,11 @@ impl Store {
     ///
     /// Damage, when one of them was removed or replaced, or when that thread has ended.
     pub fn check_files(&self) -> Result<(), StoreError> {
-        self.shared.cleaner.check()?;
+        if let Err(ended) = self.shared.cleaner.check() {
+            // It also ends when the disk fails or is full, which a sync tells.
+            self.sync()?;
+            return Err(ended);
+        }
         let data = self.shared.dir.join(DATA);
         is_still(&self.shared.data_file, &data)?;
         let durable = self.shared.dir.with_file_name(DURABLE);

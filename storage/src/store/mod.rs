@@ -248,10 +248,11 @@ impl Shared {
         }
     }
 
-    /// Remembers that a write failed: for good, unless it is the device that failed.
+    /// Remembers that a write failed: for good, unless it is the device that failed. On a full one sled may give any reason.
     fn fail(&self, error: &StoreError) {
         self.failure.get_or_init(|| {
             if let StoreError::Damaged { detail, .. } = error
+                && free_space(self.data_dir()).is_ok_and(|free| free >= open::OPENING_BYTES)
                 && let Err(error) = unusable::mark(self.data_dir(), detail)
             {
                 tracing::error!(%error, "cannot note that the store is unusable: do not start this node on it again");

@@ -53,7 +53,7 @@ pub(super) const CLEAN_INTERVAL_MS: u64 = 250;
 const LOCK_PATIENCE: Duration = Duration::from_secs(1);
 
 /// What an opening may have to write: the rest of a segment, and a snapshot of the page table.
-const OPENING_BYTES: u64 = 8 * 1024 * 1024;
+pub(super) const OPENING_BYTES: u64 = 8 * 1024 * 1024;
 
 /// How often to try the lock meanwhile.
 const LOCK_RETRY: Duration = Duration::from_millis(10);

@@ -5,7 +5,8 @@
 //! nor the sums that are part of each ([`progress`](super::progress)) need to show it. So the first failure of a write that is
 //! not the device's is written down where sled has no part in it, and every later open is refused.
 //!
-//! A failure of the device leaves no mark: what it left unwritten is the end of sled's log, which recovery leaves out.
+//! A failure of the device, or whatever fails on a full one, leaves no mark: what was left unwritten is the end of sled's log,
+//! which recovery leaves out.
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
