@@ -23,6 +23,10 @@ use crate::controller::topic_name::CONSUMER_OFFSETS;
 use crate::controller::{ControllerRecord, MetadataImage, PartitionRecord};
 use crate::ids::{NodeId, RaftGroupId, RaftIndex};
 
+/// How many partitions are opened for each line of the log that says so. That takes a moment each, from a cold disk a
+/// second or so for all of them.
+const SAY_EVERY_OPENED: u64 = 1000;
+
 impl Shard {
     /// Opens the controller's group, then every group that its checkpoint places here. Later records follow as the
     /// log is replayed.
@@ -67,7 +71,10 @@ impl Shard {
         self.delete_unopened()?;
         self.drop_unplaced()?;
         let image = self.image();
-        for placed in image.groups_on(self.node) {
+        for (opened, placed) in (1_u64..).zip(image.groups_on(self.node)) {
+            if opened.is_multiple_of(SAY_EVERY_OPENED) {
+                tracing::info!(opened, "opening partitions");
+            }
             let purpose = purpose_of(&placed.topic.name);
             self.open_if_missing(placed.partition.group, &placed.partition.replicas, purpose)?;
         }
