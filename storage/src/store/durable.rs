@@ -64,6 +64,8 @@ impl DurableMark {
     /// Opens the file; `None` in place of the mark when neither slot holds one.
     pub(super) fn open(path: &Path) -> io::Result<Option<Self>> {
         let mut file = File::options().read(true).write(true).open(path)?;
+        // A slot that a killed process wrote and did not sync would be on its way together with the next one.
+        file.sync_data()?;
         let slots = [read_slot(&mut file, 0)?, read_slot(&mut file, 1)?];
         let newest = usize::from(slots[1] > slots[0]);
         Ok(slots[newest].map(|written| Self {

@@ -12,7 +12,7 @@
 //! | --- | --- | --- |
 //! | `durable` | an error that names it | the same; one of its two slots may be spoilt by a crash |
 //! | `store/db` | an error that names it | an error at open, or at the read that meets it; see `durable`, `progress` |
-//! | `store/conf` | made anew: it holds constants | an error |
+//! | `store/conf` | made anew: it holds constants | the same |
 //! | `store/snap.*` | nothing: sled reads more of its file instead | removed, and then the same |
 //! | `store/blobs/` | made anew: it is empty | |
 //!
@@ -122,6 +122,24 @@ pub(super) fn remove(path: &Path) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }
+}
+
+/// Makes the names durable of the directories that lead to `dir`, up to the root of its file system. Any of them may have been
+/// made just now, or by a process that was killed before it synced them.
+pub(super) fn sync_above(dir: &Path) -> io::Result<()> {
+    let dir = dir.canonicalize()?;
+    let device = fs::metadata(&dir)?.dev();
+    for parent in dir.ancestors().skip(1) {
+        if fs::metadata(parent)?.dev() != device {
+            break;
+        }
+        match sync_dir(parent) {
+            // A directory that this user may not even read was not made by it.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => break,
+            synced => synced?,
+        }
+    }
+    Ok(())
 }
 
 /// Makes the entries of a directory durable: a file that was synced is lost all the same when its name was not.

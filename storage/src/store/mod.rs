@@ -31,6 +31,7 @@ mod open;
 mod progress;
 mod purge;
 mod records;
+mod settings;
 mod snapshot;
 mod space;
 mod syncs;

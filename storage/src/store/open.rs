@@ -4,7 +4,7 @@
 //!
 //! 1. the directory can be made and written, and holds nothing that is not ours;
 //! 2. the durable mark and the data file are both there, or neither is;
-//! 3. sled opens, which locks the data file;
+//! 3. what is found is synced, and sled opens, which locks the data file;
 //! 4. format, cluster and node are the expected ones;
 //! 5. nothing that was durable is missing ([`durable`](super::durable), [`progress`](super::progress)).
 //!
@@ -30,7 +30,7 @@ use super::durable::DurableMark;
 use super::progress::{GroupProgress, LogStart, Progress, Remains};
 use super::space::free_space;
 use super::syncs::Syncs;
-use super::{Identity, Shared, Store, StoreOptions, files, snapshot, unusable};
+use super::{Identity, Shared, Store, StoreOptions, files, settings, snapshot, unusable};
 use crate::error::StoreError;
 use crate::ids::{RaftGroupId, StoreId};
 use crate::keys::meta::{IDENTITY_KEY, IdentityRow, PROGRESS_KEY, ProgressRow, STORE_ID_KEY};
@@ -70,6 +70,7 @@ impl Store {
         let opening = Opening::begin();
         let db = at.open_sled(&options)?;
         let cleaner = opening.cleaner();
+        at.sync_names()?;
         if is_new(&db, &at)? && mark.batches() == 0 {
             at.write_first_rows(&db, identity)?;
             // From here on a store that is gone is missed.
@@ -79,9 +80,6 @@ impl Store {
         let id = at.store_id(&db)?;
         let progress = at.recover_progress(&db, mark.batches())?;
         let data_file = File::open(at.dir.join(files::DATA)).map_err(|error| at.io(error))?;
-        for dir in [&at.dir, &at.data_dir] {
-            files::sync_dir(dir).map_err(|error| at.io(error))?;
-        }
         let store = Self {
             shared: Arc::new(Shared {
                 db,
@@ -126,6 +124,7 @@ impl Place {
     /// Makes the directory and the durable mark if they are not there, and checks them if they are.
     fn prepare(&self) -> Result<DurableMark, OpenError> {
         fs::create_dir_all(&self.data_dir).map_err(|error| self.io(error))?;
+        files::sync_above(&self.data_dir).map_err(|error| self.io(error))?;
         if let Some(path) = files::foreign_file(&self.dir).map_err(|error| self.io(error))? {
             return Err(OpenError::NotOurs { path });
         }
@@ -152,6 +151,7 @@ impl Place {
                 if !has_data {
                     self.clear_unfinished().map_err(|error| self.io(error))?;
                 }
+                settings::remove_broken(&self.dir).map_err(|error| self.io(error))?;
                 Ok(mark)
             }
         }
@@ -180,6 +180,7 @@ impl Place {
     fn open_sled(&self, options: &StoreOptions) -> Result<sled::Db, OpenError> {
         let deadline = Instant::now() + LOCK_PATIENCE;
         loop {
+            self.sync_found().map_err(|error| self.io(error))?;
             let config = sled::Config::new()
                 .path(&self.dir)
                 .mode(sled::Mode::HighThroughput)
@@ -208,6 +209,31 @@ impl Place {
                 return Err(refused);
             }
         }
+    }
+
+    /// Syncs the data file as it was found, before anything is read from it.
+    ///
+    /// A process that was killed leaves writes behind that the kernel has and the disk has not. Who reads them takes them for
+    /// durable: the node acknowledges entries by them, and sled writes a snapshot, durably, of what may yet be lost.
+    fn sync_found(&self) -> io::Result<()> {
+        let data_file = match File::options().read(true).write(true).open(self.dir.join(files::DATA)) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        // Under the lock, so that nobody who is still dying writes behind it. Who has it is met by sled.
+        match rustix::fs::flock(&data_file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => data_file.sync_all(),
+            Err(rustix::io::Errno::WOULDBLOCK) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Makes the names of all files durable, and what sled does not sync, before the durable mark tells of a store.
+    fn sync_names(&self) -> Result<(), OpenError> {
+        let settings = File::open(self.dir.join(files::SETTINGS)).and_then(|file| file.sync_all());
+        let names = || [&self.dir, &self.data_dir].into_iter().try_for_each(|dir| files::sync_dir(dir));
+        settings.and_then(|()| names()).map_err(|error| self.io(error))
     }
 
     /// Writes what a new store begins with, durably.

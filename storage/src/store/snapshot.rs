@@ -40,7 +40,7 @@ fn is_whole(bytes: &[u8]) -> bool {
 }
 
 /// The CRC-32 of Ethernet and zip, bit by bit: it is needed once in a while, for a megabyte or so.
-fn crc32(bytes: &[u8]) -> u32 {
+pub(super) fn crc32(bytes: &[u8]) -> u32 {
     const POLYNOMIAL: u32 = 0xedb8_8320;
     let step = |crc: u32| (crc >> 1) ^ (POLYNOMIAL & (crc & 1).wrapping_neg());
     !bytes.iter().fold(u32::MAX, |crc, byte| (0..8).fold(crc ^ u32::from(*byte), |crc, _| step(crc)))
