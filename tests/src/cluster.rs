@@ -20,6 +20,7 @@ use trilog_client::{Connection, ConnectionOptions};
 
 use crate::binary;
 use crate::clock::Clock;
+use crate::faulty_disk::FaultyDisk;
 use crate::links::Links;
 use crate::network::Network;
 use crate::node::{Node, Signal};
@@ -61,6 +62,7 @@ pub struct Cluster {
     // Declared behind the nodes: their processes are gone before their network and their files are.
     network: Option<Network>,
     small_disks: BTreeMap<i32, SmallDisk>,
+    faulty_disks: BTreeMap<i32, FaultyDisk>,
     scratch: Scratch,
     _permit: SemaphorePermit<'static>,
 }
@@ -95,8 +97,10 @@ impl Cluster {
         let permit = permit_to_run().await;
         let nodes = (1..).zip(addresses.split(','));
         let nodes = nodes.map(|(id, address)| (id, Node::foreign(id, address.to_owned()))).collect();
-        let (scratch, small_disks) = (Scratch::new("foreign"), BTreeMap::new());
-        let cluster = Self { nodes, links: None, network: None, small_disks, scratch, _permit: permit };
+        let (small_disks, faulty_disks) = (BTreeMap::new(), BTreeMap::new());
+        let scratch = Scratch::new("foreign");
+        let cluster =
+            Self { nodes, links: None, network: None, small_disks, faulty_disks, scratch, _permit: permit };
         for node in cluster.nodes.values() {
             wait_until(&format!("somebody answers at {}", node.address()), async || {
                 Connection::connect(node.address(), &connection_options()).await.ok()
@@ -125,12 +129,17 @@ impl Cluster {
             Some((*id, SmallDisk::mount(mib).expect("a small disk can be mounted")))
         };
         let small_disks = ids.iter().filter_map(mount).collect::<BTreeMap<_, _>>();
+        let faulty = ids.iter().filter(|_| options.faulty_disks);
+        let faulty = faulty.map(|id| (*id, FaultyDisk::mount().expect("a faulty disk can be mounted")));
+        let faulty_disks = faulty.collect::<BTreeMap<_, _>>();
         let nodes = ports.iter().map(|&(id, client_port, peer_port)| {
             let host = host_of(id);
             let address = format!("{host}:{client_port}");
             let http_address = format!("{host}:{}", free_port());
             let own = || {
-                small_disks.get(&id).map_or_else(|| scratch.join(&format!("node-{id}")), SmallDisk::data_dir)
+                let small = small_disks.get(&id).map(SmallDisk::data_dir);
+                let disk = small.or_else(|| faulty_disks.get(&id).map(FaultyDisk::data_dir));
+                disk.unwrap_or_else(|| scratch.join(&format!("node-{id}")))
             };
             let data_dir = options.data_dirs.get(&id).cloned().unwrap_or_else(own);
             let mut arguments = vec![
@@ -152,7 +161,7 @@ impl Cluster {
             (id, if options.clocks { node.with_clock(clock()) } else { node })
         });
         let nodes = nodes.collect();
-        Self { nodes, links, network, small_disks, scratch, _permit: permit }
+        Self { nodes, links, network, small_disks, faulty_disks, scratch, _permit: permit }
     }
 
     /// The links between the nodes.
@@ -177,6 +186,36 @@ impl Cluster {
     /// If the cluster was not started with [`ClusterOptions::small_disks`].
     pub fn small_disk(&self, id: i32) -> &SmallDisk {
         self.small_disks.get(&id).expect("the cluster was started with small disks")
+    }
+
+    /// The disk of a node.
+    ///
+    /// # Panics
+    /// If the cluster was not started with [`ClusterOptions::faulty_disks`].
+    pub fn faulty_disk(&self, id: i32) -> &FaultyDisk {
+        self.faulty_disks.get(&id).expect("the cluster was started with faulty disks")
+    }
+
+    /// Whether a node's syncs may hang or fail at present.
+    pub fn has_disk_trouble(&self, id: i32) -> bool {
+        self.faulty_disks.get(&id).is_some_and(FaultyDisk::is_troubled)
+    }
+
+    /// Makes durable what a test has done to a node's disk; nothing to do unless it is a faulty one.
+    pub fn settle_disk(&self, id: i32) {
+        self.faulty_disks.get(&id).inspect(|disk| disk.settle());
+    }
+
+    /// Cuts the power of these nodes at one moment. The seed decides what survives of what was not synced.
+    pub fn cut_power(&mut self, ids: &[i32], seed: u64) {
+        for (id, seed) in ids.iter().zip(seed..) {
+            self.faulty_disk(*id).cut_power(seed);
+        }
+        for id in ids {
+            self.kill(*id);
+            self.node_mut(*id).reboot();
+            self.faulty_disk(*id).restore_power();
+        }
     }
 
     /// A directory for a test's own files.
@@ -228,7 +267,11 @@ impl Cluster {
 
     /// SIGKILL.
     pub fn kill(&mut self, id: i32) {
-        self.node_mut(id).kill();
+        // A process that waits for its disk does not end before the disk answers.
+        let disk = self.faulty_disks.get(&id);
+        disk.inspect(|disk| disk.give_up());
+        self.nodes.get_mut(&id).expect("a node of the cluster").kill();
+        disk.inspect(|disk| disk.wait_again());
     }
 
     /// SIGKILL, and the node's disk is gone with it. What was on it is returned, for who wants to put it back by

@@ -26,6 +26,7 @@
 //! | [`kcat`] | the real kcat |
 //! | [`lines`] | a big file of lines, and whether two of them are the same |
 //! | [`small_disk`] | a disk that a test can fill |
+//! | [`faulty_disk`] | a disk whose power is cut, and that is slow, hangs or fails |
 //! | [`ports`], [`scratch`], [`waiting`] | ports, directories and patience |
 //! | [`complete`] | what this machine does not allow, and whether that is a failure |
 //!
@@ -43,6 +44,7 @@ pub mod complete;
 pub mod copies;
 pub mod dev;
 pub mod failover;
+pub mod faulty_disk;
 pub mod group;
 pub mod history;
 pub mod http;

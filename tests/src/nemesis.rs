@@ -11,6 +11,8 @@
 //! | a wall clock that jumps | [`clock`] |
 //! | a full disk | [`full`] |
 //! | a disk that is lost | [`wipe`] |
+//! | a power cut | [`power`] |
+//! | a disk that is slow, hangs or fails | [`device`] |
 //! | packets that are lost, a cable that is pulled | [`packets`] |
 //!
 //! Faults of different [families](Family) may overlap, those of one do not: a node that is killed cannot be paused. What
@@ -18,11 +20,13 @@
 
 mod clock;
 mod cut;
+mod device;
 mod full;
 mod kill;
 mod packets;
 mod pause;
 pub mod plan;
+mod power;
 mod resets;
 mod slow;
 mod terminate;
@@ -33,10 +37,12 @@ use std::fmt::{self, Display, Formatter};
 use clap::ValueEnum;
 
 use crate::cluster::Cluster;
+use crate::faulty_disk::{Part, Trouble};
 
 pub use cut::Cut;
 pub use full::Left;
 pub(crate) use full::{DISK, RESERVE};
+pub use power::PowerCut;
 
 /// A fault, and whom it strikes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,6 +84,17 @@ pub enum Fault {
         /// How far.
         left: Left,
     },
+    /// The power of nodes is cut; healed by starting them.
+    Power(PowerCut),
+    /// A node's disk is slow, hangs or fails.
+    Device {
+        /// Whose.
+        node: i32,
+        /// With which of its files.
+        part: Part,
+        /// What is wrong with it.
+        trouble: Trouble,
+    },
     /// Packets between nodes are dropped.
     Drop(Cut),
     /// Some packets to a node are dropped, whoever sent them.
@@ -100,8 +117,12 @@ pub enum Family {
     Links,
     /// What happens to clocks.
     Clocks,
-    /// What happens to disks, but for their loss.
+    /// Disks that fill up.
     Disks,
+    /// Power cuts. They and devices not together with disks that fill up.
+    Power,
+    /// What else happens to disks, but for their loss.
+    Devices,
     /// What happens to packets. Not together with links.
     Network,
 }
@@ -116,6 +137,8 @@ impl Fault {
             Self::Cut(_) | Self::Resets(_) | Self::Slow { .. } => Family::Links,
             Self::Clock { .. } => Family::Clocks,
             Self::Full { .. } => Family::Disks,
+            Self::Power(_) => Family::Power,
+            Self::Device { .. } => Family::Devices,
             Self::Drop(_) | Self::Lossy { .. } | Self::Unplug(_) => Family::Network,
         }
     }
@@ -142,6 +165,8 @@ impl Fault {
             }
             Self::Clock { node, seconds } => clock::strike(cluster, *node, *seconds),
             Self::Full { node, left } => left.strike(cluster, *node),
+            Self::Power(cut) => cut.strike(cluster).await,
+            Self::Device { node, part, trouble } => device::strike(cluster, *node, *part, *trouble),
             Self::Drop(cut) => packets::cut(cluster, *cut),
             Self::Lossy { node, percent } => cluster.network().lose(*node, *percent),
             Self::Unplug(node) => cluster.network().unplug(*node),
@@ -149,7 +174,7 @@ impl Fault {
     }
 
     /// Heals what it did.
-    pub fn heal(&self, cluster: &mut Cluster) {
+    pub async fn heal(&self, cluster: &mut Cluster) {
         match self {
             Self::Kill(node) | Self::Terminate(node) | Self::Wipe(node) => kill::heal(cluster, &[*node]),
             Self::KillAll => kill::heal(cluster, &cluster.ids()),
@@ -158,6 +183,8 @@ impl Fault {
             Self::Resets(node) | Self::Slow { node, .. } => slow::heal(cluster, *node),
             Self::Clock { node, .. } => clock::heal(cluster, *node),
             Self::Full { node, .. } => full::heal(cluster, *node),
+            Self::Power(cut) => kill::heal(cluster, &cut.nodes),
+            Self::Device { node, trouble, .. } => device::heal(cluster, *node, *trouble).await,
             Self::Drop(cut) => packets::mend(cluster, *cut),
             Self::Lossy { node, percent } => cluster.network().lose_no_more(*node, *percent),
             Self::Unplug(node) => cluster.network().plug(*node),
@@ -183,6 +210,8 @@ impl Display for Fault {
             Self::Full { node, left: Left::HalfTheReserve } => {
                 write!(f, "disk of node {node} is nearly full")
             }
+            Self::Power(cut) => write!(f, "{cut}"),
+            Self::Device { node, part, trouble } => write!(f, "disk of node {node}: {part} {trouble}"),
             Self::Drop(cut) => write!(f, "{cut}: packets are dropped"),
             Self::Lossy { node, percent } => write!(f, "{percent} % of the packets to node {node} are lost"),
             Self::Unplug(node) => write!(f, "cable of node {node} is pulled"),

@@ -5,6 +5,8 @@ use std::fs::File;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 
+use uuid::Uuid;
+
 use crate::clock::Clock;
 use crate::waiting::wait_until;
 
@@ -20,6 +22,7 @@ pub struct Node {
     data_dir: PathBuf,
     log: PathBuf,
     clock: Option<Clock>,
+    boot: Option<Uuid>,
     process: Process,
 }
 
@@ -78,8 +81,21 @@ impl Node {
         data_dir: PathBuf,
         log: PathBuf,
     ) -> Self {
-        let (launcher, http_address, clock, process) = (Vec::new(), String::new(), None, Process::None);
-        Self { id, executable, launcher, arguments, address, http_address, data_dir, log, clock, process }
+        let (launcher, http_address, clock, boot) = (Vec::new(), String::new(), None, None);
+        let process = Process::None;
+        Self {
+            id,
+            executable,
+            launcher,
+            arguments,
+            address,
+            http_address,
+            data_dir,
+            log,
+            clock,
+            boot,
+            process,
+        }
     }
 
     /// The same node, whose HTTP port is at this address, as its arguments say.
@@ -109,6 +125,11 @@ impl Node {
     pub fn with_clock(mut self, clock: Clock) -> Self {
         self.clock = Some(clock);
         self
+    }
+
+    /// Has its machine boot again: later starts are told of another boot than those before.
+    pub fn reboot(&mut self) {
+        self.boot = Some(Uuid::new_v4());
     }
 
     /// Sets its wall clock to so many seconds from the true time, at once and for later starts.
@@ -191,6 +212,7 @@ impl Node {
             .args(&self.arguments)
             .arg("--exit-with-parent")
             .envs(self.clock.iter().flat_map(Clock::variables))
+            .envs(self.boot.iter().map(|boot| ("TRILOG_BOOT_ID", boot.to_string())))
             .stdin(Stdio::piped())
             .stdout(log.try_clone().expect("a file handle can be cloned"))
             .stderr(log)

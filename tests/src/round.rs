@@ -36,6 +36,7 @@ pub fn options(plan: &Plan) -> ClusterOptions {
     options.links = !options.network;
     options.clocks = plan.has(Family::Clocks);
     options.small_disks = plan.has(Family::Disks).then_some(DISK);
+    options.faulty_disks = plan.has(Family::Power) || plan.has(Family::Devices);
     options
         .flag(&format!("--min-free-space={RESERVE}MiB"))
         .set("group.initial.rebalance.delay.ms", "0")
@@ -109,7 +110,7 @@ async fn follow(cluster: &mut Cluster, plan: &Plan, workload: &mut Workload, rec
         recorder.happened(NEMESIS, Deed::Fault { what });
         match step {
             Step::Strike(n) => plan.strikes[n].fault.strike(cluster).await,
-            Step::Heal(n) => plan.strikes[n].fault.heal(cluster),
+            Step::Heal(n) => plan.strikes[n].fault.heal(cluster).await,
             Step::Change => {
                 workload.join();
                 workload.leave();

@@ -17,6 +17,7 @@ use trilog_tests::checker::{Violation, check};
 use trilog_tests::clock;
 use trilog_tests::cluster::Cluster;
 use trilog_tests::complete::not_tested;
+use trilog_tests::faulty_disk::FaultyDisk;
 use trilog_tests::history::{History, Recorder};
 use trilog_tests::nemesis::Family;
 use trilog_tests::nemesis::plan::Plan;
@@ -39,6 +40,10 @@ struct Options {
     /// What may happen; without it, everything that this machine allows.
     #[arg(long, value_enum, value_delimiter = ',')]
     faults: Vec<Family>,
+    /// What an acknowledgement waits for: `sync` or `relaxed`. With `relaxed` the power of one node at a time is cut, as cuts
+    /// of a majority may then lose records.
+    #[arg(long, default_value = "sync")]
+    durability: String,
     /// Where rounds that fail are kept.
     #[arg(long, default_value = "nemesis-failures")]
     keep: PathBuf,
@@ -94,6 +99,12 @@ fn families(options: &Options) -> Vec<Family> {
         not_tested("disks that fill up (are you root?)", &why);
         families.retain(|family| *family != Family::Disks);
     }
+    let faulty = [Family::Power, Family::Devices];
+    let wanted = families.iter().any(|family| faulty.contains(family));
+    if let Some(why) = wanted.then(FaultyDisk::mount).and_then(Result::err) {
+        not_tested("power cuts and disks in trouble (are you root?)", &why);
+        families.retain(|family| !faulty.contains(family));
+    }
     let network = if families.contains(&Family::Network) { Network::lay(&[]).err() } else { None };
     if let Some(why) = network {
         not_tested("networks in which packets are lost (are you root?)", &why);
@@ -104,9 +115,13 @@ fn families(options: &Options) -> Vec<Family> {
 
 /// Plays one round; whether all was well.
 async fn play(seed: u64, options: &Options, families: &[Family]) -> bool {
-    let plan = Plan::random(seed, &[1, 2, 3], Duration::from_secs(options.seconds), families);
+    let mut plan = Plan::random(seed, &[1, 2, 3], Duration::from_secs(options.seconds), families);
+    if options.durability != "sync" {
+        plan.cut_power_of_one_at_a_time();
+    }
     println!("seed {seed}\n{plan}");
-    let cluster = Cluster::start(round::options(&plan)).await;
+    let cluster_options = round::options(&plan).flag(&format!("--durability={}", options.durability));
+    let cluster = Cluster::start(cluster_options).await;
     let recorder = Recorder::default();
     // In a task of its own: what panics on the way is a failure like any other, and its files are wanted more than ever.
     let (task_plan, task_recorder) = (plan.clone(), recorder.clone());
@@ -154,7 +169,7 @@ fn keep(dir: &Path, cluster: &Cluster, history: &History, plan: &Plan, violation
         .and_then(|()| std::fs::write(dir.join("plan.txt"), format!("{plan}\n{wrong}")))
         // By `cp`, as the standard library copies no directories; the nodes may still run, and their data is for looking at.
         .and_then(|()| Command::new("cp").arg("-a").arg(cluster.scratch().path()).arg(dir).status())
-        .and_then(|_| keep_small_disks(dir, cluster));
+        .and_then(|_| keep_own_disks(dir, cluster));
     match kept {
         Ok(()) => println!("  kept in {}\n", dir.display()),
         Err(error) => println!("  could not be kept in {}: {error}\n", dir.display()),
@@ -162,7 +177,7 @@ fn keep(dir: &Path, cluster: &Cluster, history: &History, plan: &Plan, violation
 }
 
 /// Keeps the data of nodes that have disks of their own.
-fn keep_small_disks(dir: &Path, cluster: &Cluster) -> std::io::Result<()> {
+fn keep_own_disks(dir: &Path, cluster: &Cluster) -> std::io::Result<()> {
     for id in cluster.ids() {
         let data_dir = cluster.node(id).data_dir();
         if !data_dir.starts_with(cluster.scratch().path()) {

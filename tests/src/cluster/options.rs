@@ -20,6 +20,8 @@ pub struct ClusterOptions {
     pub network: bool,
     /// Whether each node has a [`SmallDisk`](crate::small_disk::SmallDisk), and of how many mebibytes.
     pub small_disks: Option<u64>,
+    /// Whether each node has a [`FaultyDisk`](crate::faulty_disk::FaultyDisk).
+    pub faulty_disks: bool,
     /// The data directories of some nodes; the others' are the cluster's own.
     pub data_dirs: BTreeMap<i32, PathBuf>,
 }
@@ -35,6 +37,7 @@ impl ClusterOptions {
             clocks: false,
             network: false,
             small_disks: None,
+            faulty_disks: false,
             data_dirs: BTreeMap::new(),
         };
         options.set("log.retention.ms", "-1")
@@ -85,6 +88,14 @@ impl ClusterOptions {
     #[must_use]
     pub fn small_disks(mut self, mib: u64) -> Self {
         self.small_disks = Some(mib);
+        self
+    }
+
+    /// The same with a disk for each node whose power can be cut; see
+    /// [`Cluster::faulty_disk`](super::Cluster::faulty_disk).
+    #[must_use]
+    pub fn faulty_disks(mut self) -> Self {
+        self.faulty_disks = true;
         self
     }
 }

@@ -1,5 +1,5 @@
 //! SIGKILL: a process is gone, hands nothing over, and its connections are reset. What it had not synced is in the page cache
-//! still: a power cut is the simulation's affair.
+//! still, unlike after a [power cut](super::power).
 
 use crate::cluster::Cluster;
 

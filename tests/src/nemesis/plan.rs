@@ -10,7 +10,8 @@ use std::time::Duration;
 use fastrand::Rng;
 
 use super::cut::Cut;
-use super::{Family, Fault, Left};
+use super::{Family, Fault, Left, PowerCut};
+use crate::faulty_disk::{Part, Trouble};
 
 /// What befalls a round, and when.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -57,10 +58,11 @@ impl Plan {
     pub fn random(seed: u64, nodes: &[i32], length: Duration, families: &[Family]) -> Self {
         let mut rng = Rng::with_seed(seed);
         let mut plan = Self::default();
-        // Nodes reach each other through links or a network of their own.
-        let absent = if rng.bool() { Family::Links } else { Family::Network };
-        let both = [Family::Links, Family::Network].iter().all(|family| families.contains(family));
-        for family in families.iter().filter(|family| !both || **family != absent) {
+        // Nodes reach each other through links or a network of their own, and have small disks or faulty ones.
+        let families = without_one_of(&[Family::Links], &[Family::Network], families, &mut rng);
+        let families =
+            without_one_of(&[Family::Disks], &[Family::Power, Family::Devices], &families, &mut rng);
+        for family in &families {
             // A family without faults now and then, so that the others are seen alone.
             if rng.u8(0..4) == 0 && families.len() > 1 {
                 continue;
@@ -83,6 +85,15 @@ impl Plan {
         plan
     }
 
+    /// Leaves of each power cut one node.
+    pub fn cut_power_of_one_at_a_time(&mut self) {
+        for strike in &mut self.strikes {
+            if let Fault::Power(cut) = &mut strike.fault {
+                cut.nodes.truncate(1);
+            }
+        }
+    }
+
     /// Whether a disk is lost.
     fn wipes(&self) -> bool {
         self.strikes.iter().any(|strike| matches!(strike.fault, Fault::Wipe(_)))
@@ -98,6 +109,13 @@ impl Plan {
         let healed = self.strikes.iter().map(|strike| strike.until);
         healed.chain(self.changes.iter().copied()).max().unwrap_or(WARM_UP)
     }
+}
+
+/// These families; if there are some of both sides, without those of one side.
+fn without_one_of(one: &[Family], other: &[Family], families: &[Family], rng: &mut Rng) -> Vec<Family> {
+    let absent = if rng.bool() { one } else { other };
+    let both = [one, other].iter().all(|side| side.iter().any(|family| families.contains(family)));
+    families.iter().filter(|family| !both || !absent.contains(family)).copied().collect()
 }
 
 /// One fault of a family, or several short ones that make one.
@@ -134,6 +152,19 @@ fn draw(family: Family, nodes: &[i32], at: Duration, rng: &mut Rng) -> Vec<Strik
         Family::Disks => {
             Fault::Full { node, left: if rng.bool() { Left::Nothing } else { Left::HalfTheReserve } }
         }
+        Family::Power => return power_cuts(&shuffled, at, until, rng),
+        Family::Devices => {
+            let part = [Part::All, Part::File("db"), Part::File("durable")][rng.usize(0..3)];
+            let trouble = match rng.u8(0..6) {
+                0 | 1 => Trouble::Slow(Duration::from_millis(rng.u64(5..1_500))),
+                2..5 => Trouble::Hang,
+                _ => Trouble::Fail,
+            };
+            // A hang that is noticed takes longer than others need to be.
+            let lasts = until - at;
+            let lasts = if trouble == Trouble::Hang { lasts * rng.u32(1..4) } else { lasts };
+            return vec![Strike { at, until: at + lasts, fault: Fault::Device { node, part, trouble } }];
+        }
         Family::Network => match rng.u8(0..9) {
             0..4 => Fault::Drop(draw_cut(node, other, rng)),
             4..6 => Fault::Lossy { node, percent: rng.u8(1..40) },
@@ -152,6 +183,29 @@ fn draw_cut(node: i32, other: i32, rng: &mut Rng) -> Cut {
         4 => Cut::Mute(node),
         _ => Cut::Deaf(node),
     }
+}
+
+/// A power cut of one node, two or all, or several of the same nodes while they start.
+fn power_cuts(shuffled: &[i32], mut at: Duration, until: Duration, rng: &mut Rng) -> Vec<Strike> {
+    let nodes = shuffled[..rng.usize(1..=shuffled.len())].to_vec();
+    let again = if rng.u8(0..3) == 0 { rng.u8(1..4) } else { 0 };
+    let cut = |at, until, rng: &mut Rng| {
+        let restarted = (rng.u8(0..4) == 0).then(|| Duration::from_millis(rng.u64(5..400)));
+        let sync_takes = Duration::from_millis(if rng.bool() { rng.u64(1..20) } else { 0 });
+        let nodes = nodes.clone();
+        let fault =
+            Fault::Power(PowerCut { nodes, restarted_before: restarted, sync_takes, seed: rng.u64(..) });
+        Strike { at, until, fault }
+    };
+    let mut strikes = vec![cut(at, until, rng)];
+    at = until;
+    for _ in 0..again {
+        at += Duration::from_millis(rng.u64(5..600));
+        let until = at + Duration::from_millis(rng.u64(1..50));
+        strikes.push(cut(at, until, rng));
+        at = until;
+    }
+    strikes
 }
 
 /// Short breaks of a node's connections, one after the other.
@@ -181,8 +235,15 @@ impl Display for Plan {
 mod tests {
     use super::*;
 
-    const FAMILIES: [Family; 5] =
-        [Family::Processes, Family::Links, Family::Clocks, Family::Disks, Family::Network];
+    const FAMILIES: [Family; 7] = [
+        Family::Processes,
+        Family::Links,
+        Family::Clocks,
+        Family::Disks,
+        Family::Power,
+        Family::Devices,
+        Family::Network,
+    ];
 
     fn plan(seed: u64) -> Plan {
         Plan::random(seed, &[1, 2, 3], Duration::from_secs(10), &FAMILIES)
@@ -217,6 +278,19 @@ mod tests {
             seen = [seen[0] + wiped, seen[1] + usize::from(ways[0]), seen[2] + usize::from(ways[1])];
         }
         assert!(seen.iter().all(|seen| *seen > 20), "each comes now and then: {seen:?}");
+    }
+
+    #[test]
+    fn disks_are_small_or_faulty() {
+        let plans = (0..200).map(plan);
+        let small = plans.map(|plan| {
+            let (small, faulty) =
+                (plan.has(Family::Disks), plan.has(Family::Power) || plan.has(Family::Devices));
+            assert!(!small || !faulty, "{plan}");
+            [small, faulty]
+        });
+        let seen = small.collect::<std::collections::BTreeSet<_>>();
+        assert!(seen.contains(&[true, false]) && seen.contains(&[false, true]));
     }
 
     #[test]

@@ -12,7 +12,8 @@ use crate::waiting::within;
 const LISTENS_WITHIN: Duration = Duration::from_secs(2);
 
 pub(super) async fn strike(cluster: &mut Cluster, node: i32) {
-    if !cluster.started().contains(&node) {
+    // One that waits for its disk cannot end, and whoever waits for it would not get to heal the disk.
+    if !cluster.started().contains(&node) || cluster.has_disk_trouble(node) {
         return;
     }
     let address = cluster.node(node).address();

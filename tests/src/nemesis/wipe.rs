@@ -9,4 +9,5 @@ pub(super) fn strike(cluster: &mut Cluster, node: i32) {
     let lost = cluster.wipe(node);
     // It would take up room on a small disk, and nobody puts it back.
     std::fs::remove_dir_all(lost).expect("what was lost can be removed");
+    cluster.settle_disk(node);
 }

@@ -8,6 +8,7 @@ mod clocks;
 mod disks;
 mod links;
 mod network;
+mod power;
 mod processes;
 
 use std::time::Duration;
