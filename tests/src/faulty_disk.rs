@@ -197,6 +197,11 @@ impl FaultyDisk {
         self.disk.lock().trouble.is_some()
     }
 
+    /// Whether anybody waits for a sync that hangs.
+    pub fn is_waited_for(&self) -> bool {
+        !self.disk.lock().hanging.is_empty()
+    }
+
     /// Lets go of whoever waits for a sync, with an error, and of all who will, until [`Self::wait_again`]. A process that
     /// waits for its disk cannot even be killed.
     pub fn give_up(&self) {

@@ -107,7 +107,7 @@ fn a_sync_hangs_fails_or_lies() {
     thread::scope(|scope| {
         scope.spawn(|| done.send(write("bad").is_ok()).unwrap());
         write("good").unwrap();
-        while disk.disk.lock().hanging.is_empty() {
+        while !disk.is_waited_for() {
             thread::yield_now();
         }
         assert!(wait.try_recv().is_err(), "it hangs");
@@ -115,7 +115,7 @@ fn a_sync_hangs_fails_or_lies() {
         assert!(wait.recv().unwrap());
         disk.trouble(Part::All, Trouble::Hang);
         scope.spawn(|| done.send(write("bad").is_ok()).unwrap());
-        while disk.disk.lock().hanging.is_empty() {
+        while !disk.is_waited_for() {
             thread::yield_now();
         }
         disk.cut_power(1);
