@@ -4,7 +4,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::log::FinalLogs;
+use super::log::{FinalLogs, Reading};
 use super::{Rule, Violation};
 use crate::history::{Deed, History, Place};
 
@@ -16,15 +16,20 @@ pub(super) fn check(history: &History, finals: &FinalLogs<'_>) -> Vec<Violation>
     let sent = sent.collect::<HashSet<(&Place, u64)>>();
     let mut found = Vec::new();
     let mut first: HashMap<u64, (&Place, i64)> = HashMap::new();
-    for (place, log) in &finals.logs {
+    for (place, Reading { log, .. }) in finals.all() {
         for seen in *log {
-            if let Some((other, offset)) = first.insert(seen.value, (place, seen.offset)) {
+            let is_here = (place, seen.offset);
+            if let Some((other, offset)) = first.insert(seen.value, is_here) {
+                // Each replica has it where the others do.
+                if (other, offset) == is_here {
+                    continue;
+                }
                 let evidence = format!(
                     "value {} is in {other} at offset {offset} and in {place} at offset {}",
                     seen.value, seen.offset
                 );
                 found.push(Violation::new(Rule::Doubled, evidence));
-            } else if !sent.contains(&(*place, seen.value)) {
+            } else if !sent.contains(&(place, seen.value)) {
                 let evidence =
                     format!("value {} in {place} at offset {} was not sent", seen.value, seen.offset);
                 found.push(Violation::new(Rule::Invented, evidence));
@@ -45,6 +50,14 @@ mod tests {
         assert_eq!(rules(&scene), [Rule::Doubled]);
         let unknown = Scene::default().unknown(0, 5).log(&[5, 5]);
         assert_eq!(rules(&unknown), [Rule::Doubled]);
+    }
+
+    #[test]
+    fn one_replica_has_it_twice_and_another_one_does_not() {
+        let scene = Scene::default().acked(0, 0, 5);
+        assert_eq!(rules(&scene.clone().log(&[5]).log(&[5])), []);
+        assert_eq!(rules(&scene.clone().log(&[5, 5]).log(&[5])), [Rule::Lost, Rule::Doubled]);
+        assert_eq!(rules(&scene.log(&[5, 6]).log(&[5])), [Rule::Lost, Rule::Invented]);
     }
 
     #[test]

@@ -60,6 +60,13 @@ fn records(history: &History) {
         let (third, seventh) = (log[3].value, log[7].value);
         (log[3].value, log[7].value) = (seventh, third);
     });
+    caught(Rule::Swapped, |entries| {
+        let log = final_log(entries);
+        // Those of the first producer.
+        let mut own = (0..log.len()).filter(|at| log[*at].value >> 32 == 0);
+        let (one, other) = own.next().zip(own.next()).expect("each producer writes to each partition");
+        (log[one].value, log[other].value) = (log[other].value, log[one].value);
+    });
     caught(Rule::AbortedRead, |entries| {
         *find(entries, |deed| match deed {
             Deed::Send { sending: sending @ Sending::Acknowledged { .. }, .. } => Some(sending),
@@ -130,4 +137,5 @@ fn groups(history: &History) {
         "classic-99".clone_into(&mut commit.expect("a member committed").client);
     });
     caught(Rule::GaveUp, |entries| entries.retain(|entry| !matches!(entry.deed, Deed::Final { .. })));
+    caught(Rule::GaveUp, |entries| entries.retain(|entry| !matches!(entry.deed, Deed::Settled { .. })));
 }
