@@ -14,7 +14,9 @@
 //!
 //! A [`WriteBatch`] collects the changes of many groups. [`Store::apply`] makes them visible in one atomic step,
 //! [`Store::sync`] makes everything applied so far durable. Nothing may be acknowledged in between: an applied batch
-//! survives a killed process by luck only, a synced one survives a power cut.
+//! survives a killed process by luck only, a synced one survives a power cut. [`Store::flush`] is halfway: a flushed batch
+//! survives a killed process, and a store whose owner [acknowledges](Store::acknowledge) it tells at the next open whether
+//! the machine went down since.
 //!
 //! **Architecture invariant:** nothing outside this crate knows how an entry is laid out in keys and values. A later
 //! step may move large payloads out of the tree, and no caller will notice.
@@ -37,6 +39,8 @@ pub use error::StoreError;
 pub use keys::offset_index::OffsetIndexRow;
 pub use log_reader::LogReader;
 pub use raft_log::{EntryFetch, FetchedEntries, RaftLog};
-pub use store::{Identity, OpenError, Purge, StateRecord, Store, StoreOptions, free_space};
+pub use store::{
+    Acknowledge, BootId, Identity, NotABootId, OpenError, Purge, StateRecord, Store, StoreOptions, free_space,
+};
 pub use tail::TailCache;
 pub use write_batch::WriteBatch;

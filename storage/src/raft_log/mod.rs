@@ -106,6 +106,12 @@ impl RaftLog {
         self.state.truncated.index
     }
 
+    /// The term of the last entry of the log, or of the last that is compacted away.
+    #[must_use]
+    pub const fn last_term(&self) -> u64 {
+        self.state.last.term
+    }
+
     /// The last index of the log; [`Self::truncated`] when it has no entries.
     #[must_use]
     pub const fn last(&self) -> RaftIndex {

@@ -55,6 +55,19 @@ impl RaftLog {
         Ok(Some(log))
     }
 
+    /// The term in which a group is, by what is on disk; `None` when the group does not live here.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::open`].
+    pub fn stored_term(store: &Store, group: RaftGroupId) -> Result<Option<u64>, StoreError> {
+        let Some(row) = store.get(&raft_state::key(group))? else { return Ok(None) };
+        let state = GroupState::decode(&row);
+        let state =
+            state.ok_or_else(|| StoreError::damaged_in(group, "its raft state row cannot be read"))?;
+        Ok(Some(state.1.term))
+    }
+
     fn with_state(store: &Store, tail: &TailCache, group: RaftGroupId, state: GroupState) -> Self {
         Self {
             group,

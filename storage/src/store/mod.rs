@@ -4,7 +4,7 @@
 //!
 //! * `flush()` ends in `sync_file_range`, which does not reach the disk's platter, nor a file system's metadata.
 //!   [`Store::sync`] therefore follows it with an `fdatasync` of the data file. Only what was synced may be
-//!   acknowledged.
+//!   acknowledged, unless the owner takes the kernel's word ([`boot`]).
 //! * A page larger than a quarter of a segment becomes a file under `blobs/`, which is never synced. Segments of 2 MiB
 //!   and bounds on values keep that directory empty; [`Store::blob_files`] checks it.
 //! * A leaf is written whole on every tenth change and when it is split, so that what is put at a log's growing end is
@@ -24,6 +24,7 @@
 //! the moment it asks.
 
 mod apply;
+mod boot;
 mod cleaner;
 mod durable;
 mod files;
@@ -43,7 +44,7 @@ use std::iter;
 use std::ops::RangeBounds;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -58,6 +59,7 @@ use progress::Progress;
 use syncs::Syncs;
 use turnover::Turnover;
 
+pub use boot::{Acknowledge, BootId, NotABootId};
 pub use open::OpenError;
 pub use purge::Purge;
 pub use records::StateRecord;
@@ -77,11 +79,14 @@ pub struct Identity {
 pub struct StoreOptions {
     /// How many bytes of pages sled keeps in memory.
     pub cache_bytes: u64,
+    /// In which boot of the machine the store is opened; the machine is asked if there is none. For tests that play a power
+    /// loss.
+    pub boot: Option<BootId>,
 }
 
 impl Default for StoreOptions {
     fn default() -> Self {
-        Self { cache_bytes: 16 * 1024 * 1024 }
+        Self { cache_bytes: 16 * 1024 * 1024, boot: None }
     }
 }
 
@@ -105,6 +110,10 @@ struct Shared {
     visible_batches: AtomicU64,
     /// The bytes of all batches since the store was opened.
     written_bytes: AtomicU64,
+    /// In which boot of the machine it was opened.
+    boot: BootId,
+    /// Something may be missing that was acknowledged.
+    forgot: AtomicBool,
     durable: Mutex<DurableMark>,
     /// Its file, to be examined while the mark itself is held by who waits for the disk.
     durable_file: File,
@@ -132,10 +141,13 @@ impl Store {
         self.shared.check_not_failed()?;
         let batches = self.shared.visible_batches.load(Ordering::Acquire);
         let _under_way = self.shared.syncs.begin();
-        let synced = self.shared.flush().and_then(|()| {
+        let synced = self.shared.flush().and_then(|()| self.shared.sync_data()).and_then(|()| {
             lock(&self.shared.durable).advance(batches).map_err(io_error("note what is durable"))
         });
-        synced.inspect_err(|error| self.shared.fail(error))
+        synced.inspect_err(|error| {
+            self.shared.fail(error);
+            self.distrust_kernel();
+        })
     }
 
     /// How long a sync has been under way, the oldest if there are several; zero while there is none. This waits for no
@@ -155,7 +167,11 @@ impl Store {
     pub fn close(self) -> Result<(), StoreError> {
         self.sync()?;
         self.shared.cleaner.check()?;
-        let written = lock(&self.shared.durable).write_now().map_err(io_error("note what is durable"));
+        let mut mark = lock(&self.shared.durable);
+        // Of what an earlier boot may have taken, the owner has yet to draw its conclusions.
+        let boot = if self.forgot() { mark.boot() } else { BootId::NONE };
+        let written = mark.set_boot(boot).map_err(io_error("note what is durable"));
+        drop(mark);
         written.inspect_err(|error| self.shared.fail(error))
     }
 
@@ -235,9 +251,13 @@ impl Store {
 }
 
 impl Shared {
-    /// Writes out sled's buffers and forces the data file to disk.
+    /// Writes out sled's buffers.
     fn flush(&self) -> Result<(), StoreError> {
-        self.db.flush().map_err(|error| StoreError::from_sled("flush the store", error))?;
+        self.db.flush().map(drop).map_err(|error| StoreError::from_sled("flush the store", error))
+    }
+
+    /// Forces what was written out to the disk.
+    fn sync_data(&self) -> Result<(), StoreError> {
         self.data_file.sync_data().map_err(io_error("sync the data file"))
     }
 

@@ -18,13 +18,14 @@ use std::fs::{self, File};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
 pub use self::error::OpenError;
 use self::error::io_error;
+use super::boot::BootId;
 use super::cleaner::Opening;
 use super::durable::DurableMark;
 use super::progress::{GroupProgress, LogStart, Progress, Remains};
@@ -77,7 +78,9 @@ impl Store {
             mark.advance_now(1).map_err(|error| at.mark_io(error))?;
         }
         at.check_identity(&db, identity)?;
-        let id = at.store_id(&db)?;
+        let boot = options.boot.unwrap_or_else(BootId::of_machine);
+        let forgot = mark.boot().is_over(boot) && at.has_promised(&db)?;
+        let id = at.store_id(&db, forgot)?;
         let progress = at.recover_progress(&db, mark.batches())?;
         let data_file = File::open(at.dir.join(files::DATA)).map_err(|error| at.io(error))?;
         let store = Self {
@@ -87,6 +90,8 @@ impl Store {
                 data_file,
                 dir: at.dir.clone(),
                 written_bytes: AtomicU64::new(0),
+                boot,
+                forgot: AtomicBool::new(forgot),
                 visible_batches: AtomicU64::new(progress.row().batches),
                 progress: Mutex::new(progress),
                 durable_file: mark.file().try_clone().map_err(|error| at.mark_io(error))?,
@@ -284,9 +289,10 @@ impl Place {
     }
 
     /// Reads which store it is. One that was made before stores had ids gets one now: it is what it was, and nobody knows
-    /// it by another.
-    fn store_id(&self, db: &sled::Db) -> Result<StoreId, OpenError> {
-        let Some(row) = db.get(STORE_ID_KEY).map_err(|error| self.sled(error))? else {
+    /// it by another. One that may have forgotten something is another one from now on.
+    fn store_id(&self, db: &sled::Db, forgot: bool) -> Result<StoreId, OpenError> {
+        let row = db.get(STORE_ID_KEY).map_err(|error| self.sled(error))?;
+        let Some(row) = row.filter(|_| !forgot) else {
             let id = StoreId::random();
             let mut rows = sled::Batch::default();
             rows.insert(&STORE_ID_KEY, &id.0);
@@ -294,6 +300,17 @@ impl Place {
         };
         let id = row.as_ref().try_into().map(StoreId);
         id.map_err(|_| self.damaged("what says which store it is cannot be read".to_owned()))
+    }
+
+    /// Whether anything can have been said of what is here: a term, without which nobody says anything, is always synced.
+    fn has_promised(&self, db: &sled::Db) -> Result<bool, OpenError> {
+        for pair in db.scan_prefix([Family::RaftState.ordinal()]) {
+            let (_, state) = pair.map_err(|error| self.sled(error))?;
+            if GroupState::decode(&state).is_none_or(|(_, state)| state.term > 0) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Reads how far the writes have come, and checks that nothing is missing.
