@@ -201,6 +201,7 @@ fn config(options: ServeOptions, peer_listener: std::net::TcpListener) -> NodeCo
             serve::Durability::Sync => trilog_cluster::node::Durability::Sync,
             serve::Durability::Relaxed => trilog_cluster::node::Durability::Relaxed,
         },
+        boot: options.boot_id,
         reserve: Reserve(options.min_free_space.0),
         rack: options.settings.rack.clone(),
         settings: Arc::new(options.settings),

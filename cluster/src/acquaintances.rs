@@ -29,7 +29,8 @@ const KEY_PREFIX: &[u8] = b"peer-store/";
 /// number follows. They are the controller's group's as well.
 const READMITTED_PREFIX: &[u8] = b"readmitted/";
 
-/// How many former stores of a peer are remembered. It takes as many lost disks of one node for the oldest to be forgotten.
+/// How many former stores of a peer are remembered. It takes as many lost disks of one node, or losses of power that made it forget
+/// something, for the oldest to be forgotten.
 const MAX_FORMER: usize = 16;
 
 /// As what a peer is recognized by the store that it has.
@@ -136,7 +137,12 @@ impl Acquaintance {
         // Others may have let it in with a store that was never met here.
         let unmet = readmitted.filter(|unmet| self.age(*unmet).is_none());
         let former = unmet.into_iter().chain([self.store]).chain(self.former.iter().copied());
-        Self { store, former: former.filter(|former| *former != store).take(MAX_FORMER).collect() }
+        let mut former: Vec<StoreId> = former.filter(|former| *former != store).take(MAX_FORMER).collect();
+        // The one that was let in stays known: what is older than it is told by it.
+        if let Some(readmitted) = readmitted.filter(|known| *known != store && !former.contains(known)) {
+            former.push(readmitted);
+        }
+        Self { store, former }
     }
 
     /// How many stores of the peer are later than this one.
@@ -236,6 +242,20 @@ mod tests {
         let loaded = Acquaintances::load(&store).unwrap();
         assert_eq!(loaded.known.get(&PEER), known.known.get(&PEER));
         assert_eq!(loaded.store_of(NodeId(3)), None, "its batch was never applied");
+    }
+
+    #[test]
+    fn a_store_that_was_let_in_stays_known_however_many_follow_without_being_let_in() {
+        let mut known = Acquaintances::default();
+        let mut meet =
+            |store, readmitted| known.meet(PEER, store, readmitted).map(|(recognition, _)| recognition);
+        meet(ONE, None).unwrap();
+        meet(TWO, None).unwrap();
+        for number in 10..50 {
+            for _ in 0..2 {
+                assert_eq!(meet(StoreId([number; 16]), Some(TWO)), Ok(Recognition::Successor), "{number}");
+            }
+        }
     }
 
     #[test]

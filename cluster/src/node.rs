@@ -25,7 +25,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use tokio::sync::watch;
 use tokio::time::Instant;
-pub use trilog_storage::free_space;
+pub use trilog_storage::{BootId, NotABootId, free_space};
 use trilog_storage::{OpenError, TailCache};
 use uuid::Uuid;
 
@@ -80,6 +80,9 @@ pub struct NodeConfig {
     pub peers: BTreeMap<NodeId, String>,
     /// When a write counts as stored.
     pub durability: Durability,
+    /// Which boot of the machine this is; the machine is asked if there is none. Another one than before says that the power
+    /// failed meanwhile.
+    pub boot: Option<BootId>,
     /// What is kept free on the disk.
     pub reserve: Reserve,
     /// The broker's settings: defaults for topics.
@@ -175,10 +178,10 @@ impl Node {
     /// # Errors
     /// [`StartError`]: the data directory or the peer listener cannot be used.
     pub async fn start(config: NodeConfig) -> Result<Self, StartError> {
+        let store = open(&config).await?;
         let NodeConfig {
             node,
             cluster_id,
-            data_dir,
             peer_listener,
             peers,
             durability,
@@ -186,15 +189,15 @@ impl Node {
             settings,
             listeners,
             rack,
+            ..
         } = config;
-        let nodes: Vec<NodeId> = peers.keys().copied().collect();
-        let store = open(data_dir, cluster_id.clone(), node, nodes.clone()).await?;
         peer_listener.set_nonblocking(true).map_err(StartError::PeerListener)?;
         let listener = tokio::net::TcpListener::from_std(peer_listener).map_err(StartError::PeerListener)?;
 
         let inbox = Arc::new(Inbox::default());
         let published = Arc::new(Published::new());
         let rpc = Arc::new(RpcClient::default());
+        let nodes: Vec<NodeId> = peers.keys().copied().collect();
         let node_count = nodes.len();
         let link = Link::new(Arc::clone(&inbox), Arc::clone(&published), Arc::clone(&rpc), store.clone());
         let link = Arc::new(link.map_err(FatalError::Store)?);

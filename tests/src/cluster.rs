@@ -274,6 +274,12 @@ impl Cluster {
         disk.inspect(|disk| disk.wait_again());
     }
 
+    /// SIGKILL, and the node believes at its next start that its machine went down, though its files are whole.
+    pub fn lose_power(&mut self, id: i32) {
+        self.kill(id);
+        self.node_mut(id).reboot();
+    }
+
     /// SIGKILL, and the node's disk is gone with it. What was on it is returned, for who wants to put it back by
     /// [`Self::put_back`].
     ///

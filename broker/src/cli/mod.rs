@@ -140,8 +140,8 @@ mod tests {
         let mut command = Cli::command();
         command.build();
         let serve = command.find_subcommand("serve").unwrap();
-        let mut variables: Vec<_> =
-            serve.get_arguments().filter_map(|flag| flag.get_env()?.to_str()).collect();
+        let shown_flags = serve.get_arguments().filter(|flag| !flag.is_hide_set());
+        let mut variables: Vec<_> = shown_flags.filter_map(|flag| flag.get_env()?.to_str()).collect();
         variables.sort_unstable();
         let mut shown: Vec<_> = example_variables().into_iter().map(|(name, _)| name).collect();
         shown.sort_unstable();

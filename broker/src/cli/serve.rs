@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 use thiserror::Error;
 use trilog_cluster::controller::configs::BrokerSettings;
 use trilog_cluster::ids::NodeId;
+use trilog_cluster::node::BootId;
 
 use super::byte_size::ByteSize;
 use super::create_topics::{CreateTopicsArgs, CreateTopicsError, NodeCount};
@@ -38,6 +39,8 @@ pub(crate) struct ServeOptions {
     pub(crate) cluster_id: String,
     /// What an acknowledgement promises.
     pub(crate) durability: Durability,
+    /// Which boot of the machine this is, if that was given.
+    pub(crate) boot_id: Option<BootId>,
     /// What is kept free on the disk of the data directory, in bytes.
     pub(crate) min_free_space: ByteSize,
     /// Topics to create once all nodes are there, if they do not exist.
@@ -66,7 +69,7 @@ pub(super) const DEFAULT_MIN_FREE_SPACE: &str = "256MiB";
 pub(crate) enum Durability {
     /// A majority of the replicas has the record on disk.
     Sync,
-    /// A majority has it in memory; it reaches the disk within 100 ms. A power cut at several nodes may lose it.
+    /// A majority's kernels have it; it reaches the disk within 100 ms. If several machines go down at once, it may be lost.
     Relaxed,
 }
 
@@ -158,6 +161,10 @@ pub(super) struct ServeArgs {
     #[arg(long, env = "TRILOG_DURABILITY", value_enum, default_value = "sync")]
     durability: Durability,
 
+    /// Which boot of the machine this is, for tests that play a power loss [default: what Linux says].
+    #[arg(long, env = "TRILOG_BOOT_ID", value_name = "UUID", hide = true)]
+    boot_id: Option<BootId>,
+
     /// What is kept free on the disk: below it the node takes no more records in until there is room.
     #[arg(long, env = "TRILOG_MIN_FREE_SPACE", default_value = DEFAULT_MIN_FREE_SPACE, value_name = "BYTES")]
     min_free_space: ByteSize,
@@ -205,6 +212,7 @@ impl ServeArgs {
             http_listener,
             cluster_id: self.cluster_id,
             durability: self.durability,
+            boot_id: self.boot_id,
             min_free_space: self.min_free_space,
             topics,
             settings: setting::check(&setting::joined(self.settings))?,
@@ -337,6 +345,7 @@ mod tests {
             ("--cluster-id", ""),
             ("--cluster-id", "two words"),
             ("--durability", "maybe"),
+            ("--boot-id", "5"),
             ("--min-free-space", "much"),
             ("--set", "num.partitions"),
             ("--set", "num.partitions=0"),

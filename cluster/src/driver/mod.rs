@@ -60,8 +60,8 @@ pub enum Durability {
     /// Once a majority has it on disk.
     #[default]
     Sync,
-    /// Once a majority has it in memory; synced every 100 ms. A power failure of a majority may lose acknowledged
-    /// records; the end of a process does not.
+    /// Once the kernels of a majority's machines have it; synced every 100 ms. If the machines of a majority go down at once,
+    /// acknowledged records may be lost; the end of a process loses none.
     Relaxed,
 }
 

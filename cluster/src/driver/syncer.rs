@@ -1,5 +1,5 @@
 //! The thread that syncs. One [`Store::sync`] serves all rounds that wait for it; only then do their promises leave
-//! and does Raft count their entries.
+//! and does Raft count their entries. With relaxed durability a [`Store::flush`] is enough for entries.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use trilog_storage::{Store, StoreError};
 use super::inbox::{Inbox, Input};
 use super::{Durability, threads};
 use crate::metrics::NodeMetrics;
-use crate::shard::effects::Persist;
+use crate::shard::effects::{Needs, Persist};
 use crate::transport::Transport;
 
 /// Rounds that may wait for a sync. When there are more, the driver takes no more work in; it does not wait, as it would tell
@@ -84,6 +84,11 @@ impl Syncer {
     }
 }
 
+/// What has to be done before any of the rounds' promises leaves.
+fn needs(rounds: &[Persist]) -> Needs {
+    rounds.iter().map(|round| round.needs).max().unwrap_or_default()
+}
+
 struct Worker {
     store: Store,
     transport: Transport,
@@ -97,7 +102,7 @@ impl Worker {
         while let Ok(first) = self.waiting.recv() {
             let mut rounds = vec![first];
             rounds.extend(self.waiting.try_iter());
-            if rounds.iter().any(|round| round.must_sync) {
+            if needs(&rounds) > Needs::Nothing {
                 self.sync()?;
             }
             self.release(rounds);
@@ -105,7 +110,7 @@ impl Worker {
         self.sync()
     }
 
-    /// Acknowledges from memory, and syncs from time to time.
+    /// Acknowledges entries that the kernel has, and syncs from time to time, and whatever must never be forgotten at once.
     fn run_relaxed(&self) -> Result<(), StoreError> {
         let mut next_sync = Instant::now() + RELAXED_INTERVAL;
         let mut unsynced = 0;
@@ -118,6 +123,14 @@ impl Worker {
             }
             rounds.extend(self.waiting.try_iter());
             unsynced += rounds.iter().map(|round| round.bytes).sum::<usize>();
+            match needs(&rounds) {
+                Needs::Nothing => {}
+                Needs::Kernel => self.store.flush()?,
+                Needs::Disk => {
+                    unsynced = 0;
+                    self.sync()?;
+                }
+            }
             self.release(rounds);
             if Instant::now() >= next_sync || unsynced >= RELAXED_BYTES {
                 if std::mem::take(&mut unsynced) > 0 {

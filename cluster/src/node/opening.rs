@@ -1,27 +1,37 @@
-//! Opening what a node has on disk, and whether it is this node's to open.
+//! Opening what a node has on disk: whether it is this node's to open, and what it may have forgotten, before anything is said
+//! on its behalf.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use tokio::time::Instant;
-use trilog_storage::{Identity, RaftLog, Store, StoreOptions, TailCache};
+use trilog_storage::{Acknowledge, BootId, Identity, RaftLog, Store, StoreError, StoreOptions, TailCache};
 
-use super::StartError;
+use super::{Durability, NodeConfig, StartError};
 use crate::driver::FatalError;
 use crate::driver::start_report::SAY_EVERY;
 use crate::ids::{NodeId, RaftGroupId};
+use crate::shard;
 
-/// Opens a store on a thread that may wait, unless it belongs to a cluster of other nodes than these.
-pub(super) async fn open(
+/// Opens a store on a thread that may wait, unless it belongs to a cluster of other nodes than these, and sees to what it may
+/// have forgotten.
+pub(super) async fn open(config: &NodeConfig) -> Result<Store, StartError> {
+    let identity = Identity { cluster_id: config.cluster_id.clone(), node_id: config.node.0 };
+    let nodes = config.peers.keys().copied().collect();
+    open_in(config.data_dir.clone(), identity, nodes, config.boot, config.durability).await
+}
+
+async fn open_in(
     data_dir: PathBuf,
-    cluster_id: String,
-    node: NodeId,
+    identity: Identity,
     nodes: Vec<NodeId>,
+    boot: Option<BootId>,
+    durability: Durability,
 ) -> Result<Store, StartError> {
     let opening = move || {
-        let identity = Identity { cluster_id, node_id: node.0 };
-        let store = Store::open(&data_dir, &identity, StoreOptions::default())?;
+        let store = Store::open(&data_dir, &identity, StoreOptions { boot, ..StoreOptions::default() })?;
         check_nodes(&data_dir, &store, &nodes)?;
+        remember(&store, durability).map_err(FatalError::Store)?;
         Ok(store)
     };
     wait_for("the store", opening).await?
@@ -55,4 +65,61 @@ fn check_nodes(data_dir: &Path, store: &Store, given: &[NodeId]) -> Result<(), S
     }
     let named = |nodes: BTreeSet<u64>| nodes.iter().map(u64::to_string).collect::<Vec<_>>().join(", ");
     Err(StartError::OtherPeers { path: data_dir.to_owned(), found: named(found), given: named(given) })
+}
+
+/// Writes down what the store may have forgotten, and then what counts as stored from now on.
+fn remember(store: &Store, durability: Durability) -> Result<(), StoreError> {
+    if store.forgot() {
+        tracing::warn!(
+            "this machine went down under a node with --durability relaxed: what the node acknowledged just before may be \
+             missing here; until it has that from the others, its vote counts only where all nodes vote alike"
+        );
+        store.apply(shard::forget(store)?)?;
+    }
+    store.acknowledge(match durability {
+        Durability::Sync => Acknowledge::Synced,
+        Durability::Relaxed => Acknowledge::Flushed,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use raft::eraftpb::HardState;
+    use trilog_storage::WriteBatch;
+
+    use super::*;
+
+    const GROUP: RaftGroupId = RaftGroupId(3);
+
+    /// Opens the store in the machine's boot of this number.
+    async fn opened(dir: &Path, boot: u32, durability: Durability) -> Store {
+        let identity = Identity { cluster_id: "test".into(), node_id: 1 };
+        let boot = format!("{boot:032x}").parse().unwrap();
+        open_in(dir.to_owned(), identity, Vec::new(), Some(boot), durability).await.unwrap()
+    }
+
+    /// How many records tell what the group's replica may do.
+    fn admissions(store: &Store) -> usize {
+        store.records(GROUP, b"admission").unwrap().len()
+    }
+
+    #[tokio::test]
+    async fn a_relaxed_node_whose_machine_went_down_writes_down_that_its_replicas_are_forgetful() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = opened(dir.path(), 1, Durability::Relaxed).await;
+        let (tail, mut batch) = (TailCache::new(0), WriteBatch::new());
+        let mut log = RaftLog::create(&store, &tail, GROUP, &[1, 2, 3], &mut batch);
+        log.set_hard_state(&HardState { term: 5, ..HardState::default() }, &mut batch);
+        store.apply(batch).unwrap();
+        store.flush().unwrap();
+        drop((log, store));
+        let store = opened(dir.path(), 1, Durability::Relaxed).await;
+        assert_eq!(admissions(&store), 0, "only the process ended");
+        drop(store);
+        let store = opened(dir.path(), 2, Durability::Sync).await;
+        assert_eq!(admissions(&store), 1);
+        drop(store);
+        let store = opened(dir.path(), 3, Durability::Sync).await;
+        assert!(!store.forgot(), "nothing that was not synced was acknowledged in between");
+    }
 }

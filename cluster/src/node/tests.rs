@@ -69,6 +69,7 @@ impl Cluster {
             peer_listener,
             peers,
             durability: Durability::Sync,
+            boot: None,
             reserve: Reserve::default(),
             settings: Arc::new(BrokerSettings::default()),
             listeners: vec![Listener { name: "PLAINTEXT".into(), host: "127.0.0.1".into(), port: 9092 }],

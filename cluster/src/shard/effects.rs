@@ -155,9 +155,22 @@ pub(crate) struct Persist {
     pub(crate) sends: Outbox,
     /// The size of the batch: what the store may still have to write.
     pub(crate) bytes: usize,
-    /// Whether anything in the batch has to be on disk before the promises leave. Promises without a write still
-    /// queue behind the writes before them.
-    pub(crate) must_sync: bool,
+    /// What has to be done with the batch before the promises leave. Promises without a write still queue behind the writes
+    /// before them.
+    pub(crate) needs: Needs,
+}
+
+/// What has to be done with a batch, and all before it, before anything that follows from it leaves the node.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Needs {
+    /// Nothing is said that depends on it.
+    #[default]
+    Nothing,
+    /// It holds entries. With relaxed durability they are acknowledged once the kernel has them.
+    Kernel,
+    /// It holds what must never be forgotten: a term or a vote, a snapshot, groups that come or go, what a replica may do, a
+    /// barrier, an entry of the controller, or the first entry of a term. `group/forgetful.rs` says why these are enough.
+    Disk,
 }
 
 impl Persist {

@@ -1,10 +1,12 @@
 //! One Raft group on this node: its `RawNode`, the machine that its log drives, and what waits for its commits.
 //!
 //! What Raft has ready is written and applied in [`ready`]; requests become proposals and proposals answers in
-//! [`answers`]. What a replica may do whose disk was lost is [`admission`]'s matter.
+//! [`answers`]. What a replica may do whose disk was lost is [`admission`]'s matter, and what one may do that has forgotten the
+//! end of its log is [`forgetful`]'s.
 
 mod admission;
 mod answers;
+mod forgetful;
 #[cfg(test)]
 mod inspection;
 mod patience;
@@ -22,6 +24,8 @@ use trilog_storage::{FetchedEntries, RaftLog};
 
 pub(super) use self::admission::Admission;
 use self::admission::Readmission;
+pub(crate) use self::forgetful::forget;
+use self::forgetful::{Ballots, is_grant};
 #[cfg(test)]
 pub(crate) use self::inspection::GroupView;
 use self::patience::Patience;
@@ -55,6 +59,8 @@ pub(super) struct Group {
     admission: Admission,
     /// On a leader: the replicas that lost their disks. Those of other terms are of no more use.
     readmissions: BTreeMap<NodeId, Readmission>,
+    /// The votes that this replica got.
+    ballots: Ballots,
     machine: Machine,
     checkpoints: CheckpointPolicy,
     proposals: Proposals<Waiting>,
@@ -114,6 +120,7 @@ impl Group {
             node,
             admission: Admission::Full,
             readmissions: BTreeMap::new(),
+            ballots: Ballots::default(),
             machine,
             checkpoints,
             proposals: Proposals::new(),
@@ -207,6 +214,10 @@ impl Group {
         if message.msg_type == MessageType::MsgTimeoutNow && !self.may_stand() {
             return;
         }
+        if is_grant(&message) { self.take_grant(message) } else { self.step_raft(message) }
+    }
+
+    fn step_raft(&mut self, message: Message) {
         // A message that Raft refuses (from a stranger, or of a kind that never crosses the network) changes nothing.
         if let Err(error) = self.node.step(message) {
             tracing::trace!(group = self.id.0, %error, "Raft refused a message");
@@ -222,6 +233,7 @@ impl Group {
 
     /// A tick of Raft's timers. They stand still while this replica cannot campaign.
     pub(super) fn tick(&mut self) {
+        self.tick_ballots();
         // To a follower time only says when to stand.
         if self.may_stand() {
             self.tick_patiently();
@@ -231,7 +243,7 @@ impl Group {
     /// Whether this replica may campaign. Not while a snapshot is being made durable: Raft would look at the committed
     /// entries that do not count as applied yet, and the log begins after them.
     const fn may_stand(&self) -> bool {
-        self.is_admitted() && self.installing.is_none()
+        self.has_votes() && self.installing.is_none()
     }
 
     /// Tells the followers that their leader is here.
@@ -261,7 +273,8 @@ impl Group {
     /// Stands for election at once, as after a leadership transfer: for a group whose leader's process is known to be
     /// gone, or that never had a leader. The leases of other followers do not veto it.
     pub(super) fn campaign_now(&mut self) {
-        if !self.is_follower() {
+        // Who needs everybody's votes asks for them as everybody does.
+        if !self.is_follower() || !self.is_admitted() {
             return self.campaign();
         }
         let id = self.node.raft.id;

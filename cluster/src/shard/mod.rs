@@ -42,11 +42,12 @@ use trilog_storage::{FetchedEntries, Store, StoreError, TailCache, WriteBatch};
 
 use self::confirmations::Confirmations;
 use self::effects::{
-    AppendError, DeleteRecordsError, Effect, NotController, Outbox, Persist, PersistedReady, Round,
+    AppendError, DeleteRecordsError, Effect, Needs, NotController, Outbox, Persist, PersistedReady, Round,
 };
 use self::group::Group;
 #[cfg(test)]
 pub(crate) use self::group::GroupView;
+pub(crate) use self::group::forget;
 use self::leaving::Leaving;
 pub(crate) use self::machine::{AppendRequest, CheckpointPolicy, ControlRequest, DeletionRequest};
 use self::machine::{DecisionInputs, Machine};
@@ -196,6 +197,7 @@ impl Shard {
             Frame::Leadership(rows) => self.learn_leaderships(from, rows),
             Frame::Sleep(rows) => self.fall_asleep(from, &rows),
             Frame::Rejoin { store, groups } => self.rejoin_asked(from, store, &groups),
+            Frame::Recount { store, groups } => self.recount_asked(from, store, &groups),
             Frame::Readmit { store, rows } => self.readmitted(from, store, &rows),
             Frame::Confirm { round, rows } => self.vouch(from, round, rows),
             Frame::Vouch { round, rows } => self.vouched(from, round, &rows),
@@ -223,6 +225,9 @@ impl Shard {
             let is_pulse = message.msg_type == MessageType::MsgHeartbeat;
             let (hopeless, deposed) = (group.has_more_than(&message), group.leader());
             group.step(message);
+            if group.take_unanimous() {
+                self.rejoin.recovered(id);
+            }
             if hopeless {
                 self.stand_instead(id, from, deposed);
             }
@@ -331,7 +336,7 @@ impl Shard {
             persist: Persist::default(),
         };
         // Groups that came or went must be on disk before anything they promise.
-        round.persist.must_sync = !round.batch.is_empty();
+        round.persist.needs = if round.batch.is_empty() { Needs::Nothing } else { Needs::Disk };
         self.bound_replay(&mut round.batch);
         while round.batch.len_bytes() < MAX_ROUND_BYTES
             && round.read_bytes < MAX_ROUND_READ_BYTES

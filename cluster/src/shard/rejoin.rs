@@ -13,6 +13,9 @@
 //! nodes of which two lost their disks, the two are a majority that remembers nothing. They would begin anew, in silence,
 //! while the third one has everything.
 //!
+//! A node that has its disk and may have forgotten the last that it acknowledged comes back by itself as well. Its replicas are
+//! [forgetful](super::group), ask the leader to count them anew, and are full soon after.
+//!
 //! Groups that are made after the loss have nothing to lose, and their replicas here are as any. The controller's barrier
 //! tells them apart: the group numbers that were allotted before it.
 
@@ -40,7 +43,7 @@ pub(super) struct Rejoin {
     unheard: BTreeSet<NodeId>,
     waits_since: Duration,
     has_warned: bool,
-    /// The groups in which this node is barred or on probation.
+    /// The groups in which this node is barred, forgetful or on probation.
     pending: BTreeSet<RaftGroupId>,
     /// How many groups there were on the way, and how many of them had arrived when that was last told.
     total: usize,
@@ -49,6 +52,8 @@ pub(super) struct Rejoin {
     fellows: BTreeMap<RaftGroupId, BTreeSet<NodeId>>,
     /// The groups of which it was told that they are lost.
     mourned: BTreeSet<RaftGroupId>,
+    /// The groups that everybody elected this node in since that was last told: something may be lost there.
+    recovered: BTreeSet<RaftGroupId>,
     next_ask: Duration,
 }
 
@@ -64,6 +69,7 @@ impl Rejoin {
             told: 0,
             fellows: BTreeMap::new(),
             mourned: BTreeSet::new(),
+            recovered: BTreeSet::new(),
             next_ask: now,
         }
     }
@@ -71,6 +77,11 @@ impl Rejoin {
     fn add(&mut self, group: RaftGroupId, now: Duration) {
         self.total += usize::from(self.pending.insert(group));
         self.next_ask = now;
+    }
+
+    /// This node was elected by all replicas of a group, too many of which have forgotten something for less.
+    pub(super) fn recovered(&mut self, group: RaftGroupId) {
+        self.recovered.insert(group);
     }
 
     /// How many groups are still on their way.
@@ -85,6 +96,7 @@ impl Rejoin {
         }
         self.fellows.remove(&group);
         self.mourned.remove(&group);
+        self.recovered.remove(&group);
     }
 }
 
@@ -109,7 +121,7 @@ impl Shard {
             }
             None => Admission::Full,
         };
-        if matches!(admission, Admission::Barred | Admission::Probation(_)) {
+        if matches!(admission, Admission::Barred | Admission::Forgetful(_) | Admission::Probation(_)) {
             self.rejoin.add(id, self.now);
         }
         Ok(admission)
@@ -158,18 +170,45 @@ impl Shard {
         }
     }
 
-    /// Asks the other replicas of all groups in which this node is barred: one of them leads, or will.
+    /// Asks the other replicas of all groups in which this node is barred or forgetful: one of them leads, or will.
     fn ask(&mut self) {
+        let store = self.rejoin.store;
+        for (peer, groups) in self.questions(Group::is_barred) {
+            self.sends.frame(peer, Frame::Rejoin { store, groups });
+        }
+        for (peer, groups) in self.questions(|group| group.is_forgetful() && !group.is_leader()) {
+            self.sends.frame(peer, Frame::Recount { store, groups });
+        }
+    }
+
+    /// The pending groups that are `such`, by the nodes that have replicas of them.
+    fn questions(&self, such: impl Fn(&Group) -> bool) -> BTreeMap<NodeId, Vec<RaftGroupId>> {
         let mut questions: BTreeMap<NodeId, Vec<RaftGroupId>> = BTreeMap::new();
         for id in &self.rejoin.pending {
-            let Some(group) = self.groups.get(id).filter(|group| group.is_barred()) else { continue };
+            let Some(group) = self.groups.get(id).filter(|group| such(group)) else { continue };
             for voter in group.voters().iter().filter(|voter| **voter != self.node) {
                 questions.entry(*voter).or_default().push(*id);
             }
         }
-        let store = self.rejoin.store;
-        for (peer, groups) in questions {
-            self.sends.frame(peer, Frame::Rejoin { store, groups });
+        questions
+    }
+
+    /// A peer may have forgotten the last that it acknowledged, and asks to be counted anew.
+    pub(super) fn recount_asked(&mut self, from: NodeId, store: StoreId, groups: &[RaftGroupId]) {
+        let mut rows = Vec::new();
+        for id in groups {
+            let Some(group) = self.groups.get_mut(id).filter(|group| group.voters().contains(&from)) else {
+                continue;
+            };
+            if let Some(row) = group.recount(from, store) {
+                rows.push(row);
+                group.ping();
+                self.wake(*id);
+                self.dirty.insert(*id);
+            }
+        }
+        if !rows.is_empty() {
+            self.sends.frame(from, Frame::Readmit { store, rows });
         }
     }
 
@@ -185,6 +224,7 @@ impl Shard {
                 continue;
             }
             group.disown(from);
+            group.note_bereft(from);
             if !group.is_leader() {
                 continue;
             }
@@ -216,6 +256,7 @@ impl Shard {
 
     /// Tells how far it is, and what will never be. Called once a second.
     pub(super) fn report_rejoin(&mut self) {
+        self.tell_of_recovered();
         let Rejoin { total, pending, told, .. } = &self.rejoin;
         let done = total - pending.len();
         if done != *told || (*total > 0 && pending.is_empty()) {
@@ -248,6 +289,18 @@ impl Shard {
         self.rejoin.mourned = lost;
     }
 
+    /// Says where something may be lost that was acknowledged.
+    fn tell_of_recovered(&mut self) {
+        let recovered = std::mem::take(&mut self.rejoin.recovered);
+        if !recovered.is_empty() {
+            let names = self.names(&recovered);
+            tracing::warn!(
+                "{names}: machines of most replicas went down at once, and with --durability relaxed what was acknowledged \
+                 just before may be lost; all replicas go on with the longest log that is left"
+            );
+        }
+    }
+
     /// Whether too few replicas of a group are left to readmit this one.
     fn is_lost(&self, group: &Group) -> bool {
         let barred = 1 + self.rejoin.fellows.get(&group.id()).map_or(0, BTreeSet::len);
@@ -274,16 +327,16 @@ impl Shard {
         if self.rejoin.has_warned || self.now < self.rejoin.waits_since + PATIENCE {
             return;
         }
-        let barred =
-            self.rejoin.pending.iter().filter_map(|id| self.groups.get(id)).filter(|group| group.is_barred());
-        let voters: BTreeSet<NodeId> = barred.flat_map(|group| group.voters().iter().copied()).collect();
+        let is_stuck = |group: &&Group| group.is_barred() || group.is_forgetful() && group.leader().is_none();
+        let stuck = self.rejoin.pending.iter().filter_map(|id| self.groups.get(id)).filter(is_stuck);
+        let voters: BTreeSet<NodeId> = stuck.flat_map(|group| group.voters().iter().copied()).collect();
         let is_away = |voter: &&NodeId| **voter != self.node && !self.peers.is_alive(**voter);
         let nodes: Vec<u32> = voters.iter().filter(is_away).map(|voter| voter.0).collect();
         if !nodes.is_empty() {
             self.rejoin.has_warned = true;
             tracing::warn!(
                 ?nodes,
-                "this node cannot get back what its disk held without these nodes: are they up and reachable?"
+                "this node cannot get back what it lost without these nodes: are they up and reachable?"
             );
         }
     }

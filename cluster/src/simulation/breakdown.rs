@@ -34,10 +34,15 @@ impl World {
         self.trace.tell(self.now, format_args!("{fault:?}"));
         match fault {
             Fault::Kill(node) => self.crash(node, true),
-            Fault::PowerCut(node) => self.crash(node, false),
+            Fault::PowerCut(node) => self.lose_power(node),
             Fault::Blackout => {
                 for node in self.nodes.keys().copied().collect::<Vec<_>>() {
-                    self.crash(node, false);
+                    self.lose_power(node);
+                }
+            }
+            Fault::PowerCutTwo(node) => {
+                for node in self.peers_of(node) {
+                    self.lose_power(node);
                 }
             }
             Fault::Wipe(node) => return self.wipe(node),
@@ -100,6 +105,7 @@ impl World {
         self.bereft = Some(id);
         if let Some(node) = self.nodes.get_mut(&id) {
             node.disk.wipe();
+            node.forgot = true;
         }
         self.invariants.observe(&Observation::Wiped { node: id })
     }

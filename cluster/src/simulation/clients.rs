@@ -96,6 +96,7 @@ impl World {
             nodes: &self.nodes,
             random: &mut self.random,
             next_ticket: &mut self.next_ticket,
+            lossy: &self.invariants.lossy,
             is_calm: self.is_calm,
             ending: self.ending,
             wishes: Vec::new(),

@@ -12,8 +12,10 @@ use crate::ids::NodeId;
 pub(super) enum Fault {
     /// The process is gone, with all that it had not synced; its peers' connections are reset.
     Kill(NodeId),
-    /// The machine is gone: the same, and its peers hear nothing.
+    /// The machine is gone, and with it what its kernel had not written; its peers hear nothing.
     PowerCut(NodeId),
+    /// All machines but one are gone at once.
+    PowerCutTwo(NodeId),
     /// All machines are gone at once.
     Blackout,
     /// The process is gone, and so is its disk; another one takes its place.
@@ -45,6 +47,7 @@ pub(super) enum Fault {
 enum Kind {
     Kill,
     PowerCut,
+    PowerCutTwo,
     Blackout,
     Wipe,
     Stop,
@@ -59,9 +62,10 @@ enum Kind {
     Storm,
 }
 
-const KINDS: [Kind; 14] = [
+const KINDS: [Kind; 15] = [
     Kind::Kill,
     Kind::PowerCut,
+    Kind::PowerCutTwo,
     Kind::Blackout,
     Kind::Wipe,
     Kind::Stop,
@@ -103,6 +107,7 @@ impl Climate {
         match random.pick(&self.kinds).expect("a climate has kinds of faults") {
             Kind::Kill => Fault::Kill(node),
             Kind::PowerCut => Fault::PowerCut(node),
+            Kind::PowerCutTwo => Fault::PowerCutTwo(node),
             Kind::Blackout => Fault::Blackout,
             Kind::Wipe => Fault::Wipe(node),
             Kind::Stop => Fault::Stop(node),

@@ -16,6 +16,12 @@ pub(super) enum Mutant {
     AcknowledgeUnsynced,
     /// Promises (votes, acknowledgements to a leader) leave before the sync; Raft's own count is right.
     PromiseUnsynced,
+    /// With relaxed durability, promises that must never be forgotten (votes, terms) leave once the kernel has them.
+    FlushPromises,
+    /// With relaxed durability, entries are acknowledged before the kernel has them.
+    AcknowledgeUnflushed,
+    /// A node that may have forgotten what it acknowledged goes on as if it had not.
+    ForgetNothing,
     /// A failed sync is taken for a successful one.
     GoOnAfterFailedSync,
     /// A leader answers readers without asking anybody whether it still leads.

@@ -1,14 +1,17 @@
 //! One node: a shard over a real store, and by hand what the driver, the syncer and the background threads do around it.
 
+mod syncer;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use trilog_storage::{EntryFetch, FetchedEntries, Store, TailCache};
 
+use self::syncer::Syncing;
 use super::call::{Answer, Call, Fetched, ReadBatch};
 use super::clock::Clock;
-use super::disk::{Disk, Written};
+use super::disk::Disk;
 use super::mutant::Mutant;
 use super::random::Random;
 use crate::acquaintances::Acquaintances;
@@ -18,7 +21,9 @@ use crate::ids::{LeaderEpoch, NodeId, Offset, RaftGroupId, StoreId, Ticket, Topi
 use crate::partition::TimestampType;
 use crate::replica::{ReadError, Replica, ReplicaStatus};
 use crate::shard::effects::{Effect, Persist};
-use crate::shard::{AppendRequest, CheckpointPolicy, ControlRequest, DeletionRequest, Shard, ShardConfig};
+use crate::shard::{
+    AppendRequest, CheckpointPolicy, ControlRequest, DeletionRequest, Shard, ShardConfig, forget,
+};
 use crate::transport::{Frame, PeerEvent};
 
 /// How long a node that is told to stop waits for others to take its leaderships.
@@ -40,6 +45,8 @@ pub(super) struct NodeOptions {
     pub(super) purge_pause: u32,
     /// How far the wall clock is ahead of the time from the beginning.
     pub(super) wall_offset_ms: i64,
+    /// The nodes that acknowledge what has reached the kernel.
+    pub(super) relaxed: BTreeSet<NodeId>,
     pub(super) mutant: Option<Mutant>,
 }
 
@@ -87,6 +94,8 @@ pub(super) struct Node {
     pub(super) disk: Disk,
     /// Counts the processes.
     pub(super) life: u32,
+    /// What it has acknowledged may be gone, and nobody was told yet.
+    pub(super) forgot: bool,
     pub(super) running: Option<Process>,
 }
 
@@ -111,18 +120,15 @@ pub(super) struct Process {
     /// Whether there is something to purge, and the inputs that pass before the next step.
     purging: bool,
     purge_in: u32,
+    ticks: u32,
     /// What came while the process was paused.
     pub(super) paused: Option<Vec<Input>>,
 }
 
-struct Syncing {
-    rounds: Vec<Persist>,
-    written: Written,
-}
-
 impl Node {
     pub(super) fn new(id: NodeId, options: NodeOptions) -> Self {
-        Self { id, options, disk: Disk::new(id), life: 0, running: None }
+        let disk = Disk::new(id, options.relaxed.contains(&id));
+        Self { id, options, disk, life: 0, forgot: false, running: None }
     }
 
     pub(super) const fn process(&self) -> Option<&Process> {
@@ -133,11 +139,22 @@ impl Node {
         self.running.as_mut()
     }
 
+    /// Whether the sync that is under way will fail.
+    pub(super) fn fails_to_sync(&self) -> bool {
+        self.disk.failing && self.running.as_ref().is_some_and(Process::is_syncing)
+    }
+
     /// Starts a process on what the disk holds.
     pub(super) fn start(&mut self, now: Duration, random: &mut Random) -> Vec<Output> {
         assert!(self.running.is_none(), "node {} is up", self.id);
         self.life += 1;
-        let store = self.disk.open();
+        let (store, forgot) = self.disk.open();
+        self.forgot |= forgot;
+        if forgot && self.options.mutant != Some(Mutant::ForgetNothing) {
+            let batch = forget(&store).expect("what is forgotten is written down");
+            self.disk.apply(&store, batch);
+            self.disk.synced(self.disk.written());
+        }
         let tail = TailCache::new(self.options.tail_bytes);
         let config = ShardConfig {
             node: self.id,
@@ -166,6 +183,7 @@ impl Node {
             // What a previous run did not finish.
             purging: true,
             purge_in: self.options.purge_pause,
+            ticks: 0,
             paused: None,
         });
         let mut outputs = Vec::new();
@@ -179,6 +197,12 @@ impl Node {
         Some(self.disk.crash(random))
     }
 
+    /// Ends the machine, and with it the process, if one runs. Returns how many batches the disk loses by it.
+    pub(super) fn lose_power(&mut self, random: &mut Random) -> usize {
+        self.running = None;
+        self.disk.lose_power(random)
+    }
+
     /// Hands the process an input and lets it work until it has nothing left to do. A paused one keeps it for later.
     pub(super) fn input(&mut self, now: Duration, input: Input) -> Vec<Output> {
         let mut outputs = Vec::new();
@@ -188,11 +212,17 @@ impl Node {
             return outputs;
         }
         if matches!(input, Input::Synced) {
-            if self.disk.failing && process.mutant != Some(Mutant::GoOnAfterFailedSync) {
+            if self.disk.failing
+                && process.is_syncing()
+                && process.mutant != Some(Mutant::GoOnAfterFailedSync)
+            {
                 return vec![Output::SyncFailed];
             }
             process.synced(now, &mut self.disk, &mut outputs);
         } else {
+            if matches!(input, Input::Tick) {
+                process.sync_by_the_way(&self.disk);
+            }
             process.take(now, input, &mut outputs);
         }
         self.work(now, &mut outputs);
@@ -399,53 +429,6 @@ impl Process {
     /// Reads old entries, as the background thread does.
     pub(super) fn fetch(&self, fetch: EntryFetch) -> FetchedEntries {
         fetch.read(&self.store.reader(&self.tail)).expect("old entries are there")
-    }
-
-    /// Begins a sync if there is something to sync and none is under way. Returns whether Raft was told of anything
-    /// that needs none.
-    fn begin_sync(&mut self, now: Duration, disk: &Disk, outputs: &mut Vec<Output>) -> bool {
-        if self.syncing.is_some() || self.waiting.is_empty() {
-            return false;
-        }
-        let mut rounds: Vec<Persist> = self.waiting.drain(..).collect();
-        if !rounds.iter().any(|round| round.must_sync) {
-            return self.release(now, rounds, outputs);
-        }
-        let mut told = false;
-        if self.mutant == Some(Mutant::AcknowledgeUnsynced) {
-            told = self.release(now, std::mem::take(&mut rounds), outputs);
-        }
-        if self.mutant == Some(Mutant::PromiseUnsynced) {
-            for round in &mut rounds {
-                send(std::mem::take(&mut round.sends).into_frames(), outputs);
-            }
-        }
-        self.syncing = Some(Syncing { rounds, written: disk.written() });
-        outputs.push(Output::Sync);
-        told
-    }
-
-    fn synced(&mut self, now: Duration, disk: &mut Disk, outputs: &mut Vec<Output>) {
-        let Some(Syncing { rounds, written }) = self.syncing.take() else { return };
-        if !disk.failing {
-            disk.synced(written);
-        }
-        self.release(now, rounds, outputs);
-    }
-
-    /// What waited for a sync is durable: its promises leave, and Raft hears of it.
-    fn release(&mut self, now: Duration, rounds: Vec<Persist>, outputs: &mut Vec<Output>) -> bool {
-        let (mut readies, mut bytes) = (Vec::new(), 0);
-        for round in rounds {
-            send(round.sends.into_frames(), outputs);
-            readies.extend(round.readies);
-            bytes += round.bytes;
-        }
-        let told = !readies.is_empty() || bytes > 0;
-        if told {
-            self.shard.persisted(self.clock.shows(now), &readies, bytes);
-        }
-        told
     }
 
     /// Who leads the group, as this node has heard.

@@ -34,11 +34,15 @@ impl LogTerms {
 /// One thing that was seen.
 pub(super) enum Observation<'a> {
     /// A replica became leader.
-    Elected { node: NodeId, group: RaftGroupId, term: u64, log: &'a LogTerms },
+    Elected { node: NodeId, group: RaftGroupId, term: u64, voters: &'a [NodeId], log: &'a LogTerms },
     /// An entry came into a replica's log, behind one of term `after`.
     Written { node: NodeId, group: RaftGroupId, entry: &'a Entry, after: Option<u64> },
     /// A disk holds this much of a log for certain.
     Durable { node: NodeId, group: RaftGroupId, log: &'a LogTerms },
+    /// A node lost power, or its disk, and with it an entry that its replica held.
+    Forgotten { node: NodeId, group: RaftGroupId, index: RaftIndex, term: u64 },
+    /// A machine went down.
+    LostPower { node: NodeId },
     /// Everything on a node's disk is lost.
     Wiped { node: NodeId },
     /// A replica applied an entry: if it is a partition's, these batches.

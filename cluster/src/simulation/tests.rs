@@ -57,7 +57,7 @@ fn the_same_seed_gives_the_same_trace() {
 }
 
 /// How many seeds a mutant has to be found in.
-const MUTANT_SEEDS: u64 = 100;
+const MUTANT_SEEDS: u64 = 200;
 
 /// Plays seeds until one finds the mutant.
 fn finds(mutant: Mutant) {
@@ -76,6 +76,21 @@ fn acknowledging_what_is_not_synced_is_found() {
 #[test]
 fn promising_what_is_not_synced_is_found() {
     finds(Mutant::PromiseUnsynced);
+}
+
+#[test]
+fn flushing_promises_only_is_found() {
+    finds(Mutant::FlushPromises);
+}
+
+#[test]
+fn acknowledging_what_is_not_flushed_is_found() {
+    finds(Mutant::AcknowledgeUnflushed);
+}
+
+#[test]
+fn forgetting_nothing_is_found() {
+    finds(Mutant::ForgetNothing);
 }
 
 #[test]

@@ -62,14 +62,27 @@ impl Watch {
         Ok(())
     }
 
-    /// A process begins with what is on its disk, all of which is durable.
+    /// A process begins with what is on its disk, all of which is durable. What is not there that was before is gone, and may
+    /// have been acknowledged if the node `forgot` something.
     pub(super) fn started<E>(
         &mut self,
         node: NodeId,
         shard: &Shard,
+        forgot: bool,
         mut tell: impl FnMut(&Observation<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
-        self.seen.retain(|(seen, _), _| *seen != node);
+        let before: Vec<_> = self.seen.extract_if(.., |(seen, _), _| *seen == node).collect();
+        for ((_, group), seen) in before.into_iter().filter(|_| forgot) {
+            let now = shard.group_view(group);
+            for (index, term) in (seen.log.first..).zip(seen.log.terms) {
+                let index = RaftIndex(index);
+                let is_there =
+                    |view: GroupView<'_>| index < view.first() || view.term_of(index) == Some(term);
+                if !now.is_some_and(is_there) {
+                    tell(&Observation::Forgotten { node, group, index, term })?;
+                }
+            }
+        }
         self.syncing.retain(|(syncing, _), _| *syncing != node);
         for view in shard.group_views() {
             let seen = Seen::on_disk(view);
@@ -170,7 +183,7 @@ impl Changes<'_> {
             tell(&Observation::Written { node, group, entry, after: *after })?;
         }
         if let Some(term) = self.elected {
-            tell(&Observation::Elected { node, group, term, log: &self.log })?;
+            tell(&Observation::Elected { node, group, term, voters, log: &self.log })?;
         }
         for entry in &self.applied {
             let holds_batches = self.view.is_partition();

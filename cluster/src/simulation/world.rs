@@ -1,6 +1,6 @@
 //! The world: nodes, network, clients and time, moved from event to event by one seed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -141,10 +141,10 @@ impl World {
         self.trace.tell(now, format_args!("{id} starts"));
         node.disk.lag = Disk::QUICK;
         let outputs = node.start(now, random);
-        let life = node.life;
+        let (life, forgot) = (node.life, std::mem::take(&mut node.forgot));
         let process = node.process().expect("it has just been started");
         let invariants = &mut self.invariants;
-        self.watch.started(id, &process.shard, |seen| invariants.observe(seen))?;
+        self.watch.started(id, &process.shard, forgot, |seen| invariants.observe(seen))?;
         self.schedule.at(now, Event::Input { node: id, life, input: Input::Tick });
         for peer in self.peers_of(id) {
             self.connect_soon((id, peer));
@@ -229,7 +229,7 @@ impl World {
                 }
                 Ok(())
             }
-            Input::Synced if !self.nodes[&id].disk.failing => {
+            Input::Synced if !self.nodes[&id].fails_to_sync() => {
                 self.trace.tell(self.now, format_args!("{id} synced"));
                 self.watch.synced(id, |seen| invariants.observe(seen))
             }
@@ -305,12 +305,37 @@ impl World {
         }
     }
 
+    /// Ends a node's machine, whether a process runs on it or not. Nobody hears of it.
+    pub(super) fn lose_power(&mut self, id: NodeId) {
+        let Some(node) = self.nodes.get_mut(&id) else { return };
+        let was_running = node.process().is_some();
+        let lost = node.lose_power(&mut self.random);
+        let is_relaxed = node.disk.is_relaxed;
+        self.trace.tell(self.now, format_args!("{id} loses power and {lost} batches"));
+        if was_running {
+            self.process_gone(id, false);
+        }
+        if is_relaxed {
+            self.told_of_lost_power(id);
+        }
+    }
+
+    /// The invariants hear that a node may have lost what it acknowledged.
+    fn told_of_lost_power(&mut self, id: NodeId) {
+        let told = self.invariants.observe(&Observation::LostPower { node: id });
+        told.expect("no invariant is broken by a loss of power alone");
+    }
+
     /// Ends a process without a word. Its peers' connections are reset if `heard`.
     pub(super) fn crash(&mut self, id: NodeId, heard: bool) {
         let Some(node) = self.nodes.get_mut(&id) else { return };
+        let fails = node.disk.is_relaxed && node.disk.failing;
         let Some(lost) = node.crash(&mut self.random) else { return };
         self.trace.tell(self.now, format_args!("{id} crashes and loses {lost} batches"));
         self.process_gone(id, heard);
+        if fails {
+            self.told_of_lost_power(id);
+        }
     }
 
     /// Ends a process in order.
@@ -361,6 +386,7 @@ fn options(nodes: &[NodeId], random: &mut Random, mutant: Option<Mutant>) -> Nod
             kept_entries: random.pick(&[0, 10, 1000]).unwrap_or(0),
             kept_bytes: random.pick(&[0, 1 << 10, 64 << 10, 16 << 20]).unwrap_or(16 << 20),
         },
+        relaxed: relaxed(nodes, random),
         tail_bytes: random.pick(&[1 << 10, 1 << 20]).unwrap_or(1 << 20),
         purge_keys: random.pick(&[1, 10, 1024]).unwrap_or(1024),
         purge_pause: random.pick(&[0, 30, 300]).unwrap_or(0),
@@ -376,6 +402,12 @@ fn wrong_clock(seed: u64, nodes: &[NodeId]) -> Option<(NodeId, i64)> {
     let offset = i64::try_from(random.below(2 * DECADE_MS)).ok()? - i64::try_from(DECADE_MS).ok()?;
     let node = random.pick(nodes)?;
     random.chance(333).then_some((node, offset))
+}
+
+/// The nodes with relaxed durability: none, all or some.
+fn relaxed(nodes: &[NodeId], random: &mut Random) -> BTreeSet<NodeId> {
+    let share = random.pick(&[0, 0, 1000, 1000, 500]).unwrap_or(0);
+    nodes.iter().copied().filter(|_| random.chance(share)).collect()
 }
 
 /// A frame as the trace shows it.
@@ -394,6 +426,7 @@ fn describe(frame: &Frame) -> String {
         Frame::Heartbeat { sequence } => format!("heartbeat {sequence}"),
         Frame::HeartbeatAck { sequence } => format!("heard {sequence}"),
         Frame::Rejoin { groups, .. } => format!("asks to rejoin {groups:?}"),
+        Frame::Recount { groups, .. } => format!("asks to be counted anew {groups:?}"),
         Frame::Readmit { rows, .. } => format!("readmits {rows:?}"),
         Frame::Confirm { round, rows } => format!("asks in round {round} of {} groups", rows.len()),
         Frame::Vouch { round, rows } => format!("vouches in round {round} for {} groups", rows.len()),

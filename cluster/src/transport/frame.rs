@@ -15,6 +15,7 @@
 //! 11 Vouch:        round u64 | count u32 | count × (group u64 | term u64)
 //! 12 NoRoom:       nothing
 //! 13 Leaving:      nothing
+//! 14 Recount:      store, 16 bytes | count u32 | count × group u64
 //! ```
 //!
 //! Kinds are append-only. Any change to a kind's body is a new protocol version, which the handshake compares.
@@ -61,6 +62,7 @@ const CONFIRM: u8 = 10;
 const VOUCH: u8 = 11;
 const NO_ROOM: u8 = 12;
 const LEAVING: u8 = 13;
+const RECOUNT: u8 = 14;
 
 /// One message between two nodes.
 #[derive(Clone, Debug, PartialEq)]
@@ -106,7 +108,15 @@ pub enum Frame {
         /// Groups in which its new replica is barred.
         groups: Vec<RaftGroupId>,
     },
-    /// The answer to a [`Frame::Rejoin`], for some of its groups.
+    /// The sender may have forgotten the last entries that it acknowledged, and asks the leaders of these groups to count it
+    /// anew.
+    Recount {
+        /// The store that it has now.
+        store: StoreId,
+        /// Groups in which its replica is forgetful.
+        groups: Vec<RaftGroupId>,
+    },
+    /// The answer to a [`Frame::Rejoin`] or a [`Frame::Recount`], for some of its groups.
     Readmit {
         /// The store that is readmitted.
         store: StoreId,
@@ -196,7 +206,7 @@ impl Frame {
                 (COUNT_LEN + rows.len() * SleepRow::LEN, COUNT_LEN + rows.len() * SleepRow::LEN)
             }
             Self::Request { body, .. } | Self::Response { body, .. } => (8 + body.len(), 8 + body.len()),
-            Self::Rejoin { groups, .. } => {
+            Self::Rejoin { groups, .. } | Self::Recount { groups, .. } => {
                 let length = STORE_LEN + COUNT_LEN + groups.len() * GROUP_LEN;
                 (length, length)
             }
@@ -252,9 +262,11 @@ impl Frame {
             }
             Self::Rejoin { store, groups } => {
                 self.put_header(REJOIN, out);
-                out.fields().put_slice(&store.0);
-                put_u32(out, groups.len());
-                groups.iter().for_each(|group| out.fields().put_u64(group.0));
+                put_question(*store, groups, out);
+            }
+            Self::Recount { store, groups } => {
+                self.put_header(RECOUNT, out);
+                put_question(*store, groups, out);
             }
             Self::Readmit { store, rows } => {
                 self.put_header(READMIT, out);
@@ -302,10 +314,8 @@ impl Frame {
             LEAVING => Self::Leaving,
             REQUEST => Self::Request { id: bytes.try_get_u64()?, body: std::mem::take(&mut bytes) },
             RESPONSE => Self::Response { id: bytes.try_get_u64()?, body: std::mem::take(&mut bytes) },
-            REJOIN => Self::Rejoin {
-                store: store(&mut bytes)?,
-                groups: list(&mut bytes, GROUP_LEN, |bytes| Ok(RaftGroupId(bytes.try_get_u64()?)))?,
-            },
+            REJOIN => Self::Rejoin { store: store(&mut bytes)?, groups: groups(&mut bytes)? },
+            RECOUNT => Self::Recount { store: store(&mut bytes)?, groups: groups(&mut bytes)? },
             READMIT => Self::Readmit {
                 store: store(&mut bytes)?,
                 rows: list(&mut bytes, ReadmitRow::LEN, ReadmitRow::decode)?,
@@ -322,6 +332,17 @@ impl Frame {
         };
         if bytes.is_empty() { Ok(frame) } else { Err(FrameError::Trailing(bytes.len())) }
     }
+}
+
+/// Writes what a node that has lost something asks.
+fn put_question(store: StoreId, groups: &[RaftGroupId], out: &mut Gather) {
+    out.fields().put_slice(&store.0);
+    put_u32(out, groups.len());
+    groups.iter().for_each(|group| out.fields().put_u64(group.0));
+}
+
+fn groups(bytes: &mut Bytes) -> Result<Vec<RaftGroupId>, FrameError> {
+    list(bytes, GROUP_LEN, |bytes| Ok(RaftGroupId(bytes.try_get_u64()?)))
 }
 
 /// Checks a length field.

@@ -17,7 +17,7 @@ use crate::shard::{AppendRequest, CheckpointPolicy, ControlRequest, DeletionRequ
 use crate::transport::PeerEvent;
 
 /// The options of `boot` and `cluster` that are no topics.
-const OPTIONS: [&str; 3] = ["tail", "checkpoint-every", "keep"];
+const OPTIONS: [&str; 4] = ["tail", "checkpoint-every", "keep", "relaxed"];
 
 /// Ticks in which followers learn what is committed: a heartbeat and its answer.
 const FOLLOW_TICKS: usize = 4;
@@ -84,6 +84,7 @@ fn node_options(words: &Words<'_>) -> NodeOptions {
             kept_entries: words.option("keep").unwrap_or(defaults.kept_entries),
             ..defaults
         },
+        relaxed: words.option("relaxed").unwrap_or(false),
     }
 }
 
@@ -112,6 +113,10 @@ fn act(stage: &mut Stage, command: &str, words: &Words<'_>) {
         "stop" => stage.end(words.node(0), Node::stop),
         "crash" => stage.end(words.node(0), |node, _| {
             node.crash();
+            Vec::new()
+        }),
+        "power" => stage.end(words.node(0), |node, _| {
+            node.lose_power();
             Vec::new()
         }),
         "wipe" => stage.end(words.node(0), |node, _| {

@@ -162,6 +162,12 @@ impl Vocabulary {
         format!("{from}->{to} {} Rejoin", groups.join(", "))
     }
 
+    /// A node that may have forgotten something asks to be counted anew.
+    pub(super) fn recount(&self, from: NodeId, to: NodeId, groups: &[RaftGroupId]) -> String {
+        let groups: Vec<String> = groups.iter().map(|group| self.group(*group)).collect();
+        format!("{from}->{to} {} Recount", groups.join(", "))
+    }
+
     /// A leader lets it in.
     pub(super) fn readmit(&self, from: NodeId, to: NodeId, rows: &[ReadmitRow]) -> String {
         let row = |row: &ReadmitRow| {

@@ -36,6 +36,8 @@ fn replica_status(shard: &Shard, group: &Group) -> String {
         status += ", unrecognized";
     } else if group.is_barred() {
         status += ", barred";
+    } else if group.is_forgetful() {
+        status += ", forgetful";
     } else if !group.is_admitted() {
         status += ", on probation";
     }

@@ -17,6 +17,7 @@
 //! | `hold NODE`, `sync NODE`, `release NODE` | the node's disk syncs only when told to; syncs once; syncs by itself again, as it does at first |
 //! | `fetch NODE` | carries out the reads of old entries that the node's groups asked for (as `settle` does) |
 //! | `crash NODE`, `stop NODE`, `start NODE` | ends a node and loses what was not synced; ends it in order; starts it again |
+//! | `power NODE` | ends a node's machine: as `crash`, and the node can tell when it starts again |
 //! | `wipe NODE` | ends a node and loses its disk; it starts again on an empty one |
 //! | `hand-over NODE` | hands all its leaderships over, as before a stop |
 //! | `full NODE`, `room NODE` | the node's disk is nearly full; has room again |
@@ -26,7 +27,7 @@
 //! | `confirm NODE GROUP... [as=NAME]` | asks which of the groups the node leads, as their other voters say |
 //! | `status GROUP`, `log NODE GROUP`, `network`, `unanswered` | shows the replicas, a log on disk, what is under way, and who still waits for an answer |
 //!
-//! Options of a cluster: `tail=BYTES` of entries in memory, `checkpoint-every=N` entries, and `keep=N` entries that stay
+//! Options of a cluster: `relaxed=true` durability, `tail=BYTES` of entries in memory, `checkpoint-every=N` entries, and `keep=N` entries that stay
 //! in a log though it may be cut there. What is sent to a node that is down is lost, and its sender learns of it.
 //!
 //! A group is called by its partition (`t-0`), `controller`, or `group-N` while it has no name. In the output an entry
@@ -51,7 +52,7 @@ fn play(name: &str) {
 }
 
 /// Every script, each of which has a test below.
-const SCRIPTS: [&str; 26] = [
+const SCRIPTS: [&str; 28] = [
     "behind",
     "confirm",
     "conflict",
@@ -62,6 +63,8 @@ const SCRIPTS: [&str; 26] = [
     "duplicate",
     "early_messages",
     "election",
+    "forgetful",
+    "forgetful_all",
     "full_disk",
     "hand_over",
     "hand_over_all",
@@ -133,6 +136,16 @@ fn early_messages() {
 #[test]
 fn election() {
     play("election");
+}
+
+#[test]
+fn forgetful() {
+    play("forgetful");
+}
+
+#[test]
+fn forgetful_all() {
+    play("forgetful_all");
 }
 
 #[test]

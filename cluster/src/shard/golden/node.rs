@@ -8,13 +8,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tempfile::TempDir;
-use trilog_storage::{EntryFetch, Identity, Store, StoreOptions, TailCache};
+use trilog_storage::{Acknowledge, EntryFetch, Identity, Store, StoreOptions, TailCache};
 
 use crate::acquaintances::{Acquaintances, Recognition};
 use crate::controller::configs::BrokerSettings;
 use crate::ids::{NodeId, RaftGroupId, StoreId};
-use crate::shard::effects::{Effect, Persist};
-use crate::shard::{CheckpointPolicy, Shard, ShardConfig};
+use crate::shard::effects::{Effect, Needs, Persist};
+use crate::shard::{CheckpointPolicy, Shard, ShardConfig, forget};
 use crate::transport::Frame;
 
 /// What all nodes of a stage are made with.
@@ -23,6 +23,8 @@ pub(super) struct NodeOptions {
     pub(super) nodes: Vec<NodeId>,
     pub(super) tail_bytes: usize,
     pub(super) checkpoints: CheckpointPolicy,
+    /// Entries need not be synced to be acknowledged.
+    pub(super) relaxed: bool,
 }
 
 /// What came out of a node, in order.
@@ -38,6 +40,8 @@ pub(super) struct Node {
     id: NodeId,
     options: NodeOptions,
     disk: TempDir,
+    /// How often its machine went down.
+    power_losses: u32,
     /// The disk as of the last sync. Only kept while syncs are held; otherwise every write is synced at once.
     synced: Option<TempDir>,
     running: Option<Running>,
@@ -48,6 +52,7 @@ struct Running {
     shard: Shard,
     store: Store,
     tail: TailCache,
+    relaxed: bool,
     /// What waits for a sync.
     unsynced: VecDeque<Persist>,
     fetches: VecDeque<(RaftGroupId, EntryFetch)>,
@@ -56,7 +61,8 @@ struct Running {
 impl Node {
     pub(super) fn new(id: NodeId, options: NodeOptions) -> Self {
         let disk = tempfile::tempdir().unwrap();
-        Self { id, options, disk, synced: None, running: None, acquaintances: Acquaintances::default() }
+        let acquaintances = Acquaintances::default();
+        Self { id, options, disk, power_losses: 0, synced: None, running: None, acquaintances }
     }
 
     pub(super) const fn is_running(&self) -> bool {
@@ -83,7 +89,14 @@ impl Node {
     pub(super) fn start(&mut self, now: Duration) -> Vec<Output> {
         assert!(self.running.is_none(), "node {} is up", self.id);
         let identity = Identity { cluster_id: "golden".into(), node_id: self.id.0 };
-        let store = Store::open(self.disk.path(), &identity, StoreOptions::default()).unwrap();
+        let boot = format!("{:032x}", self.power_losses + 1).parse().ok();
+        let options = StoreOptions { boot, ..StoreOptions::default() };
+        let store = Store::open(self.disk.path(), &identity, options).unwrap();
+        if store.forgot() {
+            store.apply(forget(&store).unwrap()).unwrap();
+        }
+        let relaxed = self.options.relaxed;
+        store.acknowledge(if relaxed { Acknowledge::Flushed } else { Acknowledge::Synced }).unwrap();
         let tail = TailCache::new(self.options.tail_bytes);
         let config = ShardConfig {
             node: self.id,
@@ -93,8 +106,8 @@ impl Node {
             checkpoints: self.options.checkpoints,
         };
         let shard = Shard::open(config, store.clone(), tail.clone(), now).unwrap();
-        let running = Running { shard, store, tail, unsynced: VecDeque::new(), fetches: VecDeque::new() };
-        self.running = Some(running);
+        let (unsynced, fetches) = (VecDeque::new(), VecDeque::new());
+        self.running = Some(Running { shard, store, tail, relaxed, unsynced, fetches });
         self.input(now, |_| ())
     }
 
@@ -110,6 +123,12 @@ impl Node {
         self.crash();
         self.disk = tempfile::tempdir().unwrap();
         self.acquaintances = Acquaintances::default();
+    }
+
+    /// Ends the node's machine: what was not synced is gone, and the node can tell.
+    pub(super) fn lose_power(&mut self) {
+        self.crash();
+        self.power_losses += 1;
     }
 
     /// Ends the node as a power cut does: what was not synced is gone.
@@ -220,9 +239,10 @@ impl Running {
     /// The syncer's work, up to the first write that has to wait. Returns whether Raft was told of anything.
     fn finish_writes(&mut self, now: Duration, hold: bool, outputs: &mut Vec<Output>) -> bool {
         let (mut readies, mut bytes) = (Vec::new(), 0);
-        while self.unsynced.front().is_some_and(|persist| !(hold && persist.must_sync)) {
+        let free = if self.relaxed { Needs::Kernel } else { Needs::Nothing };
+        while self.unsynced.front().is_some_and(|persist| !(hold && persist.needs > free)) {
             let Some(persist) = self.unsynced.pop_front() else { break };
-            if persist.must_sync {
+            if persist.needs > free {
                 self.store.sync().unwrap();
             }
             outputs.extend(persist.sends.into_frames().map(|(peer, frame)| Output::Sent(peer, frame)));

@@ -217,6 +217,7 @@ impl Stage {
             Frame::Raft(messages) => messages.first().map(|m| self.vocabulary.message(m.group, &m.message)),
             Frame::Sleep(rows) => rows.first().map(|row| self.vocabulary.sleep(from, to, *row)),
             Frame::Rejoin { groups, .. } => Some(self.vocabulary.rejoin(from, to, groups)),
+            Frame::Recount { groups, .. } => Some(self.vocabulary.recount(from, to, groups)),
             Frame::Readmit { rows, .. } => Some(self.vocabulary.readmit(from, to, rows)),
             Frame::Confirm { round, rows } => {
                 Some(format!("{from}->{to} Confirm round {round}: {}", self.vocabulary.terms(rows)))

@@ -13,7 +13,7 @@
 //! * **Probation.** The leader *L* of term *T* begins to count the replica from nothing, and only then appends an entry, the
 //!   *barrier*. The barred replica is silent, so what commits the barrier is a majority of the others. Once it is applied,
 //!   the leader says so. The replica enters term *T*, durably, and follows: it takes entries and acknowledges them, and it
-//!   counts. It does not vote, and does not stand.
+//!   counts. Its vote, and the votes that it gets, count only where everybody votes alike.
 //! * **Full**, once it has applied the barrier itself.
 //!
 //! Why that is safe, for *N* voters, of whom *q* = ⌊N/2⌋ + 1 are a majority, and one, *W*, that lost its disk. Let *M* be the
@@ -39,6 +39,9 @@
 //!
 //! **One voter**: the data is gone. Nobody can readmit the replica, and it stays barred rather than be empty in silence.
 //! The same goes for groups that have lost a majority of their disks.
+//!
+//! A replica that has its log and may only have forgotten the end of it is [forgetful](super::forgetful), and spared most of
+//! this.
 //!
 //! A node on an empty disk that nobody has [recognized](crate::acquaintances) yet may turn out to be either; so it is silent,
 //! but keeps what asks for its vote, as a new cluster's first election ought not to wait for the next.
@@ -71,8 +74,16 @@ pub(in crate::shard) enum Admission {
     },
     /// Silent.
     Barred,
+    /// Has its log, but perhaps not the end of it. See [`forgetful`](super::forgetful).
+    Forgetful(Forgetful),
     /// Follows, and no more.
     Probation(Probation),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::shard) struct Forgetful {
+    /// The term in which it was when it was restarted.
+    pub(super) term: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,14 +99,32 @@ pub(in crate::shard) struct Probation {
 /// A replica that the leader of `term` readmits.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Readmission {
-    store: StoreId,
-    term: u64,
-    barrier: RaftIndex,
+    pub(super) store: StoreId,
+    pub(super) term: u64,
+    pub(super) barrier: RaftIndex,
     /// The lowest group number that was not allotted at the barrier, once that is applied.
-    groups: Option<RaftGroupId>,
+    pub(super) groups: Option<RaftGroupId>,
+}
+
+impl Probation {
+    /// Whether it is over for a replica that has applied an entry. One of a later term comes behind all that was counted on
+    /// in the one whose leader readmitted it.
+    pub(super) const fn is_over(self, applied: u64, applied_term: u64) -> bool {
+        applied >= self.until.0 || applied_term > self.term
+    }
 }
 
 impl Admission {
+    /// What becomes of a replica in `term` whose machine went down under it; none if that changes nothing.
+    pub(super) fn after_power_loss(known: Option<Self>, term: u64) -> Option<Self> {
+        let known_term = match known {
+            Some(Self::Barred | Self::Unrecognized { .. }) => return None,
+            Some(Self::Forgetful(Forgetful { term }) | Self::Probation(Probation { term, .. })) => term,
+            Some(Self::Full) | None => 0,
+        };
+        Some(Self::Forgetful(Forgetful { term: term.max(known_term) }))
+    }
+
     /// What is written down; none for a replica that is full, or on an empty disk.
     pub(in crate::shard) fn load(store: &Store, group: RaftGroupId) -> Result<Option<Self>, StoreError> {
         let Some(record) = store.record(group, KEY)? else { return Ok(None) };
@@ -108,6 +137,7 @@ impl Admission {
         match self {
             Self::Full | Self::Unrecognized { .. } => batch.delete_record(group, KEY),
             Self::Barred => batch.put_record(group, KEY, []),
+            Self::Forgetful(Forgetful { term }) => batch.put_record(group, KEY, term.to_be_bytes()),
             Self::Probation(Probation { term, until, groups }) => {
                 let numbers = [*term, until.0, groups.0];
                 batch.put_record(group, KEY, numbers.map(u64::to_be_bytes).concat());
@@ -120,6 +150,7 @@ impl Admission {
         let numbers: Vec<u64> = numbers.iter().copied().map(u64::from_be_bytes).collect();
         match (&numbers[..], rest) {
             ([], []) => Some(Self::Barred),
+            ([term], []) => Some(Self::Forgetful(Forgetful { term: *term })),
             ([term, until, groups], []) => Some(Self::Probation(Probation {
                 term: *term,
                 until: RaftIndex(*until),
@@ -135,9 +166,8 @@ impl Admission {
         match self {
             Self::Full => true,
             Self::Unrecognized { .. } => false,
-            Self::Barred | Self::Probation(_) if asks_for_vote => voters == 2,
-            Self::Barred => false,
-            Self::Probation(_) => kind != MessageType::MsgTimeoutNow,
+            Self::Barred => asks_for_vote && voters == 2,
+            Self::Forgetful(_) | Self::Probation(_) => kind != MessageType::MsgTimeoutNow,
         }
     }
 }
@@ -145,7 +175,8 @@ impl Admission {
 impl Group {
     /// Takes up what the replica may do, as it is found at the start.
     pub(in crate::shard) fn admit_as(&mut self, admission: Admission) {
-        if let Admission::Probation(Probation { term, .. }) = admission
+        if let Admission::Probation(Probation { term, .. }) | Admission::Forgetful(Forgetful { term }) =
+            admission
             && self.term() < term
         {
             // The record was written before Raft wrote the term.
@@ -159,10 +190,15 @@ impl Group {
         matches!(self.admission, Admission::Full)
     }
 
+    /// Whether this replica may vote and stand, if only where everybody votes alike.
+    pub(super) const fn has_votes(&self) -> bool {
+        matches!(self.admission, Admission::Full | Admission::Forgetful(_) | Admission::Probation(_))
+    }
+
     /// Whether this replica's word that it is in a term counts: it has given no vote that elected anybody in a later one,
     /// not even one that it has forgotten.
     pub(in crate::shard) const fn may_vouch(&self) -> bool {
-        matches!(self.admission, Admission::Full | Admission::Probation(_))
+        self.has_votes()
     }
 
     pub(in crate::shard) const fn is_barred(&self) -> bool {
@@ -221,7 +257,7 @@ impl Group {
         row: &ReadmitRow,
         batch: &mut WriteBatch,
     ) -> bool {
-        if !self.is_barred() || row.term < self.term() {
+        if !(self.is_barred() || self.is_forgetful()) || row.term < self.term() {
             return false;
         }
         self.node.raft.become_follower(row.term, u64::from(leader.0));
@@ -229,17 +265,6 @@ impl Group {
         self.admission = Admission::Probation(Probation { term, until, groups });
         self.admission.save(self.id, batch);
         true
-    }
-
-    /// Ends the probation if it is over. Returns whether it is.
-    pub(in crate::shard) fn end_probation(&mut self, batch: &mut WriteBatch) -> bool {
-        let applied = self.node.raft.raft_log.applied;
-        let over = matches!(self.admission, Admission::Probation(probation) if applied >= probation.until.0);
-        if over {
-            self.admission = Admission::Full;
-            self.admission.save(self.id, batch);
-        }
-        over
     }
 
     /// `node` lost its disk, so it does not lead, whatever was heard of it: another may stand.
@@ -285,6 +310,18 @@ impl Group {
         Some(Readmission { store, term, barrier, groups: None })
     }
 
+    /// A replica that takes a barrier becomes one of those who let another in: from then on it refuses that one's former disks.
+    /// Returns whether there is a barrier among the entries.
+    pub(super) fn note_barriers(&mut self, entries: &[Entry], batch: &mut WriteBatch) -> bool {
+        let mut found = false;
+        for (node, store) in entries.iter().filter_map(let_in_by) {
+            acquaintances::readmitted(node, store, batch);
+            self.is_let_in(node);
+            found = true;
+        }
+        found
+    }
+
     /// The entry at `index` is applied: perhaps a barrier.
     pub(super) fn note_barrier(&mut self, index: RaftIndex) {
         let groups = match &self.machine {
@@ -308,13 +345,6 @@ fn let_in_by(entry: &Entry) -> Option<(NodeId, StoreId)> {
     Some((NodeId(u32::from_be_bytes(*node)), StoreId(store.try_into().ok()?)))
 }
 
-/// A replica that takes a barrier becomes one of those who let another in: from then on it refuses that one's former disks.
-pub(super) fn note_barriers(entries: &[Entry], batch: &mut WriteBatch) {
-    for (node, store) in entries.iter().filter_map(let_in_by) {
-        acquaintances::readmitted(node, store, batch);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -336,6 +366,9 @@ mod tests {
         assert!(matches!(Admission::decode(&record), Some(Admission::Probation(read)) if read == probation));
         let record = written(&Admission::Barred).unwrap();
         assert!(matches!(Admission::decode(&record), Some(Admission::Barred)));
+        let forgetful = Forgetful { term: 4 };
+        let record = written(&Admission::Forgetful(forgetful)).unwrap();
+        assert!(matches!(Admission::decode(&record), Some(Admission::Forgetful(read)) if read == forgetful));
         assert_eq!(written(&Admission::Full), None);
         assert!(Admission::decode(&[0; 9]).is_none());
     }
@@ -350,18 +383,32 @@ mod tests {
 
     #[test]
     fn a_replica_without_memory_gives_no_vote_but_to_its_only_fellow() {
-        let probation = Probation { term: 3, until: RaftIndex(9), groups: RaftGroupId(0) };
-        let mut states = [Admission::Barred, Admission::Probation(probation)].into_iter();
-        assert!(states.all(|state| {
-            let kinds = [MessageType::MsgRequestVote, MessageType::MsgRequestPreVote];
-            kinds
-                .into_iter()
-                .all(|kind| !state.heeds(kind, 3) && !state.heeds(kind, 5) && state.heeds(kind, 2))
-        }));
+        for kind in [MessageType::MsgRequestVote, MessageType::MsgRequestPreVote] {
+            assert!(!Admission::Barred.heeds(kind, 3) && !Admission::Barred.heeds(kind, 5));
+            assert!(Admission::Barred.heeds(kind, 2));
+        }
     }
 
     #[test]
-    fn only_who_is_readmitted_follows_and_nobody_on_probation_stands() {
+    fn a_power_loss_takes_nothing_of_a_replica_that_has_nothing_and_keeps_what_another_knows_of_itself() {
+        let after = |known, term| Admission::after_power_loss(known, term);
+        assert!(after(Some(Admission::Barred), 3).is_none());
+        let is = |admission, term| matches!(admission, Some(Admission::Forgetful(forgetful)) if forgetful == Forgetful { term });
+        assert!(is(after(None, 3), 3));
+        let probation = Probation { term: 5, until: RaftIndex(9), groups: RaftGroupId(0) };
+        assert!(is(after(Some(Admission::Probation(probation)), 4), 5));
+        assert!(is(after(after(Some(Admission::Probation(probation)), 4), 6), 6));
+    }
+
+    #[test]
+    fn a_probation_is_over_with_its_entry_or_with_one_of_a_later_term() {
+        let probation = Probation { term: 3, until: RaftIndex(9), groups: RaftGroupId(0) };
+        assert!(!probation.is_over(8, 3) && probation.is_over(9, 3));
+        assert!(probation.is_over(5, 4));
+    }
+
+    #[test]
+    fn only_who_is_readmitted_follows_and_nobody_on_probation_is_given_the_leadership() {
         let probation = Probation { term: 3, until: RaftIndex(9), groups: RaftGroupId(0) };
         for kind in [MessageType::MsgAppend, MessageType::MsgHeartbeat, MessageType::MsgSnapshot] {
             assert!(!Admission::Barred.heeds(kind, 3) && !Admission::Barred.heeds(kind, 2));

@@ -8,18 +8,17 @@ use raft::eraftpb::{Entry, EntryType, Message, MessageType};
 use trilog_storage::{Store, StoreError, WriteBatch};
 
 use super::Group;
-use super::admission::note_barriers;
 use crate::controller::ControllerRecord;
 use crate::ids::RaftIndex;
 use crate::replica::RecentEntry;
-use crate::shard::effects::{Effect, PersistedReady, Round};
+use crate::shard::effects::{Effect, Needs, PersistedReady, Round};
 use crate::shard::machine::{Applied, CheckpointPolicy, DecisionInputs, Machine, Replay, Waiting, damaged};
 use crate::shard::room::{carries_entries, is_partition, suffice_without};
 
 /// A ready between its collection and the moment its batch is visible.
 pub(super) struct Writing {
-    ready: Ready,
-    entries: Vec<Entry>,
+    pub(super) ready: Ready,
+    pub(super) entries: Vec<Entry>,
     applied: Option<RaftIndex>,
     recent: Vec<RecentEntry>,
     metadata: Vec<ControllerRecord>,
@@ -69,12 +68,15 @@ impl Group {
             restored: false,
             ready,
         };
+        round.persist.needs = self.needs(&writing).max(round.persist.needs);
         if !writing.ready.snapshot().is_empty() {
             self.install(&mut writing, round)?;
             self.forget_deleted(store, &mut round.batch);
         }
         self.node.mut_store().append(&writing.entries, &mut round.batch)?;
-        note_barriers(&writing.entries, &mut round.batch);
+        if self.note_barriers(&writing.entries, &mut round.batch) {
+            round.persist.needs = Needs::Disk;
+        }
         if let Some(hard_state) = writing.ready.hs() {
             self.node.mut_store().set_hard_state(hard_state, &mut round.batch);
         }
@@ -98,12 +100,12 @@ impl Group {
 
     /// What may only be said once the ready is durable, and what Raft lumps together with it.
     fn promise(&self, ready: &mut Ready, round: &mut Round) {
-        for message in ready.take_persisted_messages() {
+        for mut message in ready.take_persisted_messages() {
+            self.sign(&mut message);
             let sends = if is_promise(&message) { &mut round.persist.sends } else { &mut round.sends };
             sends.message(self.id, message);
         }
         round.persist.readies.push(PersistedReady { group: self.id, number: ready.number() });
-        round.persist.must_sync |= ready.must_sync();
     }
 
     fn apply(&mut self, entry: &Entry, round: &mut Round, writing: &mut Writing) -> Result<(), StoreError> {

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Invariant;
+use super::losses::Lost;
 use crate::ids::{Offset, RaftGroupId};
 use crate::simulation::call::{Answer, BatchName, Call, ReadBatch};
 use crate::simulation::observation::Observation;
@@ -62,6 +63,17 @@ impl Invariant for Acknowledged {
                 })
             }
             _ => Ok(()),
+        }
+    }
+
+    fn lose(&mut self, lost: Lost) {
+        for all in [&mut self.acknowledged, &mut self.applied] {
+            if let Some(batches) = all.get_mut(&lost.group) {
+                batches.split_off(&lost.offset);
+            }
+        }
+        for (_, floor) in self.floors.iter_mut().filter(|((group, _), _)| *group == lost.group) {
+            *floor = lost.offset.min(*floor);
         }
     }
 }

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::Invariant;
+use super::losses::Lost;
 use crate::ids::{NodeId, RaftGroupId};
 use crate::simulation::observation::Observation;
 
@@ -42,5 +43,11 @@ impl Invariant for AppliedAlike {
             }
             _ => Ok(()),
         }
+    }
+
+    fn lose(&mut self, lost: Lost) {
+        let stays = |(group, index): &(RaftGroupId, u64)| *group != lost.group || *index < lost.from.0;
+        self.entries.retain(|at, _| stays(at));
+        self.states.retain(|at, _| stays(at));
     }
 }

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use super::Invariant;
+use super::losses::Lost;
 use crate::ids::{NodeId, RaftGroupId, RaftIndex};
 use crate::simulation::observation::{LogTerms, Observation};
 
@@ -26,7 +27,7 @@ impl Invariant for CommittedIsDurable {
                 self.durable.insert((*group, *node), (*log).clone());
                 Ok(())
             }
-            Observation::Wiped { node } => {
+            Observation::Wiped { node } | Observation::LostPower { node } => {
                 let of_node = |(_, holder): &(RaftGroupId, NodeId)| holder == node;
                 for (key, log) in self.durable.extract_if(.., |key, _| of_node(key)) {
                     self.lost.entry(key).or_default().push(log);
@@ -53,6 +54,12 @@ impl Invariant for CommittedIsDurable {
                 Err(format!("entry {index}/{term} of {group} is applied and on {holding} of {all} disks"))
             }
             _ => Ok(()),
+        }
+    }
+
+    fn lose(&mut self, lost: Lost) {
+        if let Some(committed) = self.committed.get_mut(&lost.group) {
+            *committed = (*committed).min(lost.from.0 - 1);
         }
     }
 }

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use super::Invariant;
+use super::losses::Lost;
 use crate::ids::{NodeId, Offset, RaftGroupId, Ticket};
 use crate::shard::effects::{AppendError, DeleteRecordsError};
 use crate::simulation::call::{Answer, Call};
@@ -65,6 +66,15 @@ impl Invariant for DeposedLeader {
             _ => {}
         }
         Ok(())
+    }
+
+    fn lose(&mut self, lost: Lost) {
+        if let Some(acknowledged) = self.acknowledged.get_mut(&lost.group) {
+            *acknowledged = lost.offset.min(*acknowledged);
+        }
+        for asked in self.asked.values_mut() {
+            asked.acknowledged = Offset(0);
+        }
     }
 }
 

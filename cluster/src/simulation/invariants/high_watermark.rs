@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::Invariant;
+use super::losses::Lost;
 use crate::ids::{LeaderEpoch, Offset, RaftGroupId};
 use crate::simulation::observation::Observation;
 
@@ -43,5 +44,9 @@ impl Invariant for HighWatermark {
             ));
         }
         Ok(())
+    }
+
+    fn lose(&mut self, lost: Lost) {
+        self.shown.remove(&lost.group);
     }
 }

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::Invariant;
+use super::losses::Lost;
 use crate::ids::{RaftGroupId, RaftIndex};
 use crate::simulation::observation::Observation;
 
@@ -23,7 +24,7 @@ impl Invariant for LeaderCompleteness {
                 self.committed.entry(*group).or_default().insert(entry.index, entry.term);
                 Ok(())
             }
-            Observation::Elected { node, group, term, log } => {
+            Observation::Elected { node, group, term, log, .. } => {
                 let committed = self.committed.get(group).into_iter().flatten();
                 let missing = committed
                     .filter(|(_, entry_term)| *entry_term < term)
@@ -35,6 +36,12 @@ impl Invariant for LeaderCompleteness {
                 })
             }
             _ => Ok(()),
+        }
+    }
+
+    fn lose(&mut self, lost: Lost) {
+        if let Some(committed) = self.committed.get_mut(&lost.group) {
+            committed.split_off(&lost.from.0);
         }
     }
 }

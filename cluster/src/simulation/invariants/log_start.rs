@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Invariant;
+use super::losses::Lost;
 use crate::ids::{LeaderEpoch, Offset, RaftGroupId};
 use crate::simulation::call::{Answer, Call};
 use crate::simulation::observation::Observation;
@@ -63,5 +64,9 @@ impl Invariant for LogStart {
             }
             _ => Ok(()),
         }
+    }
+
+    fn lose(&mut self, lost: Lost) {
+        self.shown.remove(&lost.group);
     }
 }

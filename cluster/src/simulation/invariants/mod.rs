@@ -1,5 +1,7 @@
 //! What must hold at every moment, one invariant a file. Each sees everything that happens and keeps what it needs.
 
+use std::collections::BTreeMap;
+
 mod acknowledged_is_durable;
 mod applied_alike;
 mod committed_is_durable;
@@ -11,13 +13,16 @@ mod high_watermark;
 mod leader_completeness;
 mod log_matching;
 mod log_start;
+mod losses;
 mod no_duplicates;
 mod offsets_dense;
 mod one_owner;
 mod one_value_per_offset;
 mod sent_in_order;
 
+use self::losses::{Losses, Lost};
 use super::observation::Observation;
+use crate::ids::RaftGroupId;
 
 pub(super) use self::acknowledged_is_durable::Acknowledged;
 
@@ -28,6 +33,9 @@ pub(super) trait Invariant {
 
     /// Looks at what happened. The error says how it breaks the rule.
     fn observe(&mut self, seen: &Observation<'_>) -> Result<(), String>;
+
+    /// Forgets what was known of what is lost, and may be: see [`losses`].
+    fn lose(&mut self, _: Lost) {}
 }
 
 /// A broken rule.
@@ -41,6 +49,9 @@ pub(super) struct Violation {
 /// All of them.
 pub(super) struct Invariants {
     pub(super) acknowledged: Acknowledged,
+    losses: Losses,
+    /// The groups that lost something, and how often.
+    pub(super) lossy: BTreeMap<RaftGroupId, usize>,
     others: Vec<Box<dyn Invariant>>,
 }
 
@@ -48,6 +59,8 @@ impl Invariants {
     pub(super) fn new() -> Self {
         Self {
             acknowledged: Acknowledged::default(),
+            losses: Losses::default(),
+            lossy: BTreeMap::new(),
             others: vec![
                 Box::<election_safety::ElectionSafety>::default(),
                 Box::<log_matching::LogMatching>::default(),
@@ -69,8 +82,13 @@ impl Invariants {
     }
 
     pub(super) fn observe(&mut self, seen: &Observation<'_>) -> Result<(), Violation> {
+        let lost = self.losses.observe(seen);
+        if let Some(lost) = lost {
+            *self.lossy.entry(lost.group).or_default() += 1;
+        }
         let all = self.others.iter_mut().map(|invariant| &mut **invariant);
         for invariant in all.chain([&mut self.acknowledged as &mut dyn Invariant]) {
+            lost.into_iter().for_each(|lost| invariant.lose(lost));
             let rule = invariant.name();
             invariant.observe(seen).map_err(|detail| Violation { rule, detail })?;
         }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Invariant;
+use super::losses::Lost;
 use crate::ids::{Offset, RaftGroupId};
 use crate::simulation::call::BatchName;
 use crate::simulation::observation::Observation;
@@ -27,5 +28,9 @@ impl Invariant for NoDuplicates {
             }
         }
         Ok(())
+    }
+
+    fn lose(&mut self, lost: Lost) {
+        self.places.retain(|(group, _), place| *group != lost.group || *place < lost.offset);
     }
 }

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::Invariant;
+use super::losses::Lost;
 use crate::ids::{Offset, RaftGroupId};
 use crate::simulation::observation::Observation;
 
@@ -35,5 +36,12 @@ impl Invariant for OffsetsDense {
             *end = batch.last_offset.plus(1);
         }
         Ok(())
+    }
+
+    fn lose(&mut self, lost: Lost) {
+        if let Some((index, end)) = self.ends.get_mut(&lost.group).filter(|(index, _)| *index >= lost.from.0)
+        {
+            (*index, *end) = (lost.from.0 - 1, lost.offset);
+        }
     }
 }

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::Invariant;
+use super::losses::Lost;
 use crate::coordinator::properties::{Assigned, assigned, has_members, owned_twice};
 use crate::coordinator::{CoordinatorState, GroupId, MemberId};
 use crate::ids::{RaftGroupId, RaftIndex};
@@ -46,6 +47,11 @@ impl Invariant for OneOwner {
             }
             _ => Ok(()),
         }
+    }
+
+    fn lose(&mut self, lost: Lost) {
+        self.owners.remove(&lost.group);
+        self.newest.remove(&lost.group);
     }
 }
 

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::Invariant;
+use super::losses::Lost;
 use crate::ids::{Offset, RaftGroupId};
 use crate::simulation::call::ReadBatch;
 use crate::simulation::observation::Observation;
@@ -34,5 +35,9 @@ impl Invariant for OneValuePerOffset {
             }
         }
         Ok(())
+    }
+
+    fn lose(&mut self, lost: Lost) {
+        self.read.retain(|(group, offset), _| *group != lost.group || *offset < lost.offset);
     }
 }

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::Invariant;
+use super::losses::Lost;
 use crate::ids::{Offset, ProducerId, RaftGroupId};
 use crate::simulation::call::BatchName;
 use crate::simulation::observation::Observation;
@@ -34,5 +35,11 @@ impl Invariant for SentInOrder {
             }
         }
         Ok(())
+    }
+
+    fn lose(&mut self, lost: Lost) {
+        for (_, log) in self.logs.iter_mut().filter(|((group, _), _)| *group == lost.group) {
+            log.split_off(&lost.offset);
+        }
     }
 }

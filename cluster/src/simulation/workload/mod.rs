@@ -70,6 +70,8 @@ pub(super) struct Desk<'a> {
     pub(super) nodes: &'a BTreeMap<NodeId, Node>,
     pub(super) random: &'a mut Random,
     pub(super) next_ticket: &'a mut u64,
+    /// The groups that lost something that was acknowledged, as they may, and how often.
+    pub(super) lossy: &'a BTreeMap<RaftGroupId, usize>,
     /// Nothing breaks any more.
     pub(super) is_calm: bool,
     /// Nothing new is to be begun.

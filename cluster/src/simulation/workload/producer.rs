@@ -49,6 +49,8 @@ pub(super) struct Producer {
     partition: Option<RaftGroupId>,
     /// Where the batches under way were sent, on one connection.
     node: Option<NodeId>,
+    /// How often the partition had lost something when this producer began there.
+    losses: usize,
     /// Whether the partition has taken a batch of this producer for certain.
     is_known: bool,
     pending: VecDeque<Pending>,
@@ -67,6 +69,7 @@ impl Producer {
             identity_asked: None,
             partition: None,
             node: None,
+            losses: 0,
             is_known: false,
             pending: VecDeque::new(),
             made: 0,
@@ -87,6 +90,12 @@ impl Producer {
         let is_gone = self.partition.is_none_or(|group| image.has_dropped(group));
         if is_gone {
             self.partition = desk.any_partition();
+            self.begin_anew();
+        }
+        let losses = self.partition.and_then(|group| desk.lossy.get(&group)).copied().unwrap_or_default();
+        if std::mem::replace(&mut self.losses, losses) != losses && !is_gone {
+            // Where acknowledged batches are lost, the partition takes what follows them for out of order. A client then begins
+            // anew, in the next epoch.
             self.begin_anew();
         }
         self.partition.is_some()
@@ -144,7 +153,7 @@ impl Producer {
         }
     }
 
-    fn settle(&mut self, at: usize, answer: &Answer) {
+    fn settle(&mut self, at: usize, answer: &Answer, desk: &Desk<'_>) {
         let pending = &mut self.pending[at];
         pending.asked = None;
         pending.is_retry = true;
@@ -156,7 +165,13 @@ impl Producer {
             Answer::Appended(Err(AppendError::Producer(ProducerError::OutOfOrderSequence { .. }))) => {
                 // Nothing that is acknowledged goes missing, and nothing overtakes what was refused, so the first open
                 // batch always continues the log.
-                assert!(!pending.was_first, "what came before {:?} is missing, or came later", pending.name);
+                let losses = self.partition.and_then(|group| desk.lossy.get(&group)).copied();
+                let lost_some = losses.unwrap_or_default() != self.losses;
+                assert!(
+                    !pending.was_first || lost_some,
+                    "what came before {:?} is missing, or came later",
+                    pending.name
+                );
             }
             // Others before it were refused while nobody led; they all come again.
             Answer::Appended(Err(AppendError::Producer(ProducerError::Overtaken { .. }))) => {}
@@ -195,14 +210,14 @@ impl Client for Producer {
         desk.wake_within(10, 120);
     }
 
-    fn answered(&mut self, ticket: Ticket, answer: Answer, _: &mut Desk<'_>) {
+    fn answered(&mut self, ticket: Ticket, answer: Answer, desk: &mut Desk<'_>) {
         if self.identity_asked == Some(ticket) {
             self.identity_asked = None;
             if let Answer::Controlled(Ok(ControllerResponse::AllocateProducerIds(Ok(block)))) = &answer {
                 self.identity = Some(Identity { id: block.first.0, epoch: 0, next_sequence: 0 });
             }
         } else if let Some(at) = self.pending.iter().position(|pending| pending.asked == Some(ticket)) {
-            self.settle(at, &answer);
+            self.settle(at, &answer, desk);
         }
     }
 

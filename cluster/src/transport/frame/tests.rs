@@ -63,6 +63,9 @@ fn arbitrary_frame() -> impl Strategy<Value = Frame> {
         (any::<[u8; 16]>(), prop::collection::vec(any::<u64>(), 0..4)).prop_map(|(store, groups)| {
             Frame::Rejoin { store: StoreId(store), groups: groups.into_iter().map(RaftGroupId).collect() }
         }),
+        (any::<[u8; 16]>(), prop::collection::vec(any::<u64>(), 0..4)).prop_map(|(store, groups)| {
+            Frame::Recount { store: StoreId(store), groups: groups.into_iter().map(RaftGroupId).collect() }
+        }),
         (any::<[u8; 16]>(), prop::collection::vec(readmit, 0..4))
             .prop_map(|(store, rows)| Frame::Readmit { store: StoreId(store), rows }),
         terms().prop_map(|(round, rows)| Frame::Confirm { round, rows }),

@@ -7,6 +7,7 @@ mod disk;
 mod leaders;
 mod leadership_lost;
 mod quorum;
+mod relaxed;
 mod stops;
 mod too_early;
 mod truncated;
