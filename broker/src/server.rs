@@ -99,13 +99,15 @@ async fn run_until_asked(
     signals: &mut ShutdownSignals,
 ) -> Result<(), ServeError> {
     let (metrics, lifecycle) = (Metrics::default(), Lifecycle::default());
+    let mut http = None;
     if let Some(address) = &options.http_listener {
         let listening = bind::http(address, Instant::now() + TAKEN_PATIENCE);
         let Some(listener) = unless_asked(signals, "its ports were free", listening).await else {
             return Ok(());
         };
         let scraper = Scraper::new(metrics.clone(), options.data_dir.clone());
-        http::start(listener?, Routes::new(lifecycle.clone(), scraper, log)).map_err(ServeError::Http)?;
+        let started = http::start(listener?, Routes::new(lifecycle.clone(), scraper, log));
+        http = Some(started.map_err(ServeError::Http)?);
     }
     let reserve = Reserve(options.min_free_space.0);
     let room = room::await_room(&options.data_dir, reserve, options.after_failed_writes, &lifecycle);
@@ -128,7 +130,7 @@ async fn run_until_asked(
     tokio::spawn(advertised::watch(node.clone(), FOREVER));
     tokio::spawn(topics::create_missing(node.clone(), members, topics));
     lifecycle.started(node.clone());
-    let clients = Clients { listeners: sockets, limits, metrics };
+    let clients = Clients { listeners: sockets, limits, metrics, http };
     serve_clients(&node, clients, &lifecycle, signals).await
 }
 
@@ -152,6 +154,8 @@ struct Clients {
     listeners: Vec<Listener>,
     limits: Limits,
     metrics: Metrics,
+    /// The thread of the HTTP port.
+    http: Option<http::Alive>,
 }
 
 /// One line of who this is, and one for each setting that is not a default.
@@ -209,6 +213,15 @@ fn config(options: ServeOptions, peer_listener: std::net::TcpListener) -> NodeCo
     }
 }
 
+/// Waits until the HTTP port's thread is gone, if there is one.
+async fn lost(http: Option<http::Alive>) -> io::Error {
+    match http {
+        Some(alive) => drop(alive.await),
+        None => std::future::pending().await,
+    }
+    io::Error::other("the http thread panicked")
+}
+
 /// Serves clients until the process is asked to end, or the node cannot go on.
 async fn serve_clients(
     node: &Node,
@@ -217,7 +230,7 @@ async fn serve_clients(
     signals: &mut ShutdownSignals,
 ) -> Result<(), ServeError> {
     let (stop, stopped) = watch::channel(false);
-    let Clients { listeners, limits, metrics } = clients;
+    let Clients { listeners, limits, metrics, http } = clients;
     let apis = Arc::new(KafkaApis::new(node.clone(), metrics.errors.clone()));
     let serving = async {
         let mut ended = stopped.clone();
@@ -237,6 +250,7 @@ async fn serve_clients(
         // It ends by itself only if it could not begin.
         served = &mut serving => return served.map_err(ServeError::Serve),
         ended = node.ended() => return ended.map_err(ServeError::Failed),
+        error = lost(http) => return Err(ServeError::Http(error)),
         cause = signals.requested() => info!(%cause, "ending: handing leaderships over"),
     }
     lifecycle.stopping();

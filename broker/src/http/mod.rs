@@ -30,4 +30,4 @@ mod server;
 
 pub(crate) use self::lifecycle::Lifecycle;
 pub(crate) use self::routes::Routes;
-pub(crate) use self::server::start;
+pub(crate) use self::server::{Alive, start};

@@ -12,7 +12,7 @@ use hyper::service::service_fn;
 use hyper::{Request, header};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::routes::Routes;
 
@@ -31,22 +31,27 @@ pub(super) const EXCHANGE_WITHIN: Duration = Duration::from_secs(15);
 /// The pause after a failed accept, as when there are no file descriptors left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
+/// What is gone once the HTTP port's thread is: it ends by a panic only.
+pub(crate) type Alive = oneshot::Receiver<Infallible>;
+
 /// Serves `routes` on a thread of its own, which lives as long as the process.
 ///
 /// # Errors
 ///
 /// When the operating system gives no thread, or the socket cannot be used.
-pub(crate) fn start(listener: TcpListener, routes: Routes) -> io::Result<()> {
+pub(crate) fn start(listener: TcpListener, routes: Routes) -> io::Result<Alive> {
     listener.set_nonblocking(true)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let listener = {
         let _runtime = runtime.enter();
         tokio::net::TcpListener::from_std(listener)?
     };
-    std::thread::Builder::new()
-        .name("http".to_owned())
-        .spawn(move || runtime.block_on(accept(listener, routes)))?;
-    Ok(())
+    let (until_the_end, alive) = oneshot::channel();
+    std::thread::Builder::new().name("http".to_owned()).spawn(move || {
+        let _until_the_end: oneshot::Sender<Infallible> = until_the_end;
+        runtime.block_on(accept(listener, routes))
+    })?;
+    Ok(alive)
 }
 
 async fn accept(listener: tokio::net::TcpListener, routes: Routes) -> Infallible {
