@@ -6,6 +6,9 @@
 //!
 //! sled gives no handle to that thread, so the operating system is asked: Linux lists the threads of a process by name.
 //! Elsewhere nothing is noticed.
+//!
+//! A thread has its parent's name until it bears its own, and the cleaner starts others. So all threads of that name are
+//! candidates at first, and one that bears another name later was none. Only those count that have kept the name for a while.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -26,6 +29,9 @@ const THREADS: &str = "/proc/self/task";
 /// How long a thread that was just started may take to bear its name.
 const NAMED_WITHIN: Duration = Duration::from_secs(1);
 
+/// Who bears the name after this long was not just started by the cleaner.
+const CONFIRMED_AFTER: Duration = Duration::from_secs(2);
+
 /// Held while a database is opened: the cleaner that is new after it is that database's.
 static OPENING: Mutex<()> = Mutex::new(());
 
@@ -35,10 +41,18 @@ pub(super) struct Opening {
     _alone: MutexGuard<'static, ()>,
 }
 
-/// The cleaner of one database; none where threads cannot be seen.
-#[derive(Debug, Default)]
+/// The cleaner of one database.
+#[derive(Debug)]
 pub(super) struct Cleaner {
-    thread: Option<u32>,
+    since: Instant,
+    candidates: Mutex<Candidates>,
+}
+
+#[derive(Debug, Default)]
+struct Candidates {
+    threads: BTreeSet<u32>,
+    /// They are what they seem to be.
+    confirmed: bool,
 }
 
 impl Opening {
@@ -50,25 +64,37 @@ impl Opening {
 
     /// The cleaner of the database that is open now.
     pub(super) fn cleaner(self) -> Cleaner {
-        let patience = Instant::now() + NAMED_WITHIN;
-        while fs::exists(THREADS).unwrap_or(false) && Instant::now() < patience {
-            let new = cleaners().difference(&self.cleaners_before).next().copied();
-            if new.is_some() {
-                return Cleaner { thread: new };
+        let since = Instant::now();
+        while fs::exists(THREADS).unwrap_or(false) && since.elapsed() < NAMED_WITHIN {
+            let threads: BTreeSet<u32> = cleaners().difference(&self.cleaners_before).copied().collect();
+            if !threads.is_empty() {
+                return Cleaner::among(threads, since);
             }
             thread::sleep(Duration::from_millis(1));
         }
-        Cleaner::default()
+        Cleaner::among(BTreeSet::new(), since)
     }
 }
 
 impl Cleaner {
-    /// Whether it was seen and is gone. That it cannot be seen, as when the process has no file descriptors left, is no sign.
+    const fn among(threads: BTreeSet<u32>, since: Instant) -> Self {
+        Self { since, candidates: Mutex::new(Candidates { threads, confirmed: false }) }
+    }
+
+    /// Whether it was seen for a while and is gone. That it cannot be seen, as when the process has no file descriptors left,
+    /// is no sign.
     pub(super) fn has_ended(&self) -> bool {
-        self.thread.is_some_and(|thread| match name_of(thread) {
-            Ok(name) => name != NAME,
-            Err(error) => is_gone(&error),
-        })
+        let mut candidates = lock(&self.candidates);
+        let is_there = |thread: &u32| match name_of(*thread) {
+            Ok(name) => name == NAME,
+            Err(error) => !is_gone(&error),
+        };
+        if candidates.confirmed {
+            return !candidates.threads.iter().any(is_there);
+        }
+        candidates.threads.retain(is_there);
+        candidates.confirmed = !candidates.threads.is_empty() && self.since.elapsed() >= CONFIRMED_AFTER;
+        false
     }
 
     /// Fails once it is gone.
@@ -102,83 +128,81 @@ fn is_gone(error: &io::Error) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
-    use raft::eraftpb::Entry;
+    use std::sync::mpsc::{Sender, channel};
+    use std::thread::JoinHandle;
 
     use super::*;
-    use crate::fixture::{Node, entry, open};
-    use crate::ids::RaftGroupId;
-    use crate::raft_log::RaftLog;
-    use crate::store::files;
-    use crate::write_batch::WriteBatch;
 
-    /// What the pages of the group that stays are full of.
-    const MARKER: [u8; 64] = [0xc9; 64];
+    /// A thread of this name, its number, and what ends it.
+    fn thread_called(name: &str) -> (u32, Sender<()>, JoinHandle<()>) {
+        let (tell, told) = channel();
+        let (end, ended) = channel::<()>();
+        let work = move || {
+            let own = fs::read_link("/proc/thread-self").unwrap();
+            tell.send(own.file_name().unwrap().to_str().unwrap().parse().unwrap()).unwrap();
+            let _ = ended.recv();
+        };
+        let handle = thread::Builder::new().name(name.to_owned()).spawn(work).unwrap();
+        (told.recv().unwrap(), end, handle)
+    }
+
+    /// A cleaner that is one of these threads, of a database that has been open for a while.
+    fn among(threads: impl IntoIterator<Item = u32>) -> Cleaner {
+        let long_ago = Instant::now().checked_sub(2 * CONFIRMED_AFTER).unwrap();
+        Cleaner::among(threads.into_iter().collect(), long_ago)
+    }
 
     #[test]
-    fn one_that_was_never_seen_is_not_missed() {
-        assert!(Cleaner::default().check().is_ok());
+    fn the_end_of_a_cleaner_is_noticed() {
+        let (thread, end, handle) = thread_called(NAME);
+        let cleaner = among([thread]);
+        assert!(cleaner.check().is_ok());
+        drop(end);
+        handle.join().unwrap();
+        // The thread may be listed for a moment yet.
+        while !cleaner.has_ended() {
+            thread::yield_now();
+        }
+        assert!(cleaner.check().unwrap_err().to_string().contains("cleaner"));
+    }
+
+    #[test]
+    fn a_thread_that_bore_the_name_by_birth_is_not_missed() {
+        let (cleaning, end, handle) = thread_called(NAME);
+        let (other, end_other, other_handle) = thread_called("sled-io-0");
+        let cleaner = among([cleaning, other]);
+        assert!(!cleaner.has_ended(), "one of them bears the name");
+        drop(end_other);
+        other_handle.join().unwrap();
+        assert!(!cleaner.has_ended());
+        let mistaken = among([other]);
+        assert!(!mistaken.has_ended() && !mistaken.has_ended(), "it never was one");
+        drop(end);
+        handle.join().unwrap();
+    }
+
+    #[test]
+    fn what_ends_right_after_the_start_is_not_known_to_have_been_one() {
+        let (thread, end, handle) = thread_called(NAME);
+        let cleaner = Cleaner::among(BTreeSet::from([thread]), Instant::now());
+        assert!(!cleaner.has_ended());
+        drop(end);
+        handle.join().unwrap();
+        assert!(!cleaner.has_ended());
+    }
+
+    #[test]
+    fn a_store_has_a_cleaner() {
+        let node = crate::fixture::Node::new();
+        let seen = lock(&node.store.shared.cleaner.candidates).threads.len();
+        assert!(seen > 0 || !fs::exists(THREADS).unwrap());
+        node.store.check_files().unwrap();
     }
 
     #[test]
     fn only_a_thread_that_is_not_there_is_gone() {
-        assert!(Cleaner { thread: Some(u32::MAX) }.check().unwrap_err().to_string().contains("cleaner"));
         let exhausted = io::Error::from_raw_os_error(24);
         assert!(!is_gone(&exhausted), "{exhausted}");
         assert!(is_gone(&io::Error::from_raw_os_error(3)) && is_gone(&io::ErrorKind::NotFound.into()));
-    }
-
-    /// Changes the pages that are full of the marker.
-    fn damage(data_dir: &Path) {
-        let data = data_dir.join(files::STORE).join(files::DATA);
-        let mut bytes = fs::read(&data).unwrap();
-        for at in (0..bytes.len() - MARKER.len()).step_by(MARKER.len()) {
-            if bytes[at..at + MARKER.len()] == MARKER {
-                bytes[at] = 0;
-            }
-        }
-        fs::write(&data, bytes).unwrap();
-    }
-
-    /// Entries of four groups lie side by side in each segment. Three of the groups are deleted, so that the cleaner moves
-    /// what is left: pages that cannot be read.
-    #[test]
-    #[ignore = "not verified on this machine yet"]
-    fn the_cleaners_end_at_a_damaged_page_is_noticed_and_holds_up_nobody() {
-        let node = Node::new();
-        let groups = [1, 2, 3, 4].map(RaftGroupId);
-        let mut logs = groups
-            .map(|group| node.apply(|batch| RaftLog::create(&node.store, &node.tail, group, &[1], batch)));
-        for index in 1..=60 {
-            for (at, log) in logs.iter_mut().enumerate() {
-                let entry = match at {
-                    0 => Entry { data: vec![MARKER[0]; 65_000].into(), ..entry(index, 1, 0) },
-                    _ => entry(index, 1, 65_000),
-                };
-                node.apply(|batch| log.append(&[entry], batch).unwrap());
-            }
-        }
-        drop(logs);
-        let Node { dir, store, .. } = node;
-        store.close().unwrap();
-        // From here on sled begins behind all of that when it opens the store.
-        open(dir.path()).unwrap().close().unwrap();
-        damage(dir.path());
-
-        let store = open(dir.path()).expect("what is damaged is not looked at");
-        store.check_files().unwrap();
-        let mut batch = WriteBatch::new();
-        groups[1..].iter().for_each(|group| batch.mark_group_deleted(*group));
-        store.apply(batch).unwrap();
-        while store.purge(64).is_ok_and(|purge| purge.more) && !store.shared.cleaner.has_ended() {}
-        let patience = Instant::now() + Duration::from_secs(60);
-        while !store.shared.cleaner.has_ended() {
-            assert!(Instant::now() < patience, "the cleaner goes on");
-            thread::sleep(Duration::from_millis(20));
-        }
-        let noticed = store.check_files().unwrap_err();
-        assert!(noticed.to_string().contains("cleaner"), "{noticed}");
-        assert!(store.close().is_err(), "and does not pass for an end in good order");
     }
 }
