@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::controller::configs::BrokerSettings;
-use crate::controller::{Broker, ControllerRequest, CreateTopics, NewTopic};
+use crate::controller::{Broker, ControllerRequest, CreateTopics, Listener, NewTopic};
 use crate::ids::{LeaderEpoch, RaftGroupId, TimestampMs, TopicId};
 use crate::partition::testing::{BatchBuilder, TestRecord};
 use crate::partition::{RecordLimits, TimestampType, check_record_set};
@@ -106,8 +106,9 @@ fn partitions(driver: &mut Driver) -> Vec<RaftGroupId> {
         configs: Vec::new(),
     };
     turn_until(driver, |driver| leads(driver, RaftGroupId::CONTROLLER));
+    let listener = Listener { name: "PLAINTEXT".into(), host: "localhost".into(), port: 9092 };
     let (node, incarnation) = (NodeId(1), Uuid::from_u128(1));
-    let broker = Broker { node, incarnation, listeners: Vec::new(), rack: None };
+    let broker = Broker { node, incarnation, listeners: vec![listener], rack: None };
     control(driver, ControllerRequest::RegisterBroker(broker));
     control(
         driver,
@@ -184,7 +185,7 @@ async fn replayed(dir: &TempDir, checkpoints: CheckpointPolicy) -> Vec<TurnWork>
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "not verified on this machine yet"]
+#[ignore = "takes seconds, and is to be run with what it counts"]
 async fn a_full_inbox_is_worked_off_in_bounded_turns() {
     let records = 300;
     let (_dir, turns) = written(records, NEVER).await;
@@ -197,7 +198,7 @@ async fn a_full_inbox_is_worked_off_in_bounded_turns() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "not verified on this machine yet"]
+#[ignore = "takes seconds, and is to be run with what it counts"]
 async fn a_turn_is_bounded_however_much_there_is_to_replay() {
     let records = 300;
     let (dir, _) = written(records, NEVER).await;
@@ -212,7 +213,7 @@ async fn a_turn_is_bounded_however_much_there_is_to_replay() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "not verified on this machine yet"]
+#[ignore = "takes seconds, and is to be run with what it counts"]
 async fn what_a_restart_replays_is_bounded_for_the_node() {
     let node_bytes: u32 = 2 << 20;
     let policy = CheckpointPolicy { node_bytes: node_bytes.into(), ..NEVER };
