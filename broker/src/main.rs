@@ -18,6 +18,8 @@ mod api;
 mod cli;
 mod connection;
 mod dev;
+#[cfg(feature = "faults")]
+mod faults;
 mod health;
 mod http;
 mod logging;

@@ -21,7 +21,29 @@ const OVERRIDE: &str = "TRILOG_TEST_BINARY";
 /// If it does not build.
 pub fn trilog() -> &'static Path {
     static PATH: OnceLock<PathBuf> = OnceLock::new();
-    PATH.get_or_init(|| std::env::var_os(OVERRIDE).map_or_else(build, PathBuf::from))
+    PATH.get_or_init(|| {
+        std::env::var_os(OVERRIDE).map_or_else(|| build(&["--release", "-p", "trilog"]), PathBuf::from)
+    })
+}
+
+/// Names the promise that [`faulty`] breaks.
+pub const FAULT: &str = "TRILOG_FAULT";
+
+/// Where an executable is that breaks a promise if it is told by [`FAULT`]: the broker with its feature `faults`. Built by the
+/// first caller.
+///
+/// # Panics
+/// If it does not build.
+pub fn faulty() -> &'static Path {
+    static PATH: OnceLock<PathBuf> = OnceLock::new();
+    PATH.get_or_init(|| {
+        // In another profile than the one that is under test, as cargo gives both the same name, and a copy, as it does so there,
+        // too. Of the whole workspace, so that what was built for the tests is there already.
+        let built = build(&["--workspace", "--bin", "trilog", "--features", "trilog/faults"]);
+        let copy = built.with_file_name("trilog-faulty");
+        std::fs::copy(built, &copy).expect("an executable can be copied");
+        copy
+    })
 }
 
 /// Runs the executable with these arguments and environment variables and waits for its end.
@@ -35,10 +57,11 @@ pub async fn run(arguments: &[&str], variables: &[(&str, &str)]) -> Output {
     ended.unwrap_or_else(|_| panic!("trilog {arguments:?} goes on")).expect("the trilog executable starts")
 }
 
-fn build() -> PathBuf {
+fn build(flags: &[&str]) -> PathBuf {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(cargo)
-        .args(["build", "--release", "-p", "trilog", "--message-format=json-render-diagnostics"])
+        .args(["build", "--message-format=json-render-diagnostics"])
+        .args(flags)
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .stderr(Stdio::inherit())
         .output()

@@ -18,7 +18,7 @@ use kafka_protocol::messages::{MetadataRequest, MetadataResponse};
 use tokio::sync::{Mutex, Semaphore, SemaphorePermit};
 use trilog_client::{Connection, ConnectionOptions};
 
-use crate::binary;
+use crate::binary::{self, FAULT};
 use crate::clock::Clock;
 use crate::faulty_disk::FaultyDisk;
 use crate::links::Links;
@@ -73,7 +73,8 @@ impl Cluster {
     /// # Panics
     /// If it does not come up.
     pub async fn start(options: ClusterOptions) -> Self {
-        let executable = tokio::task::spawn_blocking(binary::trilog).await.expect("the executable is there");
+        let executable = options.fault.map_or(binary::trilog as fn() -> _, |_| binary::faulty);
+        let executable = tokio::task::spawn_blocking(executable).await.expect("the executable is there");
         for attempt in 1..=ATTEMPTS {
             let permit = permit_to_run().await;
             let mut cluster = Self::prepare(executable, &options, permit);
@@ -155,7 +156,8 @@ impl Cluster {
             arguments.extend(options.settings.iter().map(|(name, value)| format!("--set={name}={value}")));
             let log = scratch.join(&format!("node-{id}.log"));
             let node = Node::new(id, own_executable.clone(), arguments, address, data_dir, log);
-            let launcher = network.as_ref().map(|network| network.launcher(id)).unwrap_or_default();
+            let mut launcher = network.as_ref().map(|network| network.launcher(id)).unwrap_or_default();
+            launcher.extend(options.fault.iter().flat_map(|it| ["env".to_owned(), format!("{FAULT}={it}")]));
             let node = node.with_http(http_address).with_launcher(launcher);
             let clock = || Clock::new(scratch.join(&format!("node-{id}.clock")));
             (id, if options.clocks { node.with_clock(clock()) } else { node })

@@ -101,7 +101,10 @@ fn assignment(partitions: Vec<TopicPartitions>) -> Assignment {
             .with_topic_id(assigned.topic.0)
             .with_partitions(assigned.partitions.into_iter().map(|partition| partition.0).collect())
     });
-    Assignment::default().with_topic_partitions(partitions.collect())
+    let assignment = Assignment::default().with_topic_partitions(partitions.collect());
+    #[cfg(feature = "faults")]
+    let assignment = crate::faults::assigned(assignment);
+    assignment
 }
 
 #[cfg(test)]

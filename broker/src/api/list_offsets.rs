@@ -154,7 +154,10 @@ impl Look<'_> {
         Ok(match wanted {
             Wanted::At(_) | Wanted::Max => Found::OnDisk(replica, wanted),
             Wanted::Latest => {
-                let end = Position { offset: status.high_watermark, timestamp: None, epoch: Some(epoch) };
+                let offset = status.high_watermark;
+                #[cfg(feature = "faults")]
+                let offset = crate::faults::shown_end(offset);
+                let end = Position { offset, timestamp: None, epoch: Some(epoch) };
                 Found::Position(Some(end))
             }
             Wanted::Earliest | Wanted::EarliestLocal => {

@@ -151,9 +151,12 @@ fn answer_topic_of_group(fetched: FetchedTopic) -> OffsetFetchResponseTopics {
             .with_committed_leader_epoch(epoch)
             .with_metadata(Some(metadata.into()))
     });
-    OffsetFetchResponseTopics::default()
+    let topic = OffsetFetchResponseTopics::default()
         .with_name(TopicName(text(&fetched.name)))
-        .with_partitions(partitions.collect())
+        .with_partitions(partitions.collect());
+    #[cfg(feature = "faults")]
+    let topic = crate::faults::committed(topic);
+    topic
 }
 
 fn answer_topic(fetched: FetchedTopic) -> OffsetFetchResponseTopic {

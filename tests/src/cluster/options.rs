@@ -22,6 +22,8 @@ pub struct ClusterOptions {
     pub small_disks: Option<u64>,
     /// Whether each node has a [`FaultyDisk`](crate::faulty_disk::FaultyDisk).
     pub faulty_disks: bool,
+    /// The promise that the nodes break on purpose, see [`faulty`](crate::binary::faulty).
+    pub fault: Option<&'static str>,
     /// The data directories of some nodes; the others' are the cluster's own.
     pub data_dirs: BTreeMap<i32, PathBuf>,
 }
@@ -38,6 +40,7 @@ impl ClusterOptions {
             network: false,
             small_disks: None,
             faulty_disks: false,
+            fault: None,
             data_dirs: BTreeMap::new(),
         };
         options.set("log.retention.ms", "-1")
@@ -77,6 +80,14 @@ impl ClusterOptions {
         self.clocks = true;
         self
     }
+
+    /// The same of brokers that break a promise on purpose.
+    #[must_use]
+    pub fn fault(mut self, fault: &'static str) -> Self {
+        self.fault = Some(fault);
+        self
+    }
+
     /// The same in a network of its own; see [`Cluster::network`](super::Cluster::network). Links are of no use there.
     #[must_use]
     pub fn network(mut self) -> Self {

@@ -185,6 +185,8 @@ impl Body {
     }
 
     fn put_records(&mut self, records: Vec<Bytes>) {
+        #[cfg(feature = "faults")]
+        let records = crate::faults::fetched(records);
         self.put_length(records.iter().map(Bytes::len).sum());
         for slice in records {
             if slice.len() < COPIED_BATCH {

@@ -42,7 +42,7 @@ use trilog_cluster::node::Leadership;
 use self::answer::{Outcome, PartitionOutcome, TopicOutcomes};
 use self::intake::{Intake, Pending};
 use super::broker::Broker;
-use super::call::{Call, Handler, Versions};
+use super::call::{Call, CallContext, Handler, Versions};
 use super::item_error::ItemError;
 use super::metadata::ELECTION_TIMEOUT;
 use crate::connection::{Answer, CloseReason, Reply};
@@ -65,18 +65,48 @@ impl Handler for Produce {
         let timeout = Duration::from_millis(u64::try_from(request.timeout_ms).unwrap_or(0));
         let deadline = Instant::now() + timeout;
         let acks = request.acks;
+        #[cfg(feature = "faults")]
+        let (request, context) = match late(broker, request, context, deadline) {
+            Ok(reply) => return reply,
+            Err(in_its_turn) => in_its_turn,
+        };
         let topics = take_in(broker, request, context.version);
         if acks == ACKS_NONE {
             return unanswered(&topics);
         }
         let broker = Arc::clone(broker);
-        Reply::later(async move {
-            let outcomes = await_commits(&broker, topics, deadline).await;
-            let image = broker.image();
-            let endpoints = broker.endpoints(&image, context.listener());
-            context.answer(&answer::response(outcomes, &endpoints, context.version))
-        })
+        Reply::later(async move { answered(&broker, topics, deadline, &context).await })
     }
+}
+
+/// Stage two: the answer, once everything is committed that will be in time.
+async fn answered(
+    broker: &Broker,
+    topics: Vec<TopicPending>,
+    deadline: Instant,
+    context: &CallContext,
+) -> Answer {
+    let outcomes = await_commits(broker, topics, deadline).await;
+    let image = broker.image();
+    let endpoints = broker.endpoints(&image, context.listener());
+    context.answer(&answer::response(outcomes, &endpoints, context.version))
+}
+
+/// A request whose turn comes when others have had theirs, or the request itself.
+#[cfg(feature = "faults")]
+fn late(
+    broker: &Arc<Broker>,
+    mut request: ProduceRequest,
+    context: CallContext,
+    deadline: Instant,
+) -> Result<Reply, (ProduceRequest, CallContext)> {
+    let Some(wait) = crate::faults::held_back(&mut request) else { return Err((request, context)) };
+    let broker = Arc::clone(broker);
+    Ok(Reply::later(async move {
+        tokio::time::sleep(wait).await;
+        let topics = take_in(&broker, request, context.version);
+        answered(&broker, topics, deadline, &context).await
+    }))
 }
 
 /// A topic's record sets, each refused or on its way into the log.

@@ -10,6 +10,7 @@ mod links;
 mod network;
 mod power;
 mod processes;
+mod promises;
 
 use std::time::Duration;
 
