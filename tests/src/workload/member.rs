@@ -360,3 +360,22 @@ fn poll(consumer: &BaseConsumer<Diary>) {
         None => consumer.context().end_run(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_member_has_an_excuse_while_it_has_what_its_library_gave_up_on() {
+        let standing = Standing::default();
+        let (place, other) = (Place::new("topic", 0), Place::new("topic", 1));
+        standing.assigned(&[place.clone(), other.clone()]);
+        standing.said("[thrd:main]: OffsetFetch for 2/2 partition(s) returned Success");
+        assert!(!lock(&standing.0).1);
+        standing.said("[thrd:main]: Offset fetch error for 2 partition(s): Broker: Not coordinator");
+        standing.revoked(&[place]);
+        assert!(lock(&standing.0).1 && lock(&standing.0).0.contains(&other));
+        standing.revoked(&[other]);
+        assert!(!lock(&standing.0).1, "what it is assigned next it asks about anew");
+    }
+}
