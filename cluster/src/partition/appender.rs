@@ -15,30 +15,29 @@
 //! noted with what it replaced, and undone backwards. Drafting is therefore no dearer than appending for good.
 //!
 //! A producer that keeps several batches in flight may have the first ones refused while nobody leads here, and the next ones
-//! arrive when this replica leads again. Told that they are out of order, it would begin a new epoch, and send what it does not
-//! know to be appended once more under new numbers: to other partitions, too, where it may well be in the log. So such a batch is
-//! refused as its predecessors were, and comes again behind them. Each is refused that way once at most, and only before the
-//! producer's first batch under this leader: a gap that is one is told.
+//! arrive when this replica leads again. Then the later ones are refused as well, and come again behind them. Each is refused
+//! that way once at most, and only before the producer's first batch under this leader: a gap that is one is told. The same goes
+//! for what a partition hears first of a producer, if it does not begin with sequence 0. Taken at once, it would stand before the
+//! batches that it has overtaken, and these could never be appended (KAFKA-15591; Kafka calls such a batch out of order if the
+//! partition is empty, for which librdkafka gives up altogether). When it comes again, and nothing before it has, then the
+//! partition has forgotten its producer, or is a new one of an old name.
 //!
-//! The same goes for what a partition hears first of a producer, if it does not begin with sequence 0. Taken at once, it
-//! would stand before the batches that it has overtaken, and these could never be appended (KAFKA-15591; Kafka calls such a
-//! batch out of order if the partition is empty, for which librdkafka gives up altogether). When it comes again,
-//! nothing is taken to be missing: Kafka's clients send one by one what was refused. Then the partition has forgotten its
-//! producer, or is a new one of an old name. What cannot be told apart: a client that sends its first batches together a
-//! second time, and has the very first refused again, gets the others appended before it.
+//! Whatever this leader itself refuses for a while, the producer's later batches have to wait for, as
+//! [`refusals`](super::refusals) tells.
 //!
 //! Architecture Invariant: an appender answers no one. Whether a batch is durable, only the applied state tells; a
 //! duplicate, too, may be of a batch that is not committed yet.
 
-use std::collections::HashMap;
+use std::time::Duration;
 
 use super::batch::{
     BatchHeader, TimestampType, stamp_append_time, stamp_base_offset, stamp_leader_epoch, stamp_max_timestamp,
 };
 use super::producers::{Producer, ProducerError, ProducerVerdict, Producers};
 use super::record_check::CheckedBatch;
+use super::refusals::{Refusals, Refused, Standing, is_after};
 use super::state::PartitionState;
-use crate::ids::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, TimestampMs};
+use crate::ids::{LeaderEpoch, Offset, ProducerId, TimestampMs};
 
 /// What became of a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,15 +65,12 @@ pub enum Prepared {
     Refused(ProducerError),
 }
 
-/// Producers whose overtaken batches are remembered. What exceeds it is told to be out of order at once, or taken if its
-/// producer is unknown.
-const MAX_OVERTAKEN: usize = 4096;
-
 /// A producer as it was before the draft touched it.
 #[derive(Debug)]
 struct Undo {
     id: ProducerId,
     before: Option<Producer>,
+    refused: Option<Refused>,
 }
 
 /// The leader's side of a partition, for one term.
@@ -83,9 +79,8 @@ pub struct Appender {
     leader_epoch: LeaderEpoch,
     /// The first offset of this leader's.
     start: Offset,
-    /// The greatest sequence number refused as [`ProducerError::Overtaken`] of each producer that has nothing appended
-    /// since `start`.
-    overtaken: HashMap<ProducerId, (ProducerEpoch, i32)>,
+    /// What is to come again before anything later of its producer does.
+    refusals: Refusals,
     /// The offset after the last record proposed or drafted.
     next_offset: Offset,
     /// The producers, as they will be when everything proposed and drafted is applied.
@@ -112,7 +107,7 @@ impl Appender {
         Self {
             leader_epoch,
             start: state.log_end_offset(),
-            overtaken: HashMap::new(),
+            refusals: Refusals::default(),
             next_offset: state.log_end_offset(),
             producers: state.producers().clone(),
             draft_start: state.log_end_offset(),
@@ -135,22 +130,26 @@ impl Appender {
     /// Adds a batch to the draft: decides by its producer's numbers, then copies it, stamped, to the end of `payload`. This
     /// is the only copy between the socket and the log.
     ///
-    /// `timestamp_type` is the topic's. `now` is stamped if that is [`TimestampType::LogAppendTime`].
+    /// `timestamp_type` is the topic's. `now` is stamped if that is [`TimestampType::LogAppendTime`]. `at` is the time by a
+    /// clock that only goes forward.
     pub fn prepare(
         &mut self,
         batch: &CheckedBatch,
         now: TimestampMs,
+        at: Duration,
         timestamp_type: TimestampType,
         payload: &mut Vec<u8>,
     ) -> Prepared {
         let stamped = |time: TimestampMs| (timestamp_type == TimestampType::LogAppendTime).then_some(time);
         match self.producers.check(batch.header()) {
             ProducerVerdict::Append => {
-                if let Some(error) = self.overtakes_the_first(batch.header()) {
+                if let Some(error) = self.overtakes_the_first(batch.header(), at) {
                     return Prepared::Refused(error);
                 }
             }
-            ProducerVerdict::Refused(error) => return Prepared::Refused(self.forgive(batch.header(), error)),
+            ProducerVerdict::Refused(error) => {
+                return Prepared::Refused(self.forgive(batch.header(), error, at));
+            }
             ProducerVerdict::Duplicate(first) => {
                 return Prepared::Duplicate {
                     base_offset: first.base_offset,
@@ -178,44 +177,54 @@ impl Appender {
     /// The draft was not proposed. Its payload must not be used.
     pub fn discard_draft(&mut self) {
         self.next_offset = self.draft_start;
-        while let Some(Undo { id, before }) = self.undo.pop() {
+        while let Some(Undo { id, before, refused }) = self.undo.pop() {
             self.producers.restore(id, before);
+            self.refusals.restore(id, refused);
+        }
+    }
+
+    /// A batch is refused that did not even come to its turn. Its producer's later ones have to wait for it.
+    pub fn refused(&mut self, batch: &CheckedBatch, at: Duration) {
+        let header = batch.header();
+        let is_there_already =
+            self.producers.expected(header).is_some_and(|expected| is_after(expected, header.base_sequence));
+        if header.is_idempotent() && !is_there_already {
+            self.refusals.note(header, at);
         }
     }
 
     /// Makes an out-of-order batch an overtaken one, if it may be.
-    fn forgive(&mut self, header: &BatchHeader, error: ProducerError) -> ProducerError {
+    fn forgive(&mut self, header: &BatchHeader, error: ProducerError, at: Duration) -> ProducerError {
         let ProducerError::OutOfOrderSequence { producer, expected, found } = error else {
             return error;
         };
-        let is_led = self.producers.last_offset(producer).is_some_and(|last| last >= self.start);
-        if found < expected || is_led || !self.may_come_again(header) {
+        if !is_after(found, expected) || !self.comes_again(header, at) {
             return error;
         }
         ProducerError::Overtaken { producer, expected, found }
     }
 
     /// Why a batch has to come again that would be its producer's first here, and has not the first number.
-    fn overtakes_the_first(&mut self, header: &BatchHeader) -> Option<ProducerError> {
+    fn overtakes_the_first(&mut self, header: &BatchHeader, at: Duration) -> Option<ProducerError> {
         let (producer, found) = (header.producer_id, header.base_sequence);
         let is_first = header.is_idempotent() && self.producers.producer(producer).is_none();
-        let overtakes = is_first && found > 0 && self.may_come_again(header);
+        let overtakes = is_first && found > 0 && self.comes_again(header, at);
         overtakes.then_some(ProducerError::Overtaken { producer, expected: 0, found })
     }
 
-    /// Whether a batch may be refused for having overtaken others, which is to say: was not yet. Takes note that it is.
-    fn may_come_again(&mut self, header: &BatchHeader) -> bool {
-        let (producer, found) = (header.producer_id, header.base_sequence);
-        let is_repeated = self
-            .overtaken
-            .get(&producer)
-            .is_some_and(|(epoch, greatest)| *epoch == header.producer_epoch && found <= *greatest);
-        let is_full = self.overtaken.len() >= MAX_OVERTAKEN && !self.overtaken.contains_key(&producer);
-        if is_repeated || is_full {
-            return false;
+    /// Whether a batch that does not continue its producer's last one is to come again, behind those before it: they were
+    /// refused here, or may have been before this replica led. Takes note if it is.
+    fn comes_again(&mut self, header: &BatchHeader, at: Duration) -> bool {
+        let is_led = || self.producers.last_offset(header.producer_id).is_some_and(|last| last >= self.start);
+        let comes_again = match self.refusals.standing(header, at) {
+            Standing::Above => true,
+            Standing::AtTheFloor => false,
+            Standing::Unheard => !is_led(),
+        };
+        if comes_again {
+            self.refusals.note(header, at);
         }
-        self.overtaken.insert(producer, (header.producer_epoch, found));
-        true
+        comes_again
     }
 
     /// Copies the batch to the payload and returns its header as stamped.
@@ -250,11 +259,14 @@ impl Appender {
             return;
         }
         let id = header.producer_id;
-        self.overtaken.remove(&id);
+        let refused = self.refusals.appended(header);
         let before = self.producers.producer(id).cloned();
         let forgotten = self.producers.record(header);
-        self.undo.push(Undo { id, before });
-        self.undo.extend(forgotten.map(|(id, producer)| Undo { id, before: Some(producer) }));
+        self.undo.push(Undo { id, before, refused });
+        self.undo.extend(forgotten.map(|(id, producer)| {
+            let refused = self.refusals.of(id);
+            Undo { id, before: Some(producer), refused }
+        }));
     }
 }
 

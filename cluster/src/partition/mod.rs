@@ -22,6 +22,7 @@
 //! | [`leader_epochs`] | which leader epoch began at which offset |
 //! | [`state`], [`checkpoint`] | the applied state, and its bytes on disk and in a snapshot |
 //! | [`appender`] | the leader's view: what is proposed and not yet applied |
+//! | `refusals` | what a leader refused for a while, and what has to wait behind it |
 //! | [`retention`] | how long records are kept |
 //! | [`reader`] | which part of a payload answers a fetch, or a question for a timestamp |
 //!
@@ -36,6 +37,7 @@ pub mod producers;
 pub mod reader;
 pub mod record_check;
 pub mod records;
+mod refusals;
 pub mod retention;
 pub mod state;
 #[cfg(test)]

@@ -69,10 +69,16 @@ impl Producer {
         &self.batches[self.batches.len() - 1]
     }
 
-    fn find(&self, base_sequence: i32, last_sequence: i32) -> Option<&ProducedBatch> {
-        self.batches
-            .iter()
-            .find(|batch| batch.base_sequence == base_sequence && batch.last_sequence == last_sequence)
+    /// The batch that this one is a retry of.
+    fn find(&self, header: &BatchHeader) -> Option<&ProducedBatch> {
+        let numbers = (header.base_sequence, header.last_sequence());
+        let is_it = |batch: &&ProducedBatch| (batch.base_sequence, batch.last_sequence) == numbers;
+        self.batches.iter().find(is_it).filter(|_| header.producer_epoch == self.epoch)
+    }
+
+    /// The sequence number with which the next batch begins, in this epoch or a greater one.
+    fn expected_in(&self, epoch: ProducerEpoch) -> i32 {
+        if epoch == self.epoch { self.last().next_sequence() } else { 0 }
     }
 }
 
@@ -100,9 +106,9 @@ pub enum ProducerError {
         /// The sequence number sent.
         found: i32,
     },
-    /// `NOT_LEADER_OR_FOLLOWER` (6): a batch before this one is missing, and this leader has not taken any of its producer's
-    /// yet. Those before it may have been refused while nobody led here; their sender is about to send all of them again.
-    #[error("producer {} sent sequence {found} where {expected} was expected, of a new leader", producer.0)]
+    /// `NOT_LEADER_OR_FOLLOWER` (6): a batch before this one is missing, and was refused for a while, by this leader or
+    /// while nobody led here. Its sender is about to send both again.
+    #[error("producer {} sent sequence {found} where {expected} was expected, which was refused", producer.0)]
     Overtaken {
         /// Who sent it.
         producer: ProducerId,
@@ -165,14 +171,10 @@ impl Producers {
                 found,
             });
         }
-        let expected = if header.producer_epoch == known.epoch {
-            if let Some(first) = known.find(header.base_sequence, header.last_sequence()) {
-                return ProducerVerdict::Duplicate(*first);
-            }
-            known.last().next_sequence()
-        } else {
-            0
-        };
+        if let Some(first) = known.find(header) {
+            return ProducerVerdict::Duplicate(*first);
+        }
+        let expected = known.expected_in(header.producer_epoch);
         if header.base_sequence != expected {
             let found = header.base_sequence;
             return ProducerVerdict::Refused(ProducerError::OutOfOrderSequence { producer, expected, found });
@@ -215,6 +217,12 @@ impl Producers {
         }
         let (_, id) = self.by_last_offset.pop_first()?;
         self.by_id.remove(&id).map(|producer| (id, producer))
+    }
+
+    /// The sequence number that continues what is known of a batch's producer in the batch's epoch, if any of it is.
+    pub(super) fn expected(&self, header: &BatchHeader) -> Option<i32> {
+        let known = self.by_id.get(&header.producer_id);
+        known.filter(|known| known.epoch == header.producer_epoch).map(|known| known.last().next_sequence())
     }
 
     /// The offset of the last record of a producer, if it is known.

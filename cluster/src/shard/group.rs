@@ -30,6 +30,7 @@ use self::forgetful::{Ballots, is_grant};
 pub(crate) use self::inspection::GroupView;
 use self::patience::Patience;
 use self::reads::Reads;
+pub(super) use self::ready::GroupOutcome;
 use self::ready::Writing;
 use super::machine::{CheckpointPolicy, Machine, Waiting};
 use super::proposals::Proposals;

@@ -44,10 +44,10 @@ use self::confirmations::Confirmations;
 use self::effects::{
     AppendError, DeleteRecordsError, Effect, Needs, NotController, Outbox, Persist, PersistedReady, Round,
 };
-use self::group::Group;
 #[cfg(test)]
 pub(crate) use self::group::GroupView;
 pub(crate) use self::group::forget;
+use self::group::{Group, GroupOutcome};
 use self::leaving::Leaving;
 pub(crate) use self::machine::{AppendRequest, CheckpointPolicy, ControlRequest, DeletionRequest};
 use self::machine::{DecisionInputs, Machine};
@@ -245,26 +245,35 @@ impl Shard {
     /// A batch for a partition. Its answer is an [`Effect::Appended`].
     pub(crate) fn append(&mut self, now: Duration, id: RaftGroupId, request: AppendRequest) {
         self.advance(now);
-        let Some(group) = self.groups.get(&id) else {
+        let refusal = self.refusal_of(id, &request);
+        let Some(group) = self.groups.get_mut(&id) else {
             return self.refuse_append(&request, AppendError::NotLeader);
         };
-        if group.serving().is_some() && !self.can_take_records(group.voters()) {
-            return self.refuse_append(&request, AppendError::NoRoom);
-        }
-        if request.replicas.is_some_and(|needed| self.leaderships.in_sync(id) < needed) {
-            return self.refuse_append(&request, AppendError::NotEnoughReplicas);
-        }
-        let request = AppendRequest {
-            // A majority is what a commit means; only more than that has to be waited for.
-            replicas: request.replicas.filter(|needed| *needed > group.voters().len() / 2 + 1),
-            ..request
-        };
-        match self.groups.get_mut(&id).map(Group::machine_mut) {
-            Some(Machine::Partition(machine)) => machine.enqueue(request, &mut self.effects),
+        // A majority is what a commit means; only more than that has to be waited for.
+        let majority = group.voters().len() / 2 + 1;
+        match (group.machine_mut(), refusal) {
+            (Machine::Partition(machine), Some(error)) => {
+                machine.refused(&request.batch, now);
+                return self.refuse_append(&request, error);
+            }
+            (Machine::Partition(machine), None) => {
+                let replicas = request.replicas.filter(|needed| *needed > majority);
+                machine.enqueue(AppendRequest { replicas, ..request }, &mut self.effects);
+            }
             _ => self.refuse_append(&request, AppendError::NotLeader),
         }
         self.wake(id);
         self.dirty.insert(id);
+    }
+
+    /// Why a batch cannot be taken in now, for reasons that have nothing to do with the batch.
+    pub(crate) fn refusal_of(&self, id: RaftGroupId, request: &AppendRequest) -> Option<AppendError> {
+        let group = self.groups.get(&id)?;
+        if group.serving().is_some() && !self.can_take_records(group.voters()) {
+            return Some(AppendError::NoRoom);
+        }
+        let lacks_replicas = request.replicas.is_some_and(|needed| self.leaderships.in_sync(id) < needed);
+        lacks_replicas.then_some(AppendError::NotEnoughReplicas)
     }
 
     fn refuse_append(&mut self, request: &AppendRequest, error: AppendError) {
@@ -371,29 +380,39 @@ impl Shard {
 
     /// The round's batch is visible.
     pub(crate) fn written(&mut self) -> Result<(), StoreError> {
+        let mut outcomes = Vec::with_capacity(self.writing.len());
+        // All groups have done with the round before the metadata's changes take some of them away.
         for id in std::mem::take(&mut self.writing) {
             let Some(group) = self.groups.get_mut(&id) else { continue };
-            let outcome = group.written(&self.inputs, &mut self.effects);
-            if outcome.leadership_changed {
-                self.announce(id);
-                self.leave_to_those_with_room();
-            }
-            if outcome.restored && id == RaftGroupId::CONTROLLER {
-                self.reconcile()?;
-            }
-            for record in &outcome.metadata {
-                self.follow(record)?;
-            }
-            if outcome.restored && id == RaftGroupId::CONTROLLER {
-                self.tell_coordinators(None);
-            } else if !outcome.metadata.is_empty() {
-                self.tell_coordinators(Some(&outcome.metadata));
-            }
-            if outcome.compacted {
-                self.effects.push(Effect::LogCompacted);
-            }
+            outcomes.push((id, group.written(&self.inputs, &mut self.effects)));
             // More may be committed than one round applies, and applying may have freed what was queued.
             self.dirty.insert(id);
+        }
+        for (id, outcome) in outcomes {
+            self.follow_up(id, outcome)?;
+        }
+        Ok(())
+    }
+
+    /// Does what a group's round means for the others.
+    fn follow_up(&mut self, id: RaftGroupId, outcome: GroupOutcome) -> Result<(), StoreError> {
+        if outcome.leadership_changed {
+            self.announce(id);
+            self.leave_to_those_with_room();
+        }
+        if outcome.restored && id == RaftGroupId::CONTROLLER {
+            self.reconcile()?;
+        }
+        for record in &outcome.metadata {
+            self.follow(record)?;
+        }
+        if outcome.restored && id == RaftGroupId::CONTROLLER {
+            self.tell_coordinators(None);
+        } else if !outcome.metadata.is_empty() {
+            self.tell_coordinators(Some(&outcome.metadata));
+        }
+        if outcome.compacted {
+            self.effects.push(Effect::LogCompacted);
         }
         Ok(())
     }

@@ -26,7 +26,13 @@ impl Leader {
     }
 
     fn prepare(&mut self, batch: &BatchBuilder) -> Prepared {
-        self.appender.prepare(&checked(batch), NOW, TimestampType::CreateTime, &mut self.payload)
+        let batch = checked(batch);
+        self.appender.prepare(&batch, NOW, Duration::ZERO, TimestampType::CreateTime, &mut self.payload)
+    }
+
+    /// Refuses a batch for a reason that passes.
+    fn refuse(&mut self, batch: &BatchBuilder) {
+        self.appender.refused(&checked(batch), Duration::ZERO);
     }
 
     /// Ends the draft as proposed and returns its payload.
@@ -66,7 +72,8 @@ fn the_append_time_is_stamped_where_the_topic_wants_it() {
     let mut payload = Vec::new();
     let batch = checked(&BatchBuilder::of_count(1).producer(1, 0, 0));
     let time = Some(NOW);
-    let first = appender.prepare(&batch, NOW, TimestampType::LogAppendTime, &mut payload);
+    let (time_type, at) = (TimestampType::LogAppendTime, Duration::ZERO);
+    let first = appender.prepare(&batch, NOW, at, time_type, &mut payload);
     assert_eq!(
         first,
         Prepared::Append { base_offset: Offset(0), last_offset: Offset(0), log_append_time: time }
@@ -75,7 +82,7 @@ fn the_append_time_is_stamped_where_the_topic_wants_it() {
     assert_eq!(header.attributes.timestamp_type(), TimestampType::LogAppendTime);
     assert_eq!((header.max_timestamp, header.crc), (NOW, crc_of(&payload)));
 
-    let retry = appender.prepare(&batch, TimestampMs(9000), TimestampType::LogAppendTime, &mut payload);
+    let retry = appender.prepare(&batch, TimestampMs(9000), at, time_type, &mut payload);
     assert_eq!(
         retry,
         Prepared::Duplicate { base_offset: Offset(0), last_offset: Offset(0), log_append_time: time }
@@ -166,6 +173,48 @@ fn an_unknown_producer_that_insists_goes_on_where_it_was() {
     assert_eq!(leader.prepare(&batch(45)), appended(5, 9));
 }
 
+/// That a batch is refused for another one of producer 7, and comes again.
+fn overtaken(expected: i32, found: i32) -> Prepared {
+    Prepared::Refused(ProducerError::Overtaken { producer: ProducerId(7), expected, found })
+}
+
+#[test]
+fn a_new_producers_batches_wait_for_its_first_however_often_that_is_refused() {
+    let mut leader = Leader::of(&PartitionState::default(), 1);
+    let batch = |sequence| BatchBuilder::of_count(5).producer(7, 0, sequence);
+    for _ in 0..3 {
+        // All are sent in one go, and what stood against the first is over before the second comes.
+        leader.refuse(&batch(0));
+        for found in [5, 10] {
+            assert_eq!(leader.prepare(&batch(found)), overtaken(0, found));
+        }
+    }
+    for base in [0, 5, 10] {
+        assert_eq!(leader.prepare(&batch(base)), appended(base.into(), i64::from(base) + 4));
+    }
+}
+
+#[test]
+fn a_known_producers_batches_wait_for_one_that_was_refused() {
+    let mut leader = Leader::of(&PartitionState::default(), 1);
+    let batch = |sequence| BatchBuilder::of_count(1).producer(7, 0, sequence);
+    assert_eq!(leader.prepare(&batch(0)), appended(0, 0));
+    for _ in 0..2 {
+        leader.refuse(&batch(1));
+        // What is there already is no reason to wait, whatever becomes of its retry.
+        leader.refuse(&batch(0));
+        for found in [2, 3] {
+            assert_eq!(leader.prepare(&batch(found)), overtaken(1, found));
+        }
+        assert_eq!(leader.prepare(&batch(0)), duplicate(0, 0));
+    }
+    for sequence in 1..4 {
+        assert_eq!(leader.prepare(&batch(sequence)), appended(sequence.into(), sequence.into()));
+    }
+    let gap = ProducerError::OutOfOrderSequence { producer: ProducerId(7), expected: 4, found: 5 };
+    assert_eq!(leader.prepare(&batch(5)), Prepared::Refused(gap), "nothing before it was refused");
+}
+
 #[test]
 fn a_gap_that_is_one_is_told() {
     let mut state = PartitionState::default();
@@ -200,9 +249,12 @@ fn a_discarded_draft_never_was() {
     leader.prepare(&BatchBuilder::of_count(1).producer(9, 1, 0));
     leader.prepare(&BatchBuilder::of_count(1).producer(4, 0, 0));
     leader.prepare(&BatchBuilder::of_count(5));
+    leader.refuse(&BatchBuilder::of_count(1).producer(7, 0, 0));
+    leader.prepare(&BatchBuilder::of_count(1).producer(7, 0, 0));
     leader.appender.discard_draft();
     leader.payload.clear();
 
+    assert_eq!(leader.prepare(&BatchBuilder::of_count(1).producer(7, 0, 1)), overtaken(0, 1));
     assert_eq!(leader.appender.next_offset(), Offset(1));
     assert_eq!(leader.prepare(&BatchBuilder::of_count(1).producer(9, 0, 0)), duplicate(0, 0));
     assert_eq!(leader.prepare(&BatchBuilder::of_count(1).producer(9, 0, 1)), appended(1, 1));

@@ -101,7 +101,9 @@ impl Group {
             Fate::Committed(Waiting::Append { ticket, appended, replicas: None }) => {
                 effects.push(Effect::Appended { ticket, result: Ok(appended) });
             }
-            Fate::Committed(waiting) => self.held.push((index, waiting)),
+            Fate::Committed(waiting @ Waiting::Append { replicas: Some(_), .. }) => {
+                self.held.push((index, waiting));
+            }
         }
     }
 
@@ -189,7 +191,12 @@ impl Group {
     }
 
     /// The group leaves this node: nobody is left waiting.
+    ///
+    /// # Panics
+    ///
+    /// When it is in the middle of a round, whose answers would be lost.
     pub(in crate::shard) fn close(mut self, effects: &mut Vec<Effect>) {
+        assert!(self.writing.is_none(), "a group leaves this node between two rounds");
         self.stop_serving(effects);
         effects.extend(self.proposals.abandon().into_iter().map(Waiting::unknown));
     }

@@ -403,7 +403,7 @@ impl Machine {
         match self {
             Self::Controller(machine) => machine.next_proposal(inputs),
             Self::Coordinator(machine) => machine.next_proposal(),
-            Self::Partition(machine) => machine.next_proposal(),
+            Self::Partition(machine) => machine.next_proposal(inputs),
         }
     }
 }

@@ -6,6 +6,7 @@ mod deletion;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use trilog_storage::{OffsetIndexRow, Store, StoreError, WriteBatch};
@@ -13,7 +14,7 @@ use trilog_storage::{OffsetIndexRow, Store, StoreError, WriteBatch};
 use self::cut_points::CutPoints;
 pub(super) use self::cut_points::base_state;
 pub(crate) use self::deletion::DeletionRequest;
-use super::{CheckpointPolicy, ENTRY_READ_BYTES, Proposal, Replay, SinceCheckpoint, Waiting};
+use super::{CheckpointPolicy, DecisionInputs, ENTRY_READ_BYTES, Proposal, Replay, SinceCheckpoint, Waiting};
 use crate::ids::{LeaderEpoch, RaftGroupId, RaftIndex, TimestampMs};
 use crate::partition::{Appender, CheckedBatch, LeaderEpochs, PartitionState, Prepared, TimestampType};
 use crate::replica::{RecentEntry, ReplicaStatus};
@@ -193,15 +194,22 @@ impl PartitionMachine {
         }
     }
 
+    /// A batch is refused before it is taken in. Its producer's later ones have to wait for it.
+    pub(crate) fn refused(&mut self, batch: &CheckedBatch, at: Duration) {
+        if let Some(leading) = &mut self.leading {
+            leading.appender.refused(batch, at);
+        }
+    }
+
     /// The next thing to propose, if requests wait for one.
-    pub(super) fn next_proposal(&mut self) -> Option<Proposal> {
-        self.propose_deletions().or_else(|| self.propose_batches())
+    pub(super) fn next_proposal(&mut self, inputs: &DecisionInputs) -> Option<Proposal> {
+        self.propose_deletions().or_else(|| self.propose_batches(inputs.now))
     }
 
     /// Stamps queued batches into one payload. A retry of a batch adds nothing to it, and waits for it all the same:
     /// what it repeats was proposed before, or is part of it. Refusals wait for it, too, or for a majority to confirm that
     /// this is still the leader: one that was deposed does not know what its producers have written since.
-    fn propose_batches(&mut self) -> Option<Proposal> {
+    fn propose_batches(&mut self, at: Duration) -> Option<Proposal> {
         let log_start_offset = self.state.log_start_offset();
         let leading = self.leading.as_mut()?;
         let queued = leading.queue.iter().map(|request| request.batch.bytes().len());
@@ -216,7 +224,7 @@ impl PartitionMachine {
             let Some(request) = leading.queue.pop_front() else { break };
             let AppendRequest { ticket, batch, timestamp_type, now, replicas } = request;
             let (base_offset, log_append_time) =
-                match leading.appender.prepare(&batch, now, timestamp_type, &mut payload) {
+                match leading.appender.prepare(&batch, now, at, timestamp_type, &mut payload) {
                     Prepared::Append { base_offset, log_append_time, .. }
                     | Prepared::Duplicate { base_offset, log_append_time, .. } => {
                         (base_offset, log_append_time)

@@ -27,6 +27,7 @@ use crate::controller::MetadataImage;
 use crate::controller::topic_name::CONSUMER_OFFSETS;
 use crate::coordinator::GroupId;
 use crate::ids::{NodeId, PartitionIndex, RaftGroupId, Ticket, TopicId};
+use crate::shard::GroupView;
 
 /// Which client, by its place.
 pub(super) type ClientId = usize;
@@ -138,6 +139,14 @@ impl Desk<'_> {
         let users = image.partitions().filter(|view| &*view.topic.name != CONSUMER_OFFSETS);
         let groups: Vec<RaftGroupId> = users.map(|view| view.partition.group).collect();
         self.random.pick(&groups)
+    }
+
+    /// Whether a partition went with the disk of its only replica, as the log of that node says. Whoever waits for it waits for
+    /// ever: it has to be deleted and made anew. It may have been made while the disk was lost already, and nobody knew.
+    pub(super) fn is_lost(&self, group: RaftGroupId) -> bool {
+        let mut views =
+            self.nodes.values().filter_map(Node::process).filter_map(|up| up.shard.group_view(group));
+        views.any(GroupView::is_lost)
     }
 
     /// The Raft group of the coordinator that a consumer group belongs to, if there are coordinators.

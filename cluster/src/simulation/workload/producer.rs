@@ -87,7 +87,7 @@ impl Producer {
             return false;
         }
         let image = desk.image();
-        let is_gone = self.partition.is_none_or(|group| image.has_dropped(group));
+        let is_gone = self.partition.is_none_or(|group| image.has_dropped(group) || desk.is_lost(group));
         if is_gone {
             self.partition = desk.any_partition();
             self.begin_anew();
