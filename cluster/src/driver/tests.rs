@@ -190,7 +190,9 @@ async fn a_full_inbox_is_worked_off_in_bounded_turns() {
     let records = 300;
     let (_dir, turns) = written(records, NEVER).await;
     let most = turns.iter().map(|turn| turn.written_bytes).max().unwrap();
-    assert!(most <= MAX_ROUND_BYTES + (512 << 10) + OVERHEAD, "{most} bytes were written in one turn");
+    // The last group of a round may propose 2 MiB and an entry.
+    let bound = MAX_ROUND_BYTES + (2 << 20) + (512 << 10) + OVERHEAD;
+    assert!(most <= bound, "{most} bytes were written in one turn");
     let most = turns.iter().map(|turn| turn.inputs).max().unwrap();
     assert!(most <= MAX_TURN_BYTES / RECORD_BYTES + 20, "{most} inputs were taken in one turn");
     let written: usize = turns.iter().map(|turn| turn.written_bytes).sum();
@@ -198,7 +200,6 @@ async fn a_full_inbox_is_worked_off_in_bounded_turns() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "takes seconds, and is to be run with what it counts"]
 async fn a_turn_is_bounded_however_much_there_is_to_replay() {
     let records = 300;
     let (dir, _) = written(records, NEVER).await;
@@ -213,7 +214,6 @@ async fn a_turn_is_bounded_however_much_there_is_to_replay() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "takes seconds, and is to be run with what it counts"]
 async fn what_a_restart_replays_is_bounded_for_the_node() {
     let node_bytes: u32 = 2 << 20;
     let policy = CheckpointPolicy { node_bytes: node_bytes.into(), ..NEVER };
