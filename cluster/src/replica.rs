@@ -19,7 +19,7 @@ use trilog_storage::{LogReader, StoreError, TailCache};
 
 use crate::driver::inbox::{Inbox, Input};
 use crate::ids::{LeaderEpoch, Offset, RaftGroupId, RaftIndex};
-use crate::partition::{LeaderEpochs, MaxTimestamp, slice_for_fetch};
+use crate::partition::{LeaderEpochs, slice_for_fetch};
 
 /// How long what looks damaged may turn out to be on its way out: deleted or truncated a moment ago.
 const REMOVAL_SHOWS_WITHIN: Duration = Duration::from_millis(200);
@@ -39,8 +39,6 @@ pub struct ReplicaStatus {
     pub high_watermark: Offset,
     /// Where each leader epoch began.
     pub leader_epochs: Arc<LeaderEpochs>,
-    /// The greatest record timestamp, and the batch that holds it.
-    pub max_timestamp: Option<MaxTimestamp>,
 }
 
 impl ReplicaStatus {
@@ -51,7 +49,6 @@ impl ReplicaStatus {
             log_start_offset: Offset(0),
             high_watermark: Offset(0),
             leader_epochs: Arc::default(),
-            max_timestamp: None,
         }
     }
 }
@@ -400,3 +397,6 @@ impl Drop for WatchGuard {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests;

@@ -36,7 +36,7 @@ mod write_batch;
 
 pub use entry::LogEntry;
 pub use error::StoreError;
-pub use keys::offset_index::OffsetIndexRow;
+pub use keys::offset_index::{IndexSpan, OffsetIndexRow};
 pub use log_reader::LogReader;
 pub use raft_log::{EntryFetch, FetchedEntries, RaftLog};
 pub use store::{

@@ -7,6 +7,8 @@
 //! The reader knows no bounds. Its callers ask only for what they know to be committed, and take a missing entry as
 //! compacted away.
 
+mod by_time;
+
 use std::ops::Range;
 
 use sled::IVec;
@@ -104,7 +106,13 @@ impl LogReader {
         // The key with one byte more is the least key above it.
         let mut above = offset_index::key(group, offset).to_vec();
         above.push(0);
-        self.store.last_before(&above)?.map_or(Ok(None), |(key, row)| decode_row(group, &key, &row))
+        while let Some((key, row)) = self.store.last_before(&above)? {
+            if !is_on_its_way_out(group, &key, &row) {
+                return decode_row(group, &key, &row);
+            }
+            above = key.to_vec();
+        }
+        Ok(None)
     }
 
     /// The first row above the one at `base`.
@@ -117,8 +125,31 @@ impl LogReader {
         group: RaftGroupId,
         base: Offset,
     ) -> Result<Option<OffsetIndexRow>, StoreError> {
-        let below = offset_index::key(group, base);
-        self.store.first_after(&below)?.map_or(Ok(None), |(key, row)| decode_row(group, &key, &row))
+        let mut below = offset_index::key(group, base).to_vec();
+        while let Some((key, row)) = self.store.first_after(&below)? {
+            if !is_on_its_way_out(group, &key, &row) {
+                return decode_row(group, &key, &row);
+            }
+            below = key.to_vec();
+        }
+        Ok(None)
+    }
+
+    /// The first row that holds offsets of `range`.
+    fn first_row(
+        &self,
+        group: RaftGroupId,
+        range: &Range<Offset>,
+    ) -> Result<Option<OffsetIndexRow>, StoreError> {
+        if range.is_empty() {
+            return Ok(None);
+        }
+        let first = match self.index_floor(group, range.start)? {
+            Some(row) if row.last_offset >= range.start => Some(row),
+            Some(row) => self.index_after(group, row.base_offset)?,
+            None => self.index_after(group, Offset(i64::MIN))?,
+        };
+        Ok(first.filter(|row| row.base_offset < range.end))
     }
 
     /// Among the rows that hold offsets of `range`: the first one for which `reached` holds. Once it holds for a row, it
@@ -135,15 +166,7 @@ impl LogReader {
         range: Range<Offset>,
         reached: impl Fn(&OffsetIndexRow) -> bool,
     ) -> Result<Option<OffsetIndexRow>, StoreError> {
-        if range.is_empty() {
-            return Ok(None);
-        }
-        let first = match self.index_floor(group, range.start)? {
-            Some(row) if row.last_offset >= range.start => Some(row),
-            Some(row) => self.index_after(group, row.base_offset)?,
-            None => self.index_after(group, Offset(i64::MIN))?,
-        };
-        let Some(mut below) = first.filter(|row| row.base_offset < range.end) else { return Ok(None) };
+        let Some(mut below) = self.first_row(group, &range)? else { return Ok(None) };
         if reached(&below) {
             return Ok(Some(below));
         }
@@ -231,10 +254,15 @@ fn not_whole(group: RaftGroupId, index: RaftIndex) -> StoreError {
     StoreError::damaged_in(group, format!("entry {index} is not whole"))
 }
 
-/// The row under `key`, if it is one of `group`'s.
+/// Whether a pair is a blank index row of `group`'s.
+fn is_on_its_way_out(group: RaftGroupId, key: &[u8], row: &[u8]) -> bool {
+    row.is_empty() && offset_index::decode_key(key).is_some_and(|(owner, _)| owner == group)
+}
+
+/// The row under `key`, if it is one of `group`'s, and not a blank one, which is on its way out.
 fn decode_row(group: RaftGroupId, key: &[u8], row: &[u8]) -> Result<Option<OffsetIndexRow>, StoreError> {
     match offset_index::decode_key(key) {
-        Some((owner, base)) if owner == group => {
+        Some((owner, base)) if owner == group && !row.is_empty() => {
             OffsetIndexRow::decode(base, row).map(Some).ok_or_else(|| {
                 StoreError::damaged_in(group, format!("the index row at offset {base} is not one"))
             })

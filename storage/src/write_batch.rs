@@ -59,7 +59,7 @@ impl WriteBatch {
 
     /// Records where an entry's records are.
     pub fn put_index_row(&mut self, group: RaftGroupId, row: &OffsetIndexRow) {
-        self.put(&offset_index::key(group, row.base_offset), IVec::from(&row.encode()));
+        self.put(&offset_index::key(group, row.base_offset), IVec::from(row.encode()));
     }
 
     /// Sets a state record of `group`. Keys and values may hold any bytes.

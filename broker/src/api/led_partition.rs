@@ -133,7 +133,6 @@ mod tests {
             log_start_offset: Offset(0),
             high_watermark: Offset(0),
             leader_epochs: Arc::default(),
-            max_timestamp: None,
         };
         let end = |asked| end_of_epoch(&status, LeaderEpoch(5), LeaderEpoch(asked));
         assert_eq!(

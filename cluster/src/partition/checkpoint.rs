@@ -13,11 +13,12 @@ use serde::{Deserialize, Serialize};
 
 use super::leader_epochs::{EpochStart, LeaderEpochs};
 use super::producers::{MAX_PRODUCERS, ProducedBatch, Producer, Producers, WINDOW};
-use super::state::{MaxTimestamp, PartitionState};
+use super::state::PartitionState;
+use super::time_index::{Block, TimeIndex};
 use crate::ids::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, TimestampMs};
 
-/// The only version that is read. The one before it, which was never released, counted no bytes.
-const VERSION: u8 = 2;
+/// The only version that is read. The one before it kept one greatest timestamp, for ever.
+const VERSION: u8 = 3;
 
 /// Why bytes are not a partition's state.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -37,11 +38,13 @@ pub enum DecodeError {
 }
 
 #[derive(Serialize, Deserialize)]
-struct StateV2 {
+struct StateV3 {
     log_start_offset: i64,
     log_end_offset: i64,
-    /// The greatest timestamp and its batch's base offset.
-    max_timestamp: Option<(i64, i64)>,
+    /// How many entries with records there were.
+    entries: u64,
+    /// Blocks of them: the greatest timestamp, and the first offset of the last entry.
+    time_blocks: Vec<(i64, i64)>,
     /// Epochs and their start offsets.
     leader_epochs: Vec<(i32, i64)>,
     /// By rising last offset.
@@ -73,10 +76,12 @@ impl PartitionState {
     /// Never: plain numbers and lists always encode.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        let state = StateV2 {
+        let blocks = self.time_index.blocks.iter();
+        let state = StateV3 {
             log_start_offset: self.log_start_offset.0,
             log_end_offset: self.log_end_offset.0,
-            max_timestamp: self.max_timestamp.map(|max| (max.timestamp.0, max.base_offset.0)),
+            entries: self.time_index.entries,
+            time_blocks: blocks.map(|block| (block.max_timestamp.0, block.last.0)).collect(),
             leader_epochs: self
                 .leader_epochs
                 .starts()
@@ -99,7 +104,7 @@ impl PartitionState {
         if version != VERSION {
             return Err(DecodeError::UnknownVersion(version));
         }
-        let (state, rest) = postcard::take_from_bytes::<StateV2>(fields)?;
+        let (state, rest) = postcard::take_from_bytes::<StateV3>(fields)?;
         if !rest.is_empty() {
             return Err(DecodeError::Inconsistent("length"));
         }
@@ -107,28 +112,24 @@ impl PartitionState {
     }
 }
 
-impl StateV2 {
+impl StateV3 {
     fn into_state(self) -> Result<PartitionState, DecodeError> {
         let (start, end) = (self.log_start_offset, self.log_end_offset);
         if start < 0 || start > end {
             return Err(DecodeError::Inconsistent("offsets"));
         }
-        if self.max_timestamp.is_some_and(|(timestamp, base)| timestamp < 0 || base < 0 || base >= end) {
-            return Err(DecodeError::Inconsistent("greatest timestamp"));
-        }
         if i64::try_from(self.bytes_so_far).is_err() {
             return Err(DecodeError::Inconsistent("number of bytes"));
         }
-        let max_timestamp = self.max_timestamp.map(|(timestamp, base)| MaxTimestamp {
-            timestamp: TimestampMs(timestamp),
-            base_offset: Offset(base),
-        });
+        let block = |(max, last)| Block { max_timestamp: TimestampMs(max), last: Offset(last) };
+        let blocks = self.time_blocks.into_iter().map(block).collect();
+        let time_index = TimeIndex::from_blocks(self.entries, blocks, Offset(end));
         Ok(PartitionState {
             log_start_offset: Offset(start),
             log_end_offset: Offset(end),
             leader_epochs: leader_epochs(&self.leader_epochs, end)?,
             producers: producers(&self.producers, end)?,
-            max_timestamp,
+            time_index: time_index.ok_or(DecodeError::Inconsistent("greatest timestamps"))?,
             bytes_so_far: self.bytes_so_far,
         })
     }
@@ -269,8 +270,8 @@ mod tests {
         let mut bytes = PartitionState::default().encode();
         bytes.push(0);
         assert_eq!(PartitionState::decode(&bytes), Err(DecodeError::Inconsistent("length")));
-        bytes[0] = 3;
-        assert_eq!(PartitionState::decode(&bytes), Err(DecodeError::UnknownVersion(3)));
+        bytes[0] = 2;
+        assert_eq!(PartitionState::decode(&bytes), Err(DecodeError::UnknownVersion(2)));
         assert_eq!(PartitionState::decode(&[]), Err(DecodeError::Empty));
     }
 }

@@ -21,6 +21,7 @@
 //! | [`producers`] | idempotent producers: the last five batches of each |
 //! | [`leader_epochs`] | which leader epoch began at which offset |
 //! | [`state`], [`checkpoint`] | the applied state, and its bytes on disk and in a snapshot |
+//! | [`time_index`] | the greatest timestamps, as the offset index has them |
 //! | [`appender`] | the leader's view: what is proposed and not yet applied |
 //! | `refusals` | what a leader refused for a while, and what has to wait behind it |
 //! | [`retention`] | how long records are kept |
@@ -42,6 +43,7 @@ pub mod retention;
 pub mod state;
 #[cfg(test)]
 pub(crate) mod testing;
+pub mod time_index;
 
 pub use appender::{Appender, Prepared};
 pub use batch::{BatchError, BatchHeader, Codec, TimestampType, batches};
@@ -49,10 +51,9 @@ pub use checkpoint::DecodeError;
 pub use leader_epochs::LeaderEpochs;
 pub use payload::{Command, CommandError, batches_of_entry};
 pub use producers::{ProducerError, ProducerVerdict, Producers};
-pub(crate) use reader::newest_timestamp;
 pub use reader::{
     FetchSlice, TimestampedOffset, offset_for_timestamp, offset_of_max_timestamp, slice_for_fetch,
 };
 pub use record_check::{CheckedBatch, RecordError, RecordLimits, check_record_set};
 pub use retention::Retention;
-pub use state::{Applied, MaxTimestamp, PartitionState};
+pub use state::{Applied, PartitionState};

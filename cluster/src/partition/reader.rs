@@ -98,20 +98,8 @@ pub fn offset_for_timestamp(
     Ok(None)
 }
 
-/// The greatest timestamp of the payload's records, -1 if none has any. Headers tell.
-///
-/// # Errors
-///
-/// When the payload is damaged.
-pub(crate) fn newest_timestamp(payload: &Bytes) -> Result<TimestampMs, BatchError> {
-    batches_of_entry(payload).try_fold(TimestampMs(-1), |newest, batch| {
-        let (header, _) = batch?;
-        Ok(TimestampMs(newest.0.max(header.max_timestamp.0)))
-    })
-}
-
-/// The first of the records at or behind `from` that has the greatest timestamp among them, unless none has a timestamp. For
-/// the payload that [`MaxTimestamp`](super::MaxTimestamp) points to, this is the partition's greatest (KIP-734).
+/// The first of the records at or behind `from` that has the greatest timestamp among them, unless none has a timestamp
+/// (KIP-734).
 ///
 /// Of the batches wholly behind `from`, headers tell which one it may be in; the one that `from` lies in is walked.
 ///

@@ -11,28 +11,20 @@ use super::batch::BatchHeader;
 use super::leader_epochs::LeaderEpochs;
 use super::payload::{Command, batches_of_entry};
 use super::producers::Producers;
+use super::time_index::{TimeIndex, TimeSpan};
 use crate::ids::{Offset, TimestampMs};
 
-/// The greatest timestamp in a partition, and where it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct MaxTimestamp {
-    /// The timestamp.
-    pub timestamp: TimestampMs,
-    /// The base offset of the first batch that has it. Which record it is, the batch itself tells
-    /// ([`offset_of_max_timestamp`](super::offset_of_max_timestamp)).
-    pub base_offset: Offset,
-}
-
 /// What applying a payload added.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Applied {
     /// The first new offset.
     pub first_offset: Offset,
     /// The last new offset.
     pub last_offset: Offset,
-    /// The greatest timestamp of all batches up to here, -1 if none has any. Never goes down, so that an index over it can
-    /// be searched by bisection.
-    pub max_timestamp_so_far: TimestampMs,
+    /// How many payloads with records there were up to here, those that were given up included.
+    pub number: u64,
+    /// The greatest timestamps in it and in blocks of payloads that end with it.
+    pub spans: Vec<TimeSpan>,
     /// The bytes of all batches up to here, from the first one ever: those that were given up count, too.
     pub bytes_so_far: u64,
 }
@@ -48,7 +40,7 @@ pub struct PartitionState {
     pub(super) log_end_offset: Offset,
     pub(super) leader_epochs: LeaderEpochs,
     pub(super) producers: Producers,
-    pub(super) max_timestamp: Option<MaxTimestamp>,
+    pub(super) time_index: TimeIndex,
     pub(super) bytes_so_far: u64,
 }
 
@@ -77,12 +69,6 @@ impl PartitionState {
         &self.producers
     }
 
-    /// The greatest timestamp ever applied, also if the log has since been truncated past it.
-    #[must_use]
-    pub const fn max_timestamp(&self) -> Option<MaxTimestamp> {
-        self.max_timestamp
-    }
-
     /// The bytes of all batches ever applied, those below the log start included.
     #[must_use]
     pub const fn bytes_so_far(&self) -> u64 {
@@ -102,16 +88,19 @@ impl PartitionState {
             return None;
         }
         let first_offset = self.log_end_offset;
+        let mut max_timestamp = TimestampMs(-1);
         for batch in batches_of_entry(payload) {
             let (header, _) = batch.unwrap_or_else(|error| panic!("a committed payload is damaged: {error}"));
             if header.last_offset() >= self.log_end_offset {
                 self.apply_batch(&header);
+                max_timestamp = max_timestamp.max(header.max_timestamp);
             }
         }
         (self.log_end_offset > first_offset).then(|| Applied {
             first_offset,
             last_offset: self.log_end_offset.plus(-1),
-            max_timestamp_so_far: self.max_timestamp.map_or(TimestampMs(-1), |max| max.timestamp),
+            spans: self.time_index.add(first_offset, max_timestamp),
+            number: self.time_index.entries(),
             bytes_so_far: self.bytes_so_far,
         })
     }
@@ -120,10 +109,6 @@ impl PartitionState {
         assert_eq!(header.base_offset, self.log_end_offset, "a committed batch does not continue the log");
         self.leader_epochs.record(header.partition_leader_epoch, header.base_offset);
         self.producers.record(header);
-        let timestamp = header.max_timestamp;
-        if timestamp.0 >= 0 && self.max_timestamp.is_none_or(|max| timestamp > max.timestamp) {
-            self.max_timestamp = Some(MaxTimestamp { timestamp, base_offset: header.base_offset });
-        }
         self.log_end_offset = header.next_offset();
         self.bytes_so_far += header.total_len() as u64;
     }
@@ -163,13 +148,14 @@ mod tests {
         ]);
         let applied = state.apply(&first).unwrap();
         assert_eq!((applied.first_offset, applied.last_offset), (Offset(0), Offset(4)));
-        assert_eq!(applied.max_timestamp_so_far, TimestampMs(500));
+        assert_eq!((applied.number, applied.spans[0].max_timestamp), (1, TimestampMs(500)));
         assert_eq!(state.log_end_offset(), Offset(5));
 
         let second = payload(&[BatchBuilder::of_count(1).base_offset(5).leader_epoch(4).timestamp(600)]);
         let applied = state.apply(&second).unwrap();
         assert_eq!((applied.first_offset, applied.last_offset), (Offset(5), Offset(5)));
-        assert_eq!(state.max_timestamp().unwrap().base_offset, Offset(5));
+        let span = |max, before| TimeSpan { max_timestamp: TimestampMs(max), before: Offset(before) };
+        assert_eq!((applied.number, applied.spans), (2, vec![span(600, 0), span(600, -1)]));
         assert_eq!(state.leader_epochs().latest(), Some(LeaderEpoch(4)));
         assert_eq!(state.leader_epochs().epoch_at(Offset(4)), Some(LeaderEpoch(2)));
     }
@@ -196,8 +182,7 @@ mod tests {
     fn records_without_timestamp_leave_no_greatest_one() {
         let mut state = PartitionState::default();
         let applied = state.apply(&payload(&[BatchBuilder::of_count(2).timestamp(-1)])).unwrap();
-        assert_eq!(applied.max_timestamp_so_far, TimestampMs(-1));
-        assert_eq!(state.max_timestamp(), None);
+        assert_eq!(applied.spans[0].max_timestamp, TimestampMs(-1));
     }
 
     #[test]

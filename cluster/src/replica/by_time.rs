@@ -1,9 +1,7 @@
 //! Finding records by their time, as ListOffsets asks. All of it reads from disk.
 //!
-//! The offset index knows the greatest timestamp up to each entry. That is a running maximum of everything ever written, so
-//! that a bisection finds the first entry that reaches a time, unless a record that was deleted since had reached it before:
-//! then the entries are looked at one by one, from the log start on. Timestamps mostly rise with offsets, so that this is
-//! rare, and the entry that is looked for is near.
+//! The offset index is searched by timestamps as far as the log reaches; so what was deleted hides nothing. Rows tell of whole
+//! entries: where the log starts in the middle of one, that entry is read.
 
 use bytes::Bytes;
 use trilog_storage::OffsetIndexRow;
@@ -11,6 +9,14 @@ use trilog_storage::OffsetIndexRow;
 use super::{ReadError, Replica, ReplicaStatus};
 use crate::ids::{Offset, TimestampMs};
 use crate::partition::{TimestampedOffset, offset_for_timestamp, offset_of_max_timestamp};
+
+/// The beginning of a log, up to where whole entries begin.
+pub(super) struct LogHead {
+    /// The newest of the records that are left of the entry that the log starts in, if it starts in the middle of one.
+    pub(super) newest: Option<TimestampedOffset>,
+    /// The first offset of the first whole entry.
+    pub(super) end: Offset,
+}
 
 impl Replica {
     /// The first record whose timestamp is at or after `timestamp`. None when there is no such record.
@@ -23,15 +29,14 @@ impl Replica {
     ) -> Result<Option<TimestampedOffset>, ReadError> {
         self.look_up(|status| {
             let start = status.log_start_offset;
-            let range = start..status.high_watermark;
-            let reached = |row: &OffsetIndexRow| row.max_timestamp_so_far >= timestamp.0;
-            let mut row = self.reader.first_index_row(self.group, range, reached)?;
-            while let Some(at) = row {
-                let found = offset_for_timestamp(&self.payload(&at)?, start, timestamp);
-                if let Some(found) = found.map_err(|error| self.damaged(at.base_offset, error))? {
+            let mut range = start..status.high_watermark;
+            while let Some(row) = self.reader.first_row_since(self.group, range.clone(), timestamp.0)? {
+                let found = offset_for_timestamp(&self.payload(&row)?, start, timestamp);
+                if let Some(found) = found.map_err(|error| self.damaged(row.base_offset, error))? {
                     return Ok(Some(found));
                 }
-                row = self.row_after(&at, status)?;
+                // The record that is meant stands before the log start, in the first entry.
+                range.start = row.last_offset.plus(1);
             }
             Ok(None)
         })
@@ -43,25 +48,28 @@ impl Replica {
     /// A failure of the store, or damage found on the way.
     pub fn offset_of_max_timestamp(&self) -> Result<Option<TimestampedOffset>, ReadError> {
         self.look_up(|status| {
-            let start = status.log_start_offset;
-            let Some(max) = status.max_timestamp else { return Ok(None) };
-            if max.base_offset >= start {
-                let row = self.reader.index_floor(self.group, max.base_offset)?;
-                return row.map_or(Ok(None), |row| self.max_timestamp_in(&row, start));
+            let head = self.head(status)?;
+            let newest = self.reader.newest_row(self.group, head.end..status.high_watermark)?;
+            let newer =
+                |row: &OffsetIndexRow| head.newest.is_none_or(|at| row.max_timestamp() > at.timestamp.0);
+            match newest.filter(newer) {
+                Some(row) => self.max_timestamp_in(&row, head.end),
+                None => Ok(head.newest),
             }
-            // The record that had it is deleted, so that all that are left may have the next greatest.
-            let range = start..status.high_watermark;
-            let mut row = self.reader.first_index_row(self.group, range, |_| true)?;
-            let mut greatest: Option<TimestampedOffset> = None;
-            while let Some(at) = row {
-                let found = self.max_timestamp_in(&at, start)?;
-                if found.is_some_and(|new| greatest.is_none_or(|known| new.timestamp > known.timestamp)) {
-                    greatest = found;
-                }
-                row = self.row_after(&at, status)?;
-            }
-            Ok(greatest)
         })
+    }
+
+    /// What the log has before its first whole entry.
+    pub(super) fn head(&self, status: &ReplicaStatus) -> Result<LogHead, ReadError> {
+        let start = status.log_start_offset;
+        let row = self.reader.index_floor(self.group, start)?;
+        match row.filter(|row| row.base_offset < start && row.last_offset >= start) {
+            Some(row) => {
+                let newest = self.max_timestamp_in(&row, start)?;
+                Ok(LogHead { newest, end: row.last_offset.plus(1) })
+            }
+            None => Ok(LogHead { newest: None, end: start }),
+        }
     }
 
     fn max_timestamp_in(
@@ -88,17 +96,7 @@ impl Replica {
         }
     }
 
-    /// The next row below the high watermark.
-    pub(super) fn row_after(
-        &self,
-        row: &OffsetIndexRow,
-        status: &ReplicaStatus,
-    ) -> Result<Option<OffsetIndexRow>, ReadError> {
-        let next = self.reader.index_after(self.group, row.base_offset)?;
-        Ok(next.filter(|row| row.base_offset < status.high_watermark))
-    }
-
-    pub(super) fn payload(&self, row: &OffsetIndexRow) -> Result<Bytes, ReadError> {
+    fn payload(&self, row: &OffsetIndexRow) -> Result<Bytes, ReadError> {
         let entry = self.reader.entry(self.group, row.raft_index)?;
         entry.map(|entry| entry.payload).ok_or_else(|| self.damaged(row.base_offset, "the entry is missing"))
     }

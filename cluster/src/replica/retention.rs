@@ -1,17 +1,10 @@
 //! Where a log is to start by its [retention](Retention). Reads from disk.
 //!
-//! Both bounds rise along the offset index, so that each is found by bisection. As with every
-//! [look by time](super::by_time), a record that was deleted may have been later than what is left; then the entries are
-//! looked at one by one, a bounded number each time.
-
-use trilog_storage::OffsetIndexRow;
+//! Both bounds are found in the offset index, whatever was deleted before and however much there is to give up.
 
 use super::{ReadError, Replica, ReplicaStatus};
 use crate::ids::{Offset, TimestampMs};
-use crate::partition::{Retention, newest_timestamp};
-
-/// How many entries are read at once where a bisection does not help. The rest waits for the next look.
-const MAX_ENTRIES_READ: usize = 256;
+use crate::partition::Retention;
 
 impl Replica {
     /// Where the log is to start at the time `now`, if that is later than where it does. Offsets below it are either too
@@ -39,28 +32,16 @@ impl Replica {
         status: &ReplicaStatus,
         earliest: TimestampMs,
     ) -> Result<Option<Offset>, ReadError> {
-        let reached = |row: &OffsetIndexRow| row.max_timestamp_so_far >= earliest.0;
-        let range = status.log_start_offset..status.high_watermark;
-        let mut row = self.reader.first_index_row(self.group, range, reached)?;
-        let mut start = row.map_or(status.high_watermark, |row| row.base_offset);
+        let head = self.head(status)?;
+        if head.newest.is_some_and(|newest| newest.timestamp >= earliest) {
+            return Ok(None);
+        }
+        let row = self.reader.first_row_since(self.group, head.end..status.high_watermark, earliest.0)?;
+        let start = row.map_or(status.high_watermark, |row| row.base_offset);
         // Where none of what goes has a timestamp, it stays: nobody knows how old it is.
-        let last = self.reader.index_floor(self.group, start.plus(-1))?;
-        if last.is_none_or(|last| last.max_timestamp_so_far < 0) {
-            start = status.log_start_offset;
-        }
-        for _ in 0..MAX_ENTRIES_READ {
-            let Some(at) = row else { break };
-            let newest = newest_timestamp(&self.payload(&at)?);
-            let newest = newest.map_err(|error| self.damaged(at.base_offset, error))?;
-            if newest >= earliest {
-                break;
-            }
-            if newest.0 >= 0 {
-                start = at.last_offset.plus(1);
-            }
-            row = self.row_after(&at, status)?;
-        }
-        Ok(Some(start))
+        let newest = self.reader.newest_row(self.group, head.end..start)?;
+        let is_dated = head.newest.is_some() || newest.is_some_and(|newest| newest.max_timestamp() >= 0);
+        Ok(is_dated.then_some(start))
     }
 
     fn start_by_bytes(

@@ -9,7 +9,7 @@
 //! | 1 [`meta`] | name u8 | by name: identity and format; progress of the writes; store id |
 //! | 2 [`raft_state`] | group u64 | row version, hard state, applied index, truncated and last position, first and next slot, voters |
 //! | 3 [`tombstone`] | group u64 | empty, or 1 when the group has no keys left |
-//! | 4 [`offset_index`] | group u64, base offset i64 | last offset, raft index, running maximum of timestamps, bytes so far |
+//! | 4 [`offset_index`] | group u64, base offset i64 | last offset, raft index, bytes so far, number, greatest timestamps |
 //! | 5 [`record`] | group u64, key bytes, chunk u16 | chunk 0: length u32, checksum u32; then the value |
 //! | 6 [`raft_entry`] | group u64, index u64 | term, type, lengths, first slot, checksum; a short body |
 //! | 7 [`slot`] | group u64, slot u64 | a part of an entry's body: context and payload; empty while it is reserved |

@@ -4,16 +4,20 @@
 //! row a batch; an entry's batches are consecutive, so the batch inside it is found by walking their 61-byte headers,
 //! and the store keeps far fewer keys.
 //!
-//! Timestamps of records need not rise with their offsets, so a row carries the *running maximum* of the partition up
-//! to and including its entry. That one does rise, which makes "the first offset at or after this time" a binary
-//! search. So do the bytes of all entries up to and including this one, which answers "how much lies behind this offset"
-//! in the same way, whatever was removed before it.
+//! The bytes of all entries up to and including this one rise from row to row, which makes "how much lies behind this offset" a
+//! binary search, whatever was removed before it.
+//!
+//! Timestamps of records need not rise with their offsets. A running maximum would, but a record that is deleted, and was later
+//! than what is left, would stay in it for ever. So a row carries the greatest timestamp of its own entry and of blocks of
+//! entries that end with it, as many as its number has: rows are counted, and the row of an odd number has one block, its own
+//! entry; the one of number 12 has three, of 1, 2 and 4 entries. On average it is two. [`LogReader`](crate::LogReader)
+//! searches them.
 
 use super::{Family, RowReader};
 use crate::ids::{Offset, RaftGroupId, RaftIndex};
 
 /// Where the records of one Raft entry are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OffsetIndexRow {
     /// The offset of the entry's first record.
     pub base_offset: Offset,
@@ -21,10 +25,26 @@ pub struct OffsetIndexRow {
     pub last_offset: Offset,
     /// The entry.
     pub raft_index: RaftIndex,
-    /// The greatest record timestamp of the partition up to and including this entry, in milliseconds since 1970.
-    pub max_timestamp_so_far: i64,
     /// The bytes of all the partition's record batches up to and including this entry's, from the first one ever.
     pub bytes_so_far: u64,
+    /// Which row of the partition it is, from the first one ever, which is 1.
+    pub number: u64,
+    /// Of the last 1, 2, 4, … entries up to and including this one, as long as that divides the number.
+    pub spans: Vec<IndexSpan>,
+}
+
+/// A block of entries that ends with a row's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IndexSpan {
+    /// The greatest record timestamp in it, in milliseconds since 1970; -1 if there is none.
+    pub max_timestamp: i64,
+    /// The base offset of the row before it; of no meaning where it begins with the first row.
+    pub before: Offset,
+}
+
+/// How many spans the row of that number has.
+const fn spans_of(number: u64) -> u32 {
+    number.trailing_zeros() + 1
 }
 
 /// The key of the row whose entry begins at `base`.
@@ -43,27 +63,42 @@ pub(crate) fn decode_key(key: &[u8]) -> Option<(RaftGroupId, Offset)> {
 }
 
 impl OffsetIndexRow {
+    /// The greatest record timestamp of the entry, in milliseconds since 1970; -1 if there is none.
+    #[must_use]
+    pub fn max_timestamp(&self) -> i64 {
+        self.spans[0].max_timestamp
+    }
+
     /// The row's bytes; the base offset stands in the key.
-    pub(crate) fn encode(&self) -> [u8; 32] {
-        let mut row = [0; 32];
-        row[..8].copy_from_slice(&self.last_offset.0.to_be_bytes());
-        row[8..16].copy_from_slice(&self.raft_index.0.to_be_bytes());
-        row[16..24].copy_from_slice(&self.max_timestamp_so_far.to_be_bytes());
-        row[24..].copy_from_slice(&self.bytes_so_far.to_be_bytes());
+    ///
+    /// # Panics
+    ///
+    /// When it has another number of spans than it should.
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        assert_eq!(self.spans.len(), spans_of(self.number) as usize, "row {} has its spans", self.number);
+        let mut row = Vec::with_capacity(32 + 16 * self.spans.len());
+        row.extend(self.last_offset.0.to_be_bytes());
+        row.extend(self.raft_index.0.to_be_bytes());
+        row.extend(self.bytes_so_far.to_be_bytes());
+        row.extend(self.number.to_be_bytes());
+        for span in &self.spans {
+            row.extend(span.max_timestamp.to_be_bytes());
+            row.extend(span.before.0.to_be_bytes());
+        }
         row
     }
 
     /// The row at `base_offset`, or `None` when the bytes are none.
     pub(crate) fn decode(base_offset: Offset, row: &[u8]) -> Option<Self> {
         let mut row = RowReader::new(row);
-        let decoded = Self {
-            base_offset,
-            last_offset: Offset(row.i64()?),
-            raft_index: RaftIndex(row.u64()?),
-            max_timestamp_so_far: row.i64()?,
-            bytes_so_far: row.u64()?,
-        };
-        row.end(decoded)
+        let (last_offset, raft_index) = (Offset(row.i64()?), RaftIndex(row.u64()?));
+        let (bytes_so_far, number) = (row.u64()?, row.u64()?);
+        if number == 0 {
+            return None;
+        }
+        let span = |_| Some(IndexSpan { max_timestamp: row.i64()?, before: Offset(row.i64()?) });
+        let spans = (0..spans_of(number)).map(span).collect::<Option<_>>()?;
+        row.end(Self { base_offset, last_offset, raft_index, bytes_so_far, number, spans })
     }
 }
 
@@ -82,13 +117,20 @@ mod tests {
         }
 
         #[test]
-        fn rows_round_trip(base: i64, last: i64, raft_index: u64, timestamp: i64, bytes: u64) {
+        fn rows_round_trip(
+            base: i64, last: i64, raft_index: u64, bytes_so_far: u64, number in 1..=u64::MAX, spans: Vec<(i64, i64)>
+        ) {
+            let spans = spans.into_iter().map(|(max_timestamp, before)| {
+                IndexSpan { max_timestamp, before: Offset(before) }
+            });
+            let none = IndexSpan { max_timestamp: -1, before: Offset(-1) };
             let row = OffsetIndexRow {
                 base_offset: Offset(base),
                 last_offset: Offset(last),
                 raft_index: RaftIndex(raft_index),
-                max_timestamp_so_far: timestamp,
-                bytes_so_far: bytes,
+                bytes_so_far,
+                number,
+                spans: spans.chain(std::iter::repeat(none)).take(spans_of(number) as usize).collect(),
             };
             prop_assert_eq!(OffsetIndexRow::decode(Offset(base), &row.encode()), Some(row));
         }

@@ -10,7 +10,7 @@ use super::*;
 use crate::entry::LogEntry;
 use crate::fixture::{Node, entry};
 use crate::ids::Offset;
-use crate::keys::offset_index::OffsetIndexRow;
+use crate::keys::offset_index::{IndexSpan, OffsetIndexRow};
 use crate::keys::raft_entry::{self, Header};
 use crate::keys::{Family, slot};
 use crate::tail::TailCache;
@@ -169,8 +169,9 @@ fn compaction_moves_the_beginning_at_once_and_the_keys_go_bit_by_bit() {
                 base_offset: offset,
                 last_offset: offset.plus(9),
                 raft_index: RaftIndex(index.unsigned_abs()),
-                max_timestamp_so_far: index,
                 bytes_so_far: index.unsigned_abs() * 100,
+                number: 1,
+                spans: vec![IndexSpan { max_timestamp: index, before: Offset(-1) }],
             };
             batch.put_index_row(GROUP, &row);
         }

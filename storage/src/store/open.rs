@@ -39,7 +39,7 @@ use crate::keys::raft_state::{self, GroupState};
 use crate::keys::{Family, fence, record, tombstone};
 
 /// The version of the layout that this code reads and writes.
-const FORMAT: u32 = 4;
+const FORMAT: u32 = 5;
 
 /// The size of sled's segments. A page above a quarter of it would leave the data file; a leaf of nine of the longest
 /// parts is just below that. Each segment on its way to the disk is a buffer of this size, and there may be many.

@@ -27,8 +27,9 @@ fn fill(node: &Node, group: RaftGroupId, entries: u64) -> RaftLog {
                     base_offset: offset,
                     last_offset: offset,
                     raft_index: RaftIndex(index),
-                    max_timestamp_so_far: 0,
                     bytes_so_far: index * 40_000,
+                    number: 1,
+                    spans: vec![crate::IndexSpan { max_timestamp: 0, before: crate::ids::Offset(-1) }],
                 },
             );
         });

@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use trilog_tests::admin::NewTopic;
 use trilog_tests::batch::{BatchBuilder, Record, values};
 use trilog_tests::cluster::{Cluster, ClusterOptions};
-use trilog_tests::partition::{EARLIEST, Partition};
+use trilog_tests::partition::{EARLIEST, MAX_TIMESTAMP, Partition};
 use trilog_tests::waiting::wait_until;
 
 /// Longer ago than any of these topics keeps its records.
@@ -55,6 +55,17 @@ async fn records_go_by_age_and_by_size() {
     by_size.produce(BatchBuilder::new(vec![Record::new(LONG_AGO, vec![7; 400_000])]).build()).await;
     starts_at(&by_size, 3).await;
     assert_eq!(by_time.read_values().await, ["d", "e"]);
+    // A record from the future keeps what is behind it only as long as it is there itself.
+    let any_time = ("message.timestamp.after.max.ms", "9223372036854775807");
+    let ahead = topic("ahead", &[("retention.ms", "3600000"), any_time]).await;
+    ahead.produce(values(now() + 1_000_000_000, &["f"])).await;
+    for _ in 0..4 {
+        ahead.produce(values(LONG_AGO, &["g"])).await;
+    }
+    assert_eq!(ahead.list_offset(MAX_TIMESTAMP).await.0, 0);
+    assert_eq!(ahead.delete_records(1).await, 1);
+    starts_at(&ahead, 5).await;
+    assert_eq!(ahead.list_offset(MAX_TIMESTAMP).await.0, -1);
     for partition in [&kept, &compacted] {
         assert_eq!(partition.read_values().await, ["a", "b", "c"], "{}", partition.target.topic);
     }

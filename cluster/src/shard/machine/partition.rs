@@ -9,13 +9,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use trilog_storage::{OffsetIndexRow, Store, StoreError, WriteBatch};
+use trilog_storage::{IndexSpan, OffsetIndexRow, Store, StoreError, WriteBatch};
 
 use self::cut_points::CutPoints;
 pub(super) use self::cut_points::base_state;
 pub(crate) use self::deletion::DeletionRequest;
 use super::{CheckpointPolicy, DecisionInputs, ENTRY_READ_BYTES, Proposal, Replay, SinceCheckpoint, Waiting};
 use crate::ids::{LeaderEpoch, RaftGroupId, RaftIndex, TimestampMs};
+use crate::partition::time_index::TimeSpan;
 use crate::partition::{Appender, CheckedBatch, LeaderEpochs, PartitionState, Prepared, TimestampType};
 use crate::replica::{RecentEntry, ReplicaStatus};
 use crate::shard::effects::{AppendError, Appended, Effect, Ticket};
@@ -150,12 +151,14 @@ impl PartitionMachine {
             self.leader_epochs = Arc::new(self.state.leader_epochs().clone());
         }
         let applied = applied?;
+        let span = |span: TimeSpan| IndexSpan { max_timestamp: span.max_timestamp.0, before: span.before };
         let row = OffsetIndexRow {
             base_offset: applied.first_offset,
             last_offset: applied.last_offset,
             raft_index: index,
-            max_timestamp_so_far: applied.max_timestamp_so_far.0,
             bytes_so_far: applied.bytes_so_far,
+            number: applied.number,
+            spans: applied.spans.into_iter().map(span).collect(),
         };
         batch.put_index_row(group, &row);
         Some(RecentEntry { first_offset: applied.first_offset, index })
@@ -258,7 +261,6 @@ impl PartitionMachine {
             log_start_offset: self.state.log_start_offset().max(self.cut_points.readable_from()),
             high_watermark: self.state.log_end_offset(),
             leader_epochs: Arc::clone(&self.leader_epochs),
-            max_timestamp: self.state.max_timestamp(),
         }
     }
 }
