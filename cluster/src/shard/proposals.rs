@@ -2,8 +2,8 @@
 //! in the log, or unknown.
 //!
 //! A leader that loses its term does not know what becomes of its last entries. They stay here until the log says so:
-//! an entry applied at the same index and term is the proposal; one of another term at its index or beyond means that
-//! it was overwritten.
+//! an entry applied at the same index and term is the proposal. Terms never go down along a log. So an applied entry of a later
+//! term, wherever it stands, means that the proposal was applied before it or never will be; and so does one beyond its index.
 
 use std::collections::VecDeque;
 
@@ -47,7 +47,8 @@ impl<T> Proposals<T> {
     /// The entry at `index` of `term` is applied: every proposal whose fate this settles.
     pub(super) fn applied(&mut self, index: RaftIndex, term: u64) -> Vec<Fate<T>> {
         let mut settled = Vec::new();
-        while self.pending.front().is_some_and(|first| first.index <= index) {
+        let is_settled = |first: &Pending<T>| first.index <= index || first.term < term;
+        while self.pending.front().is_some_and(is_settled) {
             let Some(first) = self.pending.pop_front() else { break };
             let committed = first.index == index && first.term == term;
             settled.push(if committed {
@@ -86,9 +87,19 @@ mod tests {
         let mut proposals = Proposals::new();
         proposals.push(RaftIndex(5), 2, 'a');
         proposals.push(RaftIndex(6), 2, 'b');
+        assert_eq!(proposals.push(RaftIndex(6), 3, 'c'), ['b'], "this leader's log lacks it");
         assert_eq!(proposals.applied(RaftIndex(5), 3), [Fate::Overwritten('a')]);
-        assert_eq!(proposals.push(RaftIndex(6), 4, 'c'), ['b'], "this leader's log lacks it");
-        assert_eq!(proposals.applied(RaftIndex(6), 4), [Fate::Committed('c')]);
+        assert_eq!(proposals.applied(RaftIndex(6), 3), [Fate::Committed('c')]);
+    }
+
+    #[test]
+    fn a_later_term_overwrites_what_was_proposed_beyond_it() {
+        let mut proposals = Proposals::new();
+        for (index, name) in [(5, 'a'), (6, 'b'), (7, 'c')] {
+            proposals.push(RaftIndex(index), 2, name);
+        }
+        assert_eq!(proposals.applied(RaftIndex(5), 2), [Fate::Committed('a')]);
+        assert_eq!(proposals.applied(RaftIndex(6), 3), [Fate::Overwritten('b'), Fate::Overwritten('c')]);
     }
 
     #[test]
