@@ -185,7 +185,6 @@ async fn replayed(dir: &TempDir, checkpoints: CheckpointPolicy) -> Vec<TurnWork>
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "takes seconds, and is to be run with what it counts"]
 async fn a_full_inbox_is_worked_off_in_bounded_turns() {
     let records = 300;
     let (_dir, turns) = written(records, NEVER).await;
