@@ -92,7 +92,7 @@ pub(super) fn check_epoch(leading: Option<LeaderEpoch>, believed: i32) -> Result
 }
 
 /// The greatest epoch not above `asked`, and the offset after its last record, in a partition that is led in
-/// the epoch `current`. None where that is undefined, as nobody has heard of such an epoch yet. An epoch in which nothing
+/// the epoch `current`. None for an epoch above the current one. An epoch in which nothing
 /// was written is in no list, but the current one is known all the same.
 pub(super) fn end_of_epoch(
     status: &ReplicaStatus,
