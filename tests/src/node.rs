@@ -63,12 +63,30 @@ impl Signal {
     /// Sends it to a process by id, through the shell's own `kill`: the standard library has none, and every system
     /// with a shell has this one.
     ///
+    /// After [`Pause`](Self::Pause) returns, no thread of the process runs its own code.
+    ///
     /// # Panics
     /// If there is no such process.
     pub fn send(self, pid: u32) {
         let status = Command::new("sh").args(["-c", &format!("kill -{} {pid}", self.name())]).status();
         assert!(status.expect("a shell starts").success(), "no process {pid} to send {} to", self.name());
+        while self == Self::Pause && runs(pid) {
+            std::thread::yield_now();
+        }
     }
+}
+
+/// Whether a thread of a process runs its own code, or may before it stops.
+///
+/// The kernel stops the threads of a process one after another: one thread takes the signal and then tells the others. On a
+/// busy machine they go on for milliseconds after `kill` has returned. A thread that waits for a disk (`D`) stops before it
+/// runs again.
+fn runs(pid: u32) -> bool {
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let stats = threads.filter_map(|thread| std::fs::read_to_string(thread.path().join("stat")).ok());
+    // `pid (name) state …`, and the name may hold anything.
+    let mut states = stats.filter_map(|stat| stat.rsplit_once(')')?.1.trim_start().chars().next());
+    states.any(|state| matches!(state, 'R' | 'S'))
 }
 
 impl Node {
