@@ -158,6 +158,11 @@ impl Cluster {
             let node = Node::new(id, own_executable.clone(), arguments, address, data_dir, log);
             let mut launcher = network.as_ref().map(|network| network.launcher(id)).unwrap_or_default();
             launcher.extend(options.fault.iter().flat_map(|it| ["env".to_owned(), format!("{FAULT}={it}")]));
+            if let Some(limit) = options.open_files {
+                // The shell becomes the command that follows: its process id is the node's.
+                let limited = format!("ulimit -n {limit} && exec \"$0\" \"$@\"");
+                launcher.extend(["sh".to_owned(), "-c".to_owned(), limited]);
+            }
             let node = node.with_http(http_address).with_launcher(launcher);
             let clock = || Clock::new(scratch.join(&format!("node-{id}.clock")));
             (id, if options.clocks { node.with_clock(clock()) } else { node })

@@ -33,7 +33,8 @@ pub struct Sample {
 pub async fn request(address: &str, method: &str, path: &str, body: &str) -> Option<HttpAnswer> {
     let mut stream = TcpStream::connect(address).await.ok()?;
     let length = body.len();
-    let request = format!("{method} {path} HTTP/1.1\r\nHost: node\r\nContent-Length: {length}\r\n\r\n{body}");
+    let request =
+        format!("{method} {path} HTTP/1.1\r\nHost: {address}\r\nContent-Length: {length}\r\n\r\n{body}");
     stream.write_all(request.as_bytes()).await.ok()?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.ok()?;

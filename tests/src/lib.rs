@@ -23,6 +23,7 @@
 //! | [`nemesis`] | what happens to nodes, and when |
 //! | [`copies`] | what each replica has of a topic, read from it |
 //! | [`round`] | all of it together: clients, faults, judgement |
+//! | [`hostile`] | attacks, and what honest clients and the nodes' memory notice of them |
 //! | [`kcat`] | the real kcat |
 //! | [`lines`] | a big file of lines, and whether two of them are the same |
 //! | [`small_disk`] | a disk that a test can fill |
@@ -47,6 +48,7 @@ pub mod failover;
 pub mod faulty_disk;
 pub mod group;
 pub mod history;
+pub mod hostile;
 pub mod http;
 pub mod kcat;
 pub mod lines;

@@ -186,6 +186,15 @@ impl Node {
         &self.address
     }
 
+    /// Where it listens for the other nodes: `host:port`.
+    ///
+    /// # Panics
+    /// If it was not told.
+    pub fn peer_address(&self) -> &str {
+        let told = self.arguments.iter().find_map(|argument| argument.strip_prefix("--peer-listener="));
+        told.expect("the node was told where to listen for peers")
+    }
+
     /// Where its HTTP port is: `host:port`.
     pub fn http_address(&self) -> &str {
         &self.http_address
@@ -269,9 +278,22 @@ impl Node {
     /// # Panics
     /// If it does not run, or on a system without `/proc`.
     pub fn resident_bytes(&self) -> u64 {
+        self.memory("VmRSS:")
+    }
+
+    /// The most resident memory that the process has had, in bytes, since its start or since the peak was reset through
+    /// `/proc/PID/clear_refs`.
+    ///
+    /// # Panics
+    /// As [`Node::resident_bytes`].
+    pub fn peak_resident_bytes(&self) -> u64 {
+        self.memory("VmHWM:")
+    }
+
+    fn memory(&self, name: &str) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid()));
         let status = status.expect("/proc tells a process's memory");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a VmRSS line");
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("the line is there");
         let kib = line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number of kB");
         kib * 1024
     }

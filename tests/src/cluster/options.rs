@@ -24,6 +24,8 @@ pub struct ClusterOptions {
     pub faulty_disks: bool,
     /// The promise that the nodes break on purpose, see [`faulty`](crate::binary::faulty).
     pub fault: Option<&'static str>,
+    /// How many files each node may have open.
+    pub open_files: Option<u64>,
     /// The data directories of some nodes; the others' are the cluster's own.
     pub data_dirs: BTreeMap<i32, PathBuf>,
 }
@@ -41,6 +43,7 @@ impl ClusterOptions {
             small_disks: None,
             faulty_disks: false,
             fault: None,
+            open_files: None,
             data_dirs: BTreeMap::new(),
         };
         options.set("log.retention.ms", "-1")
@@ -85,6 +88,13 @@ impl ClusterOptions {
     #[must_use]
     pub fn fault(mut self, fault: &'static str) -> Self {
         self.fault = Some(fault);
+        self
+    }
+
+    /// The same with a limit of open files for each node, as `ulimit -n` sets it: the soft and the hard one.
+    #[must_use]
+    pub fn open_files(mut self, limit: u64) -> Self {
+        self.open_files = Some(limit);
         self
     }
 

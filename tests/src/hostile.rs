@@ -1,0 +1,123 @@
+//! Attacks on a cluster, and what honest clients and the nodes' memory notice of them.
+//!
+//! A [`Scenario`] is a cluster and an attack on it. [`play`] starts the cluster, lets a [`probe`] produce and consume a
+//! record on each node every 200 ms, runs the attack, and reports the probe's worst acknowledgement and each node's resident
+//! memory before, at its peak and afterwards. The command `hostile` plays scenarios at full size; the system tests play the
+//! same ones at a small size, where nothing is asserted about time:
+//!
+//! ```sh
+//! cargo run --release -p trilog-tests --bin hostile -- --list
+//! cargo run --release -p trilog-tests --bin hostile -- --scenario slow-writers
+//! ```
+//!
+//! # How to add a scenario
+//!
+//! 1. A file below `hostile/` with a `pub(super) const SCENARIO: Scenario` and its `attack`. The attack panics when something
+//!    does not hold that time has no part in; the report tells the rest.
+//! 2. A `mod` line and an entry in [`ALL`] below.
+//! 3. A test below `tests/tests/system/hostile/` that plays it by [`play_small`].
+
+mod descriptors;
+mod malformed;
+pub mod memory;
+pub mod probe;
+pub mod report;
+mod slow_http;
+mod slow_writers;
+
+use std::pin::Pin;
+
+use self::memory::Memory;
+use self::probe::Probe;
+use self::report::Report;
+use crate::cluster::{Cluster, ClusterOptions};
+
+/// All scenarios, in the order in which the command `hostile` plays them.
+pub const ALL: &[&Scenario] =
+    &[&slow_writers::SCENARIO, &malformed::SCENARIO, &descriptors::SCENARIO, &slow_http::SCENARIO];
+
+/// How large an attack is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Size {
+    /// Some seconds on a busy machine, as a part of `cargo test`.
+    Small,
+    /// As large as a stranger would make it.
+    Full,
+}
+
+impl Size {
+    /// One of two numbers.
+    pub fn choose<T>(self, small: T, full: T) -> T {
+        match self {
+            Self::Small => small,
+            Self::Full => full,
+        }
+    }
+}
+
+/// An attack at work. It borrows the cluster, so that it can restart nodes.
+pub type Attack<'a> = Pin<Box<dyn Future<Output = ()> + 'a>>;
+
+/// A cluster and an attack on it.
+#[derive(Debug)]
+pub struct Scenario {
+    /// What the command line calls it.
+    pub name: &'static str,
+    /// What happens, in a line.
+    pub what: &'static str,
+    /// The cluster that is attacked.
+    pub cluster: fn() -> ClusterOptions,
+    /// The attack. When it returns, all of its connections are closed.
+    pub attack: for<'a> fn(&'a mut Cluster, Size) -> Attack<'a>,
+}
+
+/// The scenario of this name.
+pub fn find(name: &str) -> Option<&'static Scenario> {
+    ALL.iter().find(|scenario| scenario.name == name).copied()
+}
+
+/// Plays a scenario on a cluster of its own.
+///
+/// # Panics
+/// If a node ends, the attack finds that something does not hold, or the probe's records are not served.
+pub async fn play(scenario: &Scenario, size: Size) -> Report {
+    let mut cluster = Cluster::start((scenario.cluster)()).await;
+    let probe = Probe::start(&cluster).await;
+    let mut memory = Memory::before(&cluster);
+    (scenario.attack)(&mut cluster, size).await;
+    memory.attacked(&cluster);
+    let felt = probe.stop();
+    memory.settle(&cluster).await;
+    cluster.assert_alive();
+    Report { scenario: scenario.name, felt, memory }
+}
+
+/// Plays a scenario at its small size and asserts what time has no part in: every node lives, no node exceeded the
+/// memory that a node may take, and the probe's records were acknowledged and delivered.
+///
+/// # Panics
+/// As [`play`], or if any of this does not hold.
+pub async fn play_small(name: &str) {
+    let scenario = find(name).unwrap_or_else(|| panic!("there is no scenario {name}"));
+    let report = play(scenario, Size::Small).await;
+    assert!(report.felt.acknowledged > 0, "the probe got nothing through: {report}");
+    assert!(report.memory.is_bounded(), "{report}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique() {
+        for scenario in ALL {
+            assert_eq!(
+                ALL.iter().filter(|other| other.name == scenario.name).count(),
+                1,
+                "{}",
+                scenario.name
+            );
+        }
+        assert!(find("no such scenario").is_none());
+    }
+}

@@ -1,0 +1,53 @@
+//! Writers that announce large requests, send most of them at once and then a byte a second. They hold the memory that a node
+//! has for large requests, and honest large requests must get it all the same.
+
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use trilog_client::RawConnection;
+
+use super::{Attack, Scenario, Size};
+use crate::batch::{BatchBuilder, Record};
+use crate::cluster::{Cluster, ClusterOptions};
+
+pub(super) const SCENARIO: Scenario = Scenario {
+    name: "slow-writers",
+    what: "writers send 70 of 100 MiB and then a byte a second, while large requests are produced",
+    cluster: || ClusterOptions::nodes(3),
+    attack: |cluster, size| -> Attack<'_> { Box::pin(attack(cluster, size)) },
+};
+
+/// What each writer announces, in bytes.
+const ANNOUNCED: i32 = 100 << 20;
+
+/// What it sends at once.
+const AT_ONCE: usize = 70 << 20;
+
+/// A honest record, larger than the requests that need no share of the node's memory.
+const RECORD_BYTES: usize = 900_000;
+
+async fn attack(cluster: &mut Cluster, size: Size) {
+    let partition = cluster.new_partition("large").await;
+    let leader = partition.connection.address().to_owned();
+    let mut writers = JoinSet::new();
+    for _ in 0..size.choose(4, 16) {
+        let mut writer = RawConnection::connect(&leader).await.expect("the node takes connections");
+        writers.spawn(async move {
+            let mut begun = ANNOUNCED.to_be_bytes().to_vec();
+            begun.resize(AT_ONCE, 0);
+            let mut sent = writer.send_bytes(&begun).await;
+            drop(begun);
+            while sent.is_ok() {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                sent = writer.send_bytes(&[0]).await;
+            }
+        });
+    }
+    for number in 0..size.choose(8, 64) {
+        // In the middle of the writers' haste, and when they hold what there is.
+        let record = Record::new(number, vec![b'x'; RECORD_BYTES]);
+        assert_eq!(partition.produce(BatchBuilder::new(vec![record]).build()).await, number);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(partition.read_all().await.len(), size.choose(8, 64));
+}
