@@ -15,6 +15,7 @@
 //! | `rolling` | SIGTERM of each node in turn, and its return | [`rolling`] |
 //! | `coordinator` | SIGKILL of the node that coordinates a consumer group | [`coordinator`] |
 //! | `catch-up` | a node returns to find a gigabyte that it lacks | [`catch_up`] |
+//! | `start-up` | SIGKILL of nodes with gigabytes in 1,000 partitions, and their start; only if it is named | [`start_up`] |
 //!
 //! What a client feels depends on the client, too. This one is librdkafka with its waits between attempts turned down;
 //! see [`steady_load`].
@@ -28,6 +29,7 @@ pub mod leader_lost;
 mod page_cache;
 pub mod rolling;
 mod stage;
+pub mod start_up;
 pub mod steady_load;
 
 use std::str::FromStr;
@@ -50,25 +52,37 @@ pub enum Scenario {
     Coordinator,
     /// A node returns after much was written.
     CatchUp,
+    /// Nodes with much on their disks are killed and start. Takes the disk space of three times what they have.
+    StartUp,
+}
+
+/// What rounds may take and do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Means {
+    /// Rounds that write much begin with a [filled page cache](page_cache).
+    pub fill_page_cache: bool,
+    /// What nodes have on their disks when they start, in gigabytes (10⁹ bytes) of records.
+    pub gigabytes: u64,
 }
 
 impl Scenario {
-    /// All of them.
+    /// All of them that an ordinary machine has room for.
     pub const ALL: [Self; 6] =
         [Self::Kill, Self::Pause, Self::Cut, Self::Rolling, Self::Coordinator, Self::CatchUp];
 
-    /// Runs it for this many rounds. Rounds that write much may begin with a [filled page cache](page_cache).
+    /// Runs it for this many rounds.
     ///
     /// # Panics
     /// If anything acknowledged is lost, doubled or out of order, or the cluster does not recover.
-    pub async fn run(self, rounds: usize, fill_page_cache: bool) -> Vec<Figure> {
+    pub async fn run(self, rounds: usize, means: Means) -> Vec<Figure> {
         match self {
             Self::Kill => leader_lost::run(Fault::Kill, rounds).await,
             Self::Pause => leader_lost::run(Fault::Pause, rounds).await,
             Self::Cut => leader_lost::run(Fault::Cut, rounds).await,
             Self::Rolling => rolling::run(rounds).await,
             Self::Coordinator => coordinator::run(rounds).await,
-            Self::CatchUp => catch_up::run(rounds, fill_page_cache).await,
+            Self::CatchUp => catch_up::run(rounds, means.fill_page_cache).await,
+            Self::StartUp => start_up::run(rounds, means.gigabytes).await,
         }
     }
 }
@@ -85,6 +99,7 @@ impl FromStr for Scenario {
             "rolling" | "terminate" => Ok(Self::Rolling),
             "coordinator" => Ok(Self::Coordinator),
             "catch-up" => Ok(Self::CatchUp),
+            "start-up" => Ok(Self::StartUp),
             other => Err(format!("{other:?} is no scenario")),
         }
     }

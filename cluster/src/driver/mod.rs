@@ -12,6 +12,7 @@ mod entry_reader;
 mod fatal;
 pub(crate) mod inbox;
 mod pace;
+mod page_table;
 mod published;
 mod purger;
 mod replies;
@@ -33,6 +34,7 @@ use self::entry_reader::{EntryReader, Turn};
 pub use self::fatal::FatalError;
 pub use self::inbox::Append;
 use self::inbox::{AppendReply, Inbox, Input};
+use self::page_table::PageTable;
 pub(crate) use self::published::Published;
 use self::purger::Purger;
 use self::replies::Replies;
@@ -90,6 +92,7 @@ struct Driver {
     syncer: Syncer,
     entry_reader: EntryReader,
     purger: Purger,
+    page_table: PageTable,
     /// Bytes that producers appended since the last tick.
     appended: u64,
     _disk_watch: DiskWatch,
@@ -154,6 +157,7 @@ impl Driver {
         let entry_reader =
             EntryReader::start(store.reader(&tail), Arc::clone(&inbox)).map_err(FatalError::Thread)?;
         let purger = Purger::start(store.clone(), Arc::clone(&inbox)).map_err(FatalError::Thread)?;
+        let page_table = PageTable::start(store.clone(), Arc::clone(&inbox)).map_err(FatalError::Thread)?;
         let disk_watch =
             DiskWatch::start(store.clone(), Arc::clone(&inbox), reserve).map_err(FatalError::Thread)?;
         let now = Instant::now();
@@ -168,6 +172,7 @@ impl Driver {
             syncer,
             entry_reader,
             purger,
+            page_table,
             appended: 0,
             _disk_watch: disk_watch,
             stall: Stall::default(),
@@ -385,6 +390,7 @@ impl Driver {
         }
         self.syncer.finish();
         self.purger.finish();
+        self.page_table.finish();
         // What a thread met on its last way counts, too.
         for input in self.inbox.drain(self.started, 0) {
             if let Input::Fail(error) = input {

@@ -225,7 +225,7 @@ async fn what_a_restart_replays_is_bounded_for_the_node() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_panic_of_any_thread_ends_the_node_and_names_it() {
-    for thread in ["syncer", "purger", "entry-reader", "disk-watch"] {
+    for thread in ["syncer", "purger", "page-table", "entry-reader", "disk-watch"] {
         let dir = tempfile::tempdir().unwrap();
         let config = config(&dir, NEVER).await;
         config.inbox.ask_to_panic(thread);

@@ -2,7 +2,8 @@
 //! was.
 //!
 //! A node that goes on without one of them is worse than one that ends: without the syncer it leads and commits nothing,
-//! without the purger its disk fills up, without the entry reader a follower that lags stays behind.
+//! without the purger its disk fills up, without the entry reader a follower that lags stays behind, without the page table's
+//! the next start takes minutes.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -29,7 +29,11 @@ async fn open_in(
     durability: Durability,
 ) -> Result<Store, StartError> {
     let opening = move || {
+        let began = Instant::now();
         let store = Store::open(&data_dir, &identity, StoreOptions { boot, ..StoreOptions::default() })?;
+        let read_mib = store.opening_read_bytes().map(|bytes| bytes >> 20);
+        let milliseconds = began.elapsed().as_millis();
+        tracing::info!(read_mib, milliseconds, "opened the store");
         check_nodes(&data_dir, &store, &nodes)?;
         remember(&store, durability).map_err(FatalError::Store)?;
         Ok(store)

@@ -37,7 +37,7 @@ pub(super) const BLOBS: &str = "blobs";
 /// sled's settings.
 pub(super) const SETTINGS: &str = "conf";
 /// How the names of sled's snapshots of its page table begin.
-const SNAPSHOT_PREFIX: &str = "snap.";
+pub(super) const SNAPSHOT_PREFIX: &str = "snap.";
 /// The file of the durable mark, in the data directory.
 pub(super) const DURABLE: &str = "durable";
 /// The file of the mark of a store that is not to be opened again, in the data directory.

@@ -14,6 +14,8 @@
 //!   800 MB took 690 MB of memory with values of 64 KiB, 220 MB with values of 16 KiB, and less processor time.
 //! * `apply_batch` takes a lock that stops every reader in the process, and `flush` holds its other side. Batches are
 //!   to be bounded by who fills them, and a process holds one node.
+//! * The page table is written to disk when the store is opened, and not while it is open; recovery reads the log from there
+//!   on. So [`page_table`] writes it.
 //! * Recovery never fails on a broken segment: it goes on with what is left. [`durable`] and [`progress`] find that
 //!   out, each for a kind of loss of its own; what is lost of a log's entries is found by whoever reads them.
 //! * Every page that is read from the file is checked against a checksum of its own. Some of what follows is checked
@@ -29,6 +31,7 @@ mod cleaner;
 mod durable;
 mod files;
 mod open;
+mod page_table;
 mod progress;
 mod purge;
 mod records;
@@ -120,6 +123,9 @@ struct Shared {
     syncs: Syncs,
     cleaner: Cleaner,
     turnover: Mutex<Turnover>,
+    page_table: Mutex<page_table::Saved>,
+    /// The bytes that were read to open it, as far as the operating system tells.
+    opening_read_bytes: Option<u64>,
     /// The first write that failed, after which there are no more.
     failure: OnceLock<Failure>,
 }
@@ -148,6 +154,13 @@ impl Store {
             self.shared.fail(error);
             self.distrust_kernel();
         })
+    }
+
+    /// The bytes that were read from files to open the store, as far as the operating system tells. They do not grow with what
+    /// is in it but for its page table, if that was [saved](Self::save_page_table) from time to time.
+    #[must_use]
+    pub fn opening_read_bytes(&self) -> Option<u64> {
+        self.shared.opening_read_bytes
     }
 
     /// How long a sync has been under way, the oldest if there are several; zero while there is none. This waits for no

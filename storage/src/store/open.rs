@@ -12,6 +12,7 @@
 //! by then overwritten the damage it found.
 
 mod error;
+mod reading;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File};
@@ -31,7 +32,7 @@ use super::durable::DurableMark;
 use super::progress::{GroupProgress, LogStart, Progress, Remains};
 use super::space::free_space;
 use super::syncs::Syncs;
-use super::{Identity, Shared, Store, StoreOptions, files, settings, snapshot, unusable};
+use super::{Identity, Shared, Store, StoreOptions, files, page_table, settings, snapshot, unusable};
 use crate::error::StoreError;
 use crate::ids::{RaftGroupId, StoreId};
 use crate::keys::meta::{IDENTITY_KEY, IdentityRow, PROGRESS_KEY, ProgressRow, STORE_ID_KEY};
@@ -66,12 +67,15 @@ impl Store {
     ///
     /// See [`OpenError`]. Damage is an error, never a panic, and never a store with less in it than was synced.
     pub fn open(data_dir: &Path, identity: &Identity, options: StoreOptions) -> Result<Self, OpenError> {
+        let read_before = reading::bytes_read();
         let at = Place::new(data_dir);
         let mut mark = at.prepare()?;
         let opening = Opening::begin();
         let db = at.open_sled(&options)?;
         let cleaner = opening.cleaner();
         at.sync_names()?;
+        page_table::remove_unfinished(&at.dir).map_err(|error| at.io(error))?;
+        let page_table = page_table::Saved::find(&at.dir).map_err(|error| at.io(error))?;
         if is_new(&db, &at)? && mark.batches() == 0 {
             at.write_first_rows(&db, identity)?;
             // From here on a store that is gone is missed.
@@ -99,6 +103,10 @@ impl Store {
                 syncs: Syncs::default(),
                 cleaner,
                 turnover: Mutex::default(),
+                page_table: Mutex::new(page_table),
+                opening_read_bytes: reading::bytes_read()
+                    .zip(read_before)
+                    .map(|(after, before)| after - before),
                 failure: OnceLock::new(),
             }),
         };

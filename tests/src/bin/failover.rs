@@ -1,13 +1,13 @@
 //! Measures what faults cost clients; see [`trilog_tests::failover`].
 //!
 //! ```text
-//! failover [--rounds N] [--fill-page-cache] [--json FILE] [kill|pause|cut|terminate|rolling|coordinator|catch-up|balance ...]
+//! failover [--rounds N] [--fill-page-cache] [--gigabytes N] [--json FILE] [kill|pause|cut|terminate|rolling|coordinator|catch-up|start-up|balance ...]
 //! ```
 //!
-//! Without a scenario it runs all of them. `--fill-page-cache` is for machines that get memory from their host page by
-//! page: rounds that write gigabytes begin with all memory in use. It takes as much space in the directory for temporary
-//! files. One line a figure, and a Markdown table of all at the end. Exit code 1 if a
-//! figure is not as wanted.
+//! Without a scenario it runs all of them but `start-up`, which writes so many gigabytes to each of three nodes.
+//! `--fill-page-cache` is for machines that get memory from their host page by page: rounds that write gigabytes begin with
+//! all memory in use. It takes as much space in the directory for temporary files. One line a figure, and a Markdown table
+//! of all at the end. Exit code 1 if a figure is not as wanted.
 #![expect(clippy::print_stdout, reason = "the figures are what it is for")]
 
 use std::fs::File;
@@ -15,30 +15,34 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use trilog_tests::failover::Scenario;
 use trilog_tests::failover::figure::Figure;
+use trilog_tests::failover::{Means, Scenario};
 
-const USAGE: &str = "failover [--rounds N] [--fill-page-cache] [--json FILE] [kill|pause|cut|terminate|rolling|coordinator|catch-up|balance ...]";
+const USAGE: &str = "failover [--rounds N] [--fill-page-cache] [--gigabytes N] [--json FILE] [kill|pause|cut|terminate|rolling|coordinator|catch-up|start-up|balance ...]";
 const ROUNDS: usize = 30;
+const MEANS: Means = Means { fill_page_cache: false, gigabytes: 1 };
 
 struct Arguments {
     rounds: usize,
-    fill_page_cache: bool,
+    means: Means,
     json: Option<PathBuf>,
     scenarios: Vec<Scenario>,
 }
 
 impl Arguments {
     fn parse(mut words: impl Iterator<Item = String>) -> Result<Self, String> {
-        let mut arguments =
-            Self { rounds: ROUNDS, fill_page_cache: false, json: None, scenarios: Vec::new() };
+        let mut arguments = Self { rounds: ROUNDS, means: MEANS, json: None, scenarios: Vec::new() };
         while let Some(word) = words.next() {
             match word.as_str() {
                 "--rounds" => {
                     let count = words.next().and_then(|count| count.parse().ok()).filter(|count| *count > 0);
                     arguments.rounds = count.ok_or("--rounds wants a number above 0")?;
                 }
-                "--fill-page-cache" => arguments.fill_page_cache = true,
+                "--fill-page-cache" => arguments.means.fill_page_cache = true,
+                "--gigabytes" => {
+                    let count = words.next().and_then(|count| count.parse().ok());
+                    arguments.means.gigabytes = count.ok_or("--gigabytes wants a number")?;
+                }
                 "--json" => arguments.json = Some(words.next().ok_or("--json wants a file")?.into()),
                 name => {
                     let scenario = name.parse()?;
@@ -68,7 +72,7 @@ async fn main() -> ExitCode {
     let mut figures: Vec<Figure> = Vec::new();
     for scenario in arguments.scenarios {
         eprintln!("{scenario:?}: {} rounds", arguments.rounds);
-        for figure in scenario.run(arguments.rounds, arguments.fill_page_cache).await {
+        for figure in scenario.run(arguments.rounds, arguments.means).await {
             println!("{figure}");
             if let Some(json) = &mut json {
                 writeln!(json, "{}", figure.json()).expect("the disk has room");

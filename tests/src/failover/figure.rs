@@ -12,6 +12,10 @@ pub enum Unit {
     MegabytesPerSecond,
     /// Parts of a hundred.
     Percent,
+    /// Mebibytes (2²⁰ bytes).
+    Mebibytes,
+    /// Partitions.
+    Partitions,
 }
 
 /// What is wanted of a figure.
@@ -144,6 +148,8 @@ impl Display for Unit {
             Self::Milliseconds => "ms",
             Self::MegabytesPerSecond => "MB/s",
             Self::Percent => "%",
+            Self::Mebibytes => "MiB",
+            Self::Partitions => "partitions",
         })
     }
 }

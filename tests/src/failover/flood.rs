@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use rdkafka::ClientContext;
 use rdkafka::config::ClientConfig;
+use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::message::DeliveryResult;
 use rdkafka::producer::{BaseRecord, Producer, ProducerContext, ThreadedProducer};
 
@@ -21,10 +22,13 @@ use crate::cluster::Cluster;
 
 /// Bytes of a record's value. It begins with the record's number in its partition.
 const VALUE: usize = 1024;
+const VALUE_BYTES: f64 = 1024.0;
 
-/// Records of a batch, and the bytes of their values: half a megabyte.
-const BATCH: u64 = 500;
-const BATCH_BYTES: u32 = 500 * 1024;
+/// Records of a batch, unless somebody says otherwise: half a megabyte.
+const BATCH: u32 = 500;
+
+/// How long to wait while librdkafka's queue is full.
+const FULL_FOR: Duration = Duration::from_millis(1);
 
 /// A batch leaves when it is full, and no sooner.
 const SETTINGS: [(&str, &str); 6] = [
@@ -42,6 +46,8 @@ const FLUSH_WITHIN: Duration = Duration::from_secs(60);
 /// What was acknowledged, by partition, and what failed.
 #[derive(Clone)]
 struct Counts {
+    /// Records of a batch.
+    batch: u64,
     acknowledged: Arc<Vec<AtomicU64>>,
     /// The first failure, in words.
     failure: Arc<OnceLock<String>>,
@@ -59,7 +65,7 @@ impl ProducerContext for Counts {
         match result {
             Ok(_) => {
                 let before = self.acknowledged[partition].fetch_add(1, Ordering::Relaxed);
-                if (before + 1).is_multiple_of(BATCH) {
+                if (before + 1).is_multiple_of(self.batch) {
                     let _ = self.ready.send(partition);
                 }
             }
@@ -93,21 +99,37 @@ impl Flood {
     /// # Panics
     /// If librdkafka refuses the settings.
     pub(super) fn start(cluster: &Cluster, topic: &str, partitions: usize, demand: Demand) -> Self {
+        Self::in_batches_of(BATCH, cluster, topic, partitions, demand)
+    }
+
+    /// As [`Self::start`], but with so many records a batch.
+    pub(super) fn in_batches_of(
+        batch: u32,
+        cluster: &Cluster,
+        topic: &str,
+        partitions: usize,
+        demand: Demand,
+    ) -> Self {
         let acknowledged = (0..partitions).map(|_| AtomicU64::new(0)).collect();
         let (ready, turns) = channel();
         for partition in 0..partitions {
             ready.send(partition).expect("the receiver is here");
         }
-        let counts = Counts { acknowledged: Arc::new(acknowledged), failure: Arc::default(), ready };
+        let counts = Counts {
+            batch: batch.into(),
+            acknowledged: Arc::new(acknowledged),
+            failure: Arc::default(),
+            ready,
+        };
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", cluster.bootstrap());
         for (name, value) in SETTINGS {
             config.set(name, value);
         }
-        config.set("batch.num.messages", BATCH.to_string());
+        config.set("batch.num.messages", batch.to_string());
         let producer = config.create_with_context(counts.clone()).expect("librdkafka takes the settings");
         let ended = Arc::new(AtomicBool::new(false));
-        let sender = Sending { producer, topic: topic.to_owned(), turns, ended: Arc::clone(&ended) };
+        let sender = Sending { producer, topic: topic.to_owned(), batch, turns, ended: Arc::clone(&ended) };
         let thread = Some(std::thread::spawn(move || sender.run(demand)));
         Self { counts, ended, thread }
     }
@@ -159,6 +181,8 @@ pub(super) fn rate(bytes: u64, time: Duration) -> f64 {
 struct Sending {
     producer: ThreadedProducer<Counts>,
     topic: String,
+    /// Records of a batch.
+    batch: u32,
     turns: Receiver<usize>,
     ended: Arc<AtomicBool>,
 }
@@ -175,10 +199,10 @@ impl Sending {
             }
             if let Demand::Steady(rate) = demand {
                 std::thread::sleep(due.saturating_duration_since(Instant::now()));
-                due += Duration::from_secs_f64(f64::from(BATCH_BYTES) / rate);
+                due += Duration::from_secs_f64(f64::from(self.batch) * VALUE_BYTES / rate);
             }
             let number = numbers.entry(partition).or_insert(0_u64);
-            for _ in 0..BATCH {
+            for _ in 0..self.batch {
                 value[..size_of::<u64>()].copy_from_slice(&number.to_be_bytes());
                 self.send_one(partition, &value);
                 *number += 1;
@@ -187,12 +211,19 @@ impl Sending {
         self.producer.flush(FLUSH_WITHIN).expect("everything is settled in time");
     }
 
-    /// Hands one record over. librdkafka's queue has room for the batches of all partitions.
+    /// Hands one record over, once librdkafka's queue has room for it.
     fn send_one(&self, partition: usize, value: &[u8]) {
         let index = i32::try_from(partition).expect("a partition's index");
-        let record = BaseRecord::<(), [u8], usize>::with_opaque_to(&self.topic, partition).payload(value);
-        if let Err((error, _)) = self.producer.send(record.partition(index)) {
-            panic!("a record is not taken: {error}");
+        let mut record = BaseRecord::<(), [u8], usize>::with_opaque_to(&self.topic, partition).payload(value);
+        record = record.partition(index);
+        while let Err((error, refused)) = self.producer.send(record) {
+            assert_eq!(
+                error.rdkafka_error_code(),
+                Some(RDKafkaErrorCode::QueueFull),
+                "a record is not taken: {error}"
+            );
+            record = refused;
+            std::thread::sleep(FULL_FOR);
         }
     }
 }
