@@ -35,6 +35,7 @@ FROM scratch
 COPY --from=build /image/ /
 # A volume that is mounted here for the first time takes over the owner.
 COPY --from=build --chown=10001:10001 /data/ /var/lib/trilog/
+COPY --from=build --chown=10001:10001 /data/ /run/trilog/
 USER 10001:10001
 ENV TRILOG_DATA_DIR=/var/lib/trilog/data
 VOLUME /var/lib/trilog

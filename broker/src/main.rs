@@ -1,7 +1,7 @@
 //! `trilog`: a small broker that speaks the Kafka protocol.
 //!
 //! One binary for everything: `trilog serve` runs one node, `trilog dev` a local cluster of them, `trilog health` asks a
-//! node whether it can be used. This file reads the command line, starts the log and the runtime, and turns an error
+//! node whether it can be used, `trilog secret` makes the secret of a cluster. This file reads the command line, starts the log and the runtime, and turns an error
 //! into one line and exit code 1.
 
 use std::error::Error;
@@ -10,6 +10,7 @@ use std::process::ExitCode;
 
 use mimalloc::MiMalloc;
 use tokio::runtime::{Builder, Runtime};
+use trilog_cluster::secret::ClusterSecret;
 
 use crate::cli::Invocation;
 use crate::server::ServeError;
@@ -50,6 +51,10 @@ fn main() -> ExitCode {
         Invocation::Health(options) => {
             block_on(Builder::new_current_thread().enable_all().build(), health::run(options)).map(say)
         }
+        Invocation::Secret(file) => ClusterSecret::make(&file).map_err(Into::into).map(|made| {
+            let found = if made { "holds a new secret" } else { "holds a secret already" };
+            say(format!("{} {found}", file.display()));
+        }),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

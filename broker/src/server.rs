@@ -22,6 +22,7 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 use trilog_cluster::controller;
 use trilog_cluster::node::{FatalError, Node, NodeConfig, Reserve, StartError};
+use trilog_cluster::secret::{ClusterSecret, SecretError};
 
 use self::bind::BindError;
 use crate::api::KafkaApis;
@@ -49,6 +50,9 @@ pub(crate) enum ServeError {
     /// An address cannot be listened on.
     #[error(transparent)]
     Bind(#[from] BindError),
+    /// The cluster's secret cannot be read.
+    #[error("--cluster-secret-file: {0}")]
+    Secret(#[from] SecretError),
     /// The node's data directory or its peers' listener cannot be used.
     #[error(transparent)]
     Start(#[from] StartError),
@@ -69,7 +73,7 @@ impl ServeError {
         match self {
             Self::Start(error) => error.is_no_space(),
             Self::Failed(error) => error.is_no_space(),
-            Self::Signals(_) | Self::Bind(_) | Self::Serve(_) | Self::Http(_) => false,
+            Self::Signals(_) | Self::Bind(_) | Self::Secret(_) | Self::Serve(_) | Self::Http(_) => false,
         }
     }
 }
@@ -98,6 +102,7 @@ async fn run_until_asked(
     log: LogFilter,
     signals: &mut ShutdownSignals,
 ) -> Result<(), ServeError> {
+    let secret = options.cluster_secret_file.as_deref().map(ClusterSecret::read).transpose()?;
     let (metrics, lifecycle) = (Metrics::default(), Lifecycle::default());
     let mut http = None;
     if let Some(address) = &options.http_listener {
@@ -124,7 +129,7 @@ async fn run_until_asked(
     announce(&options);
     let limits = limits(&options);
     let (members, topics) = (options.members().len(), options.topics.clone());
-    let starting = Node::start(config(options, peer_listener));
+    let starting = Node::start(config(options, secret, peer_listener));
     let Some(node) = unless_asked(signals, "the start was complete", starting).await else { return Ok(()) };
     let node = node?;
     tokio::spawn(advertised::watch(node.clone(), FOREVER));
@@ -176,6 +181,16 @@ fn announce(options: &ServeOptions) {
         durability = options.durability.as_str(),
         "starting"
     );
+    if options.peers.is_empty() {
+        return;
+    }
+    match &options.cluster_secret_file {
+        Some(file) => info!(file = %file.display(), "peers have to prove the cluster's secret"),
+        None => warn!(
+            "no --cluster-secret-file: every program on this machine can pass for a peer, and peers on other machines are \
+             refused"
+        ),
+    }
 }
 
 fn limits(options: &ServeOptions) -> Limits {
@@ -186,7 +201,11 @@ fn limits(options: &ServeOptions) -> Limits {
     }
 }
 
-fn config(options: ServeOptions, peer_listener: std::net::TcpListener) -> NodeConfig {
+fn config(
+    options: ServeOptions,
+    secret: Option<ClusterSecret>,
+    peer_listener: std::net::TcpListener,
+) -> NodeConfig {
     let listeners = options.listeners.into_iter().map(|listener| controller::Listener {
         name: listener.name,
         host: listener.advertised.host,
@@ -201,6 +220,7 @@ fn config(options: ServeOptions, peer_listener: std::net::TcpListener) -> NodeCo
         data_dir: options.data_dir,
         peer_listener,
         peers: peers.chain([(options.node, own)]).collect(),
+        secret,
         durability: match options.durability {
             serve::Durability::Sync => trilog_cluster::node::Durability::Sync,
             serve::Durability::Relaxed => trilog_cluster::node::Durability::Relaxed,

@@ -16,6 +16,7 @@ pub mod partition;
 pub mod replica;
 #[cfg(test)]
 mod script;
+pub mod secret;
 mod shard;
 #[cfg(test)]
 mod simulation;

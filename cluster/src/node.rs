@@ -34,17 +34,18 @@ pub use self::confirmation::{ConfirmFuture, Confirmed};
 pub use self::coordinators::CoordinateFuture;
 pub use self::deletion::DeleteRecordsFuture;
 use self::link::Link;
-use self::opening::{open, wait_for};
+use self::opening::{End, open, start_driver};
 pub use self::waiting::Awaited;
 use crate::controller::configs::BrokerSettings;
 use crate::controller::{Broker, ControllerRequest, ControllerResponse, Listener, MetadataImage, Partition};
 use crate::driver::inbox::{Inbox, Input};
-use crate::driver::{self, DriverConfig, Published};
 pub use crate::driver::{Append, Durability, FatalError, Reserve};
+use crate::driver::{DriverConfig, Published};
 use crate::ids::{NodeId, RaftGroupId, TimestampMs, TopicId};
 pub use crate::leadership::Leadership;
 use crate::metrics::NodeMetrics;
 use crate::replica::Replica;
+use crate::secret::ClusterSecret;
 pub use crate::shard::effects::{AppendError, Appended, DeleteRecordsError, NotController, NotCoordinator};
 pub use crate::shard::standing::Standing;
 use crate::shard::{CheckpointPolicy, ShardConfig};
@@ -78,6 +79,9 @@ pub struct NodeConfig {
     pub peer_listener: std::net::TcpListener,
     /// All nodes of the cluster with their peer addresses (`host:port`), this one included.
     pub peers: BTreeMap<NodeId, String>,
+    /// What the nodes of the cluster prove that they have. Without it, a node speaks to peers on its machine's loopback
+    /// address alone.
+    pub secret: Option<ClusterSecret>,
     /// When a write counts as stored.
     pub durability: Durability,
     /// Which boot of the machine this is; the machine is asked if there is none. Another one than before says that the power
@@ -169,7 +173,7 @@ struct Shared {
     /// The controller has taken what this process says of itself.
     registered: AtomicBool,
     /// How the driver ended, once it has.
-    ended: watch::Receiver<Option<Result<(), Arc<FatalError>>>>,
+    ended: watch::Receiver<Option<End>>,
 }
 
 impl Node {
@@ -184,6 +188,7 @@ impl Node {
             cluster_id,
             peer_listener,
             peers,
+            secret,
             durability,
             reserve,
             settings,
@@ -194,17 +199,15 @@ impl Node {
         peer_listener.set_nonblocking(true).map_err(StartError::PeerListener)?;
         let listener = tokio::net::TcpListener::from_std(peer_listener).map_err(StartError::PeerListener)?;
 
-        let inbox = Arc::new(Inbox::default());
-        let published = Arc::new(Published::new());
+        let (inbox, published) = (Arc::new(Inbox::default()), Arc::new(Published::new()));
         let rpc = Arc::new(RpcClient::default());
         let nodes: Vec<NodeId> = peers.keys().copied().collect();
         let node_count = nodes.len();
         let link = Link::new(Arc::clone(&inbox), Arc::clone(&published), Arc::clone(&rpc), store.clone());
         let link = Arc::new(link.map_err(FatalError::Store)?);
-        let store_id = store.id();
-        let transport_config =
-            TransportConfig { cluster_id: cluster_id.clone(), node, store: store_id, listener, peers };
-        let transport = Transport::start(transport_config, Arc::clone(&link) as _);
+        let (store_id, name) = (store.id(), cluster_id.clone());
+        let transport = TransportConfig { cluster_id: name, node, store: store_id, listener, peers, secret };
+        let transport = Transport::start(transport, Arc::clone(&link) as _);
         link.connect(transport.clone());
 
         let metrics = NodeMetrics::default();
@@ -225,13 +228,7 @@ impl Node {
             published: Arc::clone(&published),
             metrics: metrics.clone(),
         };
-        let end = wait_for("the partitions", move || driver::start(config)).await??;
-        let (ended_sender, ended) = watch::channel(None);
-        tokio::spawn(async move {
-            let result = end.await.unwrap_or(Err(FatalError::Panicked("driver")));
-            ended_sender.send_replace(Some(result.map_err(Arc::new)));
-        });
-
+        let ended = start_driver(config).await?;
         let shared = Shared {
             node,
             nodes: node_count,

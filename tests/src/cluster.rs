@@ -48,6 +48,9 @@ pub async fn permit_to_run() -> SemaphorePermit<'static> {
 /// The `--cluster-id` of every cluster here.
 pub const CLUSTER_ID: &str = "trilog-test";
 
+/// What the nodes of every cluster here prove that they have.
+pub const CLUSTER_SECRET: &str = "the secret of the clusters of tests";
+
 /// The topic whose partitions' leaders coordinate the consumer groups.
 pub const CONSUMER_OFFSETS: &str = "__consumer_offsets";
 
@@ -133,6 +136,8 @@ impl Cluster {
         let faulty = ids.iter().filter(|_| options.faulty_disks);
         let faulty = faulty.map(|id| (*id, FaultyDisk::mount().expect("a faulty disk can be mounted")));
         let faulty_disks = faulty.collect::<BTreeMap<_, _>>();
+        let secret = scratch.join("cluster.secret");
+        std::fs::write(&secret, CLUSTER_SECRET).expect("the secret can be written");
         let nodes = ports.iter().map(|&(id, client_port, peer_port)| {
             let host = host_of(id);
             let address = format!("{host}:{client_port}");
@@ -150,6 +155,7 @@ impl Cluster {
                 format!("--peer-listener={host}:{peer_port}"),
                 format!("--peers={}", peers(id, &peer_ports, links.as_ref(), host_of)),
                 format!("--cluster-id={CLUSTER_ID}"),
+                format!("--cluster-secret-file={}", secret.display()),
                 format!("--http-listener={http_address}"),
             ];
             arguments.extend_from_slice(&options.flags);

@@ -24,6 +24,7 @@ pub mod probe;
 pub mod report;
 mod slow_http;
 mod slow_writers;
+mod stranger;
 
 use std::pin::Pin;
 
@@ -33,8 +34,13 @@ use self::report::Report;
 use crate::cluster::{Cluster, ClusterOptions};
 
 /// All scenarios, in the order in which the command `hostile` plays them.
-pub const ALL: &[&Scenario] =
-    &[&slow_writers::SCENARIO, &malformed::SCENARIO, &descriptors::SCENARIO, &slow_http::SCENARIO];
+pub const ALL: &[&Scenario] = &[
+    &slow_writers::SCENARIO,
+    &malformed::SCENARIO,
+    &descriptors::SCENARIO,
+    &slow_http::SCENARIO,
+    &stranger::SCENARIO,
+];
 
 /// How large an attack is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

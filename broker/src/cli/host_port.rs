@@ -4,7 +4,7 @@
 //! name may change while a node runs (containers do that).
 
 use std::fmt;
-use std::net::Ipv6Addr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
 
 use thiserror::Error;
@@ -22,6 +22,16 @@ impl HostPort {
     /// An address to listen on that means "every address of this machine", which nobody else can connect to.
     pub(crate) fn is_wildcard(&self) -> bool {
         is_wildcard(&self.host)
+    }
+
+    /// Whether it leads to this machine for certain, and so nobody comes from there who is not on it. A name may lead
+    /// anywhere, but for `localhost` (RFC 6761).
+    pub(crate) fn is_loopback(&self) -> bool {
+        let host = self.host.to_ascii_lowercase();
+        match host.parse::<IpAddr>() {
+            Ok(address) => address.to_canonical().is_loopback(),
+            Err(_) => host == "localhost" || host.ends_with(".localhost"),
+        }
     }
 
     /// Where this machine reaches what listens on the address.

@@ -9,6 +9,7 @@
 //! | `serve` | the flags of one node, and [`ServeOptions`] |
 //! | `dev` | the flags of the local cluster, and [`DevOptions`] |
 //! | `health` | the flags of the question whether a node can be used, and [`HealthOptions`] |
+//! | `secret` | the file that a new secret goes to |
 //! | `create_topics` | the topics that are to be there |
 //! | `listener` | `NAME://host:port,…`, listened on and advertised |
 //! | `peers` | `1@host:port,2@…`, the cluster's members |
@@ -23,8 +24,11 @@ pub(crate) mod http_listener;
 pub(crate) mod listener;
 pub(crate) mod new_topic;
 mod peers;
+mod secret;
 pub(crate) mod serve;
 pub(crate) mod setting;
+
+use std::path::PathBuf;
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
@@ -66,6 +70,8 @@ enum Command {
     Serve(serve::ServeArgs),
     /// Ask a node whether it can be used: exit code 0 if it can, else 1 and a line that says what is missing.
     Health(health::HealthArgs),
+    /// Make a file with a new secret for --cluster-secret-file, unless it is there already.
+    Secret(secret::SecretArgs),
 }
 
 /// What the process was asked to do.
@@ -77,6 +83,8 @@ pub(crate) enum Invocation {
     Serve(Box<ServeOptions>),
     /// `trilog health`
     Health(HealthOptions),
+    /// `trilog secret`, with the file to make
+    Secret(PathBuf),
 }
 
 /// The command line and the environment of this process, or the end of it: with a message about what is wrong, or the
@@ -96,6 +104,7 @@ fn read(cli: Cli) -> Result<(Invocation, LogOptions), clap::Error> {
             Invocation::Serve(Box::new(args.into_options().map_err(|error| wrong(error.to_string()))?))
         }
         Command::Health(args) => Invocation::Health(args.into_options()),
+        Command::Secret(args) => Invocation::Secret(args.file),
     };
     Ok((invocation, log))
 }

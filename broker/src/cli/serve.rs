@@ -33,6 +33,8 @@ pub(crate) struct ServeOptions {
     pub(crate) peers: BTreeMap<NodeId, HostPort>,
     /// This node's own entry in `--peers`: where the others were told to find it.
     pub(crate) own_entry: Option<HostPort>,
+    /// Holds what the nodes of the cluster prove that they have. Always there if a peer is on another machine.
+    pub(crate) cluster_secret_file: Option<PathBuf>,
     /// Where operators ask for metrics and health. `None` if nowhere.
     pub(crate) http_listener: Option<HostPort>,
     /// What the nodes of one cluster have in common, so that a node of another one is not let in.
@@ -91,6 +93,12 @@ pub(crate) enum ServeArgsError {
         "--peers: node {0} (--node-id) is not among them; every node of the cluster is named, this one too"
     )]
     NotAmongPeers(NodeId),
+    /// Whoever reaches the peer ports of nodes without a secret could pass for one of them.
+    #[error(
+        "--cluster-secret-file: has to be given, as --peers names {0}, which is no loopback address, and a node tells its \
+         peers from strangers by a secret: make one with openssl rand -base64 32 > FILE, and give every node the same file"
+    )]
+    NoSecret(HostPort),
     /// Peers and clients cannot share a port.
     #[error("--peer-listener: port {0} is one of --listeners; peers need a port of their own")]
     PeerPortTaken(u16),
@@ -153,6 +161,11 @@ pub(super) struct ServeArgs {
     #[arg(long, env = "TRILOG_PEERS", value_name = "LIST")]
     peers: Option<Peers>,
 
+    /// The file with the secret that all nodes of the cluster are given, by which they tell one another from strangers;
+    /// not needed if all --peers are on loopback. To make one: trilog secret FILE, or openssl rand -base64 32 > FILE.
+    #[arg(long, env = "TRILOG_CLUSTER_SECRET_FILE", value_name = "FILE")]
+    cluster_secret_file: Option<PathBuf>,
+
     /// The cluster's name, the same on all its nodes: letters, digits, `.`, `_` and `-`, at most 64.
     #[arg(long, env = "TRILOG_CLUSTER_ID", default_value = "trilog", value_name = "NAME", value_parser = cluster_id)]
     cluster_id: String,
@@ -193,6 +206,12 @@ impl ServeArgs {
         if own_entry.is_none() && !peers.is_empty() {
             return Err(ServeArgsError::NotAmongPeers(node));
         }
+        if self.cluster_secret_file.is_none() && !peers.is_empty() {
+            let mut members = own_entry.iter().chain(peers.values());
+            if let Some(elsewhere) = members.find(|address| !address.is_loopback()) {
+                return Err(ServeArgsError::NoSecret(elsewhere.clone()));
+            }
+        }
         let peer_listener = self.peer_listener.or_else(|| own_entry.clone());
         let listeners = self.listeners.advertised_as(self.advertised_listeners)?;
         if let Some(taken) = &peer_listener
@@ -209,6 +228,7 @@ impl ServeArgs {
             peer_listener,
             peers,
             own_entry,
+            cluster_secret_file: self.cluster_secret_file,
             http_listener,
             cluster_id: self.cluster_id,
             durability: self.durability,
@@ -284,13 +304,28 @@ mod tests {
     #[test]
     fn the_own_entry_of_the_peers_is_where_a_node_listens_for_them() {
         let peers = "1@a:10092,2@b:10092,3@c:10092";
-        let options = serve(&["--node-id", "2", "--peers", peers]).unwrap();
+        let secret = "--cluster-secret-file=secret";
+        let options = serve(&["--node-id", "2", "--peers", peers, secret]).unwrap();
         assert_eq!(options.peer_listener.as_ref().unwrap().to_string(), "b:10092");
         assert_eq!(options.peers.keys().copied().collect::<Vec<_>>(), [NodeId(1), NodeId(3)]);
         assert_eq!(options.members().len(), 3);
         let options =
-            serve(&["--node-id", "2", "--peers", peers, "--peer-listener", "0.0.0.0:10092"]).unwrap();
+            serve(&["--node-id", "2", "--peers", peers, secret, "--peer-listener", "0.0.0.0:10092"]).unwrap();
         assert_eq!(options.peer_listener.unwrap().to_string(), "0.0.0.0:10092");
+    }
+
+    #[test]
+    fn peers_on_other_machines_take_a_secret() {
+        let one_elsewhere =
+            ["1@localhost:10092,2@10.0.0.2:10092", "1@[::1]:10092,2@b:10092", "1@a:10092,2@127.0.0.1:10092"];
+        for peers in one_elsewhere {
+            let refused = serve(&["--peers", peers]).unwrap_err();
+            assert!(refused.contains("--cluster-secret-file") && refused.contains("openssl"), "{refused}");
+            assert!(serve(&["--peers", peers, "--cluster-secret-file", "secret"]).is_ok());
+        }
+        for near in ["1@localhost:10092,2@127.0.0.2:10092", "1@[::1]:10092,2@[::ffff:127.0.0.1]:1", "1@a:1"] {
+            assert_eq!(serve(&["--peers", near]).unwrap().cluster_secret_file, None);
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The data directory of a local cluster: one `node-N` a node, `node-N.pid` beside it while the node runs, and
-//! `dev.lock`, held by the one `trilog dev` that may use them. In the lock file stand that process's id and how many
+//! `dev.lock`, held by the one `trilog dev` that may use them, and `cluster.secret`, by which the nodes recognize one another.
+//! In the lock file stand that process's id and how many
 //! nodes the cluster has: `4711 3`.
 
 use std::ffi::OsStr;

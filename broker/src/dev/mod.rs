@@ -30,6 +30,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 use tokio::time::Instant;
+use trilog_cluster::secret::{ClusterSecret, SecretError};
 
 use self::console::say;
 use self::data_dir::{DataDir, DataDirError};
@@ -51,6 +52,9 @@ pub(crate) enum DevError {
     /// The data directory cannot be used.
     #[error(transparent)]
     DataDir(#[from] DataDirError),
+    /// The secret of its nodes cannot be made.
+    #[error("--data-dir: {0}")]
+    Secret(#[from] SecretError),
     /// Another program listens where a node is to.
     #[error(transparent)]
     PortTaken(#[from] PortTaken),
@@ -71,6 +75,7 @@ pub(crate) async fn run(options: DevOptions) -> Result<(), DevError> {
     let mut shutdown = ShutdownSignals::listen(false).map_err(DevError::Setup)?;
     let plan = Plan::new(&options);
     let data_dir = DataDir::claim(&options.data_dir, options.nodes)?;
+    ClusterSecret::make(&plan.secret_file)?;
     let patience = if data_dir.left_by_earlier_run() { EARLIER_NODES_END_WITHIN } else { TAKEN_PATIENCE };
     tokio::select! {
         free = ports::wait_until_free(&plan, patience) => free?,

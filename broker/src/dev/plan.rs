@@ -1,7 +1,7 @@
 //! Which nodes a local cluster has: their ports, paths and flags. Pure.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use trilog_cluster::ids::NodeId;
 
@@ -18,6 +18,8 @@ const NO_REBALANCE_DELAY: (&str, &str) = ("group.initial.rebalance.delay.ms", "0
 pub(super) struct Plan {
     /// In the order of their ids, which begin at 1 and have no gap.
     pub(super) nodes: Vec<NodePlan>,
+    /// Holds the secret of this cluster, made at its first start.
+    pub(super) secret_file: PathBuf,
 }
 
 /// One node of it.
@@ -56,11 +58,12 @@ impl Plan {
             .collect();
         let peers: Vec<String> =
             nodes.iter().map(|node| format!("{}@{}", node.id, node.peer_address)).collect();
+        let secret_file = options.data_dir.join("cluster.secret");
         for node in &mut nodes {
-            node.arguments = arguments(node, &peers.join(","), options);
+            node.arguments = arguments(node, &peers.join(","), &secret_file, options);
         }
         assert!(nodes.windows(2).all(|pair| pair[0].id < pair[1].id), "ids ascend");
-        Self { nodes }
+        Self { nodes, secret_file }
     }
 
     /// What a client is configured with: all nodes, separated by commas.
@@ -74,7 +77,7 @@ impl Plan {
     }
 }
 
-fn arguments(node: &NodePlan, peers: &str, options: &DevOptions) -> Vec<OsString> {
+fn arguments(node: &NodePlan, peers: &str, secret_file: &Path, options: &DevOptions) -> Vec<OsString> {
     // `localhost` is both families, since some clients try ::1 first; what is advertised is the one that always works.
     let mut arguments: Vec<OsString> = vec![
         "serve".into(),
@@ -86,6 +89,8 @@ fn arguments(node: &NodePlan, peers: &str, options: &DevOptions) -> Vec<OsString
         format!("--peer-listener={}", node.peer_address).into(),
         format!("--http-listener={}", node.http_address).into(),
         format!("--peers={peers}").into(),
+        "--cluster-secret-file".into(),
+        secret_file.into(),
         format!("--durability={}", options.durability.as_str()).into(),
         format!("--min-free-space={}", options.min_free_space.0).into(),
         format!("--log={}", options.log.filter).into(),
@@ -150,6 +155,7 @@ mod tests {
             assert_eq!(serve.peer_listener.as_ref(), Some(&node.peer_address));
             assert_eq!(serve.http_listener.as_ref(), Some(&node.http_address));
             assert_eq!(serve.members().len(), 3);
+            assert_eq!(serve.cluster_secret_file, Some("data dir/cluster.secret".into()));
             assert_eq!(serve.durability, Durability::Relaxed);
             assert_eq!(serve.settings.num_partitions, 3);
             assert_eq!(serve.min_free_space, ByteSize(5 << 20));

@@ -68,7 +68,7 @@ mod tests {
         let node = NodePlan { address: HostPort { port, ..node.address.clone() }, ..node };
         let address = node.address.clone();
         let node = NodePlan { peer_address: address.clone(), http_address: address, ..node };
-        let plan = Plan { nodes: vec![node] };
+        let plan = Plan { nodes: vec![node], secret_file: "secret".into() };
         // The first future looks and finds the port taken before the second one is polled.
         let (free, ()) = tokio::join!(wait_until_free(&plan, Duration::from_secs(60)), async { drop(taken) });
         free.unwrap();

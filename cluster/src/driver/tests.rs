@@ -65,6 +65,7 @@ async fn config(dir: &TempDir, checkpoints: CheckpointPolicy) -> DriverConfig {
         store: store_id,
         listener: tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap(),
         peers: std::collections::BTreeMap::new(),
+        secret: None,
     };
     DriverConfig {
         shard: ShardConfig {

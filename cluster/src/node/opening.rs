@@ -3,13 +3,15 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use tokio::sync::watch;
 use tokio::time::Instant;
 use trilog_storage::{Acknowledge, BootId, Identity, RaftLog, Store, StoreError, StoreOptions, TailCache};
 
 use super::{Durability, NodeConfig, StartError};
-use crate::driver::FatalError;
 use crate::driver::start_report::SAY_EVERY;
+use crate::driver::{self, DriverConfig, FatalError};
 use crate::ids::{NodeId, RaftGroupId};
 use crate::shard;
 
@@ -54,6 +56,20 @@ pub(super) async fn wait_for<T: Send + 'static>(
             Err(_) => tracing::info!(seconds = began.elapsed().as_secs(), "still opening {what}"),
         }
     }
+}
+
+/// How a driver ended.
+pub(super) type End = Result<(), Arc<FatalError>>;
+
+/// Starts the driver, which tells how it ended once it has.
+pub(super) async fn start_driver(config: DriverConfig) -> Result<watch::Receiver<Option<End>>, FatalError> {
+    let end = wait_for("the partitions", move || driver::start(config)).await??;
+    let (sender, ended) = watch::channel(None);
+    tokio::spawn(async move {
+        let result = end.await.unwrap_or(Err(FatalError::Panicked("driver")));
+        sender.send_replace(Some(result.map_err(Arc::new)));
+    });
+    Ok(ended)
 }
 
 /// Compares the nodes of a store's cluster with those that were given: the members of the controller's group are all of

@@ -68,6 +68,7 @@ impl Cluster {
             data_dir: self.dirs[&id].path().to_path_buf(),
             peer_listener,
             peers,
+            secret: None,
             durability: Durability::Sync,
             boot: None,
             reserve: Reserve::default(),

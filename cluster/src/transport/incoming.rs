@@ -1,8 +1,8 @@
 //! The task that accepts peers, and the one a peer that reads its frames.
 //!
 //! The accept loop owns every connection from its first byte. A connection is nobody's until the handshake says whose
-//! it is; there is a bound on those, and at the bound the oldest gives way: a peer says hello within a millisecond, so
-//! what has been silent longest is the least likely to be one.
+//! it is; there is a bound on those, and at the bound the oldest of the address with most of them gives way: a peer is done
+//! within milliseconds, so what has been at it longest is the least likely to be one.
 //!
 //! A peer has one connection. When it dials again, the older one is dead or about to be (the peer restarted, or gave it
 //! up), and its reader ends before the newer one's begins, so that a peer's frames never come from two readers at once.
@@ -13,7 +13,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -26,10 +26,10 @@ use tokio::time::{Instant, sleep_until};
 use tracing::{debug, info, warn};
 
 use super::frame::{self, Frame, FrameError};
-use super::handshake::{Dialler, HandshakeError, Identity, Refusal};
+use super::handshake::{Dialler, HandshakeError, Identity, Refusal, refused};
 use super::known::Known;
-use super::membership::Members;
-use super::{PeerHandler, Stop};
+use super::refusals::Refusals;
+use super::{PeerHandler, Stop, is_loopback};
 use crate::acquaintances::{Recognition, Unrecognized};
 use crate::ids::{NodeId, StoreId};
 
@@ -40,8 +40,6 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// A peer that was heard this lately keeps its place against another store under its id. As long as it takes to be lost,
 /// so that one whose connection was reset has time to dial again.
 const PRESENT_FOR: Duration = Duration::from_millis(600);
-/// The most refusals that are remembered for the log's sake.
-const MAX_REMEMBERED_REFUSALS: usize = 64;
 /// Frames shorter than this are collected from a buffer of this size; longer ones are read straight into their own.
 const READ_BUFFER: usize = 64 * 1024;
 
@@ -88,14 +86,13 @@ pub(super) struct Incoming {
     known: Arc<Known>,
     /// Connections in the handshake.
     strangers: JoinSet<Greeted>,
-    /// The same, oldest first; among them some that are done.
-    by_age: VecDeque<AbortHandle>,
+    /// The same and where they come from, oldest first; among them some that are done.
+    by_age: VecDeque<(IpAddr, AbortHandle)>,
     /// How many connections were accepted.
     accepted: Serial,
     readers: BTreeMap<NodeId, Reader>,
     presence: Arc<Presence>,
-    /// What was logged about whom, so that a misconfigured peer that dials twice a second makes one line.
-    refused: BTreeMap<NodeId, Refusal>,
+    refusals: Refusals,
     /// Until when nothing is accepted, after an accept failed.
     resume_at: Instant,
 }
@@ -126,7 +123,7 @@ impl Incoming {
             accepted: 0,
             readers: BTreeMap::new(),
             presence: Arc::default(),
-            refused: BTreeMap::new(),
+            refusals: Refusals::default(),
             resume_at: Instant::now(),
         }
     }
@@ -153,11 +150,11 @@ impl Incoming {
 
     /// Starts the handshake with whoever connected.
     fn greet(&mut self, mut stream: TcpStream, address: SocketAddr) {
-        self.by_age.retain(|stranger| !stranger.is_finished());
+        self.by_age.retain(|(_, stranger)| !stranger.is_finished());
         if self.by_age.len() >= MAX_STRANGERS
-            && let Some(oldest) = self.by_age.pop_front()
+            && let Some((address, oldest)) = self.by_age.remove(self.least_likely_peer())
         {
-            debug!("too many connections have not said who they are; the oldest is closed");
+            debug!(%address, "too many connections have not said who they are; one is closed");
             oldest.abort();
         }
         self.accepted += 1;
@@ -166,11 +163,21 @@ impl Incoming {
         let (presence, handler) = (Arc::clone(&self.presence), Arc::clone(&self.handler));
         let handshake = async move {
             let meet = |peer, store| meet(presence, handler, peer, store);
-            let outcome = identity.accept(&mut stream, meet).await;
+            let outcome = identity.accept(&mut stream, is_loopback(address), meet).await;
             let outcome = outcome.map(|dialler| (dialler, stream));
             Greeted { serial, address, outcome }
         };
-        self.by_age.push_back(self.strangers.spawn(handshake));
+        self.by_age.push_back((address.ip(), self.strangers.spawn(handshake)));
+    }
+
+    /// Where in `by_age` the oldest connection stands of the address that has most of them.
+    fn least_likely_peer(&self) -> usize {
+        let mut of_address: BTreeMap<IpAddr, usize> = BTreeMap::new();
+        for (address, _) in &self.by_age {
+            *of_address.entry(*address).or_default() += 1;
+        }
+        let most = of_address.values().max().copied().unwrap_or_default();
+        self.by_age.iter().position(|(address, _)| of_address[address] == most).unwrap_or_default()
     }
 
     /// Starts to read from a peer, or tells why not.
@@ -181,7 +188,7 @@ impl Incoming {
                 self.read((node, store), stream, serial, address).await;
             }
             Err((Some(peer), error @ HandshakeError::Refused(refusal, _))) => {
-                self.log_refusal(peer, address, refusal, &error);
+                self.refusals.log(self.identity.members(), peer, address, refusal, &error);
             }
             Err((_, error)) => debug!(%address, "a connection to the peer port failed: {error}"),
         }
@@ -198,7 +205,7 @@ impl Incoming {
         serial: Serial,
         address: SocketAddr,
     ) {
-        self.refused.remove(&peer);
+        self.refusals.forget(peer);
         let reader = self.readers.entry(peer).or_default();
         if serial < reader.serial {
             debug!(%peer, %address, "the peer has connected anew since");
@@ -232,18 +239,6 @@ impl Incoming {
             }
         });
     }
-
-    fn log_refusal(&mut self, peer: NodeId, address: SocketAddr, refusal: Refusal, error: &HandshakeError) {
-        if self.refused.get(&peer) == Some(&refusal) {
-            debug!(%peer, %address, "refused a peer again: {error}");
-            return;
-        }
-        warn!(%peer, %address, "refused a peer: {error}");
-        if self.refused.len() >= MAX_REMEMBERED_REFUSALS {
-            self.refused.clear();
-        }
-        self.refused.insert(peer, refusal);
-    }
 }
 
 /// Waits out the pause, then for a connection. Safe to drop at any await.
@@ -267,10 +262,6 @@ async fn meet(
         Unrecognized::Retired => refused(Refusal::Retired),
         Unrecognized::NotRemembered => HandshakeError::NotRemembered,
     })
-}
-
-fn refused(refusal: Refusal) -> HandshakeError {
-    HandshakeError::Refused(refusal, Members::default())
 }
 
 /// What came from a peer.

@@ -20,8 +20,8 @@
 //!   refused redial then proves that nobody listens there any more: [`PeerEvent::Refused`]. No timeout is as quick.
 //! * Whoever has not passed the handshake reaches nobody and costs a bounded amount of memory for a bounded time.
 //!
-//! Left out on purpose: encryption and authentication of peers (the peer port belongs on a private network, as in
-//! Kafka's own quick start), compression (record batches are compressed by their producers), and priorities (any
+//! Left out on purpose: encryption (who can change what travels between two nodes can speak for either, so the peer port
+//! belongs on a private network), compression (record batches are compressed by their producers), and priorities (any
 //! frame is a sign of life, so a heartbeat need not overtake a batch).
 
 mod addresses;
@@ -34,11 +34,13 @@ mod membership;
 mod outgoing;
 mod queue;
 mod raft_message;
+mod refusals;
 mod rpc;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -59,6 +61,7 @@ pub use self::queue::{MAX_QUEUED_BYTES, SendError};
 pub use self::rpc::{MAX_OUTSTANDING_CALLS, RpcClient, RpcError};
 pub use crate::acquaintances::{Recognition, Unrecognized};
 use crate::ids::{NodeId, StoreId};
+use crate::secret::ClusterSecret;
 
 /// How long [`Transport::shutdown`] lets queued frames leave. Enough to hand leaderships over to nodes that are well,
 /// and not a delay that anybody notices when one is not.
@@ -78,6 +81,8 @@ pub struct TransportConfig {
     /// Where this node reaches the others, as `host:port`; resolved anew at every dial. With the entry for this node
     /// itself, which is not dialled, it is the list that all nodes are given; in all [`MAX_MEMBERS_LEN`] bytes as text.
     pub peers: BTreeMap<NodeId, String>,
+    /// What peers prove that they have. Without it, only peers on this machine's loopback address are spoken to.
+    pub secret: Option<ClusterSecret>,
 }
 
 /// What the transport tells its owner, on the runtime's threads.
@@ -133,6 +138,11 @@ struct Shared {
     tasks: Mutex<JoinSet<()>>,
 }
 
+/// Whether an address is one that only this machine has.
+fn is_loopback(address: SocketAddr) -> bool {
+    address.ip().to_canonical().is_loopback()
+}
+
 /// Runs a task whose end by a panic is told.
 async fn attended(
     name: &'static str,
@@ -169,9 +179,10 @@ impl Transport {
     /// Outside a Tokio runtime, and on a cluster id above [`MAX_CLUSTER_ID_LEN`].
     #[must_use]
     pub fn start(config: TransportConfig, handler: Arc<dyn PeerHandler>) -> Self {
-        let TransportConfig { cluster_id, node, store, listener, mut peers } = config;
+        let TransportConfig { cluster_id, node, store, listener, mut peers, secret } = config;
         peers.entry(node).or_default();
-        let identity = Arc::new(Identity::new(cluster_id, node, store, Members::new(peers.clone())));
+        let members = Members::new(peers.clone());
+        let identity = Arc::new(Identity::new(cluster_id, node, store, members, secret));
         peers.remove(&node);
         let (stop, stopped) = watch::channel(false);
         let stopped = Stop(stopped);

@@ -22,7 +22,7 @@ use super::gather::Gather;
 use super::handshake::{HandshakeError, Identity, Refusal};
 use super::known::Known;
 use super::queue::SendQueue;
-use super::{PeerEvent, PeerHandler, Stop};
+use super::{PeerEvent, PeerHandler, Stop, is_loopback};
 use crate::acquaintances::Recognition;
 use crate::ids::NodeId;
 
@@ -66,6 +66,8 @@ enum DialError {
     Connect(io::Error),
     #[error("no answer within {} s", DIAL_TIMEOUT.as_secs())]
     TimedOut,
+    #[error("{} is not this machine's loopback address; {}", .0, Refusal::SecretNeeded)]
+    SecretNeeded(SocketAddr),
     #[error("{0}")]
     Handshake(HandshakeError),
 }
@@ -177,6 +179,9 @@ impl Outgoing {
             _ if overdue && has_left => {
                 info!(%peer, address, "the peer, which has said that it ends, has been away for {} s", age.as_secs());
             }
+            DialError::SecretNeeded(_) if news || overdue => {
+                warn!(%peer, address, "cannot reach the peer: {error}");
+            }
             DialError::Connect(_) | DialError::TimedOut if overdue => warn!(
                 %peer, address,
                 "the peer has not been reached for {} s: {error}; is it up, is this its address (--peers), and was it \
@@ -193,7 +198,11 @@ impl Outgoing {
     async fn dial(&mut self) -> Result<(TcpStream, Recognition), DialError> {
         let resolved =
             timeout(DIAL_TIMEOUT, lookup_host(&self.address)).await?.map_err(DialError::Connect)?;
+        let has_secret = self.identity.has_secret();
         let connect = |address: SocketAddr| async move {
+            if !has_secret && !is_loopback(address) {
+                return Err(DialError::SecretNeeded(address));
+            }
             let connected = TcpStream::connect(address).await.and_then(refuse_self_connection);
             connected.map_err(DialError::Connect)
         };
@@ -278,6 +287,7 @@ impl Trouble {
         match error {
             DialError::Connect(error) => Self::Connect(error.kind()),
             DialError::TimedOut => Self::Connect(io::ErrorKind::TimedOut),
+            DialError::SecretNeeded(_) => Self::Refused(Refusal::SecretNeeded),
             DialError::Handshake(HandshakeError::Refused(refusal, _)) => Self::Refused(*refusal),
             DialError::Handshake(_) => Self::Handshake,
         }

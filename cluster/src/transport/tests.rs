@@ -68,10 +68,20 @@ struct Node {
 
 impl Node {
     fn start(node: NodeId, listener: TcpListener, peer: NodeId, address: &str) -> Self {
+        Self::start_with(node, listener, peer, address, Some(secret()))
+    }
+
+    fn start_with(
+        node: NodeId,
+        listener: TcpListener,
+        peer: NodeId,
+        address: &str,
+        secret: Option<ClusterSecret>,
+    ) -> Self {
         let peers = BTreeMap::from([(peer, address.to_owned())]);
         let (sender, events) = mpsc::unbounded_channel();
         let (cluster_id, store) = ("test".to_owned(), StoreId([u8::try_from(node.0).unwrap(); 16]));
-        let config = TransportConfig { cluster_id, node, store, listener, peers };
+        let config = TransportConfig { cluster_id, node, store, listener, peers, secret };
         Self { transport: Transport::start(config, Arc::new(Forward(sender))), events }
     }
 
@@ -92,6 +102,10 @@ impl Node {
     async fn expect(&mut self, expected: Event) {
         assert_eq!(self.next().await, expected);
     }
+}
+
+fn secret() -> ClusterSecret {
+    ClusterSecret::from_bytes(&[6; 32])
 }
 
 async fn listen() -> (TcpListener, String) {
@@ -124,7 +138,7 @@ fn identity(cluster: &str, node: NodeId) -> Identity {
 
 fn with_store(cluster: &str, node: NodeId, store: StoreId) -> Identity {
     let members = [ONE, TWO, node].map(|node| (node, String::new())).into();
-    Identity::new(cluster.to_owned(), node, store, Members::new(members))
+    Identity::new(cluster.to_owned(), node, store, Members::new(members), Some(secret()))
 }
 
 /// A connection to node two on which the test is node one.
@@ -261,7 +275,7 @@ async fn a_lost_connection_to_a_living_peer_is_redialled_without_a_refusal() {
     let mut one = Node::start(ONE, listen().await.0, TWO, &address);
     for _ in 0..2 {
         let (mut stream, _) = listener.accept().await.unwrap();
-        identity("test", TWO).accept(&mut stream, async |_, _| Ok(Recognition::First)).await.unwrap();
+        identity("test", TWO).accept(&mut stream, true, async |_, _| Ok(Recognition::First)).await.unwrap();
         one.expect(Event::Peer(TWO, PeerEvent::Connected)).await;
         drop(stream);
         one.expect(Event::Peer(TWO, PeerEvent::Disconnected)).await;
@@ -273,7 +287,7 @@ async fn a_peer_that_does_not_read_fills_its_queue_and_no_more() {
     let (listener, address) = listen().await;
     let mut one = Node::start(ONE, listen().await.0, TWO, &address);
     let (mut stream, _) = listener.accept().await.unwrap();
-    identity("test", TWO).accept(&mut stream, async |_, _| Ok(Recognition::First)).await.unwrap();
+    identity("test", TWO).accept(&mut stream, true, async |_, _| Ok(Recognition::First)).await.unwrap();
     one.expect(Event::Peer(TWO, PeerEvent::Connected)).await;
 
     let body = Bytes::from(vec![0; MAX_QUEUED_BYTES / 16]);
@@ -426,7 +440,7 @@ async fn a_node_learns_as_what_it_is_recognized_before_it_is_connected() {
     let (listener, address) = listen().await;
     let mut one = Node::start(ONE, listen().await.0, TWO, &address);
     let (mut stream, _) = listener.accept().await.unwrap();
-    identity("test", TWO).accept(&mut stream, async |_, _| Ok(Recognition::Successor)).await.unwrap();
+    identity("test", TWO).accept(&mut stream, true, async |_, _| Ok(Recognition::Successor)).await.unwrap();
     one.expect(Event::Peer(TWO, PeerEvent::Recognized(Recognition::Successor))).await;
     one.expect(Event::Peer(TWO, PeerEvent::Connected)).await;
 }
@@ -468,4 +482,41 @@ async fn a_second_store_under_a_living_peers_id_is_refused_until_the_peer_falls_
     };
     assert_eq!(recognition, Recognition::Successor);
     assert_closed(&mut first).await;
+}
+
+#[tokio::test]
+async fn nodes_without_a_secret_reach_each_other_on_loopback_and_others_not() {
+    let (listener, address) = listen().await;
+    let mut two = Node::start_with(TWO, listener, ONE, "127.0.0.1:1", None);
+    let mut one = Node::start_with(ONE, listen().await.0, TWO, &address, None);
+    one.expect(Event::Peer(TWO, PeerEvent::Connected)).await;
+    one.transport.send(TWO, heartbeat(1)).unwrap();
+    two.expect(Event::Frame(ONE, heartbeat(1))).await;
+    let mut stream = TcpStream::connect(&address).await.unwrap();
+    let refused = identity("test", ONE).dial(&mut stream, TWO).await;
+    assert!(
+        matches!(refused, Err(HandshakeError::Refused(Refusal::AcceptorWithoutSecret, _))),
+        "{refused:?}"
+    );
+    assert_closed(&mut stream).await;
+}
+
+/// What the first stranger did: with all that Metadata tells, but not with the secret.
+#[tokio::test]
+async fn a_stranger_that_knows_everything_but_the_secret_is_not_let_in() {
+    let (mut two, address) = two_alone().await;
+    for (secret, expected) in [
+        (None, Refusal::DiallerWithoutSecret),
+        (Some(ClusterSecret::from_bytes(&[7; 32])), Refusal::OtherSecret),
+    ] {
+        let members = Members::new([ONE, TWO].map(|node| (node, String::new())).into());
+        let stranger = Identity::new("test".into(), ONE, StoreId([9; 16]), members, secret);
+        let mut stream = TcpStream::connect(&address).await.unwrap();
+        let refused = stranger.dial(&mut stream, TWO).await;
+        assert!(matches!(refused, Err(HandshakeError::Refused(why, _)) if why == expected), "{refused:?}");
+        write_heartbeat(&mut stream, 1).await;
+        assert_closed(&mut stream).await;
+    }
+    write_heartbeat(&mut dial_as_one(&address).await, 2).await;
+    two.expect(Event::Frame(ONE, heartbeat(2))).await;
 }

@@ -1,5 +1,7 @@
 //! `trilog dev`: a local cluster, and a stage for failover.
 
+use std::os::unix::fs::PermissionsExt;
+
 use kafka_protocol::messages::MetadataRequest;
 use trilog_client::Connection;
 use trilog_tests::admin::topic_metadata;
@@ -42,6 +44,8 @@ async fn it_starts_says_what_there_is_and_ends_everything() {
     let options = options(&scratch);
     let mut dev = Dev::start(&options);
     dev.ready().await;
+    let secret = std::fs::metadata(scratch.join("data").join("cluster.secret")).unwrap();
+    assert_eq!(secret.permissions().mode() & 0o777, 0o600);
     let pids = pids(&dev).await;
     let bootstrap = format!("127.0.0.1:{}", options.base_port);
     dev.hear("the bootstrap string", |line| line.contains("bootstrap") && line.contains(&bootstrap)).await;

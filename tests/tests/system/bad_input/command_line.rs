@@ -1,6 +1,7 @@
 //! Wrong flags and variables: the message names them.
 
 use trilog_tests::binary::run;
+use trilog_tests::scratch::Scratch;
 
 /// Runs `trilog` with these arguments; it must refuse them and say all of `named`.
 async fn assert_refused(arguments: &[&str], variables: &[(&str, &str)], named: &[&str]) {
@@ -86,4 +87,23 @@ async fn a_wrong_variable_is_named_or_its_flag_is() {
 async fn unknown_flags_and_commands_are_refused() {
     assert_refused(&["serve", "--no-such-flag"], &[], &["--no-such-flag"]).await;
     assert_refused(&["conduct"], &[], &["conduct"]).await;
+}
+
+#[tokio::test]
+async fn peers_on_other_machines_take_a_secret_and_a_good_one() {
+    let peers = "--peers=1@127.0.0.1:1,2@192.0.2.1:1";
+    let flag = "--cluster-secret-file";
+    assert_refused(&["serve", peers], &[], &[flag, "192.0.2.1:1", "openssl rand -base64 32"]).await;
+    let scratch = Scratch::new("short-secret");
+    let path = scratch.join("secret");
+    let (data_dir, file) =
+        (format!("--data-dir={}", scratch.join("data").display()), path.display().to_string());
+    for (secret, named) in
+        [(None, "No such file"), (Some("password"), "openssl rand -base64 32"), (Some(""), "0 bytes")]
+    {
+        secret.inspect(|secret| std::fs::write(&path, secret).unwrap());
+        let variables = [("TRILOG_CLUSTER_SECRET_FILE", file.as_str())];
+        assert_refused(&["serve", peers, &data_dir], &variables, &[flag, &file, named]).await;
+    }
+    assert!(!scratch.join("data").exists(), "nothing was touched");
 }

@@ -24,14 +24,14 @@ impl Ports {
 fn start(scratch: &Scratch, executable: &str, ports: &Ports, place: usize, flags: &[&str]) -> Node {
     let (client_port, peer_port) = (ports.clients[place], ports.peers[place]);
     let address = format!("127.0.0.1:{client_port}");
-    let data_dir = scratch.join(&format!("data-{place}"));
+    let data_dir = scratch.join(&format!("data-{client_port}"));
     let mut arguments = vec![
         format!("--data-dir={}", data_dir.display()),
         format!("--listeners=PLAINTEXT://{address}"),
         format!("--peer-listener=127.0.0.1:{peer_port}"),
     ];
     arguments.extend(flags.iter().map(|flag| (*flag).to_owned()));
-    let log = scratch.join(&format!("log-{place}"));
+    let log = scratch.join(&format!("log-{client_port}"));
     let number = i32::try_from(place).unwrap() + 1;
     let mut node = Node::new(number, PathBuf::from(executable), arguments, address, data_dir, log);
     node.start();
@@ -127,4 +127,46 @@ async fn a_wrong_address_of_a_peer_is_named_with_the_flag() {
     let one = start(&scratch, trilog, &ports, 0, &["--node-id=1", &wrong]);
     let two = start(&scratch, trilog, &ports, 1, &["--node-id=2", &right]);
     assert_each_warns_once(&[&one, &two], &["--peers"]).await;
+}
+
+/// A file with this secret, and the flag that names it.
+fn secret(scratch: &Scratch, name: &str, secret: &str) -> String {
+    let path = scratch.join(name);
+    std::fs::write(&path, secret).unwrap();
+    format!("--cluster-secret-file={}", path.display())
+}
+
+#[tokio::test]
+async fn secrets_that_differ_or_are_not_everywhere_are_named_with_the_flag() {
+    let scratch = Scratch::new("secrets");
+    let trilog = executable().await;
+    let east = secret(&scratch, "east", "the secret of the cluster in the east");
+    let west = secret(&scratch, "west", "the secret of the cluster in the west");
+    for (flags, words) in [
+        (vec![east.as_str(), west.as_str()], "the secrets of the two nodes differ"),
+        (vec![east.as_str()], "started without --cluster-secret-file"),
+    ] {
+        let ports = Ports::new();
+        let peers = format!("--peers=1@127.0.0.1:{},2@127.0.0.1:{}", ports.peers[0], ports.peers[1]);
+        let run = |place: usize| {
+            let id = format!("--node-id={}", place + 1);
+            let all = [&id, &peers].map(String::as_str);
+            let all = all.into_iter().chain(flags.get(place).copied()).collect::<Vec<_>>();
+            start(&scratch, trilog, &ports, place, &all)
+        };
+        let (one, two) = (run(0), run(1));
+        // Each of them dials the other, and is dialled by it.
+        assert_each_warns_once(&[&one, &two], &["--cluster-secret-file", "cannot reach the peer"]).await;
+        if flags.len() == 2 {
+            assert_each_warns_once(&[&one, &two], &[words]).await;
+        }
+        for node in [&one, &two] {
+            assert!(node.log().contains(words), "{}", node.log());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_stranger_is_not_let_in_for_a_silent_node() {
+    trilog_tests::hostile::play_small("stranger").await;
 }
