@@ -22,6 +22,7 @@
 
 pub mod catch_up;
 pub mod coordinator;
+mod diary;
 pub mod figure;
 mod flood;
 mod journal;

@@ -1,14 +1,22 @@
 //! A partition's leader is lost without a word: killed, standing still, or cut off.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::figure::Figure;
+use super::journal::Gap;
 use super::stage::{NODES, TOPIC, preferred, set_up, wait_balanced, wait_elected, wait_in_order};
 use super::steady_load::{IMPATIENT, SteadyLoad};
 use crate::cluster::{Cluster, ClusterOptions};
 
 /// Acknowledgements of the new leader after which a gap is over, and of the old one before a fault.
 const STEADY: usize = 60;
+
+/// What a producer may wait when a leader's process is killed: half of the times, and each time.
+const HALF_OF_KILLS: Duration = Duration::from_millis(50);
+const WORST_OF_A_KILL: Duration = Duration::from_millis(250);
+
+/// Lines of each node's log that explain a gap.
+const LAST_LINES: usize = 12;
 
 /// How the leader is lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,8 +82,20 @@ async fn one_round(
     }
     let elected = wait_elected(&witness, partition, victim).await;
     load.wait_acknowledged(partition, elected, STEADY).await;
-    figures.gap.add_time(load.widest_gap(partition, struck).length);
+    let gap = load.widest_gap(partition, struck);
+    let names_it = |line: &str| {
+        line.contains(&format!("{TOPIC} [{partition}]: leader"))
+            && line.contains(&format!("-> leader {victim} epoch"))
+    };
+    if fault == Fault::Kill && load.said_between(struck, elected).lines().any(names_it) {
+        // Its next look is that of a timer, once a second.
+        eprintln!("the client was told of the dead leader");
+    }
+    figures.gap.add_time(gap.length);
     figures.elected.add_time(elected - struck);
+    if fault == Fault::Kill && gap.length > WORST_OF_A_KILL {
+        explain(cluster, load, struck, gap);
+    }
 
     match fault {
         Fault::Kill => {
@@ -89,18 +109,35 @@ async fn one_round(
     }
 }
 
+/// Tells what the client and the nodes said when a gap was too wide.
+fn explain(cluster: &Cluster, load: &SteadyLoad, struck: Instant, gap: Gap) {
+    let began = if gap.began < struck { struck - gap.began } else { gap.began - struck };
+    let word = if gap.began < struck { "before" } else { "after" };
+    eprintln!("a gap of {:?} that began {began:?} {word} the kill, {:?} ago", gap.length, struck.elapsed());
+    eprintln!("ms since the kill, and what the client said:");
+    eprint!("{}", load.said_between(struck, gap.began + gap.length));
+    for id in cluster.started() {
+        let log = cluster.node(id).log();
+        let lines: Vec<&str> = log.lines().collect();
+        eprintln!("node {id} said last:");
+        lines[lines.len().saturating_sub(LAST_LINES)..].iter().for_each(|line| eprintln!("  {line}"));
+    }
+}
+
 impl Figures {
     fn new(fault: Fault) -> Self {
+        let silent = (Duration::from_millis(1_200), Duration::from_millis(2_500));
         let (name, p50, worst) = match fault {
-            Fault::Kill => ("leader killed (SIGKILL)", 250.0, 1500.0),
-            Fault::Pause => ("leader paused (SIGSTOP)", 1200.0, 2500.0),
-            Fault::Cut => ("leader cut off from both others", 1200.0, 2500.0),
+            Fault::Kill => ("leader killed (SIGKILL)", HALF_OF_KILLS, WORST_OF_A_KILL),
+            Fault::Pause => ("leader paused (SIGSTOP)", silent.0, silent.1),
+            Fault::Cut => ("leader cut off from both others", silent.0, silent.1),
         };
+        let ms = |time: Duration| time.as_secs_f64() * 1000.0;
         Self {
             gap: Figure::at_most_ms(
                 format!("{name}: gap in a producer's acknowledgements"),
-                Some(p50),
-                worst,
+                Some(ms(p50)),
+                ms(worst),
             ),
             elected: Figure::explaining_ms(format!("{name}: until another leader is known")),
             balance: Figure::at_most_ms(

@@ -12,25 +12,28 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rdkafka::ClientContext;
-use rdkafka::config::ClientConfig;
+use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::message::{DeliveryResult, Message};
 use rdkafka::producer::{BaseRecord, ProducerContext, ThreadedProducer};
 
+use super::diary::Diary;
 use super::journal::{Gap, Journal};
 use super::stage::read_numbers;
 use crate::cluster::Cluster;
 use crate::waiting::wait_until;
 
 /// What every producer here is set to.
-const SETTINGS: [(&str, &str); 8] = [
+const SETTINGS: [(&str, &str); 9] = [
     ("enable.idempotence", "true"),
     ("acks", "all"),
     ("linger.ms", "0"),
     ("reconnect.backoff.ms", "10"),
     ("reconnect.backoff.max.ms", "100"),
-    ("retry.backoff.ms", "10"),
+    ("retry.backoff.ms", "20"),
     ("topic.metadata.refresh.fast.interval.ms", "20"),
     ("message.timeout.ms", "60000"),
+    // Lines about connections, metadata and leaders; none for each record.
+    ("debug", "broker,topic,metadata"),
 ];
 
 /// What a producer is set to that does not wait for long for a node that says nothing.
@@ -42,17 +45,24 @@ const RATE: u32 = 1000;
 /// Where a record went, and which one it is.
 type Sent = Box<(usize, u64)>;
 
-/// The journal of each partition.
+/// The journal of each partition, and what the client says meanwhile.
 #[derive(Clone)]
-struct Journals(Arc<Vec<Mutex<Journal>>>);
+struct Journals {
+    partitions: Arc<Vec<Mutex<Journal>>>,
+    diary: Arc<Diary>,
+}
 
 impl Journals {
     fn of(&self, partition: usize) -> MutexGuard<'_, Journal> {
-        self.0[partition].lock().unwrap_or_else(PoisonError::into_inner)
+        self.partitions[partition].lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl ClientContext for Journals {}
+impl ClientContext for Journals {
+    fn log(&self, _: RDKafkaLogLevel, subject: &str, text: &str) {
+        self.diary.write(Instant::now(), format!("{subject}: {text}"));
+    }
+}
 
 impl ProducerContext for Journals {
     type DeliveryOpaque = Sent;
@@ -85,8 +95,10 @@ impl SteadyLoad {
     /// # Panics
     /// If librdkafka refuses the settings.
     pub fn start(cluster: &Cluster, topic: &str, partitions: usize, settings: &[(&str, &str)]) -> Self {
-        let journals = Journals(Arc::new((0..partitions).map(|_| Mutex::default()).collect()));
+        let each = (0..partitions).map(|_| Mutex::default()).collect();
+        let journals = Journals { partitions: Arc::new(each), diary: Arc::default() };
         let mut config = ClientConfig::new();
+        config.set_log_level(RDKafkaLogLevel::Debug);
         config.set("bootstrap.servers", cluster.bootstrap());
         for (name, value) in SETTINGS.iter().chain(settings) {
             config.set(*name, *value);
@@ -124,6 +136,11 @@ impl SteadyLoad {
     pub fn widest_gap_of_all(&self, since: Instant) -> Gap {
         let gaps = (0..self.partitions).map(|partition| self.widest_gap(partition, since));
         gaps.max().expect("there are partitions")
+    }
+
+    /// What the client said between two moments, a line each, with the time since the first one in ms.
+    pub fn said_between(&self, from: Instant, to: Instant) -> String {
+        self.journals.diary.between(from, to)
     }
 
     /// How many records failed so far: what a client surfaces to its user.
@@ -181,7 +198,7 @@ impl Sender {
                 return;
             }
             if !self.held.load(Ordering::SeqCst) {
-                self.send(turn % self.journals.0.len());
+                self.send(turn % self.journals.partitions.len());
             }
         }
     }
