@@ -2,7 +2,8 @@
 //!
 //! The rules are what a Kafka producer, consumer and group may rely on, in the field's words. They are one-sided on purpose:
 //! an unknown outcome may have happened or not, an operation counts for another one only if it had ended before that one
-//! began, and so a violation is one on every reading of the history.
+//! began, and so a violation is one on every reading of the history. What a cluster may lose that acknowledges before its
+//! disks have synced is told in [`forgiven`].
 //!
 //! | rule | file |
 //! | --- | --- |
@@ -26,6 +27,7 @@ mod commits;
 mod complete;
 mod dense;
 mod doubled;
+mod forgiven;
 mod frontier;
 mod log;
 mod lost;
@@ -41,6 +43,7 @@ mod stale;
 use std::fmt::{self, Display, Formatter};
 
 use crate::history::History;
+use forgiven::Forgiven;
 use log::FinalLogs;
 
 /// Which rule was broken.
@@ -103,21 +106,21 @@ impl Display for Violation {
 
 /// All violations in a history, rule by rule.
 pub fn check(history: &History) -> Vec<Violation> {
-    let finals = FinalLogs::of(history);
+    let (finals, forgiven) = (FinalLogs::of(history), Forgiven::of(history));
     let found = [
-        complete::check(history, &finals),
-        lost::check(history, &finals),
+        complete::check(history, &finals, &forgiven),
+        lost::check(history, &finals, &forgiven),
         dense::check(&finals),
         doubled::check(history, &finals),
         aborted::check(history),
-        agreement::check(history),
-        polls::check(history),
-        resumed::check(history),
+        agreement::check(history, &forgiven),
+        polls::check(history, &forgiven),
+        resumed::check(history, &forgiven),
         sequence::check(history, &finals),
-        order::check(history),
-        stale::check(history),
-        commits::check(history),
-        owners::check(history),
+        order::check(history, &forgiven),
+        stale::check(history, &forgiven),
+        commits::check(history, &forgiven),
+        owners::check(history, &forgiven),
     ];
     found.concat()
 }

@@ -179,6 +179,16 @@ pub enum Deed {
         /// All records.
         records: Vec<Seen>,
     },
+    /// A node that acknowledges before its disk has synced has lost what it was told shortly before, as its power was cut, or all
+    /// that it was ever told, as its disk is lost.
+    Forgets {
+        /// Which one.
+        node: i32,
+        /// How many nodes there are.
+        nodes: usize,
+        /// Whether the disk is lost.
+        everything: bool,
+    },
     /// What was done to the cluster meanwhile; for people, the checks do not look at it.
     Fault {
         /// In words.

@@ -18,7 +18,7 @@ use crate::admin::NewTopic;
 use crate::checker::{Violation, check};
 use crate::cluster::{Cluster, ClusterOptions};
 use crate::copies;
-use crate::history::{Deed, Place, Recorder};
+use crate::history::{Deed, Micros, Place, Recorder};
 use crate::nemesis::plan::Plan;
 use crate::nemesis::{DISK, Family, RESERVE};
 use crate::workload::{Stage, Workload};
@@ -38,6 +38,7 @@ pub fn options(plan: &Plan) -> ClusterOptions {
     options.small_disks = plan.has(Family::Disks).then_some(DISK);
     options.faulty_disks = plan.has(Family::Power) || plan.has(Family::Devices);
     options
+        .flag(if plan.relaxed { "--durability=relaxed" } else { "--durability=sync" })
         .flag(&format!("--min-free-space={RESERVE}MiB"))
         .set("group.initial.rebalance.delay.ms", "0")
         .set("group.min.session.timeout.ms", "500")
@@ -99,6 +100,7 @@ async fn follow(cluster: &mut Cluster, plan: &Plan, workload: &mut Workload, rec
         .chain(plan.changes.iter().map(|at| (*at, Step::Change)))
         .collect::<Vec<_>>();
     steps.sort_by_key(|(at, _)| *at);
+    let mut struck = BTreeMap::new();
     let began = Instant::now();
     for (at, step) in steps {
         sleep_until(began + at).await;
@@ -108,9 +110,23 @@ async fn follow(cluster: &mut Cluster, plan: &Plan, workload: &mut Workload, rec
             Step::Change => "a member joins each group, the first one leaves".to_owned(),
         };
         recorder.happened(NEMESIS, Deed::Fault { what });
+        let invoked = recorder.now();
         match step {
-            Step::Strike(n) => plan.strikes[n].fault.strike(cluster).await,
-            Step::Heal(n) => plan.strikes[n].fault.heal(cluster).await,
+            Step::Strike(n) => {
+                let fault = &plan.strikes[n].fault;
+                fault.strike(cluster).await;
+                struck.insert(n, invoked);
+                if let Some((nodes, everything)) = plan.forgetful(fault) {
+                    forget(cluster, recorder, invoked, &nodes, everything);
+                }
+            }
+            Step::Heal(n) => {
+                let fault = &plan.strikes[n].fault;
+                fault.heal(cluster).await;
+                if let Some(node) = plan.forgetful_when_healed(fault) {
+                    forget(cluster, recorder, struck[&n], &[node], false);
+                }
+            }
             Step::Change => {
                 workload.join();
                 workload.leave();
@@ -119,6 +135,14 @@ async fn follow(cluster: &mut Cluster, plan: &Plan, workload: &mut Workload, rec
     }
     // What the last fault did is to be felt by clients before they are told to come to an end.
     sleep_until(began + plan.end() + Duration::from_millis(300)).await;
+}
+
+/// Writes down that nodes have lost what they did not sync since a moment, or everything.
+fn forget(cluster: &Cluster, recorder: &Recorder, since: Micros, nodes: &[i32], everything: bool) {
+    for node in nodes {
+        let deed = Deed::Forgets { node: *node, nodes: cluster.ids().len(), everything };
+        recorder.ended(NEMESIS, since, deed);
+    }
 }
 
 /// A node that died by itself is a violation, and is started again, to see what else is wrong.

@@ -40,16 +40,25 @@ struct Options {
     /// What may happen; without it, everything that this machine allows.
     #[arg(long, value_enum, value_delimiter = ',')]
     faults: Vec<Family>,
-    /// What an acknowledgement waits for: `sync` or `relaxed`. With `relaxed` the power of one node at a time is cut, as cuts
-    /// of a majority may then lose records.
-    #[arg(long, default_value = "sync")]
-    durability: String,
+    /// What an acknowledgement waits for; without it, the seed decides. With `relaxed`, power cuts of most nodes may lose what was
+    /// acknowledged shortly before, and nothing else.
+    #[arg(long, value_enum)]
+    durability: Option<Durability>,
     /// Where rounds that fail are kept.
     #[arg(long, default_value = "nemesis-failures")]
     keep: PathBuf,
     /// Only judge the history in this file, and play nothing.
     #[arg(long)]
     check: Option<PathBuf>,
+}
+
+/// What an acknowledgement waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Durability {
+    /// The disks of most nodes.
+    Sync,
+    /// The kernels of most nodes.
+    Relaxed,
 }
 
 #[tokio::main]
@@ -116,12 +125,13 @@ fn families(options: &Options) -> Vec<Family> {
 /// Plays one round; whether all was well.
 async fn play(seed: u64, options: &Options, families: &[Family]) -> bool {
     let mut plan = Plan::random(seed, &[1, 2, 3], Duration::from_secs(options.seconds), families);
-    if options.durability != "sync" {
-        plan.cut_power_of_one_at_a_time();
+    match options.durability {
+        Some(Durability::Relaxed) => plan = plan.relaxed(),
+        Some(Durability::Sync) => plan.relaxed = false,
+        None => {}
     }
     println!("seed {seed}\n{plan}");
-    let cluster_options = round::options(&plan).flag(&format!("--durability={}", options.durability));
-    let cluster = Cluster::start(cluster_options).await;
+    let cluster = Cluster::start(round::options(&plan)).await;
     let recorder = Recorder::default();
     // In a task of its own: what panics on the way is a failure like any other, and its files are wanted more than ever.
     let (task_plan, task_recorder) = (plan.clone(), recorder.clone());

@@ -3,20 +3,34 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
+use super::forgiven::Forgiven;
 use super::log::FinalLogs;
 use super::{Rule, Violation};
 use crate::history::{Deed, History, Place, Sending};
 
-pub(super) fn check(history: &History, finals: &FinalLogs<'_>) -> Vec<Violation> {
-    let mut found = gave_up(history);
-    found.extend(unsettled(history));
+pub(super) fn check(history: &History, finals: &FinalLogs<'_>, forgiven: &Forgiven) -> Vec<Violation> {
+    let excused = excused(history, forgiven);
+    let mut found = gave_up(history, &excused);
+    found.extend(unsettled(history, &excused));
     found.extend(never_read(history, finals));
     found.extend(unread(history, finals));
     found
 }
 
-fn gave_up(history: &History) -> Vec<Violation> {
-    let why = history.entries.iter().filter_map(|entry| match &entry.deed {
+/// Producers that cannot go on, as records may be gone that they were acknowledged.
+fn excused<'a>(history: &'a History, forgiven: &Forgiven) -> HashSet<&'a str> {
+    let Some(first) = forgiven.first() else { return HashSet::new() };
+    let began = history.entries.iter().filter(|entry| entry.deed == Deed::Produces);
+    let producers = began.map(|entry| entry.client.as_str()).collect::<HashSet<_>>();
+    let later = history.entries.iter().filter(|entry| entry.ended >= first);
+    let misfits = later
+        .filter(|entry| matches!(&entry.deed, Deed::GaveUp { why } if why.contains("out of order sequence")));
+    misfits.map(|entry| entry.client.as_str()).filter(|client| producers.contains(client)).collect()
+}
+
+fn gave_up(history: &History, excused: &HashSet<&str>) -> Vec<Violation> {
+    let entries = history.entries.iter().filter(|entry| !excused.contains(entry.client.as_str()));
+    let why = entries.filter_map(|entry| match &entry.deed {
         Deed::GaveUp { why } => Some(format!("{} at {} µs: {why}", entry.client, entry.ended)),
         _ => None,
     });
@@ -35,7 +49,7 @@ struct Account {
 }
 
 /// Producers that have said nothing and yet stopped, or lost sight of a record.
-fn unsettled(history: &History) -> Vec<Violation> {
+fn unsettled(history: &History, excused: &HashSet<&str>) -> Vec<Violation> {
     let mut accounts: BTreeMap<&str, Account> = BTreeMap::new();
     for entry in &history.entries {
         if entry.deed == Deed::Produces {
@@ -52,7 +66,8 @@ fn unsettled(history: &History) -> Vec<Violation> {
             _ => {}
         }
     }
-    let evidence = accounts.into_iter().filter_map(|(client, Account { told, refused, sent })| {
+    let accounts = accounts.into_iter().filter(|(client, _)| !excused.contains(client));
+    let evidence = accounts.filter_map(|(client, Account { told, refused, sent })| {
         let first = refused.first();
         match (sent, first) {
             (None, _) => Some(format!("{client} never came to its end")),

@@ -4,14 +4,15 @@
 
 use std::collections::HashMap;
 
+use super::forgiven::Forgiven;
 use super::frontier::Frontier;
 use super::log::FinalLogs;
 use super::{Rule, Violation};
 use crate::history::{Deed, Entry, History, Place, Seen, Sending};
 
-pub(super) fn check(history: &History, finals: &FinalLogs<'_>) -> Vec<Violation> {
+pub(super) fn check(history: &History, finals: &FinalLogs<'_>, forgiven: &Forgiven) -> Vec<Violation> {
     let mut found = Vec::new();
-    for entry in &history.entries {
+    for entry in history.entries.iter().filter(|entry| !forgiven.covers(entry.ended)) {
         match &entry.deed {
             Deed::Send { place, value, sending: Sending::Acknowledged { offset } } => {
                 found.extend(gone(entry, "acknowledged to", place, &[(*offset, *value)], finals));
@@ -23,7 +24,7 @@ pub(super) fn check(history: &History, finals: &FinalLogs<'_>) -> Vec<Violation>
             _ => {}
         }
     }
-    found.extend(vanished(history, finals));
+    found.extend(vanished(history, finals, forgiven));
     found
 }
 
@@ -52,9 +53,9 @@ fn gone(
 }
 
 /// Readings that end below an end that was shown before.
-fn vanished(history: &History, finals: &FinalLogs<'_>) -> Vec<Violation> {
+fn vanished(history: &History, finals: &FinalLogs<'_>, forgiven: &Forgiven) -> Vec<Violation> {
     let mut shown: HashMap<&Place, Frontier<'_>> = HashMap::new();
-    for entry in &history.entries {
+    for entry in history.entries.iter().filter(|entry| !forgiven.covers(entry.ended)) {
         if let Deed::End { place, offset } = &entry.deed {
             shown.entry(place).or_default().told(*offset, entry);
         }

@@ -10,19 +10,21 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::forgiven::Forgiven;
 use super::{Rule, Violation};
 use crate::history::{Deed, Entry, History, MemberView, Outcome, Place};
 
-pub(super) fn check(history: &History) -> Vec<Violation> {
-    let mut found = two_owners(history);
-    found.extend(zombies(history));
+pub(super) fn check(history: &History, forgiven: &Forgiven) -> Vec<Violation> {
+    let entries = forgiven.certain(history);
+    let mut found = two_owners(entries);
+    found.extend(zombies(entries));
     found
 }
 
-fn two_owners(history: &History) -> Vec<Violation> {
+fn two_owners(entries: &[Entry]) -> Vec<Violation> {
     let mut owners: HashMap<(&str, i32, &Place), &str> = HashMap::new();
     let mut found = Vec::new();
-    for entry in &history.entries {
+    for entry in entries {
         let Deed::Members { group, members } = &entry.deed else { continue };
         let mut now: HashMap<&Place, &str> = HashMap::new();
         for MemberView { id, epoch, owns } in members {
@@ -44,8 +46,8 @@ fn two_owners(history: &History) -> Vec<Violation> {
 }
 
 /// Commits that were accepted from a member that had been assigned a partition before somebody else was.
-fn zombies(history: &History) -> Vec<Violation> {
-    let with_epochs = history.entries.iter().filter_map(|entry| match &entry.deed {
+fn zombies(entries: &[Entry]) -> Vec<Violation> {
+    let with_epochs = entries.iter().filter_map(|entry| match &entry.deed {
         Deed::Members { group, members } => {
             members.iter().any(|member| member.epoch.is_some()).then_some(group.as_str())
         }
@@ -53,13 +55,13 @@ fn zombies(history: &History) -> Vec<Violation> {
     });
     let with_epochs = with_epochs.collect::<HashSet<_>>();
     let mut found = Vec::new();
-    for entry in &history.entries {
+    for entry in entries {
         let Deed::Commit { group, offsets, outcome: Outcome::Acknowledged } = &entry.deed else { continue };
         if with_epochs.contains(group.as_str()) {
             continue;
         }
         for (place, _) in offsets {
-            let owner = last_assigned(history, group, place, entry);
+            let owner = last_assigned(entries, group, place, entry);
             if let Some(owner) = owner.filter(|owner| owner.client != entry.client) {
                 let evidence = format!(
                     "group {group}: {} committed {place} at {} µs, which {} was assigned at {} µs",
@@ -73,9 +75,9 @@ fn zombies(history: &History) -> Vec<Violation> {
 }
 
 /// Who was the last to be assigned a partition before a commit began.
-fn last_assigned<'a>(history: &'a History, group: &str, place: &Place, commit: &Entry) -> Option<&'a Entry> {
-    let count = history.entries.partition_point(|entry| entry.ended < commit.invoked);
-    history.entries[..count].iter().rfind(|entry| match &entry.deed {
+fn last_assigned<'a>(entries: &'a [Entry], group: &str, place: &Place, commit: &Entry) -> Option<&'a Entry> {
+    let count = entries.partition_point(|entry| entry.ended < commit.invoked);
+    entries[..count].iter().rfind(|entry| match &entry.deed {
         Deed::Assigned { group: other, places } => other == group && places.contains(place),
         _ => false,
     })

@@ -5,18 +5,20 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::forgiven::Forgiven;
 use super::{Rule, Violation};
 use crate::history::{Deed, Entry, History, Place, Seen};
 
 /// What a member owns, and the next offset of each partition once it has read any of it.
 type Positions<'a> = HashMap<&'a Place, Option<i64>>;
 
-pub(super) fn check(history: &History) -> Vec<Violation> {
+pub(super) fn check(history: &History, forgiven: &Forgiven) -> Vec<Violation> {
     let members = history.entries.iter().filter(|entry| matches!(entry.deed, Deed::Assigned { .. }));
     let members = members.map(|entry| entry.client.as_str()).collect::<HashSet<_>>();
     let mut positions: HashMap<&str, Positions<'_>> = HashMap::new();
     let mut found = Vec::new();
-    for entry in history.entries.iter().filter(|entry| members.contains(entry.client.as_str())) {
+    let certain = forgiven.certain(history).iter();
+    for entry in certain.filter(|entry| members.contains(entry.client.as_str())) {
         let owned = positions.entry(&entry.client).or_default();
         match &entry.deed {
             Deed::Assigned { places, .. } => owned.extend(places.iter().map(|place| (place, None))),

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 
+use super::forgiven::Forgiven;
 use super::frontier::Frontier;
 use super::{Rule, Violation};
 use crate::history::{Deed, Entry, History, Micros, Outcome, Place};
@@ -15,7 +16,7 @@ struct Position<'a> {
     tried: Vec<(Micros, i64)>,
 }
 
-pub(super) fn check(history: &History) -> Vec<Violation> {
+pub(super) fn check(history: &History, forgiven: &Forgiven) -> Vec<Violation> {
     let mut positions: HashMap<(&str, &Place), Position<'_>> = HashMap::new();
     for entry in &history.entries {
         let Deed::Commit { group, offsets, outcome } = &entry.deed else { continue };
@@ -30,7 +31,7 @@ pub(super) fn check(history: &History) -> Vec<Violation> {
     // Assignments of which nothing was read yet.
     let mut fresh: HashMap<(&str, &Place), (&str, &Entry)> = HashMap::new();
     let mut found = Vec::new();
-    for entry in &history.entries {
+    for entry in forgiven.certain(history) {
         match &entry.deed {
             Deed::Assigned { group, places } => {
                 fresh.extend(places.iter().map(|place| ((&*entry.client, place), (&**group, entry))));

@@ -40,6 +40,24 @@ impl Scene {
         self
     }
 
+    /// The next step begins no earlier than at this moment.
+    pub(super) fn at(mut self, moment: Micros) -> Self {
+        self.since = Some(moment);
+        let deed = Deed::Fault { what: "time goes by".to_owned() };
+        self.history.entries.push(Entry { client: "clock".to_owned(), invoked: moment, ended: moment, deed });
+        self
+    }
+
+    /// A node of three forgets what it did not sync, or everything.
+    pub(super) fn forgets(self, node: i32, everything: bool) -> Self {
+        self.step("nemesis", Deed::Forgets { node, nodes: 3, everything })
+    }
+
+    /// What has been told.
+    pub(super) fn into_history(self) -> History {
+        self.history
+    }
+
     /// The producer of a scene is idempotent.
     pub(super) fn produces(self) -> Self {
         self.step("producer", Deed::Produces)

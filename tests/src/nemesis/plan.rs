@@ -20,6 +20,8 @@ pub struct Plan {
     pub strikes: Vec<Strike>,
     /// When a member joins each group, and the one that joined first leaves it.
     pub changes: Vec<Duration>,
+    /// Whether nodes acknowledge before their disks have synced.
+    pub relaxed: bool,
 }
 
 /// A fault at its time, from the beginning of a round.
@@ -36,6 +38,9 @@ pub struct Strike {
 /// How long a round goes before anything happens, so that there is something to lose.
 pub const WARM_UP: Duration = Duration::from_millis(800);
 
+/// How long a disk may take to sync what has piled up while it was in trouble.
+const SYNCED_AGAIN: Duration = Duration::from_secs(3);
+
 /// How long a fault lasts, in ms: from what nobody may notice to what has everybody give up.
 const MILLIS: std::ops::Range<u64> = 300..3_500;
 
@@ -43,7 +48,7 @@ impl Plan {
     /// One fault that lasts for so long, and a member that comes and goes meanwhile.
     pub fn one(fault: Fault, lasts: Duration) -> Self {
         let strike = Strike { at: WARM_UP, until: WARM_UP + lasts, fault };
-        Self { strikes: vec![strike], changes: vec![WARM_UP + lasts / 2] }
+        Self { strikes: vec![strike], changes: vec![WARM_UP + lasts / 2], relaxed: false }
     }
 
     /// Another fault behind those there are, after a pause.
@@ -82,15 +87,42 @@ impl Plan {
         let millis = u64::try_from(length.as_millis()).expect("a round is short");
         plan.changes = (0..rng.u8(0..3)).map(|_| Duration::from_millis(rng.u64(0..millis))).collect();
         plan.changes.sort();
-        plan
+        if rng.u8(0..3) == 0 { plan.relaxed() } else { plan }
     }
 
-    /// Leaves of each power cut one node.
-    pub fn cut_power_of_one_at_a_time(&mut self) {
-        for strike in &mut self.strikes {
-            if let Fault::Power(cut) = &mut strike.fault {
+    /// The same with nodes that acknowledge before their disks have synced. Where a disk is in trouble, nobody knows how much is
+    /// not synced; then the power of one node at a time is cut, which loses nothing.
+    #[must_use]
+    pub fn relaxed(mut self) -> Self {
+        let devices = self.strikes.iter().filter(|strike| strike.fault.family() == Family::Devices);
+        let troubled = devices.map(|strike| (strike.at, strike.until)).collect::<Vec<_>>();
+        for Strike { at, fault, .. } in &mut self.strikes {
+            let is_troubled =
+                |(from, until): &(Duration, Duration)| *from <= *at && *at <= *until + SYNCED_AGAIN;
+            if let Fault::Power(cut) = fault
+                && troubled.iter().any(is_troubled)
+            {
                 cut.nodes.truncate(1);
             }
+        }
+        self.relaxed = true;
+        self
+    }
+
+    /// The nodes that forget something when a fault strikes, and whether that is everything.
+    pub fn forgetful(&self, fault: &Fault) -> Option<(Vec<i32>, bool)> {
+        match fault {
+            Fault::Power(cut) if self.relaxed => Some((cut.nodes.clone(), false)),
+            Fault::Wipe(node) if self.relaxed => Some((vec![*node], true)),
+            _ => None,
+        }
+    }
+
+    /// The node whose machine starts anew when a fault is healed, so that it forgets what it did not sync since.
+    pub fn forgetful_when_healed(&self, fault: &Fault) -> Option<i32> {
+        match fault {
+            Fault::Device { node, trouble: Trouble::Fail, .. } if self.relaxed => Some(*node),
+            _ => None,
         }
     }
 
@@ -221,6 +253,9 @@ fn resets(node: i32, mut at: Duration, end: Duration, rng: &mut Rng) -> Vec<Stri
 
 impl Display for Plan {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        if self.relaxed {
+            writeln!(f, "  nodes acknowledge before their disks have synced")?;
+        }
         for Strike { at, until, fault } in &self.strikes {
             writeln!(f, "  {:5} to {:5} ms: {fault}", at.as_millis(), until.as_millis())?;
         }
@@ -291,6 +326,28 @@ mod tests {
         });
         let seen = small.collect::<std::collections::BTreeSet<_>>();
         assert!(seen.contains(&[true, false]) && seen.contains(&[false, true]));
+    }
+
+    #[test]
+    fn relaxed_nodes_come_now_and_then_and_lose_power_together() {
+        let plans = (0..200).map(plan).filter(|plan| plan.relaxed).collect::<Vec<_>>();
+        let cuts = plans.iter().flat_map(|plan| &plan.strikes).filter_map(|strike| match &strike.fault {
+            Fault::Power(cut) => Some(cut.nodes.len()),
+            _ => None,
+        });
+        assert!(plans.len() > 40 && cuts.filter(|nodes| *nodes > 1).count() > 20);
+    }
+
+    #[test]
+    fn where_a_disk_hangs_relaxed_nodes_lose_power_one_at_a_time() {
+        let hang = Fault::Device { node: 1, part: Part::All, trouble: Trouble::Hang };
+        let (nodes, restarted_before, sync_takes) = (vec![1, 2], None, Duration::ZERO);
+        let cut = Fault::Power(PowerCut { nodes, restarted_before, sync_takes, seed: 1 });
+        let second = Duration::from_secs(1);
+        let plan = Plan::one(hang, second).then(cut.clone(), second, second).then(cut, 5 * second, second);
+        let plan = plan.relaxed();
+        let cuts = plan.strikes[1..].iter().map(|strike| plan.forgetful(&strike.fault).unwrap().0.len());
+        assert_eq!(cuts.collect::<Vec<_>>(), [1, 2]);
     }
 
     #[test]

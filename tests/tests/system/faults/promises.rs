@@ -15,7 +15,7 @@ use trilog_tests::round;
 
 /// Plays a round without any fault but that of the brokers; these rules are broken.
 async fn broken(fault: &'static str) -> Vec<Rule> {
-    let plan = Plan { strikes: Vec::new(), changes: vec![Duration::from_secs(2)] };
+    let plan = Plan { changes: vec![Duration::from_secs(2)], ..Plan::default() };
     let mut cluster = Cluster::start(round::options(&plan).fault(fault)).await;
     let recorder = Recorder::default();
     let recorded = recorder.clone();
