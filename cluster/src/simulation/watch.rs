@@ -22,6 +22,9 @@ pub(super) struct Watch {
 #[derive(Default)]
 struct Seen {
     log: LogTerms,
+    /// The index and term of each entry that this process has cut from the log's beginning. The cut may be lost like anything
+    /// else, and the entries with it.
+    cut: Vec<(u64, u64)>,
     /// What is in the log and not applied yet. By the next look it may be applied, and gone from the log.
     unapplied: BTreeMap<u64, Entry>,
     applied: RaftIndex,
@@ -74,7 +77,7 @@ impl Watch {
         let before: Vec<_> = self.seen.extract_if(.., |(seen, _), _| *seen == node).collect();
         for ((_, group), seen) in before.into_iter().filter(|_| forgot) {
             let now = shard.group_view(group);
-            for (index, term) in (seen.log.first..).zip(seen.log.terms) {
+            for (index, term) in seen.cut.into_iter().chain((seen.log.first..).zip(seen.log.terms)) {
                 let index = RaftIndex(index);
                 let is_there =
                     |view: GroupView<'_>| index < view.first() || view.term_of(index) == Some(term);
@@ -123,7 +126,13 @@ impl Seen {
         let terms = (first..=view.last().0).filter_map(|index| view.term_of(RaftIndex(index))).collect();
         let unapplied = view.entries(RaftIndex(view.applied().0 + 1).max(view.first()), view.last());
         let unapplied = unapplied.into_iter().map(|entry| (entry.index, entry)).collect();
-        Self { log: LogTerms { first, terms }, unapplied, applied: view.applied(), led: None }
+        Self {
+            log: LogTerms { first, terms },
+            cut: Vec::new(),
+            unapplied,
+            applied: view.applied(),
+            led: None,
+        }
     }
 
     fn changes<'a>(&mut self, node: NodeId, view: GroupView<'a>) -> Option<Changes<'a>> {
@@ -154,7 +163,7 @@ impl Seen {
             self.log = LogTerms { first, terms: Vec::new() };
         }
         while self.log.first < first {
-            self.log.terms.remove(0);
+            self.cut.push((self.log.first, self.log.terms.remove(0)));
             self.log.first += 1;
         }
         while self.log.last() >= first
