@@ -4,10 +4,6 @@
 //! believes in against the real one (KIP-320): a client with an older epoch has to refresh its metadata, one
 //! with a newer epoch has met a node that does not know yet what the client knows.
 //!
-//! librdkafka's AdminClient (2.12, 2.16) does not refresh it: for ListOffsets it does so upon NOT_LEADER_OR_FOLLOWER, and not upon
-//! FENCED_LEADER_EPOCH. One that asked before a leadership went away and came back to the same node is refused until its
-//! metadata is 15 minutes old (`metadata.max.age.ms`), by Kafka as well.
-//!
 //! What a leader shows may be out of date: another one may have been elected since it last heard that it leads. So all
 //! three [ask](confirm_all) when a request comes, and answer only what is confirmed; anything else is
 //! NOT_LEADER_OR_FOLLOWER, which sends the client for newer metadata.

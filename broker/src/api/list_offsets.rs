@@ -12,6 +12,11 @@
 //! Other negative values, and these below their version, are answered UNSUPPORTED_VERSION. A time and the
 //! greatest timestamp are looked up on disk, on a thread that may wait; the rest is known.
 //!
+//! A client with an older leader epoch is answered NOT_LEADER_OR_FOLLOWER where Kafka says FENCED_LEADER_EPOCH. Both tell it to
+//! refresh its metadata, and clients treat them alike, but for librdkafka's AdminClient (2.12, 2.16): it refreshes upon the first
+//! one only. A leadership that went away and came back to the same node, as with each restart, would have it refused until its
+//! metadata is 15 minutes old (`metadata.max.age.ms`).
+//!
 //! * v2: isolation level. v4: leader epochs. v5: OFFSET_NOT_AVAILABLE exists. v6: flexible.
 //! * v10: a timeout for tiered storage.
 
@@ -149,7 +154,8 @@ impl Look<'_> {
         let group = group_of(topic, asked.partition_index)?;
         let wanted = wanted(asked.timestamp, self.version).ok_or(ResponseError::UnsupportedVersion)?;
         let LedPartition { replica, status, epoch } =
-            LedPartition::find(self.broker, self.confirmed, group, asked.current_leader_epoch)?;
+            LedPartition::find(self.broker, self.confirmed, group, asked.current_leader_epoch)
+                .map_err(refreshing)?;
         let start = status.log_start_offset;
         Ok(match wanted {
             Wanted::At(_) | Wanted::Max => Found::OnDisk(replica, wanted),
@@ -166,6 +172,14 @@ impl Look<'_> {
             }
             Wanted::LatestTiered => Found::Position(None),
         })
+    }
+}
+
+/// The same error as every client knows it for one that calls for newer metadata.
+fn refreshing(error: ResponseError) -> ResponseError {
+    match error {
+        ResponseError::FencedLeaderEpoch => ResponseError::NotLeaderOrFollower,
+        other => other,
     }
 }
 

@@ -4,7 +4,8 @@ use kafka_protocol::ResponseError;
 use kafka_protocol::messages::OffsetForLeaderEpochRequest;
 use trilog_tests::batch::values;
 use trilog_tests::cluster::shared;
-use trilog_tests::requests::{Target, epoch_ended, error, served};
+use trilog_tests::partition::LATEST;
+use trilog_tests::requests::{Target, epoch_ended, error, listed_offset, served};
 
 #[tokio::test]
 async fn every_version_tells_where_the_current_epoch_ends() {
@@ -46,6 +47,24 @@ async fn a_client_that_knows_another_epoch_is_told() {
     assert_eq!(ask(epoch + 1).await, Some(ResponseError::UnknownLeaderEpoch));
     if epoch > 0 {
         assert_eq!(ask(epoch - 1).await, Some(ResponseError::FencedLeaderEpoch));
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_lists_offsets_with_an_older_epoch_is_told_what_has_it_refresh() {
+    let cluster = shared().await;
+    let partition = cluster.new_partition("epochs-listed").await;
+    let epoch = cluster.partition_metadata("epochs-listed", 0).await.expect("it exists").leader_epoch;
+    let ask = async |current| {
+        let mut request = partition.target.list_offsets(LATEST);
+        request.topics[0].partitions[0].current_leader_epoch = current;
+        error(listed_offset(partition.connection.request(request).await.unwrap()).error_code)
+    };
+    assert_eq!(ask(epoch).await, None);
+    assert_eq!(ask(epoch + 1).await, Some(ResponseError::UnknownLeaderEpoch));
+    if epoch > 0 {
+        // librdkafka's admin client goes on with what it knows when it is told FENCED_LEADER_EPOCH.
+        assert_eq!(ask(epoch - 1).await, Some(ResponseError::NotLeaderOrFollower));
     }
 }
 
