@@ -97,8 +97,6 @@ struct Driver {
     appended: u64,
     _disk_watch: DiskWatch,
     stall: Stall,
-    /// Whether the disk has room.
-    has_room: bool,
     replies: Replies,
     /// Peers for whom frames were dropped since the last tick: a dead peer's are, one after the other.
     dropped: BTreeSet<NodeId>,
@@ -176,7 +174,6 @@ impl Driver {
             appended: 0,
             _disk_watch: disk_watch,
             stall: Stall::default(),
-            has_room: true,
             replies: Replies::default(),
             dropped: BTreeSet::new(),
             started: now,
@@ -230,19 +227,19 @@ impl Driver {
         self.replay = self.replay.take().and_then(|replay| replay.look(now, self.shard.unapplied()));
     }
 
-    /// A node whose disk stands still takes no records in.
+    /// A node whose disk stands still leads nothing that others can lead.
     fn watch_syncs(&mut self) {
         let now = self.elapsed();
         let Some(is_stalled) = self.stall.look(now, self.store.syncing_for()) else { return };
         if is_stalled {
             let seconds = self.stall.quick_for().as_secs();
             tracing::warn!(
-                "the disk has not finished a sync for seconds: no more records are taken in until it was quick for {seconds} s"
+                "the disk has not finished a sync for seconds: other nodes lead where they can until it was quick for {seconds} s"
             );
         } else {
             tracing::info!("the disk moves again");
         }
-        self.shard.set_room(now, self.has_room && !is_stalled);
+        self.shard.set_stalled(now, is_stalled);
     }
 
     fn elapsed(&self) -> Duration {
@@ -289,8 +286,7 @@ impl Driver {
                 self.shard.hand_over(now);
             }
             Input::Room(has_room) => {
-                self.has_room = has_room;
-                self.shard.set_room(now, has_room && !self.stall.is_stalled());
+                self.shard.set_room(now, has_room);
             }
             Input::Fail(error) => return Err(error),
         }

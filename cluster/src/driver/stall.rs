@@ -1,8 +1,8 @@
 //! A disk that stands still, or nearly.
 //!
 //! Syncs that take seconds hold up everybody who waits for this node, and other nodes can lead meanwhile. So a node whose disk
-//! stalls is treated like one whose disk is full. The driver sees to that by itself, from what the store remembers: whoever
-//! asked the disk would wait for it, too.
+//! stalls hands over its leaderships and is given none. It goes on as a follower, and leads what nobody else can: a majority may
+//! need it. The driver sees to that by itself, from what the store remembers: whoever asked the disk would wait for it, too.
 //!
 //! A disk that was slow once may be so again. If it counted as well with the first quick sync, leaderships would come back and
 //! go with each slow one. It has to have been quick for a while, and for longer each time that this was too soon.
@@ -57,6 +57,7 @@ impl Stall {
         None
     }
 
+    #[cfg(test)]
     pub(super) const fn is_stalled(&self) -> bool {
         self.is_stalled
     }

@@ -6,6 +6,10 @@
 //! It says with each heartbeat that it leaves, and is given no leadership meanwhile: neither those for which it is
 //! preferred, nor those of others that leave, too. Where all that are alive leave there is nobody to hand over to, and
 //! nobody waits. Peers believe it for a moment after the last time, so that nothing has to be taken back.
+//!
+//! A node whose disk stands still, or did so lately, does the same and does not end. It is slow and no worse: it takes records in
+//! where nobody else can lead, it is sent all entries, and it counts towards a majority. If it did not, a disk that was
+//! slow for two seconds would end the service of a cluster that has just lost another node.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -18,7 +22,10 @@ use crate::transport::Frame;
 /// Who leaves.
 #[derive(Default)]
 pub(super) struct Leaving {
-    own: bool,
+    /// Whether this node is about to end.
+    ends: bool,
+    /// Whether its disk stands still, or is not trusted yet.
+    is_stalled: bool,
     /// The peers that said so, and until when that is believed.
     peers: BTreeMap<NodeId, Duration>,
 }
@@ -26,7 +33,12 @@ pub(super) struct Leaving {
 impl Leaving {
     /// Whether this node does.
     pub(super) const fn own(&self) -> bool {
-        self.own
+        self.ends || self.is_stalled
+    }
+
+    /// Whether a peer does.
+    pub(super) fn of_peer(&self, peer: NodeId, now: Duration) -> bool {
+        self.peers.get(&peer).is_some_and(|until| *until > now)
     }
 }
 
@@ -35,9 +47,19 @@ impl Shard {
     /// done.
     pub(crate) fn hand_over(&mut self, now: Duration) {
         self.advance(now);
-        self.leaving.own = true;
+        self.leaving.ends = true;
         self.tell_leaving();
         self.leave_to_heirs();
+    }
+
+    /// This node's disk stands still, or is trusted again.
+    pub(crate) fn set_stalled(&mut self, now: Duration, is_stalled: bool) {
+        self.advance(now);
+        self.leaving.is_stalled = is_stalled;
+        if is_stalled {
+            self.tell_leaving();
+            self.leave_to_heirs();
+        }
     }
 
     /// Whether this node leads a group that somebody else could lead, or does not know yet who leads it instead: its
@@ -66,20 +88,31 @@ impl Shard {
 
     /// Goes on with leaving. Called at every tick: a leadership may still come that somebody handed over before he heard.
     pub(super) fn pursue_leaving(&mut self) {
-        if self.leaving.own {
+        if self.leaving.own() {
             self.leave_to_heirs();
         }
     }
 
+    /// While a leadership is on its way, its group takes nothing in. A node that goes on leading until then waits for an heir that
+    /// can take over at once.
     fn leave_to_heirs(&mut self) {
         for (id, heir) in self.heirs() {
-            self.transfer(id, heir);
+            if self.leaving.ends || self.has_caught_up(id, heir) {
+                self.transfer(id, heir);
+            }
         }
+    }
+
+    fn has_caught_up(&self, id: RaftGroupId, heir: NodeId) -> bool {
+        let group = self.groups.get(&id);
+        let missing =
+            |group: &Group| group.progress(heir).is_none_or(|(matched, _)| matched < group.commit());
+        group.is_some_and(|group| !missing(group))
     }
 
     /// Tells the peers, with every heartbeat, that this node leaves, if it does.
     pub(super) fn tell_leaving(&mut self) {
-        if !self.leaving.own {
+        if !self.leaving.own() {
             return;
         }
         for peer in self.peers.ids().collect::<Vec<_>>() {
@@ -92,8 +125,8 @@ impl Shard {
         self.leaving.peers.insert(peer, self.now + LOST_AFTER);
     }
 
-    /// Whether a peer is about to end.
+    /// Whether a peer wants to lead nothing, as it is about to end or its disk stands still.
     pub(super) fn is_leaving(&self, peer: NodeId) -> bool {
-        self.leaving.peers.get(&peer).is_some_and(|until| *until > self.now)
+        self.leaving.of_peer(peer, self.now)
     }
 }

@@ -152,10 +152,12 @@ impl Shard {
             return;
         }
         group.forget_leader();
-        let (peers, room, now) = (&self.peers, &self.room, self.now);
-        // Who has no room stands last, lest it has to hand over what it has just won.
-        let behind = if room.own() { 0 } else { u32::try_from(group.voters().len()).unwrap_or(u32::MAX) };
-        let stands = |node| node == self.node || peers.is_alive(node) && room.of_peer(node, now);
+        let (peers, room, leaving, now) = (&self.peers, &self.room, &self.leaving, self.now);
+        // Who has no room or leaves stands last, lest it has to hand over what it has just won.
+        let is_last = !room.own() || leaving.own();
+        let behind = if is_last { u32::try_from(group.voters().len()).unwrap_or(u32::MAX) } else { 0 };
+        let is_better = |node| room.of_peer(node, now) && !leaving.of_peer(node, now);
+        let stands = |node| node == self.node || peers.is_alive(node) && is_better(node);
         let rank = rank(group, self.node, stands).map(|rank| rank + behind);
         match rank {
             Some(0) if evidence == Evidence::ProcessGone => group.campaign_now(),

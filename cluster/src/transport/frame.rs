@@ -83,7 +83,7 @@ pub enum Frame {
     Leadership(Vec<LeadershipRow>),
     /// "My disk is full": said with each heartbeat while it is so.
     NoRoom,
-    /// "I am about to end": said with each heartbeat until then.
+    /// "Let others lead": said with each heartbeat by a node that is about to end, or whose disk stands still.
     Leaving,
     /// Groups with nothing to do, which need no heartbeat of their own until they wake.
     Sleep(Vec<SleepRow>),

@@ -133,6 +133,8 @@ fn act(stage: &mut Stage, command: &str, words: &Words<'_>) {
         "hand-over" => stage.input(words.node(0), Shard::hand_over),
         "full" => stage.input(words.node(0), |shard, now| shard.set_room(now, false)),
         "room" => stage.input(words.node(0), |shard, now| shard.set_room(now, true)),
+        "stall" => stage.input(words.node(0), |shard, now| shard.set_stalled(now, true)),
+        "move" => stage.input(words.node(0), |shard, now| shard.set_stalled(now, false)),
         "append" => append(stage, words),
         "delete-records" => delete_records(stage, words),
         "confirm" => {

@@ -21,6 +21,7 @@
 //! | `wipe NODE` | ends a node and loses its disk; it starts again on an empty one |
 //! | `hand-over NODE` | hands all its leaderships over, as before a stop |
 //! | `full NODE`, `room NODE` | the node's disk is nearly full; has room again |
+//! | `stall NODE`, `move NODE` | the node's disk stands still; is trusted again |
 //! | `register NODE BROKER`, `create-topic NODE NAME REPLICAS...`, `delete-topic NODE NAME`, `producer-ids NODE` | asks the controller at a node |
 //! | `append NODE PARTITION VALUE... [as=NAME] [producer=ID seq=N] [replicas=N]` | hands the node batches of one record each, at once |
 //! | `delete-records NODE PARTITION OFFSET [as=NAME]` | asks the node to delete the records below an offset, or `all` |
@@ -52,7 +53,7 @@ fn play(name: &str) {
 }
 
 /// Every script, each of which has a test below.
-const SCRIPTS: [&str; 28] = [
+const SCRIPTS: [&str; 29] = [
     "behind",
     "confirm",
     "conflict",
@@ -81,6 +82,7 @@ const SCRIPTS: [&str; 28] = [
     "slow_disks",
     "snapshot",
     "stale_answers",
+    "stalled_disk",
 ];
 
 #[test]
@@ -151,6 +153,11 @@ fn forgetful_all() {
 #[test]
 fn full_disk() {
     play("full_disk");
+}
+
+#[test]
+fn stalled_disk() {
+    play("stalled_disk");
 }
 
 #[test]
