@@ -3,7 +3,7 @@
 //! Kafka bounds the records of one user request (10,000) and leaves the rest to operators' policies. A partition
 //! here is a Raft group with memory of its own on every replica, so the cluster's total is bounded too.
 
-/// The most partitions one topic may have. Beyond it: `INVALID_PARTITIONS`.
+/// The most partitions one topic may have. Beyond it: `POLICY_VIOLATION`.
 pub const MAX_PARTITIONS_PER_TOPIC: usize = 10_000;
 
 /// The most partitions one request may create, so that a Raft entry stays below a megabyte. Beyond it:

@@ -67,10 +67,12 @@ impl Draft {
 
     /// Whether a topic that has `existing` partitions may have `additional` more.
     pub(super) fn check_limits(&self, existing: usize, additional: usize) -> Result<(), ControllerError> {
-        if existing.saturating_add(additional) > MAX_PARTITIONS_PER_TOPIC {
+        let wanted = existing.saturating_add(additional);
+        if wanted > MAX_PARTITIONS_PER_TOPIC {
+            // Not INVALID_PARTITIONS: clients that show no message say "below 1" for it.
             return Err(ControllerError::new(
-                ErrorCode::InvalidPartitions,
-                format!("A topic may have at most {MAX_PARTITIONS_PER_TOPIC} partitions."),
+                ErrorCode::PolicyViolation,
+                format!("A topic may have at most {MAX_PARTITIONS_PER_TOPIC} partitions, and not {wanted}."),
             ));
         }
         if self.new_partitions + additional > MAX_PARTITIONS_PER_REQUEST {

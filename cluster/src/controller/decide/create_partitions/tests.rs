@@ -61,7 +61,7 @@ fn new_partitions_go_where_the_client_says() {
 
 #[test]
 fn what_is_wrong_is_refused() {
-    use ErrorCode::{InvalidPartitions, InvalidReplicaAssignment, UnknownTopicOrPartition};
+    use ErrorCode::{InvalidPartitions, InvalidReplicaAssignment, PolicyViolation, UnknownTopicOrPartition};
     let mut cluster = Cluster::of(3).with_topics(&["t"]);
     let cluster = &mut cluster;
     refused(
@@ -78,8 +78,8 @@ fn what_is_wrong_is_refused() {
     refused(
         cluster,
         growth("t", i32::try_from(MAX_PARTITIONS_PER_TOPIC).unwrap() + 1),
-        InvalidPartitions,
-        "A topic may have at most 10000 partitions.",
+        PolicyViolation,
+        "A topic may have at most 10000 partitions, and not 10001.",
     );
     refused(
         cluster,
