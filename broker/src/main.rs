@@ -15,7 +15,10 @@ use trilog_cluster::secret::ClusterSecret;
 use crate::cli::Invocation;
 use crate::server::ServeError;
 
+mod advice;
 mod api;
+#[cfg(test)]
+mod bounds;
 mod cli;
 mod connection;
 mod dev;
@@ -39,11 +42,13 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 fn main() -> ExitCode {
     let (invocation, log) = cli::parse();
     let log = logging::start(&log.filter, log.format);
+    let mut data_dir = None;
     let outcome = match invocation {
         Invocation::Dev(options) => {
             block_on(Builder::new_current_thread().enable_all().build(), dev::run(options))
         }
         Invocation::Serve(options) => {
+            data_dir = Some(options.data_dir.clone());
             let mut runtime = Builder::new_multi_thread();
             runtime.enable_all().max_blocking_threads(server::MAX_BLOCKING_THREADS);
             block_on(runtime.build(), server::run(*options, log))
@@ -65,6 +70,10 @@ fn main() -> ExitCode {
                 eprintln!("trilog: cannot begin anew: {refused}");
             }
             eprintln!("trilog: {}", one_line(error.as_ref()));
+            let is_broken = error.downcast_ref().is_some_and(ServeError::is_broken_invariant);
+            if let Some(data_dir) = data_dir.filter(|_| is_broken) {
+                eprintln!("{}", advice::on_broken_invariant(&data_dir));
+            }
             ExitCode::FAILURE
         }
     }

@@ -25,9 +25,12 @@ use trilog_cluster::node::{FatalError, Node, NodeConfig, Reserve, StartError};
 use trilog_cluster::secret::{ClusterSecret, SecretError};
 
 use self::bind::BindError;
+#[cfg(test)]
+pub(crate) use self::open_files::{RESERVED_FOR_STORE, RESERVED_PER_PEER};
+use self::open_files::{Shares, TooFewFiles};
 use crate::api::KafkaApis;
 use crate::cli::{ServeOptions, serve};
-use crate::connection::{self, Limits, Listener};
+use crate::connection::{self, Limits, Listener, PerAddress};
 use crate::http::{self, Lifecycle, Routes};
 use crate::logging::LogFilter;
 use crate::metrics::{Metrics, Scraper};
@@ -44,6 +47,9 @@ const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 /// Why a node did not start, or ended other than by request.
 #[derive(Debug, Error)]
 pub(crate) enum ServeError {
+    /// The limit of open files is too low.
+    #[error(transparent)]
+    Files(#[from] TooFewFiles),
     /// The operating system refused a signal handler or a thread.
     #[error("cannot listen for signals: {0}")]
     Signals(#[source] io::Error),
@@ -68,12 +74,22 @@ pub(crate) enum ServeError {
 }
 
 impl ServeError {
+    /// Whether the node ended by a fault of its own.
+    pub(crate) fn is_broken_invariant(&self) -> bool {
+        matches!(self, Self::Failed(error) if error.is_broken_invariant())
+    }
+
     /// Whether the disk was full, so that the node can go on once there is room.
     pub(crate) fn is_no_space(&self) -> bool {
         match self {
             Self::Start(error) => error.is_no_space(),
             Self::Failed(error) => error.is_no_space(),
-            Self::Signals(_) | Self::Bind(_) | Self::Secret(_) | Self::Serve(_) | Self::Http(_) => false,
+            Self::Files(_)
+            | Self::Signals(_)
+            | Self::Bind(_)
+            | Self::Secret(_)
+            | Self::Serve(_)
+            | Self::Http(_) => false,
         }
     }
 }
@@ -84,9 +100,12 @@ impl ServeError {
 ///
 /// [`ServeError`].
 pub(crate) async fn run(options: ServeOptions, log: LogFilter) -> Result<(), ServeError> {
-    open_files::raise_limit();
+    let file_limit = open_files::raise_limit();
+    let peers = options.members().len() - 1;
+    let wanted = options.settings.max_connections;
+    let files = Shares::of(file_limit, peers, options.http_listener.is_some(), wanted)?;
     let mut signals = ShutdownSignals::listen(options.exit_with_parent).map_err(ServeError::Signals)?;
-    let outcome = run_until_asked(options, log, &mut signals).await;
+    let outcome = run_until_asked(options, files, log, &mut signals).await;
     match outcome {
         // Whoever waited for room now would wait for nobody.
         Err(error) if error.is_no_space() && signals.were_given().await => {
@@ -99,6 +118,7 @@ pub(crate) async fn run(options: ServeOptions, log: LogFilter) -> Result<(), Ser
 
 async fn run_until_asked(
     options: ServeOptions,
+    files: Shares,
     log: LogFilter,
     signals: &mut ShutdownSignals,
 ) -> Result<(), ServeError> {
@@ -111,7 +131,8 @@ async fn run_until_asked(
             return Ok(());
         };
         let scraper = Scraper::new(metrics.clone(), options.data_dir.clone());
-        let started = http::start(listener?, Routes::new(lifecycle.clone(), scraper, log));
+        let started =
+            http::start(listener?, Routes::new(lifecycle.clone(), scraper, log, address.host.clone()));
         http = Some(started.map_err(ServeError::Http)?);
     }
     let reserve = Reserve(options.min_free_space.0);
@@ -127,7 +148,8 @@ async fn run_until_asked(
     let Some(bound) = unless_asked(signals, "its ports were free", binding).await else { return Ok(()) };
     let (sockets, peer_listener) = bound?;
     announce(&options);
-    let limits = limits(&options);
+    files.announce();
+    let limits = (Limits { max_connections: files.clients, ..limits(&options) }, per_address(&options));
     let (members, topics) = (options.members().len(), options.topics.clone());
     let starting = Node::start(config(options, secret, peer_listener));
     let Some(node) = unless_asked(signals, "the start was complete", starting).await else { return Ok(()) };
@@ -157,7 +179,7 @@ async fn unless_asked<T>(
 /// What clients come in on, and what becomes of them.
 struct Clients {
     listeners: Vec<Listener>,
-    limits: Limits,
+    limits: (Limits, PerAddress),
     metrics: Metrics,
     /// The thread of the HTTP port.
     http: Option<http::Alive>,
@@ -198,6 +220,13 @@ fn limits(options: &ServeOptions) -> Limits {
         max_connections: options.settings.max_connections,
         max_idle: options.settings.connections_max_idle.unwrap_or(FOREVER),
         max_request_bytes: options.settings.socket_request_max_bytes,
+    }
+}
+
+fn per_address(options: &ServeOptions) -> PerAddress {
+    PerAddress {
+        most: options.settings.max_connections_per_ip,
+        overrides: options.settings.max_connections_per_ip_overrides.clone(),
     }
 }
 

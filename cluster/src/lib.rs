@@ -4,6 +4,7 @@
 //! partition and one for the [`controller`]; [`transport`] carries what nodes say to each other.
 
 mod acquaintances;
+pub mod bounds;
 pub mod controller;
 pub mod coordinator;
 mod driver;
@@ -12,6 +13,7 @@ pub mod ids;
 mod leadership;
 pub mod metrics;
 pub mod node;
+pub mod occasionally;
 pub mod partition;
 pub mod replica;
 #[cfg(test)]

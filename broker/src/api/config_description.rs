@@ -22,7 +22,7 @@ pub(super) const fn source_code(source: ConfigSource) -> i8 {
 pub(super) const fn type_code(domain: Domain) -> i8 {
     match domain {
         Domain::Boolean => 1,
-        Domain::Text | Domain::OneOf(_) => 2,
+        Domain::Text | Domain::OneOf(_) | Domain::CountsByAddress => 2,
         Domain::Int { .. } | Domain::IntOr { .. } => 3,
         Domain::Long { .. } => 5,
         Domain::Ratio => 6,

@@ -1,13 +1,13 @@
 //! Why connections end.
 
 use std::io;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::ApiKey;
 use thiserror::Error;
 
+use super::pace::LEAST_BYTES_PER_SECOND;
 use crate::wire::frame::FrameError;
 use crate::wire::{EncodeError, RequestError};
 
@@ -60,26 +60,59 @@ pub(crate) enum CloseReason {
     /// `connections.max.idle.ms` went by.
     #[error("idle for {0:?}")]
     Idle(Duration),
-    /// A request that was begun did not go on.
-    #[error("a request stopped in its middle for {0:?}")]
-    Stalled(Duration),
+    /// A request that was begun did not go on, or too slowly.
+    #[error("a request came in at less than {LEAST_BYTES_PER_SECOND} bytes a second")]
+    Stalled,
+    /// A request arrived more slowly than all others while others waited for memory.
+    #[error("a request came in slowly, and others waited for the memory that it held")]
+    PutOut,
     /// The node stops.
     #[error("the node stops")]
     Shutdown,
 }
 
-impl CloseReason {
-    /// Tells the log, as loud as an operator cares: a broker's fault most, a client's breach of the protocol
-    /// next, the rest is daily life.
-    pub(super) fn log(&self, connection: u64, peer: SocketAddr, listener: &str) {
+/// Kinds of reasons that are a client's fault, or the broker's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Fault {
+    /// A length that no frame has.
+    Frame,
+    /// A frame that is no request, or not one of those that are served.
+    Request,
+    /// A request that came too slowly.
+    Slow,
+    /// An answer that cannot be encoded.
+    Answer,
+}
+
+impl Fault {
+    /// All of them.
+    pub(crate) const ALL: [Self; 4] = [Self::Frame, Self::Request, Self::Slow, Self::Answer];
+
+    /// Its name among the metrics.
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
-            Self::Unencodable(_) => {
-                tracing::error!(connection, %peer, listener, reason = %self, "connection closed");
-            }
-            Self::Frame(_) | Self::Request(_) | Self::NotServed { .. } | Self::Undecodable { .. } => {
-                tracing::info!(connection, %peer, listener, reason = %self, "connection closed");
-            }
-            _ => tracing::debug!(connection, %peer, listener, reason = %self, "connection closed"),
+            Self::Frame => "frame",
+            Self::Request => "request",
+            Self::Slow => "slow",
+            Self::Answer => "answer",
+        }
+    }
+}
+
+impl CloseReason {
+    /// Whether it is a fault, which an operator may care for; the rest is daily life.
+    pub(super) const fn fault(&self) -> Option<Fault> {
+        match self {
+            Self::Frame(_) => Some(Fault::Frame),
+            Self::Request(_) | Self::NotServed { .. } | Self::Undecodable { .. } => Some(Fault::Request),
+            Self::Stalled | Self::PutOut => Some(Fault::Slow),
+            Self::Unencodable(_) => Some(Fault::Answer),
+            Self::ClientLeft
+            | Self::ClientLeftMidFrame { .. }
+            | Self::Socket(_)
+            | Self::UnansweredProduceFailed(_)
+            | Self::Idle(_)
+            | Self::Shutdown => None,
         }
     }
 }

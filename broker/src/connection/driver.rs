@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::api::{Answer, Api, Reply, Request};
+use super::arrivals::Arrivals;
 use super::budget::{ByteBudget, Claim};
 use super::close::CloseReason;
 use super::queue::ReplyQueue;
@@ -24,10 +25,6 @@ use super::writer::FrameWriter;
 use super::{ConnectionInfo, Limits};
 use crate::metrics::RequestMetrics;
 use crate::wire;
-
-/// How long a client may pause inside a request. Shorter than the idle time, because a begun request holds
-/// memory.
-pub(crate) const FRAME_STALL: Duration = Duration::from_secs(30);
 
 /// How long open requests may still be answered once the node stops. Longer than a consumer's usual long
 /// poll.
@@ -39,6 +36,7 @@ enum Event {
     Frame(Result<Frame, CloseReason>),
     AnswersReady,
     Written(io::Result<()>),
+    PutOut,
     Alarm,
 }
 
@@ -68,11 +66,11 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin, A: Api> Connection<R, W, A> {
         api: Arc<A>,
         info: ConnectionInfo,
         limits: Limits,
-        budget: ByteBudget,
+        (budget, arrivals): (ByteBudget, Arrivals),
         metrics: Arc<RequestMetrics>,
     ) -> Self {
         Self {
-            reader: FrameReader::new(read, limits.max_request_bytes, budget),
+            reader: FrameReader::new(read, limits.max_request_bytes, budget, arrivals),
             queue: ReplyQueue::default(),
             writer: FrameWriter::new(write),
             api,
@@ -99,6 +97,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin, A: Api> Connection<R, W, A> {
     async fn run_to_end(mut self, mut shutdown: watch::Receiver<bool>) -> Result<Infallible, CloseReason> {
         let mut shutdown = pin!(shutdown.wait_for(|stop| *stop));
         let mut alarm = pin!(tokio::time::sleep_until(self.last_active + self.limits.max_idle));
+        let put_out = self.reader.put_out_notice();
         loop {
             self.check_finished()?;
             if let Some((deadline, _)) = self.deadline()
@@ -107,15 +106,20 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin, A: Api> Connection<R, W, A> {
                 alarm.as_mut().reset(deadline);
             }
             let in_flight = self.queue.in_flight_bytes();
+            let reads = self.may_read();
             let event = tokio::select! {
                 biased;
                 _ = &mut shutdown, if self.stop_at.is_none() => Event::Shutdown,
-                frame = self.reader.next(in_flight), if self.may_read() => Event::Frame(frame),
+                frame = self.reader.next(in_flight), if reads => Event::Frame(frame),
                 () = self.queue.ready(), if self.writer.is_empty() => Event::AnswersReady,
                 written = self.writer.write_some(), if !self.writer.is_empty() => Event::Written(written),
+                () = put_out.notified() => Event::PutOut,
                 () = &mut alarm => Event::Alarm,
             };
             let now = Instant::now();
+            if !reads {
+                self.reader.excuse(now);
+            }
             match event {
                 Event::Shutdown => {
                     self.reading = false;
@@ -124,6 +128,8 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin, A: Api> Connection<R, W, A> {
                 Event::Frame(frame) => self.take(frame)?,
                 Event::AnswersReady => self.hand_over(),
                 Event::Written(written) => written?,
+                Event::PutOut if self.reader.is_put_out() => return Err(CloseReason::PutOut),
+                Event::PutOut => continue,
                 Event::Alarm => {
                     alarm.as_mut().reset(self.next_alarm(now)?);
                     continue;
@@ -158,10 +164,9 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin, A: Api> Connection<R, W, A> {
             return Some((stop_at, CloseReason::Shutdown));
         }
         if self.may_read()
-            && let Some(owed_since) = self.reader.owed_since()
+            && let Some(owed_until) = self.reader.owed_until()
         {
-            let since = owed_since.max(self.last_active);
-            return Some((since + FRAME_STALL, CloseReason::Stalled(FRAME_STALL)));
+            return Some((owed_until, CloseReason::Stalled));
         }
         if self.queue.is_empty() || !self.writer.is_empty() {
             let max_idle = self.limits.max_idle;
@@ -240,6 +245,7 @@ mod tests {
 
     use tokio::io::{AsyncWriteExt, DuplexStream, ReadHalf, WriteHalf};
 
+    use super::super::pace::PATIENCE;
     use super::*;
     use crate::metrics::Metrics;
 
@@ -255,7 +261,7 @@ mod tests {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 9092));
         let info = ConnectionInfo { id: 1, listener: "TEST".into(), peer: address };
         let (client, server) = tokio::io::duplex(1 << 10);
-        let budget = ByteBudget::new(1 << 20);
+        let budget = (ByteBudget::new(1 << 20), Arrivals::default());
         let halves = tokio::io::split(server);
         let requests = Metrics::default().requests;
         (client, Connection::new(halves, Arc::new(Unasked), info, Limits::default(), budget, requests))
@@ -277,13 +283,10 @@ mod tests {
             () = std::future::ready(()) => {}
         }
         let stalled = connection.deadline();
-        assert!(
-            matches!(stalled, Some((at, CloseReason::Stalled(_))) if at >= start + FRAME_STALL),
-            "{stalled:?}"
-        );
+        assert!(matches!(stalled, Some((at, CloseReason::Stalled)) if at >= start + PATIENCE), "{stalled:?}");
         assert!(connection.next_alarm(start).is_ok());
-        let late = connection.last_active + 2 * FRAME_STALL;
-        assert!(matches!(connection.next_alarm(late), Err(CloseReason::Stalled(_))));
+        let late = connection.last_active + 2 * PATIENCE;
+        assert!(matches!(connection.next_alarm(late), Err(CloseReason::Stalled)));
 
         // No deadline for the client while it is the broker that owes an answer.
         let (_client, mut connection) = self::connection();

@@ -1,6 +1,7 @@
 //! Accepting connections.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -8,10 +9,12 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
-use tokio::time::Instant;
 
+use super::addresses::{Addresses, PerAddress};
 use super::api::Api;
+use super::arrivals::Arrivals;
 use super::budget::{ByteBudget, NODE_REQUEST_BYTES};
+use super::complaints::{Complaints, Kind};
 use super::driver::Connection;
 use super::{ConnectionInfo, Limits};
 use crate::metrics::Metrics;
@@ -22,9 +25,6 @@ const FIRST_BACKOFF: Duration = Duration::from_millis(10);
 
 /// The longest pause after a failed accept.
 const MAX_BACKOFF: Duration = Duration::from_secs(1);
-
-/// At most one line in this time about connections that could not be taken.
-const LOG_EVERY: Duration = Duration::from_secs(10);
 
 /// One of a node's listeners, as `listeners` names it.
 #[derive(Debug)]
@@ -39,8 +39,10 @@ pub(crate) struct Listener {
 struct Acceptor<A> {
     api: Arc<A>,
     limits: Limits,
-    budget: ByteBudget,
+    budget: (ByteBudget, Arrivals),
+    addresses: Addresses,
     metrics: Metrics,
+    complaints: Complaints,
     /// One permit a connection, held by its task: all permits back means all connections ended.
     slots: Arc<Semaphore>,
     connections: AtomicU64,
@@ -56,15 +58,18 @@ struct Acceptor<A> {
 pub(crate) async fn serve<A: Api>(
     listeners: Vec<Listener>,
     api: Arc<A>,
-    limits: Limits,
+    (limits, per_address): (Limits, PerAddress),
     metrics: Metrics,
     shutdown: watch::Receiver<bool>,
 ) -> io::Result<()> {
+    let complaints = Complaints::new(metrics.connections.clone());
     let acceptor = Arc::new(Acceptor {
         api,
         limits,
-        budget: ByteBudget::new(NODE_REQUEST_BYTES),
+        budget: (ByteBudget::new(NODE_REQUEST_BYTES), Arrivals::default()),
+        addresses: Addresses::new(per_address),
         metrics,
+        complaints: complaints.clone(),
         slots: Arc::new(Semaphore::new(limits.max_connections)),
         connections: AtomicU64::new(0),
         shutdown,
@@ -81,6 +86,9 @@ pub(crate) async fn serve<A: Api>(
     for (name, socket) in sockets {
         loops.spawn(Arc::clone(&acceptor).accept_until_shutdown(name, socket));
     }
+    // Ends when it is dropped, with the last connection.
+    let mut telling = JoinSet::new();
+    telling.spawn(complaints.tell_the_rest());
     loops.join_all().await;
 
     let all = u32::try_from(limits.max_connections).unwrap_or(u32::MAX);
@@ -100,15 +108,14 @@ impl<A: Api> Acceptor<A> {
         };
         let accepting = async {
             let mut backoff = FIRST_BACKOFF;
-            let mut complaints = Complaints::default();
             loop {
                 match socket.accept().await {
-                    Ok((stream, _)) => {
+                    Ok((stream, peer)) => {
                         backoff = FIRST_BACKOFF;
-                        self.admit(&listener, stream, &mut complaints);
+                        self.admit(&listener, stream, peer);
                     }
                     Err(error) => {
-                        complaints.about(&listener, &error);
+                        self.complaints.not_taken(Kind::NotAccepted, &listener, &error);
                         tokio::time::sleep(backoff).await;
                         backoff = (2 * backoff).min(MAX_BACKOFF);
                     }
@@ -122,55 +129,34 @@ impl<A: Api> Acceptor<A> {
     }
 
     /// Starts a connection's task, or closes the connection when there are too many.
-    fn admit(&self, listener: &Arc<str>, stream: TcpStream, complaints: &mut Complaints) {
+    fn admit(&self, listener: &Arc<str>, stream: TcpStream, peer: SocketAddr) {
         let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() else {
-            self.metrics.connections.rejected(listener);
-            complaints.about(listener, &"max.connections reached");
-            return;
+            let most = self.limits.max_connections;
+            let problem = format!("there are {most} already (max.connections)");
+            return self.complaints.not_taken(Kind::TooMany, listener, &problem);
+        };
+        let Some(of_address) = self.addresses.admit(peer.ip()) else {
+            let problem = format!("{} has as many as it may have (max.connections.per.ip)", peer.ip());
+            return self.complaints.not_taken(Kind::TooManyOfAddress, listener, &problem);
         };
         let id = self.connections.fetch_add(1, Ordering::Relaxed) + 1;
-        let info = match connection_info(id, listener, &stream) {
-            Ok(info) => info,
-            Err(error) => {
-                tracing::debug!(connection = id, %error, "the client left before it was served");
-                return;
-            }
-        };
+        // Answers are written whole, so waiting for more to send would only delay them.
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(connection = id, %error, "the client left before it was served");
+            return;
+        }
+        let info = ConnectionInfo { id, listener: Arc::clone(listener), peer };
         let (api, limits, budget) = (Arc::clone(&self.api), self.limits, self.budget.clone());
+        let complaints = self.complaints.clone();
         let (shutdown, requests) = (self.shutdown.clone(), Arc::clone(&self.metrics.requests));
         let open = self.metrics.connections.opened(listener);
         tokio::spawn(async move {
-            let _held = (slot, open);
+            let _held = (slot, of_address, open);
             let (peer, listener) = (info.peer, Arc::clone(&info.listener));
             tracing::debug!(connection = id, %peer, %listener, "client connected");
             let reason =
                 Connection::new(stream.into_split(), api, info, limits, budget, requests).run(shutdown).await;
-            reason.log(id, peer, &listener);
+            complaints.ended(&reason, id, peer, &listener);
         });
-    }
-}
-
-/// Prepares an accepted socket and reads its addresses.
-fn connection_info(id: u64, listener: &Arc<str>, stream: &TcpStream) -> io::Result<ConnectionInfo> {
-    // Answers are written whole, so waiting for more to send would only delay them.
-    stream.set_nodelay(true)?;
-    Ok(ConnectionInfo { id, listener: Arc::clone(listener), peer: stream.peer_addr()? })
-}
-
-/// Log lines about connections that could not be taken, at most one in [`LOG_EVERY`].
-#[derive(Default)]
-struct Complaints {
-    last: Option<Instant>,
-    suppressed: u64,
-}
-
-impl Complaints {
-    fn about(&mut self, listener: &str, problem: &dyn std::fmt::Display) {
-        if self.last.is_some_and(|last| last.elapsed() < LOG_EVERY) {
-            self.suppressed += 1;
-            return;
-        }
-        tracing::warn!(listener, %problem, suppressed = self.suppressed, "cannot take a connection");
-        *self = Self { last: Some(Instant::now()), suppressed: 0 };
     }
 }

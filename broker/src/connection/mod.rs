@@ -18,23 +18,30 @@
 //!
 //! | what | bound | beyond it |
 //! | --- | --- | --- |
-//! | connections of a node | `max.connections` | accepted and closed at once |
+//! | connections of a node | `max.connections`, and what the limit of open files leaves | accepted and closed at once |
+//! | connections of an address | `max.connections.per.ip` | accepted and closed at once |
 //! | one request | `socket.request.max.bytes` | the connection is closed |
 //! | unanswered requests of a connection | [`queue::MAX_IN_FLIGHT_REQUESTS`], [`queue::MAX_IN_FLIGHT_BYTES`] | reading pauses |
 //! | answers of a connection that wait to be written | [`queue::MAX_READY_BYTES`] | reading pauses, futures wait |
 //! | request bytes of a node | [`budget::NODE_REQUEST_BYTES`] | reading large or pipelined requests pauses |
-//! | time without a byte | `connections.max.idle.ms`, [`driver::FRAME_STALL`] inside a frame | the connection is closed |
+//! | the slowness of a request | [`pace::LEAST_BYTES_PER_SECOND`], [`pace::PATIENCE`] | the connection is closed |
+//! | the same while others wait for memory | [`arrivals::FAST_BYTES_PER_SECOND`], [`arrivals::WAITS`] | the slowest one's connection is closed |
+//! | time without a byte | `connections.max.idle.ms` | the connection is closed |
 //!
 //! # What ends a connection
 //!
 //! The first [`CloseReason`]. When the client leaves, everything that waits for it is dropped, futures
 //! included. When the broker closes, answers to earlier requests are written first.
 
+mod addresses;
 mod api;
+mod arrivals;
 mod budget;
 mod close;
+mod complaints;
 mod driver;
 mod listener;
+mod pace;
 mod queue;
 mod reader;
 #[cfg(test)]
@@ -45,8 +52,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub(crate) use self::addresses::PerAddress;
 pub(crate) use self::api::{Answer, Api, Reply, ReplyTo, Request};
-pub(crate) use self::close::CloseReason;
+pub(crate) use self::close::{CloseReason, Fault};
 pub(crate) use self::listener::{Listener, serve};
 use crate::wire::frame::DEFAULT_MAX_REQUEST_BYTES;
 
@@ -81,4 +89,14 @@ impl Default for Limits {
             max_request_bytes: DEFAULT_MAX_REQUEST_BYTES,
         }
     }
+}
+
+/// The constants that `docs/bounds.md` lists.
+#[cfg(test)]
+pub(crate) mod bounds {
+    pub(crate) use super::arrivals::{FAST_BYTES_PER_SECOND, WAITS};
+    pub(crate) use super::budget::NODE_REQUEST_BYTES;
+    pub(crate) use super::complaints::EVERY;
+    pub(crate) use super::pace::{LEAST_BYTES_PER_SECOND, PATIENCE};
+    pub(crate) use super::queue::{MAX_IN_FLIGHT_BYTES, MAX_IN_FLIGHT_REQUESTS, MAX_READY_BYTES};
 }

@@ -3,21 +3,32 @@
 //! # Memory
 //!
 //! The buffer grows with what has arrived, never with what is announced: at most to twice the bytes received,
-//! or to the size of a frame that the same client has completed before. A frame that is complete is split off
-//! without a copy, unless it is small: those are copied out, so that a request that waits for minutes (a long
-//! poll, a group that rebalances) does not hold on to a whole buffer, and the buffer is used again.
+//! or to the size of a frame that the same client has completed before. What a frame claims of the node's budget
+//! follows its bytes more closely, [`CLAIM_STEP_BYTES`] ahead of them: the kernel gives memory to what is written to. A
+//! frame that is complete is split off without a copy, unless it is small: those are copied out, so that a request that
+//! waits for minutes (a long poll, a group that rebalances) does not hold on to a whole buffer, and the buffer is used
+//! again.
 //!
-//! Growth is claimed from the node's [`ByteBudget`] first. [`FrameReader::next`] may be dropped at any await
+//! Bytes are claimed from the node's [`ByteBudget`] before they are read. [`FrameReader::next`] may be dropped at any await
 //! and called again: all progress, a place in the budget's queue included, lives in the reader.
+//!
+//! # Time
+//!
+//! Between a frame's first and last byte its [`Pace`] runs, but for the time that the broker does not read. A frame that holds a
+//! claim is one of the [`Arrivals`], and may be put out for the sake of others.
 
 use std::pin::Pin;
+use std::sync::Arc;
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt};
-use tokio::time::Instant;
+use tokio::sync::Notify;
+use tokio::time::{Instant, timeout};
 
+use super::arrivals::{Arrival, Arrivals, WAITS};
 use super::budget::{ByteBudget, Claim, Grant};
 use super::close::CloseReason;
+use super::pace::Pace;
 use crate::wire::frame::{PREFIX_BYTES, content_length};
 
 /// Room for the first bytes of a connection's frames, while they are small.
@@ -32,6 +43,9 @@ const LEAST_GROWTH_BYTES: usize = 64 << 10;
 
 /// The most room made at once because the client has completed a frame of this size before.
 const MOST_TRUSTED_BYTES: usize = 4 << 20;
+
+/// How far a frame's claim is ahead of its bytes.
+const CLAIM_STEP_BYTES: usize = 256 << 10;
 
 /// Frames up to this size are copied out of the buffer.
 const COPIED_FRAME_BYTES: usize = 16 << 10;
@@ -65,12 +79,17 @@ pub(super) struct FrameReader<R> {
     granting: Option<Pin<Box<dyn Future<Output = Grant> + Send>>>,
     /// The largest frame completed so far, up to [`MOST_TRUSTED_BYTES`].
     trusted: usize,
-    last_read: Instant,
+    /// The time that the frame in the buffer has; without meaning while there is none.
+    pace: Pace,
+    arrivals: Arrivals,
+    /// The frame in the buffer while it arrives under a claim.
+    arrival: Option<Arrival>,
+    put_out: Arc<Notify>,
 }
 
 impl<R: AsyncRead + Unpin> FrameReader<R> {
     /// A reader of frames up to `limit` bytes.
-    pub(super) fn new(socket: R, limit: usize, budget: ByteBudget) -> Self {
+    pub(super) fn new(socket: R, limit: usize, budget: ByteBudget, arrivals: Arrivals) -> Self {
         Self {
             socket,
             buffer: BytesMut::new(),
@@ -80,15 +99,33 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
             claim: Claim::default(),
             granting: None,
             trusted: 0,
-            last_read: Instant::now(),
+            pace: Pace::begin(Instant::now()),
+            arrivals,
+            arrival: None,
+            put_out: Arc::default(),
         }
     }
 
-    /// When the client last sent something, if the rest of a frame is due from it; `None` between frames, and
-    /// while it is the broker that cannot go on.
-    pub(super) fn owed_since(&self) -> Option<Instant> {
+    /// Until when more of a frame is due from the client; `None` between frames, and while it is the broker that
+    /// cannot go on.
+    pub(super) fn owed_until(&self) -> Option<Instant> {
         let begun = self.incoming.is_some() || !self.buffer.is_empty();
-        (begun && self.granting.is_none()).then_some(self.last_read)
+        (begun && self.granting.is_none()).then(|| self.pace.deadline())
+    }
+
+    /// The broker has not read until now, for reasons of its own.
+    pub(super) const fn excuse(&mut self, now: Instant) {
+        self.pace.excuse(now);
+    }
+
+    /// Is told when the frame in the buffer may have to go.
+    pub(super) fn put_out_notice(&self) -> Arc<Notify> {
+        Arc::clone(&self.put_out)
+    }
+
+    /// Whether the frame in the buffer has to go. A notice may come too late, when the frame is complete.
+    pub(super) fn is_put_out(&self) -> bool {
+        self.arrival.as_ref().is_some_and(Arrival::is_put_out)
     }
 
     /// The next frame. `in_flight` is what the connection's unanswered requests hold, in bytes. Cancel safe.
@@ -105,14 +142,24 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
                     self.claim_up_to(length, claimed).await;
                     return Ok(self.split_off(length));
                 }
-                Some(Incoming { length, claimed }) => {
-                    let (room, claimed) = (self.next_room(*length), *claimed);
-                    self.claim_up_to(room, claimed).await;
-                    self.make_room(room);
+                Some(Incoming { length, claimed: true }) => {
+                    let length = *length;
+                    let until = (self.buffer.len() + CLAIM_STEP_BYTES).min(length);
+                    let arrivals = &self.arrivals;
+                    self.arrival.get_or_insert_with(|| arrivals.enter(Instant::now(), &self.put_out));
+                    self.claim_up_to(until, true).await;
+                    self.make_room(self.next_room(length));
+                    self.read_some(until - self.buffer.len()).await?;
                 }
-                None => self.make_room(self.trusted.clamp(LEAST_FIRST_READ_BYTES, MOST_FIRST_READ_BYTES)),
+                Some(Incoming { length, claimed: false }) => {
+                    self.make_room(self.next_room(*length));
+                    self.read_some(usize::MAX).await?;
+                }
+                None => {
+                    self.make_room(self.trusted.clamp(LEAST_FIRST_READ_BYTES, MOST_FIRST_READ_BYTES));
+                    self.read_some(usize::MAX).await?;
+                }
             }
-            self.read_some().await?;
         }
     }
 
@@ -144,12 +191,19 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
             Some(granting) => granting.await,
             None => match self.budget.try_take(lacking) {
                 Some(grant) => grant,
-                None => self.granting.insert(Box::pin(self.budget.take(lacking))).await,
+                None => {
+                    self.arrival.iter().for_each(|arrival| arrival.waits(Instant::now(), true));
+                    let waiting = await_grant(self.budget.take(lacking), self.arrivals.clone());
+                    self.granting.insert(Box::pin(waiting)).await
+                }
             },
         };
-        self.granting = None;
-        // What was waited for is the broker's delay, not the client's.
-        self.last_read = Instant::now();
+        if self.granting.take().is_some() {
+            // What was waited for is the broker's delay, not the client's.
+            let now = Instant::now();
+            self.pace.excuse(now);
+            self.arrival.iter().for_each(|arrival| arrival.waits(now, false));
+        }
         self.claim.add(grant);
         assert_eq!(self.claim.lacks(bytes), 0, "what was asked for is what lacked");
     }
@@ -159,16 +213,23 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         self.buffer.reserve(room.saturating_sub(self.buffer.len()));
     }
 
-    /// Reads what is there, at least a byte.
-    async fn read_some(&mut self) -> Result<(), CloseReason> {
-        let read = self.socket.read_buf(&mut self.buffer).await?;
+    /// Reads what is there, at least a byte and at most `most`.
+    async fn read_some(&mut self, most: usize) -> Result<(), CloseReason> {
+        let begins = self.buffer.is_empty();
+        let read = self.socket.read_buf(&mut (&mut self.buffer).limit(most)).await?;
         if read == 0 {
             return Err(match self.buffer.len() {
                 0 => CloseReason::ClientLeft,
                 received => CloseReason::ClientLeftMidFrame { received },
             });
         }
-        self.last_read = Instant::now();
+        let now = Instant::now();
+        if begins {
+            self.pace = Pace::begin(now);
+        } else {
+            self.pace.received(now, read);
+        }
+        self.arrival.iter().for_each(|arrival| arrival.received(now, read));
         Ok(())
     }
 
@@ -176,6 +237,9 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
     fn split_off(&mut self, length: usize) -> Frame {
         assert!(length <= self.buffer.len(), "a frame is split off once it is complete");
         self.incoming = None;
+        self.arrival = None;
+        // What is left of the buffer is the beginning of another one.
+        self.pace = Pace::begin(Instant::now());
         self.trusted = self.trusted.max(length.min(MOST_TRUSTED_BYTES));
         let content = if length <= COPIED_FRAME_BYTES {
             let content = Bytes::copy_from_slice(&self.buffer[PREFIX_BYTES..length]);
@@ -191,6 +255,17 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
             frame
         };
         Frame { content, claim: std::mem::take(&mut self.claim) }
+    }
+}
+
+/// Waits for memory. Each time that this has taken [`WAITS`], a slow request may have to go.
+async fn await_grant(grant: impl Future<Output = Grant>, arrivals: Arrivals) -> Grant {
+    let mut grant = std::pin::pin!(grant);
+    loop {
+        match timeout(WAITS, &mut grant).await {
+            Ok(grant) => return grant,
+            Err(_) => arrivals.put_out_slowest(Instant::now()),
+        }
     }
 }
 
@@ -217,7 +292,7 @@ mod tests {
         let sent = contents.iter().map(|content| frame(content)).collect::<Vec<_>>().concat();
         for step in [1_000, 4, 65_537, sent.len()] {
             let (mut client, server) = tokio::io::duplex(1 << 16);
-            let mut reader = FrameReader::new(server, LIMIT, ByteBudget::new(LIMIT));
+            let mut reader = FrameReader::new(server, LIMIT, ByteBudget::new(LIMIT), Arrivals::default());
             let sending = async {
                 for piece in sent.chunks(step) {
                     client.write_all(piece).await.unwrap();
@@ -237,7 +312,7 @@ mod tests {
     #[tokio::test]
     async fn an_announced_length_takes_no_memory() {
         let (mut client, server) = tokio::io::duplex(1 << 16);
-        let mut reader = FrameReader::new(server, 100 << 20, ByteBudget::new(1 << 20));
+        let mut reader = FrameReader::new(server, 100 << 20, ByteBudget::new(1 << 20), Arrivals::default());
         client.write_all(&(100i32 << 20).to_be_bytes()).await.unwrap();
         client.write_all(&[0; 10_000]).await.unwrap();
         drop(client);
@@ -254,7 +329,10 @@ mod tests {
         ] {
             let (mut client, server) = tokio::io::duplex(64);
             client.write_all(&i32::to_be_bytes(length)).await.unwrap();
-            let end = FrameReader::new(server, LIMIT, ByteBudget::new(LIMIT)).next(0).await.unwrap_err();
+            let end = FrameReader::new(server, LIMIT, ByteBudget::new(LIMIT), Arrivals::default())
+                .next(0)
+                .await
+                .unwrap_err();
             assert!(matches!(end, CloseReason::Frame(error) if error == expected), "{end}");
         }
     }
@@ -263,7 +341,7 @@ mod tests {
     async fn large_frames_wait_for_the_budget_and_small_ones_do_not() {
         let budget = ByteBudget::new(200_000);
         let (mut client, server) = tokio::io::duplex(1 << 20);
-        let mut reader = FrameReader::new(server, LIMIT, budget.clone());
+        let mut reader = FrameReader::new(server, LIMIT, budget.clone(), Arrivals::default());
         let taken = (budget.try_take(200_000).unwrap(), budget.take(1).await);
 
         client.write_all(&frame(&[1; 1_000])).await.unwrap();
@@ -274,12 +352,65 @@ mod tests {
             _ = reader.next(0) => panic!("there is no budget for the large frame"),
             () = std::future::ready(()) => {}
         }
-        assert_eq!(reader.owed_since(), None, "it is not the client that is late");
+        assert_eq!(reader.owed_until(), None, "it is not the client that is late");
         drop(taken);
         let frame = reader.next(0).await.unwrap();
         assert_eq!(frame.content.len(), 150_000);
         assert!(budget.try_take(50_000).is_none(), "the frame's memory is claimed while it is in flight");
         drop(frame);
         assert!(budget.try_take(200_000).is_some());
+    }
+
+    /// Reads what is there of a frame that is not complete, or has to wait.
+    async fn begin<R: AsyncRead + Unpin>(reader: &mut FrameReader<R>) {
+        tokio::select! {
+            biased;
+            _ = reader.next(0) => panic!("the frame is complete"),
+            () = std::future::ready(()) => {}
+        }
+    }
+
+    #[tokio::test]
+    async fn a_claim_follows_the_bytes_and_not_the_announcement() {
+        let budget = ByteBudget::new(4 << 20);
+        let (mut client, server) = tokio::io::duplex(4 << 20);
+        let mut reader = FrameReader::new(server, 100 << 20, budget.clone(), Arrivals::default());
+        client.write_all(&(100i32 << 20).to_be_bytes()).await.unwrap();
+        let mut received = PREFIX_BYTES;
+        for more in [1_000, 100_000, 1 << 20] {
+            client.write_all(&vec![0; more]).await.unwrap();
+            received += more;
+            begin(&mut reader).await;
+            assert_eq!(reader.buffer.len(), received);
+            let free = u32::try_from((4 << 20) - received - CLAIM_STEP_BYTES).unwrap();
+            assert!(budget.try_take(free).is_some(), "too much is claimed for {received} bytes");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_slow_frame_makes_room_for_those_that_wait() {
+        let (budget, arrivals) = (ByteBudget::new(1 << 20), Arrivals::default());
+        let new = |server| FrameReader::new(server, 100 << 20, budget.clone(), arrivals.clone());
+        let mut slow = Vec::new();
+        // The first one takes the budget and the overdraft; the second one waits for them.
+        for _ in 0..2 {
+            let (mut client, server) = tokio::io::duplex(2 << 20);
+            client.write_all(&(10i32 << 20).to_be_bytes()).await.unwrap();
+            client.write_all(&vec![0; 1 << 20]).await.unwrap();
+            let mut reader = new(server);
+            begin(&mut reader).await;
+            slow.push((client, reader));
+        }
+        let (mut client, server) = tokio::io::duplex(1 << 20);
+        client.write_all(&frame(&[3; 500_000])).await.unwrap();
+        let mut waiting = new(server);
+        begin(&mut waiting).await;
+        // What those that wait do after a while.
+        arrivals.put_out_slowest(Instant::now() + 5 * WAITS);
+        let put_out: Vec<bool> = slow.iter().map(|(_, reader)| reader.is_put_out()).collect();
+        assert_eq!(put_out, [true, false]);
+        slow[0].1.put_out_notice().notified().await;
+        drop(slow.remove(0));
+        assert_eq!(waiting.next(0).await.unwrap().content.len(), 500_000);
     }
 }

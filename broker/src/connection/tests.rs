@@ -119,13 +119,18 @@ struct Server {
 
 impl Server {
     fn start(limits: Limits) -> Self {
+        Self::start_with(limits, PerAddress::default())
+    }
+
+    fn start_with(limits: Limits, per_address: PerAddress) -> Self {
         let api = Arc::new(Obedient::default());
         let socket = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let address = socket.local_addr().unwrap();
         let (shutdown, stopped) = watch::channel(false);
         let listener = Listener { name: "TEST".into(), sockets: vec![socket] };
         let shared = Arc::new(Shared(Arc::clone(&api)));
-        let serving = tokio::spawn(serve(vec![listener], shared, limits, Metrics::default(), stopped));
+        let serving =
+            tokio::spawn(serve(vec![listener], shared, (limits, per_address), Metrics::default(), stopped));
         Self { api, address, shutdown, serving }
     }
 
@@ -305,6 +310,18 @@ async fn connections_above_the_limit_are_closed() {
         );
         third = server.connect().await;
     }
+}
+
+#[tokio::test]
+async fn connections_of_an_address_above_its_limit_are_closed() {
+    let overrides = [("::1".parse().unwrap(), 5)].into();
+    let server = Server::start_with(Limits::default(), PerAddress { most: 1, overrides });
+    let mut only = server.connect().await;
+    only.send(1, "now 1").await;
+    assert_eq!(only.receive().await.unwrap(), (1, 1));
+    server.connect().await.closed().await;
+    only.send(2, "now 2").await;
+    assert_eq!(only.receive().await.unwrap(), (2, 2), "the first one stays");
 }
 
 #[tokio::test]

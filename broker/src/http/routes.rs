@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
@@ -12,11 +13,15 @@ use hyper::{Method, Request, Response, StatusCode};
 
 use super::health;
 use super::lifecycle::Lifecycle;
+use super::same_machine;
 use crate::logging::{LogFilter, LogFilterError};
 use crate::metrics::Scraper;
 
 /// The longest body that is read: a log filter.
-pub(super) const MAX_BODY_BYTES: usize = 4 << 10;
+pub(crate) const MAX_BODY_BYTES: usize = 4 << 10;
+
+/// How long a client may take to send the body of its request.
+pub(crate) const BODY_WITHIN: Duration = Duration::from_secs(5);
 
 const PLAIN_TEXT: &str = "text/plain; charset=utf-8";
 /// What Prometheus' text format is called, version included.
@@ -34,18 +39,20 @@ struct Inner {
     lifecycle: Lifecycle,
     scraper: Scraper,
     log: LogFilter,
+    /// The name of the HTTP port's own address, which may be an IP address.
+    own_name: String,
 }
 
 /// What a body may fail with.
-type AnyError = Box<dyn Error + Send + Sync>;
+pub(super) type AnyError = Box<dyn Error + Send + Sync>;
 
 /// An answer, whole.
 pub(super) type Answer = Response<Full<Bytes>>;
 
 impl Routes {
-    /// Answers for the node of `lifecycle`.
-    pub(crate) fn new(lifecycle: Lifecycle, scraper: Scraper, log: LogFilter) -> Self {
-        Self { inner: Arc::new(Inner { lifecycle, scraper, log }) }
+    /// Answers for the node of `lifecycle` whose HTTP port listens at `own_name`.
+    pub(crate) fn new(lifecycle: Lifecycle, scraper: Scraper, log: LogFilter, own_name: String) -> Self {
+        Self { inner: Arc::new(Inner { lifecycle, scraper, log, own_name }) }
     }
 
     /// Answers one request of the client at `peer`.
@@ -53,7 +60,7 @@ impl Routes {
     where
         B: Body<Error: Into<AnyError>>,
     {
-        let Inner { lifecycle, scraper, log } = &*self.inner;
+        let Inner { lifecycle, scraper, log, own_name } = &*self.inner;
         let reads = matches!(*request.method(), Method::GET | Method::HEAD);
         match request.uri().path() {
             "/" if reads => text(StatusCode::OK, INDEX),
@@ -63,7 +70,7 @@ impl Routes {
             "/health/live" if reads => verdict("live", health::not_live(lifecycle).as_slice()),
             "/health/ready" if reads => verdict("ready", &health::not_ready(lifecycle)),
             "/log" if reads => told(log.current()),
-            "/log" if *request.method() == Method::PUT => set_log(log, peer, request.into_body()).await,
+            "/log" if *request.method() == Method::PUT => set_log(log, own_name, peer, request).await,
             "/log" => not_allowed("GET, HEAD, PUT"),
             "/" | "/metrics" | "/health/live" | "/health/ready" => not_allowed("GET, HEAD"),
             _ => text(StatusCode::NOT_FOUND, INDEX),
@@ -81,18 +88,28 @@ fn verdict(state: &str, reasons: &[String]) -> Answer {
 }
 
 /// Changes what is logged. Nobody on another machine may: the port has no passwords, and a log of everything fills disks.
-async fn set_log<B>(log: &LogFilter, peer: SocketAddr, body: B) -> Answer
+async fn set_log<B>(log: &LogFilter, own_name: &str, peer: SocketAddr, request: Request<B>) -> Answer
 where
     B: Body<Error: Into<AnyError>>,
 {
     if !peer.ip().to_canonical().is_loopback() {
         return text(StatusCode::FORBIDDEN, "the log is changed from the node's own machine only\n");
     }
+    if let Some(refusal) = same_machine::refusal(request.headers(), own_name) {
+        return text(StatusCode::FORBIDDEN, refusal);
+    }
+    let body = Limited::new(Box::pin(request.into_body()), MAX_BODY_BYTES).collect();
     // Whatever goes wrong, the body is too long or its sender has left.
-    let Ok(body) = Limited::new(Box::pin(body), MAX_BODY_BYTES).collect().await else {
-        return text(StatusCode::PAYLOAD_TOO_LARGE, "a filter has at most 4096 bytes\n");
+    let body = match tokio::time::timeout(BODY_WITHIN, body).await {
+        Ok(Ok(body)) => body.to_bytes(),
+        Ok(Err(_)) => return text(StatusCode::PAYLOAD_TOO_LARGE, "a filter has at most 4096 bytes\n"),
+        Err(_) => return text(StatusCode::REQUEST_TIMEOUT, "the filter did not come within 5 seconds\n"),
     };
-    let filter = String::from_utf8_lossy(&body.to_bytes()).trim().to_owned();
+    let filter = String::from_utf8_lossy(&body).trim().to_owned();
+    if filter.is_empty() {
+        let wanted = "the body is to be a filter, such as info or info,trilog=debug; off logs nothing\n";
+        return text(StatusCode::BAD_REQUEST, wanted);
+    }
     told(log.set(&filter).and_then(|()| log.current()))
 }
 
@@ -127,6 +144,8 @@ fn with_type(status: StatusCode, content_type: &'static str, body: impl Into<Byt
 mod tests {
     use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+    use hyper::header::HOST;
+
     use super::*;
     use crate::logging;
     use crate::metrics::Metrics;
@@ -143,9 +162,12 @@ mod tests {
         body: &str,
     ) -> (StatusCode, String) {
         let scraper = Scraper::new(Metrics::default(), "no such directory".into());
-        let routes = Routes::new(Lifecycle::default(), scraper, log.clone());
-        let request =
-            Request::builder().method(method).uri(path).body(Full::new(Bytes::from(body.to_owned())));
+        let routes = Routes::new(Lifecycle::default(), scraper, log.clone(), String::new());
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(HOST, "localhost:1")
+            .body(Full::new(Bytes::from(body.to_owned())));
         let answer = routes.answer((from, 1).into(), request.unwrap()).await;
         let status = answer.status();
         let body = answer.into_body().collect().await.unwrap().to_bytes();
@@ -178,6 +200,8 @@ mod tests {
         let (status, body) = ask(&log, HERE, Method::PUT, "/log", "debug\n").await;
         assert_eq!((status, body.as_str()), (StatusCode::OK, "debug\n"));
         let (status, body) = ask(&log, HERE, Method::PUT, "/log", "trilog=loud").await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{body}");
+        let (status, body) = ask(&log, HERE, Method::PUT, "/log", " \n").await;
         assert_eq!(status, StatusCode::BAD_REQUEST, "{body}");
         let (status, _) = ask(&log, HERE, Method::PUT, "/log", &"x".repeat(MAX_BODY_BYTES + 1)).await;
         assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE);

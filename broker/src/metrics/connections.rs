@@ -3,6 +3,7 @@
 use prometheus::{IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 
 use super::registered;
+use crate::connection::Fault;
 
 /// Counters by listener. Clones count together. They are looked up by name once a connection.
 #[derive(Clone, Debug)]
@@ -10,6 +11,7 @@ pub(crate) struct ConnectionMetrics {
     open: IntGaugeVec,
     accepted: IntCounterVec,
     rejected: IntCounterVec,
+    failed: IntCounterVec,
 }
 
 /// A connection that counts as open until this is dropped.
@@ -23,12 +25,18 @@ impl ConnectionMetrics {
         let accepted = Opts::new("trilog_connections_accepted_total", "Connections that were taken.");
         let rejected = Opts::new(
             "trilog_connections_rejected_total",
-            "Connections that were closed at once, because max.connections was reached.",
+            "Connections that were not taken: too many, too many of one address, or no file left.",
         );
+        let failed = Opts::new("trilog_connections_failed_total", "Connections that ended by a fault.");
+        let failed = registered(registry, IntCounterVec::new(failed, &["why"]));
+        for fault in Fault::ALL {
+            failed.with_label_values(&[fault.as_str()]);
+        }
         Self {
             open: registered(registry, IntGaugeVec::new(open, label)),
             accepted: registered(registry, IntCounterVec::new(accepted, label)),
             rejected: registered(registry, IntCounterVec::new(rejected, label)),
+            failed,
         }
     }
 
@@ -50,6 +58,17 @@ impl ConnectionMetrics {
     /// A client was turned away at `listener`.
     pub(crate) fn rejected(&self, listener: &str) {
         self.rejected.with_label_values(&[listener]).inc();
+    }
+
+    /// A connection ended by a fault of this kind.
+    pub(crate) fn failed(&self, why: &str) {
+        self.failed.with_label_values(&[why]).inc();
+    }
+
+    /// How many did so far.
+    #[cfg(test)]
+    pub(crate) fn failures(&self, why: &str) -> u64 {
+        self.failed.with_label_values(&[why]).get()
     }
 }
 

@@ -20,6 +20,12 @@ pub enum FatalError {
 }
 
 impl FatalError {
+    /// Whether it is a fault of the node itself, and not of its disk or its machine.
+    #[must_use]
+    pub const fn is_broken_invariant(&self) -> bool {
+        matches!(self, Self::Panicked(_))
+    }
+
     /// Whether the disk was full, so that the node can go on once there is room.
     #[must_use]
     pub fn is_no_space(&self) -> bool {

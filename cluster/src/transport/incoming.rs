@@ -34,7 +34,7 @@ use crate::acquaintances::{Recognition, Unrecognized};
 use crate::ids::{NodeId, StoreId};
 
 /// The most connections that have not passed the handshake.
-pub(super) const MAX_STRANGERS: usize = 64;
+pub const MAX_STRANGERS: usize = 64;
 /// The pause after a failed accept, the usual reason for which is that the process is out of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// A peer that was heard this lately keeps its place against another store under its id. As long as it takes to be lost,

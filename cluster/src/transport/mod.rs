@@ -52,6 +52,7 @@ pub use self::frame::{Frame, GroupMessage, LeadershipRow, ReadmitRow, SleepRow, 
 use self::handshake::Identity;
 pub use self::handshake::MAX_CLUSTER_ID_LEN;
 use self::incoming::Incoming;
+pub use self::incoming::MAX_STRANGERS;
 use self::known::Known;
 pub use self::membership::MAX_MEMBERS_LEN;
 use self::membership::Members;

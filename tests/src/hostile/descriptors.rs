@@ -1,8 +1,11 @@
 //! Clients take all connections of nodes that may have 256 files open. Health is answered, a restarted peer comes back, and
 //! clients are served as soon as others leave.
 
+use std::time::Duration;
+
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 use super::{Attack, Scenario, Size};
 use crate::cluster::{Cluster, ClusterOptions};
@@ -49,8 +52,7 @@ async fn take_all(address: &str, tried: usize) -> Vec<TcpStream> {
     let mut open = Vec::new();
     for _ in 0..tried {
         // When the node takes no more, the kernel's queue fills up, and connecting takes for ever.
-        let connected =
-            tokio::time::timeout(std::time::Duration::from_secs(1), TcpStream::connect(address)).await;
+        let connected = timeout(Duration::from_secs(1), TcpStream::connect(address)).await;
         match connected {
             Ok(Ok(stream)) => open.push(stream),
             Ok(Err(_)) | Err(_) => break,
@@ -59,7 +61,7 @@ async fn take_all(address: &str, tried: usize) -> Vec<TcpStream> {
     let taken = open.len();
     let mut kept = Vec::new();
     for mut stream in open {
-        let closed = tokio::time::timeout(std::time::Duration::from_millis(5), stream.read(&mut [0])).await;
+        let closed = timeout(Duration::from_millis(5), stream.read(&mut [0])).await;
         if closed.is_err() {
             kept.push(stream);
         }

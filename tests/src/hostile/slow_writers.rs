@@ -20,8 +20,8 @@ pub(super) const SCENARIO: Scenario = Scenario {
 /// What each writer announces, in bytes.
 const ANNOUNCED: i32 = 100 << 20;
 
-/// What it sends at once.
-const AT_ONCE: usize = 70 << 20;
+/// What it sends at once: so many parts of a mebibyte.
+const PARTS_AT_ONCE: usize = 70;
 
 /// A honest record, larger than the requests that need no share of the node's memory.
 const RECORD_BYTES: usize = 900_000;
@@ -33,10 +33,11 @@ async fn attack(cluster: &mut Cluster, size: Size) {
     for _ in 0..size.choose(4, 16) {
         let mut writer = RawConnection::connect(&leader).await.expect("the node takes connections");
         writers.spawn(async move {
-            let mut begun = ANNOUNCED.to_be_bytes().to_vec();
-            begun.resize(AT_ONCE, 0);
-            let mut sent = writer.send_bytes(&begun).await;
-            drop(begun);
+            let part = vec![0; 1 << 20];
+            let mut sent = writer.send_bytes(&ANNOUNCED.to_be_bytes()).await;
+            for _ in 0..PARTS_AT_ONCE {
+                sent = sent.and(writer.send_bytes(&part).await);
+            }
             while sent.is_ok() {
                 tokio::time::sleep(Duration::from_secs(1)).await;
                 sent = writer.send_bytes(&[0]).await;

@@ -11,6 +11,7 @@ mod disk;
 mod faults;
 mod groups;
 mod health;
+mod hostile;
 mod http;
 mod kcat;
 mod protocol;

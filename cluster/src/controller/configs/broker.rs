@@ -1,5 +1,7 @@
 //! What a node was started with: `--set NAME=VALUE`, by Kafka's names.
 
+use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,8 +10,9 @@ use thiserror::Error;
 use super::Configs;
 use super::broker_table::{
     AUTO_CREATE_TOPICS_ENABLE, BROKER_RACK, CONNECTIONS_MAX_IDLE_MS, DEFAULT_REPLICATION_FACTOR,
-    DELETE_TOPIC_ENABLE, LOG_RETENTION_CHECK_INTERVAL_MS, MAX_CONNECTIONS, NUM_PARTITIONS,
-    SOCKET_REQUEST_MAX_BYTES, broker_domain, broker_names, flag_instead_of,
+    DELETE_TOPIC_ENABLE, LOG_RETENTION_CHECK_INTERVAL_MS, MAX_CONNECTIONS, MAX_CONNECTIONS_PER_IP,
+    MAX_CONNECTIONS_PER_IP_OVERRIDES, NUM_PARTITIONS, SOCKET_REQUEST_MAX_BYTES, broker_domain, broker_names,
+    flag_instead_of,
 };
 use super::domain::InvalidValue;
 use super::given::Given;
@@ -37,6 +40,10 @@ pub struct BrokerSettings {
     pub socket_request_max_bytes: usize,
     /// `max.connections`: how many connections the node holds at once.
     pub max_connections: usize,
+    /// `max.connections.per.ip`: how many of them one address may have.
+    pub max_connections_per_ip: usize,
+    /// `max.connections.per.ip.overrides`: the same for single addresses, those of IPv4 in their own form.
+    pub max_connections_per_ip_overrides: BTreeMap<IpAddr, usize>,
     /// `connections.max.idle.ms`: after how long without a request a connection is closed. None: never.
     pub connections_max_idle: Option<Duration>,
     /// `log.retention.check.interval.ms`: how often a leader looks for records whose time is over.
@@ -128,6 +135,8 @@ impl BrokerSettings {
             delete_topic_enable: given.boolean(DELETE_TOPIC_ENABLE)?,
             socket_request_max_bytes: given.size(SOCKET_REQUEST_MAX_BYTES)?,
             max_connections: given.size(MAX_CONNECTIONS)?,
+            max_connections_per_ip: given.size(MAX_CONNECTIONS_PER_IP)?,
+            max_connections_per_ip_overrides: given.counts(MAX_CONNECTIONS_PER_IP_OVERRIDES)?,
             // A negative one means never.
             connections_max_idle: u64::try_from(given.integer(CONNECTIONS_MAX_IDLE_MS)?)
                 .ok()

@@ -27,6 +27,8 @@ pub(super) const DEFAULT_REPLICATION_FACTOR: &str = "default.replication.factor"
 pub(super) const LOG_RETENTION_CHECK_INTERVAL_MS: &str = "log.retention.check.interval.ms";
 pub(super) const DELETE_TOPIC_ENABLE: &str = "delete.topic.enable";
 pub(super) const MAX_CONNECTIONS: &str = "max.connections";
+pub(super) const MAX_CONNECTIONS_PER_IP: &str = "max.connections.per.ip";
+pub(super) const MAX_CONNECTIONS_PER_IP_OVERRIDES: &str = "max.connections.per.ip.overrides";
 pub(super) const NUM_PARTITIONS: &str = "num.partitions";
 pub(super) const SOCKET_REQUEST_MAX_BYTES: &str = "socket.request.max.bytes";
 
@@ -71,7 +73,20 @@ static OWN_CONFIGS: &[BrokerConfig] = &[
         MAX_CONNECTIONS,
         Domain::int_from(1),
         Some("4096"),
-        "How many connections the node holds at once; one more is closed. Kafka has no bound by default.",
+        "How many connections the node holds at once; one more is closed. Less where the limit of open files leaves no room \
+         for so many. Kafka has no bound by default.",
+    ),
+    config(
+        MAX_CONNECTIONS_PER_IP,
+        Domain::int_from(0),
+        Some("2147483647"),
+        "How many connections one address may have at once; one more is closed.",
+    ),
+    config(
+        MAX_CONNECTIONS_PER_IP_OVERRIDES,
+        Domain::CountsByAddress,
+        Some(""),
+        "The same for single addresses: ADDRESS:COUNT, separated by commas. Host names are not resolved.",
     ),
     config(
         NUM_PARTITIONS,

@@ -1,5 +1,8 @@
 //! What values a setting may have. Values are kept as the text they were given as; this is how they are read.
 
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
 use thiserror::Error;
 
 /// The values that a setting may have.
@@ -36,6 +39,8 @@ pub enum Domain {
     ListOf(&'static [&'static str]),
     /// `*`, nothing, or a list of `partition:broker` pairs: which replicas' traffic a reassignment throttles (KIP-73).
     ThrottledReplicas,
+    /// A list of `address:count` pairs, each address an IP address and no address twice; also none at all.
+    CountsByAddress,
     /// Any text.
     Text,
 }
@@ -82,6 +87,12 @@ pub enum InvalidValue {
         "Must be the literal '*' or a list of replicas in the form [partitionId]:[brokerId],[partitionId]:[brokerId]"
     )]
     NotReplicas,
+    /// Not a list of counts by address.
+    #[error(
+        "Must be a list of [address]:[count],[address]:[count]; each address an IP address, each count a number from 0 \
+         to 2147483647"
+    )]
+    NotCounts,
 }
 
 impl Domain {
@@ -124,6 +135,7 @@ impl Domain {
             }
             Self::ListOf(words) => check_list(value, words),
             Self::ThrottledReplicas => check_replicas(value),
+            Self::CountsByAddress => counts_by_address(value).map(|_| ()),
             Self::Text => Ok(()),
         }
     }
@@ -149,6 +161,21 @@ pub(super) fn boolean(value: &str) -> Option<bool> {
 /// The parts of a list's value. An empty value has none.
 pub(in crate::controller) fn list_value(value: &str) -> impl Iterator<Item = &str> {
     value.split(',').map(str::trim).filter(|part| !part.is_empty())
+}
+
+/// The counts that a list of `address:count` pairs gives to addresses. An IPv4 address in IPv6 form is the IPv4 address.
+pub(super) fn counts_by_address(value: &str) -> Result<BTreeMap<IpAddr, usize>, InvalidValue> {
+    let mut counts = BTreeMap::new();
+    for pair in list_value(value) {
+        let (address, count) = pair.rsplit_once(':').ok_or(InvalidValue::NotCounts)?;
+        let address = address.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+        let address = address.map_err(|_| InvalidValue::NotCounts)?.to_canonical();
+        let count = count.parse::<i32>().ok().and_then(|count| usize::try_from(count).ok());
+        if counts.insert(address, count.ok_or(InvalidValue::NotCounts)?).is_some() {
+            return Err(InvalidValue::Duplicate);
+        }
+    }
+    Ok(counts)
 }
 
 fn check_int(value: &str, min: i32, max: i32) -> Result<(), InvalidValue> {
@@ -237,6 +264,11 @@ mod tests {
         for value in ["0", "0:", "*,0:1", "a:1"] {
             assert_eq!(Domain::ThrottledReplicas.check(value), Err(InvalidValue::NotReplicas), "{value}");
         }
+        accepts(Domain::CountsByAddress, &["", "127.0.0.1:0", "10.0.0.1:5, ::1:7,[fe80::1]:2147483647"]);
+        for value in ["127.0.0.1", "127.0.0.1:", "127.0.0.1:-1", "host:5", "127.0.0.1:2147483648"] {
+            assert_eq!(Domain::CountsByAddress.check(value), Err(InvalidValue::NotCounts), "{value}");
+        }
+        refuses(Domain::CountsByAddress, "::ffff:1.2.3.4:1,1.2.3.4:2", "Values must not be duplicated");
         accepts(Domain::Text, &["", "anything"]);
         assert!(list.is_list() && !word.is_list());
     }

@@ -1,11 +1,12 @@
 //! The settings that a node was given, and how their values are read: what was not given has the table's default.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use super::broker::SettingError;
 use super::broker_table::broker_config;
-use super::domain::{InvalidValue, boolean, integer, list_value};
+use super::domain::{InvalidValue, boolean, counts_by_address, integer, list_value};
 
 /// Settings by their names in the tables, each with a value that its domain allows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -54,6 +55,11 @@ impl Given {
     pub(super) fn words(&self, name: &'static str) -> Result<Vec<&str>, SettingError> {
         let words: Vec<_> = list_value(self.text(name)).collect();
         if words.is_empty() { Err(self.refused(name, InvalidValue::Empty)) } else { Ok(words) }
+    }
+
+    /// Counts by address.
+    pub(super) fn counts(&self, name: &'static str) -> Result<BTreeMap<IpAddr, usize>, SettingError> {
+        counts_by_address(self.text(name)).map_err(|reason| self.refused(name, reason))
     }
 
     /// The refusal of the value in force.

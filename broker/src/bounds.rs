@@ -1,0 +1,135 @@
+//! `docs/bounds.md`, the table of every bound of a node, compared with the code.
+//!
+//! Who adds a bound adds a row there and a line in [`table`]. Constants of the cluster's crate come through
+//! [`trilog_cluster::bounds`].
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use trilog_cluster::bounds;
+use trilog_cluster::controller::configs::BrokerSettings;
+
+use crate::connection::bounds as connection;
+use crate::{http, server};
+
+const DOCUMENT: &str = include_str!("../../docs/bounds.md");
+
+/// A bound's name, value and setting, as a row of the document has them.
+type Row = (String, String, String);
+
+/// Every bound. The setting is empty where there is none.
+fn table() -> Vec<Row> {
+    let settings = BrokerSettings::default();
+    let fixed = |name, value| (name, value, "");
+    let rows = [
+        ("connections of a node", count(settings.max_connections), "max.connections"),
+        ("connections of an address", count(settings.max_connections_per_ip), "max.connections.per.ip"),
+        ("idle time of a connection", time(settings.connections_max_idle), "connections.max.idle.ms"),
+        fixed("files kept for the store", count(server::RESERVED_FOR_STORE)),
+        fixed("files kept for each peer", count(server::RESERVED_PER_PEER)),
+        ("one request", bytes(settings.socket_request_max_bytes), "socket.request.max.bytes"),
+        fixed("unanswered requests of a connection", count(connection::MAX_IN_FLIGHT_REQUESTS)),
+        fixed("bytes of unanswered requests of a connection", bytes(connection::MAX_IN_FLIGHT_BYTES)),
+        fixed("bytes of answers that a connection has not read", bytes(connection::MAX_READY_BYTES)),
+        fixed("bytes of requests of a node", bytes(connection::NODE_REQUEST_BYTES)),
+        fixed("rate of a request, at least", rate(u64::from(connection::LEAST_BYTES_PER_SECOND))),
+        fixed("time below that rate", time(Some(connection::PATIENCE))),
+        fixed(
+            "rate of a request while others wait for memory, at least",
+            rate(connection::FAST_BYTES_PER_SECOND),
+        ),
+        fixed("wait for memory before a slower request goes", time(Some(connection::WAITS))),
+        fixed(
+            "lines of the log about failed connections, of a kind",
+            format!("1 in {}", time(Some(connection::EVERY))),
+        ),
+        fixed("connections of the HTTP port", count(http::bounds::MAX_CONNECTIONS)),
+        fixed("head of an HTTP request", bytes(http::bounds::MAX_HEAD_BYTES)),
+        fixed("time for the head of an HTTP request", time(Some(http::bounds::HEAD_WITHIN))),
+        fixed("body of an HTTP request", bytes(http::bounds::MAX_BODY_BYTES)),
+        fixed("time for the body of an HTTP request", time(Some(http::bounds::BODY_WITHIN))),
+        fixed("time of an HTTP connection", time(Some(http::bounds::EXCHANGE_WITHIN))),
+        fixed("threads that wait for the disk for consumers", count(server::MAX_BLOCKING_THREADS)),
+        fixed("connections of the peer port that have not said who they are", count(bounds::MAX_STRANGERS)),
+        fixed("partitions of a topic", count(bounds::MAX_PARTITIONS_PER_TOPIC)),
+        fixed("partitions that a request creates", count(bounds::MAX_PARTITIONS_PER_REQUEST)),
+        fixed("partitions of a cluster", count(bounds::MAX_PARTITIONS_PER_CLUSTER)),
+    ];
+    rows.map(|(name, value, setting)| (name.to_owned(), value, setting.to_owned())).into()
+}
+
+/// `4,096`.
+fn count(count: usize) -> String {
+    let digits = count.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// `16 MiB`, in the largest unit without a fraction.
+fn bytes(bytes: usize) -> String {
+    let units = [(30, "GiB"), (20, "MiB"), (10, "KiB")];
+    let unit = units.into_iter().find(|(shift, _)| bytes > 0 && bytes.is_multiple_of(1 << shift));
+    unit.map_or_else(
+        || format!("{} B", count(bytes)),
+        |(shift, unit)| format!("{} {unit}", count(bytes >> shift)),
+    )
+}
+
+/// `1 KiB/s`.
+fn rate(per_second: u64) -> String {
+    format!("{}/s", bytes(usize::try_from(per_second).expect("a rate of some megabytes")))
+}
+
+/// `30 s`.
+fn time(time: Option<Duration>) -> String {
+    match time {
+        None => "none".to_owned(),
+        Some(time) if time.subsec_nanos() == 0 => {
+            format!("{} s", count(usize::try_from(time.as_secs()).expect("some years")))
+        }
+        Some(time) => format!("{} ms", time.as_millis()),
+    }
+}
+
+/// The rows of the document's tables: name, value, setting, and what happens when it is full.
+fn documented() -> Vec<(Row, String)> {
+    let lines = DOCUMENT.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| bound |"));
+    let rows = lines.filter(|line| !line.starts_with("| ---"));
+    rows.map(|line| {
+        let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
+        let [name, value, setting, full] = cells[..] else { panic!("four cells are due: {line}") };
+        ((name.to_owned(), value.to_owned(), setting.trim_matches('`').to_owned()), full.to_owned())
+    })
+    .collect()
+}
+
+#[test]
+fn the_document_has_every_bound_with_its_value() {
+    let documented = documented();
+    for (row, full) in &documented {
+        assert!(!full.is_empty(), "docs/bounds.md does not say what happens beyond: {row:?}");
+    }
+    let documented: BTreeSet<Row> = documented.into_iter().map(|(row, _)| row).collect();
+    let code: BTreeSet<Row> = table().into_iter().collect();
+    let missing: Vec<&Row> = code.difference(&documented).collect();
+    assert!(missing.is_empty(), "docs/bounds.md lacks, or has with another value: {missing:#?}");
+    let unknown: Vec<&Row> = documented.difference(&code).collect();
+    assert!(unknown.is_empty(), "docs/bounds.md has rows that broker/src/bounds.rs lacks: {unknown:#?}");
+}
+
+#[test]
+fn values_are_written_for_people() {
+    assert_eq!([0, 12, 123, 4_096, 1_234_567].map(count), ["0", "12", "123", "4,096", "1,234,567"]);
+    assert_eq!(
+        [0, 1_000, 4 << 10, 100 << 20, 2 << 30].map(bytes),
+        ["0 B", "1,000 B", "4 KiB", "100 MiB", "2 GiB"]
+    );
+    let times = [Some(Duration::from_millis(150)), Some(Duration::from_secs(30)), None];
+    assert_eq!(times.map(time), ["150 ms", "30 s", "none"]);
+}

@@ -1,0 +1,225 @@
+//! Large requests that are on their way, and which of them goes when others wait for memory.
+//!
+//! A large request holds a part of the node's budget from its first bytes to its answer, and how long that takes is up to
+//! its sender. While there is memory for all, that disturbs nobody, so slow lines are served (see [`super::pace`]). When a
+//! request has waited for memory for [`WAITS`], the one that arrives slowest is put out, and its memory goes to those that
+//! wait; another one each time that much has passed. Requests that arrive at [`FAST_BYTES_PER_SECOND`] and above stay: they
+//! are done soon, and what keeps the memory then is the node's own work. So memory is kept from others only by sending
+//! faster than they do.
+//!
+//! A request that waits for memory itself is not put out: that it does not arrive is the broker's doing. One request at a
+//! time may overdraw the budget ([`super::budget`]), so one of those that arrive can always go on, or be put out.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+/// How long a request waits for memory before a slower one is put out.
+pub(crate) const WAITS: Duration = Duration::from_secs(1);
+
+/// The rate, in bytes a second, from which on a request is not put out for the sake of others. A line of ten megabits
+/// carries that.
+pub(crate) const FAST_BYTES_PER_SECOND: u64 = 1 << 20;
+
+/// Rates are taken over the last one or two of these.
+const WINDOW: Duration = Duration::from_secs(1);
+
+/// The large requests that arrive at a node. Clones are the same ones.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Arrivals {
+    shared: Arc<Mutex<Shared>>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    requests: BTreeMap<u64, Entry>,
+    entered: u64,
+    last_put_out: Option<Instant>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    rate: Rate,
+    /// It waits for memory.
+    waits: bool,
+    /// It has been told to go.
+    put_out: bool,
+    /// Wakes its connection.
+    notify: Arc<Notify>,
+}
+
+/// A request that arrives, until this is dropped.
+#[derive(Debug)]
+pub(super) struct Arrival {
+    arrivals: Arrivals,
+    id: u64,
+}
+
+impl Arrivals {
+    fn lock(&self) -> MutexGuard<'_, Shared> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A request begins to arrive. `notify` is told if it is put out.
+    pub(super) fn enter(&self, now: Instant, notify: &Arc<Notify>) -> Arrival {
+        let mut shared = self.lock();
+        shared.entered += 1;
+        let id = shared.entered;
+        let notify = Arc::clone(notify);
+        shared.requests.insert(id, Entry { rate: Rate::new(now), waits: false, put_out: false, notify });
+        Arrival { arrivals: self.clone(), id }
+    }
+
+    /// Puts out the slowest request, unless one was put out just now, or none is slow.
+    pub(super) fn put_out_slowest(&self, now: Instant) {
+        let mut shared = self.lock();
+        if shared.last_put_out.is_some_and(|last| now.duration_since(last) < WAITS) {
+            return;
+        }
+        let candidates = shared.requests.values_mut().filter(|entry| !entry.waits && !entry.put_out);
+        let rated = candidates.filter_map(|entry| Some((entry.rate.at(now)?, entry)));
+        let slowest = rated.filter(|(rate, _)| *rate < FAST_BYTES_PER_SECOND).min_by_key(|(rate, _)| *rate);
+        if let Some((_, entry)) = slowest {
+            entry.put_out = true;
+            entry.notify.notify_one();
+            shared.last_put_out = Some(now);
+        }
+    }
+}
+
+impl Arrival {
+    fn with(&self, change: impl FnOnce(&mut Entry)) {
+        if let Some(entry) = self.arrivals.lock().requests.get_mut(&self.id) {
+            change(entry);
+        }
+    }
+
+    /// Bytes of it have arrived.
+    pub(super) fn received(&self, now: Instant, bytes: usize) {
+        self.with(|entry| entry.rate.add(now, bytes));
+    }
+
+    /// It waits for memory from now on, or waits no more.
+    pub(super) fn waits(&self, now: Instant, waits: bool) {
+        self.with(|entry| {
+            entry.waits = waits;
+            // What came before the wait says nothing about what comes after it.
+            entry.rate = Rate::new(now);
+        });
+    }
+
+    /// Whether it has to go.
+    pub(super) fn is_put_out(&self) -> bool {
+        self.arrivals.lock().requests.get(&self.id).is_some_and(|entry| entry.put_out)
+    }
+}
+
+impl Drop for Arrival {
+    fn drop(&mut self) {
+        self.arrivals.lock().requests.remove(&self.id);
+    }
+}
+
+/// Bytes over time, by windows that follow one another.
+#[derive(Clone, Copy, Debug)]
+struct Rate {
+    /// When the current window began.
+    since: Instant,
+    /// Bytes in it.
+    bytes: u64,
+    /// Bytes in the one before; none if there was none.
+    before: Option<u64>,
+}
+
+impl Rate {
+    const fn new(now: Instant) -> Self {
+        Self { since: now, bytes: 0, before: None }
+    }
+
+    /// Begins a window if the current one is over.
+    fn roll(&mut self, now: Instant) {
+        let passed = now.duration_since(self.since);
+        if passed >= 2 * WINDOW {
+            *self = Self { since: now, bytes: 0, before: Some(0) };
+        } else if passed >= WINDOW {
+            *self = Self { since: self.since + WINDOW, bytes: 0, before: Some(self.bytes) };
+        }
+    }
+
+    fn add(&mut self, now: Instant, bytes: usize) {
+        self.roll(now);
+        self.bytes += bytes as u64;
+    }
+
+    /// Bytes a second lately; none of what has just begun.
+    fn at(&mut self, now: Instant) -> Option<u64> {
+        self.roll(now);
+        let before = self.before?;
+        let time = WINDOW + now.duration_since(self.since);
+        Some((before + self.bytes) * 1_000 / u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A request that arrives at so many bytes a second for `seconds`.
+    fn arriving(arrivals: &Arrivals, begun: Instant, seconds: u32, rate: usize) -> Arrival {
+        let arrival = arrivals.enter(begun, &Arc::default());
+        for tick in 1..=10 * seconds {
+            arrival.received(begun + tick * Duration::from_millis(100), rate / 10);
+        }
+        arrival
+    }
+
+    #[test]
+    fn the_slowest_goes_first_and_one_at_a_time() {
+        let (arrivals, begun) = (Arrivals::default(), Instant::now());
+        let rates = [200_000, 1_000, 5_000_000, 50_000];
+        let requests = rates.map(|rate| arriving(&arrivals, begun, 4, rate));
+        let out = || requests.each_ref().map(Arrival::is_put_out);
+        let now = begun + Duration::from_secs(4);
+        arrivals.put_out_slowest(now);
+        assert_eq!(out(), [false, true, false, false]);
+        arrivals.put_out_slowest(now + WAITS / 2);
+        assert_eq!(out(), [false, true, false, false], "one in a while");
+        arrivals.put_out_slowest(now + WAITS);
+        assert_eq!(out(), [false, true, false, true]);
+    }
+
+    #[test]
+    fn fast_new_and_waiting_requests_stay() {
+        let (arrivals, begun) = (Arrivals::default(), Instant::now());
+        let now = begun + Duration::from_secs(4);
+        let fast = arriving(&arrivals, begun, 4, 2 << 20);
+        let new = arrivals.enter(now, &Arc::default());
+        let waiting = arriving(&arrivals, begun, 3, 10);
+        waiting.waits(begun + Duration::from_secs(3), true);
+        arrivals.put_out_slowest(now);
+        assert!(![&fast, &new, &waiting].iter().any(|arrival| arrival.is_put_out()));
+        // It got its memory, and has not gone on since.
+        waiting.waits(now, false);
+        arrivals.put_out_slowest(now + WINDOW / 2);
+        assert!(!waiting.is_put_out());
+        drop(new);
+        drop(fast);
+        arrivals.put_out_slowest(now + 3 * WINDOW);
+        assert!(waiting.is_put_out());
+    }
+
+    #[tokio::test]
+    async fn the_connection_is_woken() {
+        let (arrivals, begun) = (Arrivals::default(), Instant::now());
+        let notify = Arc::default();
+        let arrival = arrivals.enter(begun, &notify);
+        arrivals.put_out_slowest(begun + 3 * WINDOW);
+        notify.notified().await;
+        assert!(arrival.is_put_out());
+        drop(arrival);
+        assert!(arrivals.lock().requests.is_empty());
+    }
+}

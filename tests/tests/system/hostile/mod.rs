@@ -1,0 +1,6 @@
+//! Attacks at a small size: one file a scenario of [`trilog_tests::hostile`], with what else has to hold.
+
+mod descriptors;
+mod http;
+mod malformed;
+mod slow_writers;
