@@ -23,6 +23,8 @@ pub struct NodeMetrics {
     pub(crate) sync_seconds: Histogram,
     /// How often a group's leader changed, as far as this node heard of it.
     pub(crate) leader_changes: IntCounter,
+    /// Connections to the peer port that were not let in.
+    pub(crate) peers_refused: IntCounter,
     pulse: Arc<Pulse>,
 }
 
@@ -43,9 +45,14 @@ impl Default for NodeMetrics {
             "trilog_leader_changes_total",
             "Changes of a Raft group's leader that this node heard of.",
         );
+        let peers_refused = IntCounter::new(
+            "trilog_peers_refused_total",
+            "Connections to the peer port that were not let in: refused peers, and strangers.",
+        );
         Self {
             sync_seconds: Histogram::with_opts(sync_seconds).expect("the buckets rise"),
             leader_changes: leader_changes.expect("the name is legal"),
+            peers_refused: peers_refused.expect("the name is legal"),
             pulse: Arc::new(Pulse { started: Instant::now(), last_beat: AtomicU64::new(0) }),
         }
     }
@@ -55,7 +62,7 @@ impl NodeMetrics {
     /// What is counted here, as Prometheus has it.
     #[must_use]
     pub fn gather(&self) -> Vec<MetricFamily> {
-        [self.sync_seconds.collect(), self.leader_changes.collect()].concat()
+        [self.sync_seconds.collect(), self.leader_changes.collect(), self.peers_refused.collect()].concat()
     }
 
     /// How long ago the driver last began a round. It begins one every 50 ms if it has nothing to do; what keeps it

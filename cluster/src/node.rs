@@ -203,14 +203,15 @@ impl Node {
         let rpc = Arc::new(RpcClient::default());
         let nodes: Vec<NodeId> = peers.keys().copied().collect();
         let node_count = nodes.len();
-        let link = Link::new(Arc::clone(&inbox), Arc::clone(&published), Arc::clone(&rpc), store.clone());
+        let metrics = NodeMetrics::default();
+        let clones = (Arc::clone(&inbox), Arc::clone(&published), Arc::clone(&rpc));
+        let link = Link::new(clones, store.clone(), metrics.peers_refused.clone());
         let link = Arc::new(link.map_err(FatalError::Store)?);
         let (store_id, name) = (store.id(), cluster_id.clone());
         let transport = TransportConfig { cluster_id: name, node, store: store_id, listener, peers, secret };
         let transport = Transport::start(transport, Arc::clone(&link) as _);
         link.connect(transport.clone());
 
-        let metrics = NodeMetrics::default();
         let config = DriverConfig {
             shard: ShardConfig {
                 node,

@@ -4,6 +4,7 @@
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bytes::Bytes;
+use prometheus::IntCounter;
 
 use trilog_storage::{Store, StoreError};
 
@@ -24,17 +25,18 @@ pub(super) struct Link {
     store: Store,
     acquaintances: Mutex<Acquaintances>,
     transport: OnceLock<Transport>,
+    /// Connections to the peer port that were not let in.
+    refused: IntCounter,
 }
 
 impl Link {
     pub(super) fn new(
-        inbox: Arc<Inbox>,
-        published: Arc<Published>,
-        rpc: Arc<RpcClient>,
+        (inbox, published, rpc): (Arc<Inbox>, Arc<Published>, Arc<RpcClient>),
         store: Store,
+        refused: IntCounter,
     ) -> Result<Self, StoreError> {
         let acquaintances = Mutex::new(Acquaintances::load(&store)?);
-        Ok(Self { inbox, published, rpc, store, acquaintances, transport: OnceLock::new() })
+        Ok(Self { inbox, published, rpc, store, acquaintances, transport: OnceLock::new(), refused })
     }
 
     /// Where answers go. The transport is made after its handler, so this comes a moment later; a request in between
@@ -88,6 +90,10 @@ impl PeerHandler for Link {
             Frame::Response { id, body } => self.rpc.complete(from, id, body),
             frame => self.inbox.push_frame(from, frame),
         }
+    }
+
+    fn refused(&self) {
+        self.refused.inc();
     }
 
     fn alive(&self, from: NodeId) {

@@ -188,9 +188,13 @@ impl Incoming {
                 self.read((node, store), stream, serial, address).await;
             }
             Err((Some(peer), error @ HandshakeError::Refused(refusal, _))) => {
+                self.handler.refused();
                 self.refusals.log(self.identity.members(), peer, address, refusal, &error);
             }
-            Err((_, error)) => debug!(%address, "a connection to the peer port failed: {error}"),
+            Err((_, error)) => {
+                self.handler.refused();
+                debug!(%address, "a connection to the peer port failed: {error}");
+            }
         }
     }
 

@@ -100,6 +100,9 @@ pub trait PeerHandler: Send + Sync + 'static {
     /// drop the frame. Must not block.
     fn received(&self, from: NodeId, frame: Frame);
 
+    /// A connection to the peer port was not let in: a peer that was refused, or whoever said something else than hello.
+    fn refused(&self) {}
+
     /// Part of a frame came from such a peer: it lives, though a long frame may take seconds to arrive. Must not block.
     fn alive(&self, from: NodeId);
 

@@ -54,6 +54,8 @@ async fn attack(cluster: &mut Cluster, size: Size) {
         (counted(cluster).await - before >= sent as f64).then_some(())
     })
     .await;
+    let refused = sum(&cluster.node(1).scrape().await, "trilog_peers_refused_total", &[]);
+    assert!(refused > 0.0, "strangers at the peer port are counted");
     let lines = cluster.node(1).log().lines().count() - lines;
     assert!(lines <= MOST_LINES, "{lines} lines about {sent} frames");
 }
