@@ -8,6 +8,10 @@
 //! While partitions that are asked for elect a leader, because theirs has just died, the answer waits for the
 //! outcome, which takes milliseconds: a client that is told of no leader asks again only after its back-off.
 //!
+//! A client whose leader dies asks at once, and may be here before this node has noticed that its own connection is gone.
+//! So an answer that names other nodes as leaders waits a moment for such news. librdkafka, told once more of a leader that is
+//! dead, looks again only after up to a second.
+//!
 //! A topic that is named and does not exist is made on the way, if the client and `auto.create.topics.enable`
 //! allow it; the answer then waits a while for its leaders, so that the client's first produce request finds
 //! one.
@@ -54,6 +58,9 @@ pub(super) struct Metadata;
 /// anyway.
 const AUTO_CREATION_TIMEOUT_MS: i32 = 3_000;
 
+/// How long after a client a node may notice that a peer has died, which is a matter of the kernel and of who runs first.
+const NOTICED_WITHIN: Duration = Duration::from_millis(5);
+
 /// How long an answer waits for elections.
 pub(super) const ELECTION_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -84,12 +91,18 @@ impl Handler for Metadata {
                 broker.node.is_electing(partition)
             })
         };
-        if missing.is_empty() && !electing(broker, &request, context.version) {
+        let is_led_elsewhere = asked_partitions(&broker.image(), &request, context.version, |partition| {
+            broker.node.leadership(partition.group).is_some_and(|known| known.leader != broker.node.id())
+        });
+        if missing.is_empty() && !is_led_elsewhere && !electing(broker, &request, context.version) {
             return context.now(&answer(broker, &request, &context, None));
         }
         let broker = Arc::clone(broker);
         Reply::later(async move {
             let refused = if missing.is_empty() { None } else { Some(make(&broker, missing).await) };
+            if is_led_elsewhere {
+                tokio::time::sleep(NOTICED_WITHIN).await;
+            }
             let settled = || !electing(&broker, &request, context.version);
             broker.node.await_published(ELECTION_TIMEOUT, settled).await;
             context.answer(&answer(&broker, &request, &context, refused.as_ref()))
