@@ -1,5 +1,6 @@
-//! Disks that are full, files that are lost, bytes that are not what was written.
+//! Disks that are full or hang, files that are lost, bytes that are not what was written.
 
 mod damaged;
 mod full;
+mod hanging;
 mod lost;
