@@ -108,7 +108,9 @@ impl Group {
             max_committed_size_per_ready: MAX_APPLY_BYTES,
             check_quorum: true,
             pre_vote: true,
-            batch_append: true,
+            // Not in raft-rs: it adds entries to an empty message for the same follower that may come behind another one, and the
+            // follower then acknowledges one more than it has.
+            batch_append: false,
             // Followers of a partition learn of a commit with the next entry or heartbeat, which spares a message
             // a round; the controller's followers serve the metadata, so they are told at once.
             skip_bcast_commit: id != RaftGroupId::CONTROLLER,

@@ -53,7 +53,7 @@ fn play(name: &str) {
 }
 
 /// Every script, each of which has a test below.
-const SCRIPTS: [&str; 29] = [
+const SCRIPTS: [&str; 30] = [
     "behind",
     "confirm",
     "conflict",
@@ -77,6 +77,7 @@ const SCRIPTS: [&str; 29] = [
     "rejoin",
     "rejoin_five",
     "rejoin_pair",
+    "rejoin_twice",
     "restart",
     "sleep",
     "slow_disks",
@@ -208,6 +209,11 @@ fn rejoin_five() {
 #[test]
 fn rejoin_pair() {
     play("rejoin_pair");
+}
+
+#[test]
+fn rejoin_twice() {
+    play("rejoin_twice");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 use trilog_storage::{Acknowledge, EntryFetch, Identity, Store, StoreOptions, TailCache};
 
-use crate::acquaintances::{Acquaintances, Recognition};
+use crate::acquaintances::{Acquaintances, Recognition, last_readmitted};
 use crate::controller::configs::BrokerSettings;
 use crate::ids::{NodeId, RaftGroupId, StoreId};
 use crate::shard::effects::{Effect, Needs, Persist};
@@ -114,8 +114,9 @@ impl Node {
     /// As what this node recognizes a peer that has `store`. The stage's nodes all reach each other, so that there is no
     /// need to write it down: it is remembered as long as the script plays.
     pub(super) fn meet(&mut self, peer: NodeId, store: StoreId) -> Recognition {
-        let (recognition, _) = self.acquaintances.meet(peer, store, None).expect("no disk is put back");
-        recognition
+        let readmitted = last_readmitted(peer, self.store()).unwrap();
+        let met = self.acquaintances.meet(peer, store, readmitted);
+        met.expect("no disk is put back").0
     }
 
     /// Ends the node and loses its disk: the next start is on an empty one.

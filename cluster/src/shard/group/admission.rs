@@ -84,6 +84,8 @@ pub(in crate::shard) enum Admission {
 pub(in crate::shard) struct Forgetful {
     /// The term in which it was when it was restarted.
     pub(super) term: u64,
+    /// As of a [`Probation`].
+    replays: RaftIndex,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,6 +96,9 @@ pub(in crate::shard) struct Probation {
     until: RaftIndex,
     /// In the controller's group: groups below this one existed when the disk was lost, or may have.
     groups: RaftGroupId,
+    /// Entries up to this one are older than the disk: the barrier that let it in, and those before it. 0 of a replica that
+    /// has kept its disk.
+    replays: RaftIndex,
 }
 
 /// A replica that the leader of `term` readmits.
@@ -117,12 +122,15 @@ impl Probation {
 impl Admission {
     /// What becomes of a replica in `term` whose machine went down under it; none if that changes nothing.
     pub(super) fn after_power_loss(known: Option<Self>, term: u64) -> Option<Self> {
-        let known_term = match known {
+        let (known_term, replays) = match known {
             Some(Self::Barred | Self::Unrecognized { .. }) => return None,
-            Some(Self::Forgetful(Forgetful { term }) | Self::Probation(Probation { term, .. })) => term,
-            Some(Self::Full) | None => 0,
+            Some(
+                Self::Forgetful(Forgetful { term, replays })
+                | Self::Probation(Probation { term, replays, .. }),
+            ) => (term, replays),
+            Some(Self::Full) | None => (0, RaftIndex(0)),
         };
-        Some(Self::Forgetful(Forgetful { term: term.max(known_term) }))
+        Some(Self::Forgetful(Forgetful { term: term.max(known_term), replays }))
     }
 
     /// What is written down; none for a replica that is full, or on an empty disk.
@@ -137,10 +145,9 @@ impl Admission {
         match self {
             Self::Full | Self::Unrecognized { .. } => batch.delete_record(group, KEY),
             Self::Barred => batch.put_record(group, KEY, []),
-            Self::Forgetful(Forgetful { term }) => batch.put_record(group, KEY, term.to_be_bytes()),
-            Self::Probation(Probation { term, until, groups }) => {
-                let numbers = [*term, until.0, groups.0];
-                batch.put_record(group, KEY, numbers.map(u64::to_be_bytes).concat());
+            Self::Forgetful(Forgetful { term, replays }) => put(group, &[*term], *replays, batch),
+            Self::Probation(Probation { term, until, groups, replays }) => {
+                put(group, &[*term, until.0, groups.0], *replays, batch);
             }
         }
     }
@@ -148,15 +155,29 @@ impl Admission {
     fn decode(record: &[u8]) -> Option<Self> {
         let (numbers, rest) = record.as_chunks::<8>();
         let numbers: Vec<u64> = numbers.iter().copied().map(u64::from_be_bytes).collect();
+        let replays = |more: &[u64]| RaftIndex(more.first().copied().unwrap_or_default());
         match (&numbers[..], rest) {
             ([], []) => Some(Self::Barred),
-            ([term], []) => Some(Self::Forgetful(Forgetful { term: *term })),
-            ([term, until, groups], []) => Some(Self::Probation(Probation {
+            ([term, more @ ..], []) if more.len() < 2 => {
+                Some(Self::Forgetful(Forgetful { term: *term, replays: replays(more) }))
+            }
+            ([term, until, groups, more @ ..], []) if more.len() < 2 => Some(Self::Probation(Probation {
                 term: *term,
                 until: RaftIndex(*until),
                 groups: RaftGroupId(*groups),
+                replays: replays(more),
             })),
             _ => None,
+        }
+    }
+
+    /// The last entry that is older than the replica's disk.
+    const fn replays(&self) -> RaftIndex {
+        match self {
+            Self::Forgetful(Forgetful { replays, .. }) | Self::Probation(Probation { replays, .. }) => {
+                *replays
+            }
+            Self::Full | Self::Unrecognized { .. } | Self::Barred => RaftIndex(0),
         }
     }
 
@@ -172,10 +193,17 @@ impl Admission {
     }
 }
 
+/// Writes numbers down, and one more if it is not 0.
+fn put(group: RaftGroupId, numbers: &[u64], replays: RaftIndex, batch: &mut WriteBatch) {
+    let more = Some(replays.0).filter(|replays| *replays > 0);
+    let numbers: Vec<u8> = numbers.iter().copied().chain(more).flat_map(u64::to_be_bytes).collect();
+    batch.put_record(group, KEY, numbers);
+}
+
 impl Group {
     /// Takes up what the replica may do, as it is found at the start.
     pub(in crate::shard) fn admit_as(&mut self, admission: Admission) {
-        if let Admission::Probation(Probation { term, .. }) | Admission::Forgetful(Forgetful { term }) =
+        if let Admission::Probation(Probation { term, .. }) | Admission::Forgetful(Forgetful { term, .. }) =
             admission
             && self.term() < term
         {
@@ -262,7 +290,8 @@ impl Group {
         }
         self.node.raft.become_follower(row.term, u64::from(leader.0));
         let ReadmitRow { term, until, groups, .. } = *row;
-        self.admission = Admission::Probation(Probation { term, until, groups });
+        let replays = if self.is_barred() { until } else { self.admission.replays() };
+        self.admission = Admission::Probation(Probation { term, until, groups, replays });
         self.admission.save(self.id, batch);
         true
     }
@@ -312,10 +341,18 @@ impl Group {
 
     /// A replica that takes a barrier becomes one of those who let another in: from then on it refuses that one's former disks.
     /// Returns whether there is a barrier among the entries.
+    ///
+    /// A replica that lost its disk refuses nobody for a barrier before its own. That one is older than what it knows of its
+    /// peers: since then the other may have lost its disk again, or got another store by a loss of power, of which no barrier
+    /// tells. The majority that took the barrier then has taken note. One that kept its disk may be part of it only now.
     pub(super) fn note_barriers(&mut self, entries: &[Entry], batch: &mut WriteBatch) -> bool {
+        let replays = self.admission.replays();
         let mut found = false;
-        for (node, store) in entries.iter().filter_map(let_in_by) {
-            acquaintances::readmitted(node, store, batch);
+        for entry in entries {
+            let Some((node, store)) = let_in_by(entry) else { continue };
+            if RaftIndex(entry.index) > replays {
+                acquaintances::readmitted(node, store, batch);
+            }
             self.is_let_in(node);
             found = true;
         }
@@ -346,74 +383,4 @@ fn let_in_by(entry: &Entry) -> Option<(NodeId, StoreId)> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn written(admission: &Admission) -> Option<Vec<u8>> {
-        let dir = tempfile::tempdir().unwrap();
-        let identity = trilog_storage::Identity { cluster_id: "test".into(), node_id: 1 };
-        let store = Store::open(dir.path(), &identity, trilog_storage::StoreOptions::default()).unwrap();
-        let mut batch = WriteBatch::new();
-        admission.save(RaftGroupId(3), &mut batch);
-        store.apply(batch).unwrap();
-        store.record(RaftGroupId(3), KEY).unwrap()
-    }
-
-    #[test]
-    fn what_outlives_a_process_is_written_down() {
-        let probation = Probation { term: 3, until: RaftIndex(9), groups: RaftGroupId(7) };
-        let record = written(&Admission::Probation(probation)).unwrap();
-        assert!(matches!(Admission::decode(&record), Some(Admission::Probation(read)) if read == probation));
-        let record = written(&Admission::Barred).unwrap();
-        assert!(matches!(Admission::decode(&record), Some(Admission::Barred)));
-        let forgetful = Forgetful { term: 4 };
-        let record = written(&Admission::Forgetful(forgetful)).unwrap();
-        assert!(matches!(Admission::decode(&record), Some(Admission::Forgetful(read)) if read == forgetful));
-        assert_eq!(written(&Admission::Full), None);
-        assert!(Admission::decode(&[0; 9]).is_none());
-    }
-
-    #[test]
-    fn a_barrier_tells_whom_it_lets_in() {
-        let store = StoreId([5; 16]);
-        let barrier = Entry { context: barrier_of(NodeId(3), store).into(), ..Entry::default() };
-        assert_eq!(let_in_by(&barrier), Some((NodeId(3), store)));
-        assert_eq!(let_in_by(&Entry::default()), None);
-    }
-
-    #[test]
-    fn a_replica_without_memory_gives_no_vote_but_to_its_only_fellow() {
-        for kind in [MessageType::MsgRequestVote, MessageType::MsgRequestPreVote] {
-            assert!(!Admission::Barred.heeds(kind, 3) && !Admission::Barred.heeds(kind, 5));
-            assert!(Admission::Barred.heeds(kind, 2));
-        }
-    }
-
-    #[test]
-    fn a_power_loss_takes_nothing_of_a_replica_that_has_nothing_and_keeps_what_another_knows_of_itself() {
-        let after = |known, term| Admission::after_power_loss(known, term);
-        assert!(after(Some(Admission::Barred), 3).is_none());
-        let is = |admission, term| matches!(admission, Some(Admission::Forgetful(forgetful)) if forgetful == Forgetful { term });
-        assert!(is(after(None, 3), 3));
-        let probation = Probation { term: 5, until: RaftIndex(9), groups: RaftGroupId(0) };
-        assert!(is(after(Some(Admission::Probation(probation)), 4), 5));
-        assert!(is(after(after(Some(Admission::Probation(probation)), 4), 6), 6));
-    }
-
-    #[test]
-    fn a_probation_is_over_with_its_entry_or_with_one_of_a_later_term() {
-        let probation = Probation { term: 3, until: RaftIndex(9), groups: RaftGroupId(0) };
-        assert!(!probation.is_over(8, 3) && probation.is_over(9, 3));
-        assert!(probation.is_over(5, 4));
-    }
-
-    #[test]
-    fn only_who_is_readmitted_follows_and_nobody_on_probation_is_given_the_leadership() {
-        let probation = Probation { term: 3, until: RaftIndex(9), groups: RaftGroupId(0) };
-        for kind in [MessageType::MsgAppend, MessageType::MsgHeartbeat, MessageType::MsgSnapshot] {
-            assert!(!Admission::Barred.heeds(kind, 3) && !Admission::Barred.heeds(kind, 2));
-            assert!(Admission::Probation(probation).heeds(kind, 3));
-        }
-        assert!(!Admission::Probation(probation).heeds(MessageType::MsgTimeoutNow, 2));
-    }
-}
+mod tests;

@@ -101,6 +101,12 @@ impl Group {
             Fate::Committed(Waiting::Append { ticket, appended, replicas: None }) => {
                 effects.push(Effect::Appended { ticket, result: Ok(appended) });
             }
+            // Only a leader learns which replicas hold it. A client that asks the next one again gets the same answer.
+            Fate::Committed(waiting @ Waiting::Append { replicas: Some(_), .. })
+                if self.serving.is_none() =>
+            {
+                effects.push(waiting.unknown());
+            }
             Fate::Committed(waiting @ Waiting::Append { replicas: Some(_), .. }) => {
                 self.held.push((index, waiting));
             }

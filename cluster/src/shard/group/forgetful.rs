@@ -217,7 +217,7 @@ impl Group {
         let log = &self.node.raft.raft_log;
         let (applied, applied_term) = (log.applied, log.term(log.applied).unwrap_or_default());
         let over = match self.admission {
-            Admission::Forgetful(Forgetful { term }) => applied_term > term,
+            Admission::Forgetful(Forgetful { term, .. }) => applied_term > term,
             Admission::Probation(probation) => probation.is_over(applied, applied_term),
             _ => false,
         };

@@ -54,6 +54,10 @@ impl Group {
         round.read_bytes += self.node.mut_store().take_read_bytes();
         let spared = is_partition(&self.machine) && suffice_without(&self.voters, &round.without_room);
         for message in ready.take_messages() {
+            debug_assert!(
+                !carries_entries(&message) || message.entries[0].index == message.index + 1,
+                "entries follow the one that a message names"
+            );
             let full = round.without_room.iter().any(|peer| u64::from(peer.0) == message.to);
             if !(spared && full && carries_entries(&message)) {
                 round.sends.message(self.id, message);
