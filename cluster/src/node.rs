@@ -38,6 +38,7 @@ use self::opening::{End, open, start_driver};
 pub use self::waiting::Awaited;
 use crate::controller::configs::BrokerSettings;
 use crate::controller::{Broker, ControllerRequest, ControllerResponse, Listener, MetadataImage, Partition};
+use crate::coordinator::TopicPatterns;
 use crate::driver::inbox::{Inbox, Input};
 pub use crate::driver::{Append, Durability, FatalError, Reserve};
 use crate::driver::{DriverConfig, Published};
@@ -168,6 +169,7 @@ struct Shared {
     transport: Transport,
     rpc: Arc<RpcClient>,
     metrics: NodeMetrics,
+    patterns: Arc<TopicPatterns>,
     /// Tells this process from earlier ones of the same node.
     incarnation: Uuid,
     /// The controller has taken what this process says of itself.
@@ -212,12 +214,14 @@ impl Node {
         let transport = Transport::start(transport, Arc::clone(&link) as _);
         link.connect(transport.clone());
 
+        let patterns = TopicPatterns::on(tokio::runtime::Handle::current());
         let config = DriverConfig {
             shard: ShardConfig {
                 node,
                 store_id,
                 nodes,
                 defaults: Arc::clone(&settings),
+                patterns: Arc::clone(&patterns),
                 checkpoints: CheckpointPolicy::default(),
             },
             store,
@@ -240,6 +244,7 @@ impl Node {
             transport,
             rpc,
             metrics,
+            patterns,
             incarnation: Uuid::new_v4(),
             registered: AtomicBool::new(false),
             ended,

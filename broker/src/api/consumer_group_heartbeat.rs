@@ -20,7 +20,7 @@ use uuid::Uuid;
 
 use super::broker::Broker;
 use super::call::{Call, CallContext, Handler, Versions};
-use super::group_coordinator::{ask, group_id, group_item_error, text};
+use super::group_coordinator::{Asked, ask, group_id, group_item_error, text};
 use super::item_error::ItemError;
 use crate::connection::Reply;
 
@@ -43,16 +43,27 @@ impl Handler for ConsumerGroupHeartbeat {
             let refusal = ItemError::new(ResponseError::InvalidRequest, "MemberId can't be empty.");
             return context.now(&answer(Err(refusal)));
         }
-        let asked = ask(broker, GroupRequest::ConsumerHeartbeat(heartbeat(&request, &context)));
+        let patterns = broker.node.topic_patterns();
+        let pattern = request.subscribed_topic_regex.as_deref().filter(|pattern| !patterns.knows(pattern));
+        let pattern = pattern.map(str::to_owned);
+        let asked = GroupRequest::ConsumerHeartbeat(heartbeat(&request, &context));
         drop(request);
+        let Some(pattern) = pattern else { return context.later(heard(ask(broker, asked))) };
+        let broker = Arc::clone(broker);
         context.later(async move {
-            let heard = asked.answer(|response| match response {
-                GroupResponse::ConsumerHeartbeat(heard) => Some(heard.map_err(group_item_error)),
-                _ => None,
-            });
-            answer(heard.await.unwrap_or_else(|error| Err(ItemError::bare(error))))
+            // What is wrong with it the coordinator says, once it has seen to all else.
+            let _ = broker.node.topic_patterns().learn(&pattern).await;
+            heard(ask(&broker, asked)).await
         })
     }
+}
+
+async fn heard(asked: Asked) -> ConsumerGroupHeartbeatResponse {
+    let heard = asked.answer(|response| match response {
+        GroupResponse::ConsumerHeartbeat(heard) => Some(heard.map_err(group_item_error)),
+        _ => None,
+    });
+    answer(heard.await.unwrap_or_else(|error| Err(ItemError::bare(error))))
 }
 
 fn heartbeat(request: &ConsumerGroupHeartbeatRequest, context: &CallContext) -> ConsumerHeartbeat {

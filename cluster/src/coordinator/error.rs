@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::consumer::InvalidPattern;
+
 /// Kafka's errors that a coordinator answers with, by Kafka's names. The numbers belong to the wire, which maps them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum GroupErrorCode {
@@ -68,6 +70,12 @@ impl GroupError {
     /// A refusal with a sentence.
     pub(super) fn new(code: GroupErrorCode, message: impl Into<String>) -> Self {
         Self { code, message: message.into() }
+    }
+
+    /// The subscription is a pattern that cannot be used.
+    pub(super) fn invalid_pattern(pattern: &str, error: &InvalidPattern) -> Self {
+        let message = format!("SubscribedTopicRegex `{pattern}` is not a valid regular expression: {error}.");
+        Self::new(GroupErrorCode::InvalidRegularExpression, message)
     }
 }
 

@@ -14,6 +14,7 @@
 //! | [`classic`] | JoinGroup, SyncGroup, Heartbeat, LeaveGroup: a member assigns |
 //! | [`consumer`] | ConsumerGroupHeartbeat (KIP-848): the coordinator assigns |
 //! | [`assignor`] | range and uniform |
+//! | [`patterns`] | the topic patterns of the node's groups, compiled |
 //! | [`offsets`] | committed offsets and their expiry |
 //! | [`service_time`] | the time that expiry counts |
 //! | [`inspection`] | describing, listing and deleting groups |
@@ -30,6 +31,7 @@ mod golden;
 mod ids;
 mod inspection;
 mod offsets;
+mod patterns;
 #[cfg(test)]
 pub(crate) mod properties;
 mod records;
@@ -46,8 +48,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use self::consumer::InvalidPattern;
 pub use self::error::{GroupError, GroupErrorCode};
 pub use self::ids::{Generation, GroupId, InstanceId, MemberEpoch, MemberId};
+pub use self::patterns::TopicPatterns;
 use self::records::GroupRecord;
 pub(crate) use self::records::{CoordinatorRecord, decode_entry, encode_record, entry_header};
 pub use self::request::{
@@ -83,6 +87,8 @@ impl Limits {
 pub(crate) struct GroupCoordinator {
     settings: Arc<GroupSettings>,
     limits: Limits,
+    /// The node's compiled topic patterns.
+    patterns: Arc<TopicPatterns>,
     /// The metadata as this node knows it.
     image: Arc<MetadataImage>,
     /// The replicated state with everything that was proposed.
@@ -119,6 +125,7 @@ impl GroupCoordinator {
         let mut coordinator = Self {
             settings,
             limits: Limits::DEFAULT,
+            patterns: TopicPatterns::in_place(),
             image,
             state,
             classic: BTreeMap::new(),
@@ -133,6 +140,12 @@ impl GroupCoordinator {
         coordinator.load_consumer_groups();
         coordinator.forget_deleted_topics();
         coordinator
+    }
+
+    /// Takes topic patterns from where all coordinators of the node do.
+    pub(crate) fn with_patterns(mut self, patterns: &Arc<TopicPatterns>) -> Self {
+        self.patterns = Arc::clone(patterns);
+        self
     }
 
     /// A request. Its answer is among the [actions](Self::take_actions) of this call or, for a join or a sync, of a

@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::*;
 use crate::controller::configs::BrokerSettings;
 use crate::controller::{Broker, ControllerRequest, CreateTopics, Listener, NewTopic};
+use crate::coordinator::TopicPatterns;
 use crate::ids::{LeaderEpoch, RaftGroupId, TimestampMs, TopicId};
 use crate::partition::testing::{BatchBuilder, TestRecord};
 use crate::partition::{RecordLimits, TimestampType, check_record_set};
@@ -73,6 +74,7 @@ async fn config(dir: &TempDir, checkpoints: CheckpointPolicy) -> DriverConfig {
             store_id,
             nodes: vec![node],
             defaults: Arc::new(BrokerSettings::default()),
+            patterns: TopicPatterns::in_place(),
             checkpoints,
         },
         store,

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 use super::{Awaited, Node, NotCoordinator};
 use crate::controller::topic_name::CONSUMER_OFFSETS;
 use crate::controller::{ControllerRequest, CreateTopics, MetadataImage, NewTopic};
-use crate::coordinator::{GroupId, GroupRequest, GroupResponse};
+use crate::coordinator::{GroupId, GroupRequest, GroupResponse, TopicPatterns};
 use crate::driver::inbox::Input;
 use crate::ids::RaftGroupId;
 
@@ -46,6 +47,12 @@ impl Node {
         let (reply, answer) = oneshot::channel();
         self.shared.inbox.push(Input::Coordinate { coordinator, request: Box::new(request), reply });
         CoordinateFuture(answer)
+    }
+
+    /// Has a topic pattern compiled, or refused, before a coordinator needs it.
+    #[must_use]
+    pub fn topic_patterns(&self) -> &Arc<TopicPatterns> {
+        &self.shared.patterns
     }
 
     /// Sees to it that there are coordinators: makes `__consumer_offsets` if it does not exist, and waits for leaders

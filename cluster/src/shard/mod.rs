@@ -59,6 +59,7 @@ use self::room::Room;
 use self::standing::Behind;
 use self::succession::Succession;
 use crate::controller::configs::BrokerSettings;
+use crate::coordinator::TopicPatterns;
 use crate::ids::{NodeId, RaftGroupId, StoreId};
 use crate::leadership::Leaderships;
 use crate::transport::{Frame, GroupMessage};
@@ -86,6 +87,7 @@ pub(crate) struct ShardConfig {
     /// Every node of the cluster, this one included: the controller's members.
     pub(crate) nodes: Vec<NodeId>,
     pub(crate) defaults: Arc<BrokerSettings>,
+    pub(crate) patterns: Arc<TopicPatterns>,
     pub(crate) checkpoints: CheckpointPolicy,
 }
 
@@ -166,6 +168,7 @@ impl Shard {
                 alive,
                 has_room: true,
                 defaults: config.defaults,
+                patterns: config.patterns,
                 image: Arc::default(),
                 now,
             },

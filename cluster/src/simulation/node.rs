@@ -17,6 +17,7 @@ use super::random::Random;
 use crate::acquaintances::Acquaintances;
 use crate::controller::MetadataImage;
 use crate::controller::configs::BrokerSettings;
+use crate::coordinator::TopicPatterns;
 use crate::ids::{LeaderEpoch, NodeId, Offset, RaftGroupId, StoreId, Ticket, TopicId};
 use crate::partition::TimestampType;
 use crate::replica::{ReadError, Replica, ReplicaStatus};
@@ -161,6 +162,7 @@ impl Node {
             store_id: self.disk.id(),
             nodes: self.options.nodes.clone(),
             defaults: Arc::clone(&self.options.settings),
+            patterns: TopicPatterns::in_place(),
             checkpoints: self.options.checkpoints,
         };
         let shard = Shard::open(config, store.clone(), tail.clone(), Duration::ZERO)

@@ -3,7 +3,6 @@
 use super::group::ConsumerGroup;
 use super::member::Member;
 use super::migration::Upgrade;
-use super::pattern::TopicPattern;
 use super::records::ConsumerRecord;
 use crate::coordinator::GroupCoordinator;
 use crate::coordinator::error::{GroupError, GroupErrorCode};
@@ -33,7 +32,7 @@ impl GroupCoordinator {
             None => admit_dynamic(group, request)?,
             Some(instance) => admit_static(group, instance, request)?,
         };
-        check_pattern(request.topic_regex.as_deref(), group)?;
+        self.check_pattern(request.topic_regex.as_deref(), Some(group))?;
         Ok(admission)
     }
 
@@ -44,7 +43,7 @@ impl GroupCoordinator {
         if request.epoch != MemberEpoch::JOIN {
             return Err(self.not_a_consumer_group(id));
         }
-        check_pattern(request.topic_regex.as_deref(), &ConsumerGroup::default())?;
+        self.check_pattern(request.topic_regex.as_deref(), None)?;
         if let Some(classic) = self.classic.get(id).filter(|group| !group.is_empty()) {
             let upgrade = Upgrade::of(classic.group(), id, &self.settings, &self.image)?;
             if !upgrade.has_place_for(&request.member, request.instance.as_ref()) {
@@ -62,6 +61,19 @@ impl GroupCoordinator {
         self.remove_classic_group(id);
         self.record_consumer(id, ConsumerRecord::Formed(MemberEpoch::JOIN));
         Ok(())
+    }
+
+    /// Whether a pattern that the group does not have yet is one. Where it is not compiled, the protocol's edge has seen that it
+    /// can be.
+    fn check_pattern(&self, pattern: Option<&str>, group: Option<&ConsumerGroup>) -> Result<(), GroupError> {
+        let Some(pattern) = pattern.filter(|pattern| !pattern.is_empty()) else { return Ok(()) };
+        if group.is_some_and(|group| group.patterns().contains_key(pattern)) {
+            return Ok(());
+        }
+        match self.patterns.get(&pattern.into()) {
+            Some(Err(error)) => Err(GroupError::invalid_pattern(pattern, &error)),
+            Some(Ok(_)) | None => Ok(()),
+        }
     }
 
     /// Whether there is room for a member that may be new. A static member that comes back is none.
@@ -175,18 +187,6 @@ fn check_epoch(
 fn full(most: usize) -> GroupError {
     let message = format!("The consumer group has reached its maximum capacity of {most} members.");
     GroupError::new(GroupErrorCode::GroupMaxSizeReached, message)
-}
-
-/// Whether a pattern that the group does not have yet is one.
-fn check_pattern(pattern: Option<&str>, group: &ConsumerGroup) -> Result<(), GroupError> {
-    let Some(pattern) = pattern.filter(|pattern| !pattern.is_empty()) else { return Ok(()) };
-    if group.patterns().contains_key(pattern) {
-        return Ok(());
-    }
-    TopicPattern::new(pattern).map(|_| ()).map_err(|error| {
-        let message = format!("SubscribedTopicRegex `{pattern}` is not a valid regular expression: {error}.");
-        GroupError::new(GroupErrorCode::InvalidRegularExpression, message)
-    })
 }
 
 pub(super) fn unknown_member(member: &MemberId, group: &GroupId) -> GroupError {

@@ -26,7 +26,7 @@
 //!
 //! What differs from Apache Kafka, on purpose:
 //! * Patterns are matched before the heartbeat that brings them is answered, and not some seconds later. They match no
-//!   topics of the broker itself.
+//!   topics of the broker itself. One that makes too large an automaton is refused.
 //! * A static member that joins again under the member id that it had all along is let in, as a dynamic one is, instead
 //!   of being told that its own instance id is taken. One that comes back finds its place also in a full group.
 //! * While a group is on its way to a new assignment, its members are asked to heartbeat more often
@@ -42,7 +42,7 @@ mod member;
 mod migration;
 mod offset_checks;
 mod partitions;
-mod pattern;
+pub(super) mod pattern;
 mod reconciliation;
 mod records;
 mod subscriptions;
@@ -62,6 +62,7 @@ use std::time::Duration;
 
 pub(super) use self::group::ConsumerGroup;
 use self::member::{Member, MemberState};
+pub use self::pattern::InvalidPattern;
 pub(super) use self::records::ConsumerRecord;
 use super::GroupCoordinator;
 use super::ids::{GroupId, MemberId};

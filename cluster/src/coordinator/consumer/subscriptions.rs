@@ -1,13 +1,12 @@
 //! What a group subscribes to, kept up with its members and with the cluster's metadata.
 //!
-//! Patterns are matched when somebody brings a new one and when the metadata has changed, never because a member
-//! says that it lives.
+//! Patterns are matched when a member brings a new one and when the metadata has changed, never because a member
+//! says that it lives. One that is not compiled yet matches what it matched before, and is matched at the next heartbeat.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use super::group::ConsumerGroup;
-use super::pattern::TopicPattern;
 use super::records::ConsumerRecord;
 use crate::controller::MetadataImage;
 use crate::coordinator::GroupCoordinator;
@@ -25,10 +24,14 @@ impl GroupCoordinator {
         for pattern in group.patterns().keys().filter(|pattern| !wanted.contains(pattern)) {
             records.push(ConsumerRecord::PatternRemoved(Arc::clone(pattern)));
         }
-        let mut changed = false;
+        let (mut changed, mut later) = (false, false);
         for &pattern in wanted.iter().filter(|pattern| all || !group.patterns().contains_key(**pattern)) {
             let before = group.patterns().get(pattern);
-            let matching = matching(pattern, group, &self.image);
+            let compiled = self.patterns.get(pattern);
+            later |= compiled.is_none();
+            // A pattern was looked at when it was brought. One that this release does not understand any more matches nothing.
+            let found = compiled.and_then(Result::ok).map(|pattern| pattern.topics(&self.image));
+            let matching = with_those_of_before(found.unwrap_or_default(), pattern, group, &self.image);
             changed |= before.map_or(!matching.is_empty(), |before| *before != matching);
             if before != Some(&matching) {
                 records.push(ConsumerRecord::Pattern(Arc::clone(pattern), matching));
@@ -36,6 +39,9 @@ impl GroupCoordinator {
         }
         for record in records {
             self.record_consumer(id, record);
+        }
+        if later && let Some(live) = self.consumer.get_mut(id) {
+            live.image = Weak::new();
         }
         changed
     }
@@ -52,10 +58,13 @@ impl GroupCoordinator {
     }
 }
 
-/// The topics that match: those of `image`, and those that matched before and are not known to be gone.
-fn matching(pattern: &str, group: &ConsumerGroup, image: &MetadataImage) -> BTreeSet<TopicName> {
-    // A pattern was looked at when it was brought. One that this release does not understand any more matches nothing.
-    let mut matching = TopicPattern::new(pattern).map(|pattern| pattern.topics(image)).unwrap_or_default();
+/// The topics that match: those found in `image`, and those that matched before and are not known to be gone.
+fn with_those_of_before(
+    mut matching: BTreeSet<TopicName>,
+    pattern: &str,
+    group: &ConsumerGroup,
+    image: &MetadataImage,
+) -> BTreeSet<TopicName> {
     let before = group.patterns().get(pattern).into_iter().flatten();
     matching.extend(before.filter(|name| group.topics().survives_in(name, image)).cloned());
     matching

@@ -12,6 +12,7 @@ use trilog_storage::{Acknowledge, EntryFetch, Identity, Store, StoreOptions, Tai
 
 use crate::acquaintances::{Acquaintances, Recognition, last_readmitted};
 use crate::controller::configs::BrokerSettings;
+use crate::coordinator::TopicPatterns;
 use crate::ids::{NodeId, RaftGroupId, StoreId};
 use crate::shard::effects::{Effect, Needs, Persist};
 use crate::shard::{CheckpointPolicy, Shard, ShardConfig, forget};
@@ -103,6 +104,7 @@ impl Node {
             store_id: store.id(),
             nodes: self.options.nodes.clone(),
             defaults: Arc::new(BrokerSettings::default()),
+            patterns: TopicPatterns::in_place(),
             checkpoints: self.options.checkpoints,
         };
         let shard = Shard::open(config, store.clone(), tail.clone(), now).unwrap();

@@ -91,7 +91,8 @@ impl CoordinatorMachine {
                 Arc::clone(&inputs.defaults.groups),
                 Arc::clone(&inputs.image),
                 inputs.now,
-            ),
+            )
+            .with_patterns(&inputs.patterns),
             queue: VecDeque::new(),
         };
         leading.take_decided();
@@ -230,7 +231,7 @@ mod tests {
     use super::*;
     use crate::controller::configs::BrokerSettings;
     use crate::controller::{ControllerRecord, PartitionRecord};
-    use crate::coordinator::{CommitOffsets, CommitPartition, CommitTopic};
+    use crate::coordinator::{CommitOffsets, CommitPartition, CommitTopic, TopicPatterns};
     use crate::ids::{NodeId, Offset, PartitionIndex, TopicId};
 
     fn leading_with_topic(name: &str) -> CoordinatorMachine {
@@ -246,6 +247,7 @@ mod tests {
             alive: BTreeSet::new(),
             has_room: true,
             defaults: Arc::new(BrokerSettings::default()),
+            patterns: TopicPatterns::in_place(),
             image: Arc::new(image),
             now: Duration::ZERO,
         });

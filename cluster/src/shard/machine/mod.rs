@@ -22,7 +22,7 @@ use super::effects::{
 };
 use crate::controller::configs::BrokerSettings;
 use crate::controller::{ControllerRecord, ControllerResponse, MetadataImage};
-use crate::coordinator::GroupResponse;
+use crate::coordinator::{GroupResponse, TopicPatterns};
 use crate::ids::{LeaderEpoch, NodeId, Offset, RaftGroupId, RaftIndex};
 use crate::partition::ProducerError;
 use crate::replica::RecentEntry;
@@ -90,6 +90,8 @@ pub(crate) struct DecisionInputs {
     /// Whether a majority of the nodes has room on its disk.
     pub(crate) has_room: bool,
     pub(crate) defaults: Arc<BrokerSettings>,
+    /// The node's compiled topic patterns.
+    pub(crate) patterns: Arc<TopicPatterns>,
     /// The metadata as this node has applied it.
     pub(crate) image: Arc<MetadataImage>,
     pub(crate) now: Duration,
