@@ -121,7 +121,6 @@ impl Acquaintances {
     }
 
     /// The store under which `peer` is known.
-    #[cfg(test)]
     pub(crate) fn store_of(&self, peer: NodeId) -> Option<StoreId> {
         self.known.get(&peer).map(|known| known.store)
     }

@@ -52,6 +52,11 @@ impl Leaderships {
         led.map(|row| row.group).collect()
     }
 
+    /// The term in which the group was last led, as far as this node has heard; 0 if it has not.
+    pub(crate) fn term_of(&self, group: RaftGroupId) -> u64 {
+        self.known.get(&group).map_or(0, |row| row.term)
+    }
+
     /// Whether `row` is news.
     pub(crate) fn differs(&self, row: &LeadershipRow) -> bool {
         self.known.get(&row.group) != Some(row)

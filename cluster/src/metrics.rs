@@ -25,6 +25,8 @@ pub struct NodeMetrics {
     pub(crate) leader_changes: IntCounter,
     /// Connections to the peer port that were not let in.
     pub(crate) peers_refused: IntCounter,
+    /// How often something that a peer said was dropped, as no node of this release says it.
+    pub(crate) refused_messages: IntCounter,
     pulse: Arc<Pulse>,
 }
 
@@ -49,7 +51,12 @@ impl Default for NodeMetrics {
             "trilog_peers_refused_total",
             "Connections to the peer port that were not let in: refused peers, and strangers.",
         );
+        let refused_messages = IntCounter::new(
+            "trilog_refused_peer_messages_total",
+            "What peers said and no node of this release says; it was dropped.",
+        );
         Self {
+            refused_messages: refused_messages.expect("the name is legal"),
             sync_seconds: Histogram::with_opts(sync_seconds).expect("the buckets rise"),
             leader_changes: leader_changes.expect("the name is legal"),
             peers_refused: peers_refused.expect("the name is legal"),
@@ -62,7 +69,9 @@ impl NodeMetrics {
     /// What is counted here, as Prometheus has it.
     #[must_use]
     pub fn gather(&self) -> Vec<MetricFamily> {
-        [self.sync_seconds.collect(), self.leader_changes.collect(), self.peers_refused.collect()].concat()
+        let counters = [&self.leader_changes, &self.peers_refused, &self.refused_messages];
+        let counters = counters.into_iter().flat_map(Collector::collect);
+        self.sync_seconds.collect().into_iter().chain(counters).collect()
     }
 
     /// How long ago the driver last began a round. It begins one every 50 ms if it has nothing to do; what keeps it

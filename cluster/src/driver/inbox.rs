@@ -265,6 +265,7 @@ fn payload_bytes_of(input: &Input) -> usize {
 
 fn payload_bytes(frame: &Frame) -> usize {
     match frame {
+        Frame::SnapshotPart(part) => part.data.len(),
         Frame::Raft(messages) => {
             let entries = messages.iter().flat_map(|message| message.message.entries.iter());
             entries.map(|entry| entry.data.len()).sum::<usize>() + messages.len() * MESSAGE_BYTES

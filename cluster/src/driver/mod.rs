@@ -368,6 +368,7 @@ impl Driver {
             }
             Effect::Peers { alive, unfenced } => self.published.set_peers(alive, unfenced),
             Effect::Standing(standing) => self.published.set_standing(standing),
+            Effect::Refused => self.metrics.refused_messages.inc(),
             Effect::Fetch { group, fetch, holds_records } => {
                 self.entry_reader.fetch(group, fetch, if holds_records { Turn::Paced } else { Turn::Next });
             }

@@ -34,6 +34,7 @@ const NEVER: CheckpointPolicy = CheckpointPolicy {
     node_bytes: u64::MAX,
     kept_entries: 0,
     kept_bytes: 0,
+    part_bytes: 1 << 20,
 };
 
 /// Nobody is there to talk to.

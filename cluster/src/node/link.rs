@@ -45,6 +45,12 @@ impl Link {
         let _ = self.transport.set(transport);
     }
 
+    /// Whether the store is the one under which the peer was last met.
+    fn has_met(&self, peer: NodeId, store: StoreId) -> bool {
+        let acquaintances = self.acquaintances.lock().unwrap_or_else(PoisonError::into_inner);
+        acquaintances.store_of(peer) == Some(store)
+    }
+
     /// Answers another node's request for the controller: with nothing in it if the controller is not here.
     fn answer(&self, from: NodeId, id: u64, body: &Bytes) {
         let Some(transport) = self.transport.get().cloned() else { return };
@@ -88,6 +94,10 @@ impl PeerHandler for Link {
         match frame {
             Frame::Request { id, body } => self.answer(from, id, &body),
             Frame::Response { id, body } => self.rpc.complete(from, id, body),
+            // A node that has lost something asks on behalf of the store that it has: another one would be let in in its place.
+            Frame::Rejoin { store, .. } | Frame::Recount { store, .. } if !self.has_met(from, store) => {
+                tracing::debug!(peer = from.0, %store, "dropped what a peer asks for another store than its own");
+            }
             frame => self.inbox.push_frame(from, frame),
         }
     }

@@ -202,7 +202,11 @@ impl Shard {
 
     /// A peer has vouched.
     pub(super) fn vouched(&mut self, from: NodeId, round: u64, rows: &[TermRow]) {
-        self.confirmations.vouched(from, round, rows, &mut self.effects);
+        // Only who votes knows whether somebody else was elected.
+        let votes =
+            |row: &TermRow| self.groups.get(&row.group).is_some_and(|group| group.voters().contains(&from));
+        let rows: Vec<TermRow> = rows.iter().copied().filter(votes).collect();
+        self.confirmations.vouched(from, round, &rows, &mut self.effects);
     }
 
     pub(super) fn tick_confirmations(&mut self) {

@@ -94,6 +94,8 @@ pub(crate) enum Effect {
     Confirmed { ticket: Ticket, led: Vec<(RaftGroupId, LeaderEpoch)> },
     /// The answer to a request for a group coordinator.
     Coordinated { ticket: Ticket, result: Result<GroupResponse, NotCoordinator> },
+    /// Something that a peer said was dropped, as no honest peer says it.
+    Refused,
     /// Entries behind a checkpoint are of no use any more: what they occupy is to be purged.
     LogCompacted,
     /// A follower wants entries that are no longer in memory: to be read on another thread.
@@ -123,6 +125,7 @@ impl Effect {
             | Self::Leadership { .. }
             | Self::Peers { .. }
             | Self::Standing(_)
+            | Self::Refused
             | Self::LogCompacted
             | Self::Fetch { .. } => false,
         }

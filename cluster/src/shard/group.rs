@@ -12,6 +12,7 @@ mod inspection;
 mod patience;
 mod reads;
 mod ready;
+mod scrutiny;
 mod survey;
 
 use std::collections::BTreeMap;
@@ -32,6 +33,7 @@ use self::patience::Patience;
 use self::reads::Reads;
 pub(super) use self::ready::GroupOutcome;
 use self::ready::Writing;
+pub(super) use self::scrutiny::{Implausible, MAX_CONTEXT_LEN, MAX_TERM, MAX_TERM_JUMP};
 use super::machine::{CheckpointPolicy, Machine, Waiting};
 use super::proposals::Proposals;
 use crate::ids::{LeaderEpoch, NodeId, RaftGroupId, RaftIndex};
@@ -72,6 +74,10 @@ pub(super) struct Group {
     /// The term in which this replica serves as leader.
     serving: Option<u64>,
     writing: Option<Writing>,
+    /// Snapshots to be sent that are too long for a message.
+    long_snapshots: Vec<Message>,
+    /// Nobody has waited for a snapshot since this was last looked at.
+    spares_snapshot: bool,
     /// A snapshot that is being made durable: its ready's number, and the index it stands for.
     installing: Option<(u64, RaftIndex)>,
     /// The log was cut in the round that is being written.
@@ -132,6 +138,8 @@ impl Group {
             held: Vec::new(),
             serving: None,
             writing: None,
+            long_snapshots: Vec::new(),
+            spares_snapshot: false,
             installing: None,
             cut: false,
             asleep: false,
@@ -204,6 +212,7 @@ impl Group {
         Some((RaftIndex(progress.matched), RaftIndex(progress.committed_index)))
     }
 
+    /// Takes a message that was [scrutinized](Self::scrutinize), or that this replica sends itself.
     pub(super) fn step(&mut self, message: Message) {
         if !self.heeds(&message) || self.overstates(&message) {
             return;
@@ -243,10 +252,10 @@ impl Group {
         }
     }
 
-    /// Whether this replica may campaign. Not while a snapshot is being made durable: Raft would look at the committed
-    /// entries that do not count as applied yet, and the log begins after them.
-    const fn may_stand(&self) -> bool {
-        self.has_votes() && self.installing.is_none()
+    /// Whether this replica may campaign. Not while a snapshot is taken up or being made durable: Raft would look at the
+    /// committed entries that do not count as applied yet, and the log begins after them.
+    fn may_stand(&self) -> bool {
+        self.has_votes() && self.installing.is_none() && self.node.raft.raft_log.unstable.snapshot.is_none()
     }
 
     /// Tells the followers that their leader is here.
@@ -307,14 +316,33 @@ impl Group {
         self.node.report_unreachable(u64::from(node.0));
     }
 
-    /// A snapshot that has not arrived by now is taken for lost, so that Raft sends another.
-    pub(super) fn retry_snapshots(&mut self) {
-        let state = |progress: &raft::Progress| progress.state == raft::ProgressState::Snapshot;
-        let waiting: Vec<u64> =
-            self.node.raft.prs().iter().filter(|(_, p)| state(p)).map(|(id, _)| *id).collect();
-        for id in waiting {
-            self.node.report_snapshot(id, SnapshotStatus::Failure);
+    /// A snapshot that has not arrived by now is taken for lost, so that Raft sends another; not so those that are
+    /// `under_way`. One that nobody waits for any more is given up.
+    pub(super) fn retry_snapshots(&mut self, under_way: impl Fn(NodeId) -> bool) {
+        let waiting: Vec<NodeId> =
+            self.voters.iter().copied().filter(|voter| self.awaits_snapshot(*voter)).collect();
+        if std::mem::replace(&mut self.spares_snapshot, waiting.is_empty()) && waiting.is_empty() {
+            self.node.mut_store().forget_snapshot();
         }
+        for voter in waiting.into_iter().filter(|voter| !under_way(*voter)) {
+            self.snapshot_failed(voter);
+        }
+    }
+
+    /// Whether Raft sends `voter` nothing until it has taken up a snapshot.
+    pub(super) fn awaits_snapshot(&self, voter: NodeId) -> bool {
+        let progress = self.node.raft.prs().get(u64::from(voter.0));
+        progress.is_some_and(|progress| progress.state == raft::ProgressState::Snapshot)
+    }
+
+    /// A snapshot did not get through.
+    pub(super) fn snapshot_failed(&mut self, voter: NodeId) {
+        self.node.report_snapshot(u64::from(voter.0), SnapshotStatus::Failure);
+    }
+
+    /// The snapshots that are to be sent in parts.
+    pub(super) fn take_long_snapshots(&mut self) -> impl Iterator<Item = Message> + use<> {
+        std::mem::take(&mut self.long_snapshots).into_iter()
     }
 
     pub(super) fn fetched(&mut self, fetched: FetchedEntries) {

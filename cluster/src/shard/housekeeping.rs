@@ -95,6 +95,7 @@ impl Shard {
         self.report_rejoin();
         self.review_standing();
         self.review_room();
+        self.receiving.forget_old(self.now);
         self.leave_to_those_with_room();
         let mut moves = 0;
         let ids: Vec<RaftGroupId> = self.groups.keys().copied().collect();
@@ -103,7 +104,7 @@ impl Shard {
                 continue;
             };
             if !group.asleep {
-                group.retry_snapshots();
+                group.retry_snapshots(|peer| self.sending.is_serving(id, peer));
                 self.review_in_sync(id);
             }
             if !self.leaving.own() && moves < PREFERRED_MOVES && self.return_to_preferred(id) {
@@ -200,7 +201,9 @@ impl Shard {
     /// What another node says it leads.
     pub(super) fn learn_leaderships(&mut self, from: NodeId, rows: Vec<LeadershipRow>) {
         for row in rows.into_iter().filter(|row| row.leader == from) {
-            self.learn(row);
+            if self.is_plausible(from, &row) {
+                self.learn(row);
+            }
         }
     }
 

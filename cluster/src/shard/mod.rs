@@ -23,9 +23,11 @@ mod machine;
 mod orphans;
 mod peers;
 mod proposals;
+mod refused;
 mod rejoin;
 mod replay;
 mod room;
+mod snapshots;
 pub(crate) mod standing;
 mod succession;
 mod survey;
@@ -47,15 +49,17 @@ use self::effects::{
 #[cfg(test)]
 pub(crate) use self::group::GroupView;
 pub(crate) use self::group::forget;
-use self::group::{Group, GroupOutcome};
+use self::group::{Group, GroupOutcome, Implausible};
 use self::leaving::Leaving;
 pub(crate) use self::machine::{AppendRequest, CheckpointPolicy, ControlRequest, DeletionRequest};
 use self::machine::{DecisionInputs, Machine};
 use self::orphans::Orphans;
 use self::peers::Peers;
+use self::refused::Refused;
 use self::rejoin::Rejoin;
 use self::replay::Replays;
 use self::room::Room;
+use self::snapshots::{Receiving, Sending};
 use self::standing::Behind;
 use self::succession::Succession;
 use crate::controller::configs::BrokerSettings;
@@ -130,6 +134,9 @@ pub(crate) struct Shard {
     now: Duration,
     next_housekeeping: Duration,
     leaving: Leaving,
+    refused: Refused,
+    sending: Sending,
+    receiving: Receiving,
 }
 
 impl Shard {
@@ -179,6 +186,9 @@ impl Shard {
             now,
             next_housekeeping: now,
             leaving: Leaving::default(),
+            refused: Refused::default(),
+            sending: Sending::default(),
+            receiving: Receiving::default(),
         };
         match shard.open_groups() {
             Ok(()) => Ok(shard),
@@ -204,6 +214,8 @@ impl Shard {
             Frame::Readmit { store, rows } => self.readmitted(from, store, &rows),
             Frame::Confirm { round, rows } => self.vouch(from, round, rows),
             Frame::Vouch { round, rows } => self.vouched(from, round, &rows),
+            Frame::SnapshotPart(part) => self.take_snapshot_part(from, *part),
+            Frame::SnapshotReceived(received) => self.snapshot_received(from, received),
             Frame::NoRoom => self.learn_no_room(from),
             Frame::Leaving => self.learn_leaving(from),
             Frame::Request { .. } | Frame::Response { .. } => {
@@ -213,13 +225,16 @@ impl Shard {
     }
 
     fn step(&mut self, from: NodeId, id: RaftGroupId, message: Message) {
-        let misdirected = message.from != u64::from(from.0) || message.to != u64::from(self.node.0);
-        // Nobody proposes or asks on another node's behalf: only a leader stamps what enters its log, and only it answers.
-        if misdirected || matches!(message.msg_type, MessageType::MsgPropose | MessageType::MsgReadIndex) {
-            return;
+        if message.from != u64::from(from.0) || message.to != u64::from(self.node.0) {
+            return self.refuse(from, id, "it is from or to another node");
         }
         if self.overflows(id, &message) {
             return;
+        }
+        match self.groups.get(&id).map(|group| group.scrutinize(&message)) {
+            Some(Err(Implausible::NotYet)) => return,
+            Some(Err(why)) => return self.refuse(from, id, why),
+            Some(Ok(())) | None => {}
         }
         if let Some(group) = self.groups.get_mut(&id) {
             // A pulse is not work that keeps a group awake, nor does the answer to its last one wake a leader.
@@ -350,6 +365,7 @@ impl Shard {
         // Groups that came or went must be on disk before anything they promise.
         round.persist.needs = if round.batch.is_empty() { Needs::Nothing } else { Needs::Disk };
         self.bound_replay(&mut round.batch);
+        let mut snapshots = Vec::new();
         while round.batch.len_bytes() < MAX_ROUND_BYTES
             && round.read_bytes < MAX_ROUND_READ_BYTES
             && let Some(id) = self.next_dirty()
@@ -360,8 +376,12 @@ impl Shard {
                 group.propose_queued(&self.inputs, &mut self.effects);
             }
             group.collect(&self.store, &mut round)?;
+            snapshots.extend(group.take_long_snapshots().map(|snapshot| (id, snapshot)));
             self.replays.note(id, group.replay());
             self.writing.push(id);
+        }
+        for (id, snapshot) in snapshots {
+            self.send_snapshot(id, snapshot);
         }
         round.persist.bytes = round.batch.len_bytes();
         self.unsynced_bytes += round.persist.bytes;

@@ -7,6 +7,7 @@ use std::collections::{HashMap, VecDeque};
 
 use raft::eraftpb::Message;
 
+use super::group::MAX_CONTEXT_LEN;
 use crate::ids::RaftGroupId;
 
 /// How many messages wait at most; beyond it the oldest are dropped, and Raft sends them again.
@@ -22,7 +23,7 @@ pub(super) struct Orphans {
 impl Orphans {
     /// Keeps a message until its group is made.
     pub(super) fn keep(&mut self, group: RaftGroupId, message: Message) {
-        if !message.entries.is_empty() || message.has_snapshot() {
+        if !message.entries.is_empty() || message.has_snapshot() || message.context.len() > MAX_CONTEXT_LEN {
             return;
         }
         while self.order.len() >= MAX_WAITING {

@@ -27,8 +27,8 @@ pub struct Standing {
     pub stuck: BTreeSet<RaftGroupId>,
 }
 
-/// Where a log ends, and how much of it is committed: what moves while a replica catches up.
-type Reached = (RaftIndex, RaftIndex);
+/// Where a log ends, how much of it is committed, and how much of a snapshot has come: what moves while a replica catches up.
+type Reached = (RaftIndex, RaftIndex, u64);
 
 /// What this node knows of its own replicas that are behind.
 #[derive(Default)]
@@ -61,7 +61,8 @@ impl Shard {
     /// Tells how the replicas of this node stand, if that has changed. Called once a second.
     pub(super) fn review_standing(&mut self) {
         let behind = self.groups.iter().filter(|(id, group)| self.leaves_out(**id, group));
-        let behind = behind.map(|(id, group)| (*id, (group.last(), group.commit()))).collect();
+        let behind =
+            behind.map(|(id, group)| (*id, (group.last(), group.commit(), self.receiving.of(*id)))).collect();
         let stuck = self.behind.look(self.now, behind);
         let standing = Standing {
             is_unrecognized: self.groups.get(&RaftGroupId::CONTROLLER).is_some_and(Group::is_unrecognized),
@@ -75,8 +76,10 @@ impl Shard {
             standing.stuck.difference(&self.behind.told.stuck).copied().collect();
         if !new.is_empty() {
             let has_room = self.room.own();
+            let snapshot_bytes: u64 = new.iter().map(|id| self.receiving.of(*id)).sum();
             tracing::warn!(
                 has_room,
+                snapshot_bytes,
                 "{}: behind, and have got nothing for {STUCK_AFTER:?}",
                 self.names(&new)
             );
@@ -102,7 +105,7 @@ mod tests {
     }
 
     fn at(last: u64, commit: u64) -> BTreeMap<RaftGroupId, Reached> {
-        BTreeMap::from([(GROUP, (RaftIndex(last), RaftIndex(commit)))])
+        BTreeMap::from([(GROUP, (RaftIndex(last), RaftIndex(commit), 0))])
     }
 
     #[test]

@@ -115,6 +115,8 @@ impl Shard {
             self.dirty.remove(&id);
             self.rejoin.forget(id);
             self.replays.forget(id);
+            self.sending.forget(id);
+            self.receiving.forget(id);
             self.batch.mark_group_deleted(id);
             self.effects.push(Effect::ReplicaRemoved(id));
         }
@@ -157,8 +159,11 @@ impl Shard {
         let mut group = Group::new(self.node, id, voters, log, machine, self.checkpoints, &self.logger)
             .map_err(|error| damaged(id, &error.to_string()))?;
         group.admit_as(admission);
+        // They were kept unseen. What is implausible in them is not told of.
         for message in self.orphans.take(id) {
-            group.step(message);
+            if group.scrutinize(&message).is_ok() {
+                group.step(message);
+            }
         }
         group.publish_opened(&mut self.effects);
         self.plan_first_campaign(&mut group, fresh);

@@ -26,6 +26,7 @@
 //! | delete a group | entry applied; batch with the tombstone; values blanked and keys removed one by one; tombstone says emptied; checkpoint of the metadata without it | the same, [`Change::Purge`](disk) cut short after any write, `purge_keys` from 1, `purge_pause` |
 //! | cut a log | state kept with a checkpoint; command applied; batch that moves the log's beginning; keys removed one by one | the same, `kept_entries` and `kept_bytes` from 0 |
 //! | install a snapshot | batch with state, log and hard state; sync; Raft told | crashes between write and sync |
+//! | send a snapshot in parts | parts sent; each acknowledged; all put together | the same, and lost frames, between any two parts: `part_bytes` from 40 |
 //! | install a snapshot of the metadata | the same; batch that creates and deletes groups | crashes between batches |
 //! | readmit a replica | bar written; barrier appended; leave to follow written; barrier applied; bar removed | `Wipe` with any other fault |
 //! | reserve slots | blank keys, one by one; batch with the bodies | [`Change::Reservation`](disk): the keys without the batch |

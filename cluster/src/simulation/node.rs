@@ -406,6 +406,7 @@ impl Process {
                 }
             }
             Effect::Peers { .. } | Effect::Standing(_) => {}
+            Effect::Refused => panic!("what an honest peer said was refused"),
             Effect::Fetch { group, fetch, .. } => outputs.push(Output::Fetch(group, fetch)),
             Effect::Appended { ticket, result } => {
                 outputs.push(Output::Answer(ticket, Answer::Appended(result)));

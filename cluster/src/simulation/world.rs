@@ -385,6 +385,7 @@ fn options(nodes: &[NodeId], random: &mut Random, mutant: Option<Mutant>) -> Nod
             node_bytes: random.pick(&[1 << 10, 64 << 10, 64 << 20]).unwrap_or(64 << 20),
             kept_entries: random.pick(&[0, 10, 1000]).unwrap_or(0),
             kept_bytes: random.pick(&[0, 1 << 10, 64 << 10, 16 << 20]).unwrap_or(16 << 20),
+            part_bytes: random.pick(&[40, 300, 1 << 10, 1 << 20]).unwrap_or(1 << 20),
         },
         relaxed: relaxed(nodes, random),
         tail_bytes: random.pick(&[1 << 10, 1 << 20]).unwrap_or(1 << 20),
@@ -430,6 +431,10 @@ fn describe(frame: &Frame) -> String {
         Frame::Readmit { rows, .. } => format!("readmits {rows:?}"),
         Frame::Confirm { round, rows } => format!("asks in round {round} of {} groups", rows.len()),
         Frame::Vouch { round, rows } => format!("vouches in round {round} for {} groups", rows.len()),
+        Frame::SnapshotPart(part) => {
+            format!("{} bytes of {} from {} on of a snapshot", part.data.len(), part.total, part.offset)
+        }
+        Frame::SnapshotReceived(word) => format!("has {} bytes of a snapshot", word.received),
         Frame::NoRoom => "no room".into(),
         Frame::Leaving => "leaves".into(),
         Frame::Request { .. } | Frame::Response { .. } => "a request".into(),

@@ -16,6 +16,8 @@
 //! 12 NoRoom:       nothing
 //! 13 Leaving:      nothing
 //! 14 Recount:      store, 16 bytes | count u32 | count × group u64
+//! 15 SnapshotPart: group u64 | offset u64 | total u64 | checksum u32 | message | data: length u32, then bytes
+//! 16 SnapshotReceived: group u64 | term u64 | index u64 | checksum u32 | received u64
 //! ```
 //!
 //! Kinds are append-only. Any change to a kind's body is a new protocol version, which the handshake compares.
@@ -25,12 +27,14 @@
 //! frame in memory**: the entries of one Raft frame age together in the log's tail, which is why that is cheap.
 
 mod rows;
+mod snapshot;
 
 use bytes::{Buf, BufMut, Bytes, TryGetError};
 use raft::eraftpb::Message;
 use thiserror::Error;
 
 pub use self::rows::{LeadershipRow, ReadmitRow, SleepRow, TermRow};
+pub use self::snapshot::{SnapshotPart, SnapshotReceived};
 use super::gather::Gather;
 use super::raft_message;
 use crate::ids::{RaftGroupId, StoreId};
@@ -63,6 +67,8 @@ const VOUCH: u8 = 11;
 const NO_ROOM: u8 = 12;
 const LEAVING: u8 = 13;
 const RECOUNT: u8 = 14;
+const SNAPSHOT_PART: u8 = 15;
+const SNAPSHOT_RECEIVED: u8 = 16;
 
 /// One message between two nodes.
 #[derive(Clone, Debug, PartialEq)]
@@ -137,6 +143,10 @@ pub enum Frame {
         /// Those of its rows in whose group the sender is in that very term, in the same order.
         rows: Vec<TermRow>,
     },
+    /// Part of a snapshot that is too long for a message.
+    SnapshotPart(Box<SnapshotPart>),
+    /// The answer to a [`Frame::SnapshotPart`].
+    SnapshotReceived(SnapshotReceived),
 }
 
 /// A Raft message and the group it belongs to.
@@ -218,6 +228,8 @@ impl Frame {
                 let rows = rows.len() * TermRow::LEN;
                 (8 + COUNT_LEN + rows, 8 + COUNT_LEN + rows)
             }
+            Self::SnapshotPart(part) => (part.encoded_len(), part.encoded_len()),
+            Self::SnapshotReceived(_) => (SnapshotReceived::LEN, SnapshotReceived::LEN),
         };
         if KIND_LEN + indivisible > MAX_FRAME_LEN { Err(FrameTooLong) } else { Ok(header + total) }
     }
@@ -286,6 +298,14 @@ impl Frame {
                 put_u32(out, rows.len());
                 rows.iter().for_each(|row| row.encode(out));
             }
+            Self::SnapshotPart(part) => {
+                self.put_header(SNAPSHOT_PART, out);
+                part.encode(out);
+            }
+            Self::SnapshotReceived(received) => {
+                self.put_header(SNAPSHOT_RECEIVED, out);
+                received.encode(out);
+            }
         }
     }
 
@@ -328,6 +348,8 @@ impl Frame {
                 round: bytes.try_get_u64()?,
                 rows: list(&mut bytes, TermRow::LEN, TermRow::decode)?,
             },
+            SNAPSHOT_PART => Self::SnapshotPart(Box::new(SnapshotPart::decode(&mut bytes)?)),
+            SNAPSHOT_RECEIVED => Self::SnapshotReceived(SnapshotReceived::decode(&mut bytes)?),
             value => return Err(FrameError::UnknownValue { what: "frame kind", value }),
         };
         if bytes.is_empty() { Ok(frame) } else { Err(FrameError::Trailing(bytes.len())) }

@@ -47,7 +47,7 @@ use crate::secret::ClusterSecret;
 pub const MAX_CLUSTER_ID_LEN: usize = 255;
 
 /// The version of all that travels between nodes: handshake, frames and their bodies. No version reads another's.
-const PROTOCOL_VERSION: u16 = 4;
+const PROTOCOL_VERSION: u16 = 5;
 
 /// How long a handshake may take. A healthy peer needs a millisecond, and a stopped process holds a connection that the
 /// kernel accepted for it no longer than this.

@@ -48,7 +48,9 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-pub use self::frame::{Frame, GroupMessage, LeadershipRow, ReadmitRow, SleepRow, TermRow};
+pub use self::frame::{
+    Frame, GroupMessage, LeadershipRow, ReadmitRow, SleepRow, SnapshotPart, SnapshotReceived, TermRow,
+};
 use self::handshake::Identity;
 pub use self::handshake::MAX_CLUSTER_ID_LEN;
 use self::incoming::Incoming;

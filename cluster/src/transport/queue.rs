@@ -1,12 +1,13 @@
 //! What waits to be sent to one peer.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use thiserror::Error;
 use tokio::sync::Notify;
 
-use super::frame::Frame;
+use super::frame::{Frame, MAX_FRAME_LEN};
 
 /// The most bytes that wait for one peer. Beyond it frames are refused: at the speed of a disk this is a third of a
 /// second's worth, and a peer that far behind needs Raft's flow control rather than more memory here.
@@ -37,6 +38,8 @@ pub(super) struct SendQueue {
     state: Mutex<State>,
     /// Wakes the writer. It holds one permit, which is enough as there is one writer.
     changed: Notify,
+    /// Whether the log has told of a frame that cannot be sent.
+    told_too_long: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -66,7 +69,15 @@ impl SendQueue {
     ///
     /// [`SendError`]; the frame is dropped.
     pub(super) fn push(&self, frame: Frame) -> Result<(), SendError> {
-        let length = frame.encoded_len().map_err(|_| SendError::TooLong)?;
+        let length = frame.encoded_len().map_err(|_| {
+            if !self.told_too_long.swap(true, Ordering::Relaxed) {
+                tracing::error!(
+                    "a message for a peer is longer than the {MAX_FRAME_LEN} bytes of a frame, and is never sent; this is \
+                     said once"
+                );
+            }
+            SendError::TooLong
+        })?;
         let mut state = self.lock();
         if state.link != Link::Up {
             return Err(SendError::Disconnected);

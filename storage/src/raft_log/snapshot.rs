@@ -40,6 +40,11 @@ impl RaftLog {
         std::mem::take(&mut self.snapshot.get_mut().wanted)
     }
 
+    /// Gives up the snapshot that was prepared, which may be long: nobody waits for it.
+    pub fn forget_snapshot(&mut self) {
+        self.snapshot.get_mut().prepared = None;
+    }
+
     /// Gives raft a snapshot, for when it asks again. It replaces an earlier one; one that the log begins after is of
     /// no use and is dropped.
     pub fn provide_snapshot(&mut self, snapshot: Snapshot) {

@@ -22,8 +22,8 @@ const SILENT: i32 = 3;
 const ACCEPTED: [u8; 2] = [0, 255];
 const CHALLENGE: u8 = 254;
 
-/// Lines of the log that a node may write about all of it.
-const MOST_LINES: usize = 60;
+/// Lines of the log that a node may write about all of it, and about the node that is silent.
+const MOST_LINES: usize = 140;
 
 /// How the stranger goes about it.
 #[derive(Clone, Copy, Debug)]

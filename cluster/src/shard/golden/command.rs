@@ -17,7 +17,7 @@ use crate::shard::{AppendRequest, CheckpointPolicy, ControlRequest, DeletionRequ
 use crate::transport::PeerEvent;
 
 /// The options of `boot` and `cluster` that are no topics.
-const OPTIONS: [&str; 4] = ["tail", "checkpoint-every", "keep", "relaxed"];
+const OPTIONS: [&str; 5] = ["tail", "checkpoint-every", "keep", "relaxed", "part"];
 
 /// Ticks in which followers learn what is committed: a heartbeat and its answer.
 const FOLLOW_TICKS: usize = 4;
@@ -45,6 +45,11 @@ impl Nodes for Words<'_> {
 }
 
 impl Interpreter {
+    /// What the script has made of its cluster.
+    pub(super) fn stage(&mut self) -> &mut Stage {
+        self.stage.as_mut().expect("a script begins with `boot` or `cluster`")
+    }
+
     /// Carries a command out, and says what came of it.
     pub(super) fn run(&mut self, line: &str) -> Vec<String> {
         let (command, words) = Words::of(line);
@@ -82,6 +87,7 @@ fn node_options(words: &Words<'_>) -> NodeOptions {
         checkpoints: CheckpointPolicy {
             every_entries: words.option("checkpoint-every").unwrap_or(defaults.every_entries),
             kept_entries: words.option("keep").unwrap_or(defaults.kept_entries),
+            part_bytes: words.option("part").unwrap_or(defaults.part_bytes),
             ..defaults
         },
         relaxed: words.option("relaxed").unwrap_or(false),

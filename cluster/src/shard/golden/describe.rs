@@ -9,7 +9,7 @@ use crate::controller::{ControllerResponse, MetadataImage, decode_entry};
 use crate::ids::{LeaderEpoch, NodeId, RaftGroupId};
 use crate::partition::{Command, batches_of_entry};
 use crate::shard::effects::{AppendError, Appended, NotController, Ticket};
-use crate::transport::{ReadmitRow, SleepRow, TermRow};
+use crate::transport::{ReadmitRow, SleepRow, SnapshotPart, SnapshotReceived, TermRow};
 
 /// The names that a script gave things.
 #[derive(Default)]
@@ -101,6 +101,20 @@ impl Vocabulary {
         };
         let line = format!("{from}->{to} {} {kind} term {term}: {detail}", self.group(group));
         line.trim_end_matches([' ', ':']).into()
+    }
+
+    pub(super) fn snapshot_part(&self, part: &SnapshotPart) -> String {
+        let SnapshotPart { group, offset, total, message, data, .. } = part;
+        let end = offset + data.len() as u64;
+        format!("{}, bytes {offset} to {end} of {total}", self.message(*group, message))
+    }
+
+    pub(super) fn snapshot_received(&self, from: NodeId, to: NodeId, word: &SnapshotReceived) -> String {
+        let SnapshotReceived { group, term, index, received, .. } = *word;
+        format!(
+            "{from}->{to} {} SnapshotReceived term {term}: as of {index}, {received} bytes",
+            self.group(group)
+        )
     }
 
     fn entries(&self, group: RaftGroupId, entries: &[Entry]) -> String {

@@ -28,8 +28,8 @@
 //! | `confirm NODE GROUP... [as=NAME]` | asks which of the groups the node leads, as their other voters say |
 //! | `status GROUP`, `log NODE GROUP`, `network`, `unanswered` | shows the replicas, a log on disk, what is under way, and who still waits for an answer |
 //!
-//! Options of a cluster: `relaxed=true` durability, `tail=BYTES` of entries in memory, `checkpoint-every=N` entries, and `keep=N` entries that stay
-//! in a log though it may be cut there. What is sent to a node that is down is lost, and its sender learns of it.
+//! Options of a cluster: `relaxed=true` durability, `tail=BYTES` of entries in memory, `checkpoint-every=N` entries, `keep=N` entries that stay
+//! in a log though it may be cut there, and parts of `part=BYTES` in which longer snapshots travel. What is sent to a node that is down is lost, and its sender learns of it.
 //!
 //! A group is called by its partition (`t-0`), `controller`, or `group-N` while it has no name. In the output an entry
 //! is `index/term [offset:value]`, a message `from->to group kind term: content`; *shows* is the log start
@@ -38,6 +38,7 @@
 
 mod command;
 mod describe;
+mod hostile;
 mod inspect;
 mod network;
 mod node;
@@ -53,7 +54,7 @@ fn play(name: &str) {
 }
 
 /// Every script, each of which has a test below.
-const SCRIPTS: [&str; 30] = [
+const SCRIPTS: [&str; 31] = [
     "behind",
     "confirm",
     "conflict",
@@ -82,6 +83,7 @@ const SCRIPTS: [&str; 30] = [
     "sleep",
     "slow_disks",
     "snapshot",
+    "snapshot_parts",
     "stale_answers",
     "stalled_disk",
 ];
@@ -234,6 +236,11 @@ fn slow_disks() {
 #[test]
 fn snapshot() {
     play("snapshot");
+}
+
+#[test]
+fn snapshot_parts() {
+    play("snapshot_parts");
 }
 
 #[test]

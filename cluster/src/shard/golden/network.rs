@@ -92,6 +92,8 @@ fn group_of(frame: &Frame) -> Option<RaftGroupId> {
     match frame {
         Frame::Raft(messages) => messages.first().map(|message| message.group),
         Frame::Sleep(rows) => rows.first().map(|row| row.group),
+        Frame::SnapshotPart(part) => Some(part.group),
+        Frame::SnapshotReceived(word) => Some(word.group),
         _ => None,
     }
 }

@@ -27,6 +27,8 @@ pub(super) struct Stage {
     /// Peers to whom the node that is working could not send, being down.
     refused: BTreeSet<NodeId>,
     transcript: Vec<Line>,
+    /// Whether somebody lies.
+    pub(super) is_hostile: bool,
 }
 
 /// A line of output.
@@ -57,6 +59,7 @@ impl Stage {
             seen: BTreeMap::new(),
             refused: BTreeSet::new(),
             transcript: Vec::new(),
+            is_hostile: false,
         };
         for id in &options.nodes {
             stage.nodes.insert(*id, Node::new(*id, options.clone()));
@@ -216,6 +219,8 @@ impl Stage {
         match frame {
             Frame::Raft(messages) => messages.first().map(|m| self.vocabulary.message(m.group, &m.message)),
             Frame::Sleep(rows) => rows.first().map(|row| self.vocabulary.sleep(from, to, *row)),
+            Frame::SnapshotPart(part) => Some(self.vocabulary.snapshot_part(part)),
+            Frame::SnapshotReceived(word) => Some(self.vocabulary.snapshot_received(from, to, word)),
             Frame::Rejoin { groups, .. } => Some(self.vocabulary.rejoin(from, to, groups)),
             Frame::Recount { groups, .. } => Some(self.vocabulary.recount(from, to, groups)),
             Frame::Readmit { rows, .. } => Some(self.vocabulary.readmit(from, to, rows)),
@@ -282,6 +287,8 @@ impl Stage {
                 self.happened(format!("{id} answers {question}: it leads {led}"));
             }
             Effect::Coordinated { .. } => debug_assert!(false, "no script asks a coordinator here"),
+            Effect::Refused if self.is_hostile => {}
+            Effect::Refused => panic!("{id} refuses what an honest peer says"),
             Effect::Leadership { .. } | Effect::Fetch { .. } | Effect::LogCompacted => {}
         }
     }

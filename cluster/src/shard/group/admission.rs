@@ -50,6 +50,7 @@ use raft::Progress;
 use raft::eraftpb::{Entry, Message, MessageType};
 use trilog_storage::{Store, StoreError, WriteBatch};
 
+use super::scrutiny::MAX_INDEX;
 use super::{Group, MAX_INFLIGHT_MESSAGES};
 use crate::acquaintances;
 use crate::ids::{NodeId, RaftGroupId, RaftIndex, StoreId};
@@ -285,7 +286,10 @@ impl Group {
         row: &ReadmitRow,
         batch: &mut WriteBatch,
     ) -> bool {
-        if !(self.is_barred() || self.is_forgetful()) || row.term < self.term() {
+        let is_plausible = self.voters.contains(&leader)
+            && self.scrutinize_term(row.term).is_ok()
+            && row.until.0 <= MAX_INDEX;
+        if !is_plausible || !(self.is_barred() || self.is_forgetful()) || row.term < self.term() {
             return false;
         }
         self.node.raft.become_follower(row.term, u64::from(leader.0));
@@ -374,6 +378,11 @@ impl Group {
 /// What tells a barrier from other entries, in its context: who is let in by it, and with which store.
 fn barrier_of(node: NodeId, store: StoreId) -> Vec<u8> {
     [&node.0.to_be_bytes()[..], &store.0].concat()
+}
+
+/// Whether an entry's context says that it is a barrier.
+pub(super) fn is_barrier(entry: &Entry) -> bool {
+    let_in_by(entry).is_some()
 }
 
 /// Whom an entry lets in, if it is a barrier.

@@ -170,6 +170,7 @@ impl Group {
 
     fn stop_serving(&mut self, effects: &mut Vec<Effect>) {
         self.serving = None;
+        self.node.mut_store().forget_snapshot();
         self.machine.stop_leading(effects);
         self.refuse_reads(effects);
         // These are committed: a client that asks again gets the same answer from the next leader.

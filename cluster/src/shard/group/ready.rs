@@ -58,6 +58,12 @@ impl Group {
                 !carries_entries(&message) || message.entries[0].index == message.index + 1,
                 "entries follow the one that a message names"
             );
+            if message.msg_type == MessageType::MsgSnapshot
+                && message.get_snapshot().data.len() > self.checkpoints.part_bytes
+            {
+                self.long_snapshots.push(message);
+                continue;
+            }
             let full = round.without_room.iter().any(|peer| u64::from(peer.0) == message.to);
             if !(spared && full && carries_entries(&message)) {
                 round.sends.message(self.id, message);

@@ -6,6 +6,7 @@
 mod controller;
 mod coordinator;
 mod partition;
+mod scrutiny;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use trilog_storage::{Store, StoreError, WriteBatch};
 pub(crate) use self::controller::{ControlRequest, ControllerMachine};
 pub(crate) use self::coordinator::CoordinatorMachine;
 pub(crate) use self::partition::{AppendRequest, DeletionRequest, PartitionMachine};
+pub(super) use self::scrutiny::{LogEnd, end_of_records};
 use super::effects::{
     AppendError, Appended, DeleteRecordsError, Effect, NotController, NotCoordinator, Ticket,
 };
@@ -124,7 +126,10 @@ pub(super) enum Machine {
     Partition(PartitionMachine),
 }
 
-/// When state is written out, and what the log keeps behind it.
+/// How much of a long snapshot is in one frame: little beside what may wait for a peer, so that a heartbeat is never far behind.
+const PART_BYTES: usize = 1 << 20;
+
+/// When state is written out, what the log keeps behind it, and how it travels.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct CheckpointPolicy {
     /// A checkpoint is written after this many entries at the latest: what a restart replays.
@@ -137,6 +142,8 @@ pub(crate) struct CheckpointPolicy {
     pub(crate) kept_entries: u64,
     /// More than this many bytes of a partition's records do not stay for that reason.
     pub(crate) kept_bytes: u64,
+    /// A snapshot that is longer than this many bytes travels in parts of this length.
+    pub(crate) part_bytes: usize,
 }
 
 impl Default for CheckpointPolicy {
@@ -147,14 +154,21 @@ impl Default for CheckpointPolicy {
             node_bytes: 64 << 20,
             kept_entries: 1024,
             kept_bytes: 16 << 20,
+            part_bytes: PART_BYTES,
         }
     }
 }
 
 impl CheckpointPolicy {
     /// Anything that was applied is written out now.
-    pub(super) const AT_ONCE: Self =
-        Self { every_entries: 1, every_bytes: 1, node_bytes: 0, kept_entries: 0, kept_bytes: 0 };
+    pub(super) const AT_ONCE: Self = Self {
+        every_entries: 1,
+        every_bytes: 1,
+        node_bytes: 0,
+        kept_entries: 0,
+        kept_bytes: 0,
+        part_bytes: PART_BYTES,
+    };
 
     /// Nothing stays for the sake of followers.
     pub(super) const fn keeping_nothing(self) -> Self {

@@ -249,7 +249,7 @@ async fn every_refusal_has_a_code_of_its_own_and_names_a_remedy() {
     }
 }
 
-/// What version 4 says, byte for byte. A change is another version.
+/// What version 5 says, byte for byte. A change is another version.
 #[test]
 fn the_bytes_of_this_version_stay_what_they_are() {
     let (from, to, store) = (NodeId(1), NodeId(2), StoreId([0xaa; 16]));
@@ -257,21 +257,21 @@ fn the_bytes_of_this_version_stay_what_they_are() {
     let (nonce, cluster_id) = ([0xbb; NONCE_LEN], b"c".to_vec());
     let hello =
         Hello { version: PROTOCOL_VERSION, from, to, store, proves: true, nonce, cluster_id, members };
-    let mut golden = b"TRLG\x00\x04\x00\x46\x00\x00\x00\x01\x00\x00\x00\x02".to_vec();
+    let mut golden = b"TRLG\x00\x05\x00\x46\x00\x00\x00\x01\x00\x00\x00\x02".to_vec();
     golden.put_bytes(0xaa, 16);
     golden.put_u8(1);
     golden.put_bytes(0xbb, 32);
     golden.put_slice(b"\x01c1@a:1,2@b:1");
     assert_eq!(hello.encode(), golden);
 
-    let mut golden = b"TRLG\x00\x04\xfe".to_vec();
+    let mut golden = b"TRLG\x00\x05\xfe".to_vec();
     golden.put_bytes(0xbb, 32);
     golden.put_bytes(0xaa, 16);
     assert_eq!(encode_challenge(&nonce, store), golden);
 
-    assert_eq!(encode_answer(Ok(Recognition::First), &hello.members), b"TRLG\x00\x04\x00\x00\x0b1@a:1,2@b:1");
+    assert_eq!(encode_answer(Ok(Recognition::First), &hello.members), b"TRLG\x00\x05\x00\x00\x0b1@a:1,2@b:1");
     let refused = encode_answer(Err(Refusal::OtherSecret), &Members::default());
-    assert_eq!(refused, b"TRLG\x00\x04\x0b\x00\x00");
+    assert_eq!(refused, b"TRLG\x00\x05\x0b\x00\x00");
 }
 
 proptest! {

@@ -161,7 +161,7 @@ async fn secrets_that_differ_or_are_not_everywhere_are_named_with_the_flag() {
             assert_each_warns_once(&[&one, &two], &[words]).await;
         }
         for node in [&one, &two] {
-            assert!(node.log().contains(words), "{}", node.log());
+            wait_until("both logs say it", async || node.log().contains(words).then_some(())).await;
         }
     }
 }

@@ -8,8 +8,14 @@ use crate::partition::Command;
 use crate::partition::testing::BatchBuilder;
 
 const GROUP: RaftGroupId = RaftGroupId(4);
-const POLICY: CheckpointPolicy =
-    CheckpointPolicy { every_entries: 1, every_bytes: 1, node_bytes: 0, kept_entries: 0, kept_bytes: 0 };
+const POLICY: CheckpointPolicy = CheckpointPolicy {
+    every_entries: 1,
+    every_bytes: 1,
+    node_bytes: 0,
+    kept_entries: 0,
+    kept_bytes: 0,
+    part_bytes: 1 << 20,
+};
 
 /// A partition whose every entry is one record, but for those that delete some.
 struct Log {
