@@ -228,6 +228,23 @@ async fn what_a_restart_replays_is_bounded_for_the_node() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_restart_reads_to_open_the_store_is_bounded() {
+    let dir = tempfile::tempdir().unwrap();
+    {
+        let mut driver = Driver::new(config(&dir, NEVER).await).unwrap();
+        let groups = partitions(&mut driver);
+        let mut answers = append(&driver, &groups, 600);
+        turn_until(&mut driver, |_| all_answered(&mut answers));
+        // It writes one more table. Whether there was one before, nobody can tell.
+        driver.page_table.finish();
+    }
+    let store = config(&dir, NEVER).await.store;
+    let Some(read) = store.opening_read_bytes() else { return };
+    let usage = store.disk_usage().unwrap();
+    assert!(usage > 60 << 20 && read < 32 << 20, "{read} bytes of {usage} were read");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_panic_of_any_thread_ends_the_node_and_names_it() {
     for thread in ["syncer", "purger", "page-table", "entry-reader", "disk-watch"] {
         let dir = tempfile::tempdir().unwrap();

@@ -151,7 +151,7 @@ impl Default for CheckpointPolicy {
         Self {
             every_entries: 1024,
             every_bytes: 64 << 20,
-            node_bytes: 64 << 20,
+            node_bytes: 32 << 20,
             kept_entries: 1024,
             kept_bytes: 16 << 20,
             part_bytes: PART_BYTES,
