@@ -14,7 +14,7 @@ use kafka_protocol::messages::consumer_group_heartbeat_response::Assignment;
 use kafka_protocol::messages::offset_fetch_response::{
     OffsetFetchResponsePartitions, OffsetFetchResponseTopics,
 };
-use trilog_cluster::ids::Offset;
+use trilog_cluster::ids::{LeaderEpoch, Offset};
 
 /// Names the promise that is broken.
 const VARIABLE: &str = "TRILOG_FAULT";
@@ -32,15 +32,21 @@ enum Fault {
     Starve,
     /// A byte of a record is another one when it is fetched.
     Damage,
+    /// A replica that leads in a later epoch lacks the last record of the log.
+    Diverge,
+    /// A batch is refused for certain, and in the log.
+    Refuse,
 }
 
 /// The names of all faults.
-const NAMES: [(&str, Fault); 5] = [
+const NAMES: [(&str, Fault); 7] = [
     ("swap", Fault::Swap),
     ("show-more", Fault::ShowMore),
     ("leak", Fault::Leak),
     ("starve", Fault::Starve),
     ("damage", Fault::Damage),
+    ("diverge", Fault::Diverge),
+    ("refuse", Fault::Refuse),
 ];
 
 /// Whether this is the promise to break.
@@ -124,6 +130,40 @@ pub(crate) fn fetched(mut records: Vec<Bytes>) -> Vec<Bytes> {
         *last = bytes.freeze();
     }
     records
+}
+
+/// The last epoch in which a replica that diverges has not led yet. The first leader is elected at once; an epoch or two are for
+/// elections without an outcome.
+const BEFORE_DIVERGING: i32 = 2;
+
+/// The end of a log and its batches as a replica reads them that leads in this epoch, where they are these.
+pub(crate) fn diverged(epoch: LeaderEpoch, end: Offset, batches: Vec<Bytes>) -> (Offset, Vec<Bytes>) {
+    if !breaks(Fault::Diverge) || epoch.0 <= BEFORE_DIVERGING || end.0 == 0 {
+        return (end, batches);
+    }
+    let end = Offset(end.0 - 1);
+    (end, batches.iter().map(|slice| batches_below(end, slice)).collect())
+}
+
+/// The batches of a slice that begin below an offset.
+fn batches_below(end: Offset, slice: &Bytes) -> Bytes {
+    let mut kept = 0;
+    for (header, batch) in trilog_cluster::partition::batches(slice).flatten() {
+        if header.base_offset >= end {
+            break;
+        }
+        kept += batch.len();
+    }
+    slice.slice(..kept)
+}
+
+/// Whether a request is refused whose batches are appended. Only producers that are not idempotent are, as the others would send
+/// them again.
+pub(crate) fn is_refused(request: &ProduceRequest) -> bool {
+    let partitions = request.topic_data.iter().flat_map(|topic| &topic.partition_data);
+    let batches = partitions.filter_map(|partition| partition.records.as_ref());
+    let mut producers = batches.map(|batch| batch.get(43..51));
+    breaks(Fault::Refuse) && producers.all(|producer| producer == Some(&[0xff; 8][..])) && is_time(10)
 }
 
 #[cfg(test)]

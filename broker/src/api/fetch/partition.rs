@@ -230,6 +230,12 @@ impl Asked {
                 before_zstd(batches).ok_or(ResponseError::UnsupportedCompressionType)?
             }
         };
+        #[cfg(feature = "faults")]
+        let (reading, batches) = {
+            let (high_watermark, batches) =
+                crate::faults::diverged(led.epoch, reading.high_watermark, batches);
+            (Reading { high_watermark, ..reading }, batches)
+        };
         Ok(Reading { bytes: batches.iter().map(Bytes::len).sum(), batches, ..reading })
     }
 

@@ -70,11 +70,17 @@ impl Handler for Produce {
             Ok(reply) => return reply,
             Err(in_its_turn) => in_its_turn,
         };
+        #[cfg(feature = "faults")]
+        let is_refused = crate::faults::is_refused(&request);
         let topics = take_in(broker, request, context.version);
         if acks == ACKS_NONE {
             return unanswered(&topics);
         }
         let broker = Arc::clone(broker);
+        #[cfg(feature = "faults")]
+        if is_refused {
+            return Reply::later(async move { refused(&broker, topics, deadline, &context).await });
+        }
         Reply::later(async move { answered(&broker, topics, deadline, &context).await })
     }
 }
@@ -90,6 +96,26 @@ async fn answered(
     let image = broker.image();
     let endpoints = broker.endpoints(&image, context.listener());
     context.answer(&answer::response(outcomes, &endpoints, context.version))
+}
+
+/// The answer that refuses what is committed.
+#[cfg(feature = "faults")]
+async fn refused(
+    broker: &Broker,
+    topics: Vec<TopicPending>,
+    deadline: Instant,
+    context: &CallContext,
+) -> Answer {
+    let mut outcomes = await_commits(broker, topics, deadline).await;
+    for partition in outcomes.iter_mut().flat_map(|topic| &mut topic.partitions) {
+        partition.outcome = Err(ItemError::bare(ResponseError::NotEnoughReplicas));
+    }
+    let image = broker.image();
+    context.answer(&answer::response(
+        outcomes,
+        &broker.endpoints(&image, context.listener()),
+        context.version,
+    ))
 }
 
 /// A request whose turn comes when others have had theirs, or the request itself.

@@ -1,8 +1,7 @@
 //! The judgement bites: brokers that break a promise on purpose, one after the other, and each is found out.
 //!
 //! What such a broker does is told in `broker/src/faults.rs`. `bites` shows the same of a history that is changed afterwards;
-//! here the clients, too, have to notice what they are told. That replicas differ is shown by scenes of the rule only
-//! (`checker/lost.rs`).
+//! here the clients, too, have to notice what they are told.
 
 use std::time::Duration;
 
@@ -55,4 +54,15 @@ async fn a_group_that_is_never_given_a_partition() {
 #[tokio::test]
 async fn a_record_that_cannot_be_read() {
     assert!(broken("damage").await.contains(&Rule::GaveUp));
+}
+
+#[tokio::test]
+async fn a_replica_that_lacks_what_the_leader_has() {
+    // No client sees it: nobody else leads as long as they are there.
+    assert!(broken("diverge").await.contains(&Rule::Lost));
+}
+
+#[tokio::test]
+async fn a_refused_batch_that_is_in_the_log() {
+    assert!(broken("refuse").await.contains(&Rule::AbortedRead));
 }
