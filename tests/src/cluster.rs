@@ -6,7 +6,9 @@
 mod options;
 
 use std::collections::BTreeMap;
+use std::fs::Permissions;
 use std::ops::Deref;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Weak};
@@ -138,6 +140,8 @@ impl Cluster {
         let faulty_disks = faulty.collect::<BTreeMap<_, _>>();
         let secret = scratch.join("cluster.secret");
         std::fs::write(&secret, CLUSTER_SECRET).expect("the secret can be written");
+        // Nodes warn of a secret that others may read.
+        std::fs::set_permissions(&secret, Permissions::from_mode(0o600)).expect("its owner is this process");
         let nodes = ports.iter().map(|&(id, client_port, peer_port)| {
             let host = host_of(id);
             let address = format!("{host}:{client_port}");
