@@ -58,9 +58,7 @@ impl Group {
                 !carries_entries(&message) || message.entries[0].index == message.index + 1,
                 "entries follow the one that a message names"
             );
-            if message.msg_type == MessageType::MsgSnapshot
-                && message.get_snapshot().data.len() > self.checkpoints.part_bytes
-            {
+            if self.is_long_snapshot(&message) {
                 self.long_snapshots.push(message);
                 continue;
             }
@@ -110,12 +108,20 @@ impl Group {
 
     /// What may only be said once the ready is durable, and what Raft lumps together with it.
     fn promise(&self, ready: &mut Ready, round: &mut Round) {
-        for mut message in ready.take_persisted_messages() {
+        // A snapshot among them was to be sent by a leader that has stepped down since: the next one sends its own.
+        let messages = ready.take_persisted_messages().into_iter();
+        for mut message in messages.filter(|message| !self.is_long_snapshot(message)) {
             self.sign(&mut message);
             let sends = if is_promise(&message) { &mut round.persist.sends } else { &mut round.sends };
             sends.message(self.id, message);
         }
         round.persist.readies.push(PersistedReady { group: self.id, number: ready.number() });
+    }
+
+    /// Whether a message brings a snapshot that has to travel in parts.
+    fn is_long_snapshot(&self, message: &Message) -> bool {
+        message.msg_type == MessageType::MsgSnapshot
+            && message.get_snapshot().data.len() > self.checkpoints.part_bytes
     }
 
     fn apply(&mut self, entry: &Entry, round: &mut Round, writing: &mut Writing) -> Result<(), StoreError> {

@@ -95,6 +95,11 @@ impl Transfer {
         }
     }
 
+    /// Whether a follower that says nothing is gone: to take up a long state may keep it from speaking for seconds.
+    fn is_lost_with_peer(&self, now: Duration) -> bool {
+        !self.is_whole_there() || now >= self.moved + GIVE_UP_AFTER
+    }
+
     fn is_stuck(&self, now: Duration) -> bool {
         now >= self.moved + if self.is_whole_there() { INSTALL_WITHIN } else { GIVE_UP_AFTER }
     }
@@ -176,7 +181,7 @@ impl Shard {
         });
         if !waits {
             Some(End::Settled)
-        } else if !self.peers.is_alive(peer) {
+        } else if !self.peers.is_alive(peer) && transfer.is_lost_with_peer(self.now) {
             Some(End::Lost)
         } else if transfer.is_stuck(self.now) {
             Some(End::GivenUp)

@@ -6,6 +6,7 @@ mod deleted;
 mod disk;
 mod leaders;
 mod leadership_lost;
+mod long_state;
 mod quorum;
 mod relaxed;
 mod stops;
