@@ -245,22 +245,23 @@ fn data(payload: Payload, term: u64, replica: Option<&Group>) -> Bytes {
 }
 
 impl Claim {
-    fn frame(&self, replica: Option<&Group>) -> Frame {
+    /// The frame, of a peer that was met with `store`: what names another one does not come past the node's edge.
+    fn frame(&self, replica: Option<&Group>, store: Option<StoreId>) -> Option<Frame> {
         let group = RaftGroupId(GROUPS[self.group]);
         let (term, commit) = replica.map_or((1, 0), |group| (group.term(), group.commit().0));
         let (term, index) = (self.term.beside(term), self.index.beside(commit));
-        let (leader, store) = (NodeId(self.from), StoreId([9; 16]));
-        match self.what {
+        let leader = NodeId(self.from);
+        Some(match self.what {
             0 => Frame::Leadership(vec![LeadershipRow { group, term, leader, isr: vec![leader, NodeId(9)] }]),
             1 => Frame::Leadership(vec![LeadershipRow { group, term, leader, isr: vec![leader] }]),
             2 => Frame::Sleep(vec![SleepRow { group, term, commit: RaftIndex(index) }]),
-            3 => Frame::Rejoin { store, groups: vec![group, group] },
-            4 => Frame::Recount { store, groups: vec![group] },
+            3 => Frame::Rejoin { store: store?, groups: vec![group, group] },
+            4 => Frame::Recount { store: store?, groups: vec![group] },
             5 => Frame::Confirm { round: term, rows: vec![TermRow { group, term }; 2] },
             6 => Frame::Vouch { round: index, rows: vec![TermRow { group, term }] },
             7 => Frame::NoRoom,
             _ => Frame::Leaving,
-        }
+        })
     }
 
     /// A leader's word that this very store may follow.
@@ -298,7 +299,9 @@ fn take(play: &mut Interpreter, step: &Step) {
         Step::Claim(claim) => {
             let stage = play.stage();
             let there = replica(stage, claim.to, RaftGroupId(GROUPS[claim.group]));
-            let mut frames = vec![claim.frame(there)];
+            let from = &stage.nodes[&NodeId(claim.from)];
+            let store = from.is_running().then(|| from.store().id());
+            let mut frames: Vec<Frame> = claim.frame(there, store).into_iter().collect();
             if stage.nodes[&NodeId(claim.to)].is_running() {
                 let store = stage.nodes[&NodeId(claim.to)].store().id();
                 frames.push(claim.readmission(there, store));
