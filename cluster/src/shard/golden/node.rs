@@ -113,12 +113,12 @@ impl Node {
         self.input(now, |_| ())
     }
 
-    /// As what this node recognizes a peer that has `store`. The stage's nodes all reach each other, so that there is no
-    /// need to write it down: it is remembered as long as the script plays.
-    pub(super) fn meet(&mut self, peer: NodeId, store: StoreId) -> Recognition {
+    /// As what this node recognizes a peer that has `store`; not at all if that was replaced by another one. The stage's nodes all
+    /// reach each other, so that there is no need to write it down: it is remembered as long as the script plays.
+    pub(super) fn meet(&mut self, peer: NodeId, store: StoreId) -> Option<Recognition> {
         let readmitted = last_readmitted(peer, self.store()).unwrap();
-        let met = self.acquaintances.meet(peer, store, readmitted);
-        met.expect("no disk is put back").0
+        let (recognition, _) = self.acquaintances.meet(peer, store, readmitted).ok()?;
+        Some(recognition)
     }
 
     /// Ends the node and loses its disk: the next start is on an empty one.

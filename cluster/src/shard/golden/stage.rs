@@ -130,7 +130,9 @@ impl Stage {
     fn connect(&mut self, (from, to): Link) {
         if !self.network.is_cut((from, to)) {
             let store = self.nodes[&from].store().id();
-            let recognition = self.node(to).meet(from, store);
+            let Some(recognition) = self.node(to).meet(from, store) else {
+                return self.happened(format!("{to} refuses {from}, whose store was replaced"));
+            };
             self.input(from, |shard, now| {
                 shard.peer_event(now, to, PeerEvent::Recognized(recognition));
                 shard.peer_event(now, to, PeerEvent::Connected);
