@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::disk::Disk;
+use super::disk::{Disk, Space};
 use super::event::Event;
 use super::fault::Fault;
 use super::invariants::Violation;
@@ -79,6 +79,10 @@ impl World {
                     node.disk.failing = true;
                 }
             }
+            Fault::FillDisk(node) => {
+                self.fill_disk(node);
+                self.mend_later(fault);
+            }
             Fault::Storm(weather) => {
                 self.network.weather = weather;
                 self.mend_later(fault);
@@ -108,6 +112,17 @@ impl World {
             node.forgot = true;
         }
         self.invariants.observe(&Observation::Wiped { node: id })
+    }
+
+    /// A disk has less room than its node wants, or none at all, which ends the process.
+    fn fill_disk(&mut self, id: NodeId) {
+        let is_full = self.random.chance(300);
+        if let Some(node) = self.nodes.get_mut(&id) {
+            node.disk.space = if is_full { Space::Nothing } else { Space::Scarce };
+        }
+        if is_full {
+            self.crash(id, true);
+        }
     }
 
     fn process(&mut self, node: NodeId) -> Option<&mut Process> {
@@ -155,6 +170,12 @@ impl World {
                     node.disk.lag = Disk::QUICK;
                 }
             }
+            Fault::FillDisk(node) => {
+                if let Some(full) = self.nodes.get_mut(&node) {
+                    full.disk.space = Space::Enough;
+                }
+                self.schedule.at(self.now, Event::Start { node });
+            }
             Fault::Storm(_) => {
                 self.network.weather = Weather::FAIR;
                 for link in self.links() {
@@ -192,6 +213,7 @@ impl World {
             if let Some(node) = self.nodes.get_mut(&id) {
                 node.disk.lag = Disk::QUICK;
                 node.disk.failing = false;
+                node.disk.space = Space::Enough;
                 let life = node.life;
                 self.schedule.at(self.now, Event::Resume { node: id, life });
             }

@@ -108,5 +108,5 @@ pub(super) fn batch_of(
     if let Some((producer, epoch, base)) = sequence {
         builder = builder.producer(producer, epoch, base);
     }
-    check_record_set(builder.build().into(), &RecordLimits::of_size(1 << 20)).expect("a batch is sound")
+    check_record_set(builder.build().into(), &RecordLimits::of_size(8 << 20)).expect("a batch is sound")
 }

@@ -11,14 +11,16 @@ use super::workload::{Client, ClientId, Desk, Wish};
 use super::world::World;
 use crate::ids::{NodeId, Ticket};
 
-/// The longest time that a request or an answer is on its way between a client and a node, in microseconds.
-const CLIENT_DELAY: u64 = 2_000;
-
 /// How many of a thousand requests break their connection, and how many answers get lost.
 const CLIENT_LOSS: u64 = 10;
 
 /// How long a client takes at most to make a new connection, in milliseconds.
 const BROKEN_MS: u64 = 100;
+
+/// An answer too many, or one too few.
+const fn not_once(detail: String) -> Violation {
+    Violation { rule: "a request is answered once, or its node is gone", detail }
+}
 
 /// A client's connection with a node. Requests arrive in the order in which they were sent, or not at all.
 #[derive(Default)]
@@ -51,9 +53,10 @@ impl World {
 
     /// A process has answered. Its client may hear of it.
     pub(super) fn answered(&mut self, node: NodeId, ticket: Ticket, answer: Answer) -> Result<(), Violation> {
-        let taken = self.taken.remove(&ticket);
-        let (_, call) = taken.unwrap_or_else(|| panic!("node {node} answers {ticket:?} twice"));
         self.trace.tell(self.now, format_args!("{node} answers {}: {answer:?}", ticket.0));
+        let Some((_, call)) = self.taken.remove(&ticket) else {
+            return Err(not_once(format!("node {node} answers {ticket:?} twice: {answer:?}")));
+        };
         if let (Call::Read { group, offset, .. }, Answer::Read(Some(fetched))) = (&call, &answer) {
             let (group, from) = (*group, *offset);
             self.invariants.observe(&Observation::Read { node, group, from, fetched })?;
@@ -63,6 +66,12 @@ impl World {
             self.answer_later(ticket, answer);
         }
         Ok(())
+    }
+
+    /// Every request that a process took up has been answered.
+    pub(super) fn check_answered(&self) -> Result<(), Violation> {
+        let Some((ticket, (node, call))) = self.taken.first_key_value() else { return Ok(()) };
+        Err(not_once(format!("node {node} does not answer {ticket:?}: {call:?}")))
     }
 
     /// A process is gone, and with it what it had taken up. Whoever waits for it learns so if the end was `heard`.
@@ -78,13 +87,13 @@ impl World {
     }
 
     fn answer_later(&mut self, ticket: Ticket, answer: Answer) {
-        let after = self.random.micros(100, CLIENT_DELAY);
+        let after = self.random.micros(100, self.climate.client_delay);
         self.schedule.at(self.now + after, Event::Answer { ticket, answer });
     }
 
     /// Something comes back to a client, or its patience ends. What comes first counts.
     pub(super) fn answer(&mut self, ticket: Ticket, answer: Answer) {
-        if let Some(client) = self.open.remove(&ticket) {
+        if let Some((client, _)) = self.open.remove(&ticket) {
             self.with_client(client, |client, desk| client.answered(ticket, answer, desk));
         }
     }
@@ -107,7 +116,7 @@ impl World {
                 Wish::WakeAfter(after) => self.schedule.at(self.now + after, Event::Wake { client: id }),
                 Wish::Ask { node, ticket, call, patience } => {
                     self.trace.tell(self.now, format_args!("client {id} asks {node} {}", ticket.0));
-                    self.open.insert(ticket, id);
+                    self.open.insert(ticket, (id, node));
                     let timeout = Event::Answer { ticket, answer: Answer::TimedOut };
                     self.schedule.at(self.now + patience, timeout);
                     if let Some(at) = self.arrival(id, node) {
@@ -118,16 +127,22 @@ impl World {
         }
     }
 
-    /// When a request that a client sends now arrives, if it does.
+    /// When a request that a client sends now arrives, if it does. If the connection breaks, the client notices, and knows
+    /// nothing of what it had sent before.
     fn arrival(&mut self, client: ClientId, node: NodeId) -> Option<Duration> {
+        let breaks = !self.is_calm && self.random.chance(CLIENT_LOSS);
         let connection = self.connections.entry((client, node)).or_default();
-        if !self.is_calm && self.random.chance(CLIENT_LOSS) {
+        if breaks {
             connection.broken_until = self.now + self.random.millis(1, BROKEN_MS);
         }
         if self.now < connection.broken_until {
+            let sent = self.open.iter().filter(|(_, sent)| **sent == (client, node));
+            for ticket in sent.map(|(ticket, _)| *ticket).collect::<Vec<_>>() {
+                self.schedule.at(self.now, Event::Answer { ticket, answer: Answer::BrokenOff });
+            }
             return None;
         }
-        let at = self.now + self.random.micros(100, CLIENT_DELAY);
+        let at = self.now + self.random.micros(100, self.climate.client_delay);
         connection.last_arrival = at.max(connection.last_arrival);
         Some(connection.last_arrival)
     }

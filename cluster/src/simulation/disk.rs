@@ -42,6 +42,16 @@ impl Change {
     }
 }
 
+/// How much room there is on a disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Space {
+    Enough,
+    /// Less than the node's reserve: it takes no records in.
+    Scarce,
+    /// None: the process ends at its next write, and another one waits for room.
+    Nothing,
+}
+
 /// The most keys and writes of a purge that a crash cuts short.
 const CUT_PURGE: usize = 40;
 
@@ -65,6 +75,7 @@ pub(super) struct Disk {
     pub(super) lag: (u64, u64),
     /// The next sync fails.
     pub(super) failing: bool,
+    pub(super) space: Space,
 }
 
 impl Disk {
@@ -86,6 +97,7 @@ impl Disk {
             forgot: false,
             lag: Self::QUICK,
             failing: false,
+            space: Space::Enough,
         }
     }
 
@@ -101,6 +113,7 @@ impl Disk {
         self.journal.clear();
         (self.flushed, self.synced) = (0, 0);
         (self.is_marked, self.forgot) = (false, false);
+        self.space = Space::Enough;
     }
 
     /// The store that is on the disk, all of which is durable from then on. Returns whether it may have forgotten what its

@@ -38,6 +38,8 @@ pub(super) enum Fault {
     SlowDisk(NodeId),
     /// The next sync fails.
     FailSync(NodeId),
+    /// The disk runs full.
+    FillDisk(NodeId),
     /// Frames are lost, late, doubled or out of order.
     Storm(Weather),
 }
@@ -59,10 +61,11 @@ enum Kind {
     Reset,
     SlowDisk,
     FailSync,
+    FillDisk,
     Storm,
 }
 
-const KINDS: [Kind; 15] = [
+const KINDS: [Kind; 16] = [
     Kind::Kill,
     Kind::PowerCut,
     Kind::PowerCutTwo,
@@ -77,6 +80,7 @@ const KINDS: [Kind; 15] = [
     Kind::Reset,
     Kind::SlowDisk,
     Kind::FailSync,
+    Kind::FillDisk,
     Kind::Storm,
 ];
 
@@ -85,13 +89,16 @@ pub(super) struct Climate {
     kinds: Vec<Kind>,
     /// The longest time between two faults, in milliseconds.
     calm: u64,
+    /// The longest time that a request or an answer is on its way between a client and a node, in microseconds.
+    pub(super) client_delay: u64,
 }
 
 impl Climate {
     pub(super) fn new(random: &mut Random) -> Self {
         let kinds: Vec<Kind> = KINDS.into_iter().filter(|_| random.chance(400)).collect();
         let kinds = if kinds.is_empty() { KINDS.to_vec() } else { kinds };
-        Self { kinds, calm: random.between(300, 2_000) }
+        let client_delay = random.pick(&[2_000, 2_000, 30_000, 150_000]).unwrap_or(2_000);
+        Self { kinds, calm: random.between(300, 2_000), client_delay }
     }
 
     /// The time until the next fault.
@@ -119,6 +126,7 @@ impl Climate {
             Kind::Reset => Fault::Reset(link),
             Kind::SlowDisk => Fault::SlowDisk(node),
             Kind::FailSync => Fault::FailSync(node),
+            Kind::FillDisk => Fault::FillDisk(node),
             Kind::Storm => Fault::Storm(storm(random)),
         }
     }

@@ -1,5 +1,5 @@
-//! What must come true once nothing breaks any more: the cluster heals by itself within a bounded time, every client gets
-//! its answers, and every acknowledged record that was not deleted can be read to the end from every replica.
+//! What must come true once nothing breaks any more: the cluster heals by itself within a bounded time, every request is
+//! answered, and every acknowledged record that was not deleted can be read to the end from every replica.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -104,6 +104,7 @@ impl World {
         if let Some((id, _)) = processes.iter().find(|(_, process)| !process.shard.has_rejoined()) {
             return Err(stuck(format!("node {id} has not got back what its disk held")));
         }
+        self.check_answered()?;
         let image = processes[&NodeId(1)].image();
         if let Some((id, _)) = processes.iter().find(|(_, process)| process.image() != image) {
             return Err(stuck(format!("nodes 1 and {id} have different metadata")));

@@ -31,9 +31,10 @@
 //! | readmit a replica | bar written; barrier appended; leave to follow written; barrier applied; bar removed | `Wipe` with any other fault |
 //! | reserve slots | blank keys, one by one; batch with the bodies | [`Change::Reservation`](disk): the keys without the batch |
 //! | checkpoint | batch with state and applied index; entries behind it replayed | `every_entries` and `every_bytes` small |
-//! | start again on a full disk | process replaced, room awaited, store opened | not here: `nemesis --faults full` |
+//! | start again on a full disk | process gone, room awaited, store opened | `FillDisk`; the new process image: `nemesis --faults full` |
 
 mod breakdown;
+mod burden;
 mod call;
 mod clients;
 mod clock;

@@ -1,5 +1,7 @@
 //! One node: a shard over a real store, and by hand what the driver, the syncer and the background threads do around it.
 
+mod calls;
+mod rounds;
 mod syncer;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -9,29 +11,23 @@ use std::time::Duration;
 use trilog_storage::{EntryFetch, FetchedEntries, Store, TailCache};
 
 use self::syncer::Syncing;
-use super::call::{Answer, Call, Fetched, ReadBatch};
+use super::call::{Answer, Call, Fetched};
 use super::clock::Clock;
-use super::disk::Disk;
-use super::mutant::Mutant;
+use super::disk::{Disk, Space};
+use super::mutant::{LastAnswers, Mutant};
 use super::random::Random;
 use crate::acquaintances::Acquaintances;
 use crate::controller::MetadataImage;
 use crate::controller::configs::BrokerSettings;
 use crate::coordinator::TopicPatterns;
-use crate::ids::{LeaderEpoch, NodeId, Offset, RaftGroupId, StoreId, Ticket, TopicId};
-use crate::partition::TimestampType;
-use crate::replica::{ReadError, Replica, ReplicaStatus};
-use crate::shard::effects::{Effect, Persist};
-use crate::shard::{
-    AppendRequest, CheckpointPolicy, ControlRequest, DeletionRequest, Shard, ShardConfig, forget,
-};
+use crate::ids::{LeaderEpoch, NodeId, RaftGroupId, StoreId, Ticket};
+use crate::replica::{Replica, ReplicaStatus};
+use crate::shard::effects::Persist;
+use crate::shard::{CheckpointPolicy, Shard, ShardConfig, forget};
 use crate::transport::{Frame, PeerEvent};
 
 /// How long a node that is told to stop waits for others to take its leaderships.
 const HAND_OVER_WITHIN: Duration = Duration::from_secs(3);
-
-/// The bytes that one read returns at most, roughly.
-const READ_BYTES: usize = 16 << 10;
 
 /// What all nodes are made with.
 #[derive(Clone)]
@@ -44,6 +40,8 @@ pub(super) struct NodeOptions {
     pub(super) purge_keys: usize,
     /// How many inputs a process takes between two of these steps.
     pub(super) purge_pause: u32,
+    /// How long a process gathers what comes before it works, as a driver does that was busy meanwhile.
+    pub(super) gathers: Duration,
     /// How far the wall clock is ahead of the time from the beginning.
     pub(super) wall_offset_ms: i64,
     /// The nodes that acknowledge what has reached the kernel.
@@ -66,6 +64,8 @@ pub(super) enum Input {
     },
     Synced,
     Fetched(RaftGroupId, FetchedEntries),
+    /// It is time to do what was gathered.
+    Work,
     Call {
         ticket: Ticket,
         call: Call,
@@ -76,6 +76,8 @@ pub(super) enum Input {
 /// What comes out of a process, in order.
 pub(super) enum Output {
     Send(NodeId, Frame),
+    /// More is gathered for a while, and [`Input::Work`] is to follow.
+    Gather(Duration),
     /// A sync has begun, and [`Input::Synced`] is to follow.
     Sync,
     /// The disk refused to sync, so the process has to end.
@@ -108,6 +110,7 @@ pub(super) struct Process {
     pub(super) acquaintances: Acquaintances,
     tail: TailCache,
     mutant: Option<Mutant>,
+    last_answers: LastAnswers,
     waiting: VecDeque<Persist>,
     syncing: Option<Syncing>,
     replicas: BTreeMap<RaftGroupId, Arc<Replica>>,
@@ -118,6 +121,8 @@ pub(super) struct Process {
     /// Peers for whom frames were dropped since the last tick.
     pub(super) dropped: BTreeSet<NodeId>,
     stop_by: Option<Duration>,
+    /// Something was taken that is not worked on yet.
+    is_gathering: bool,
     /// Whether there is something to purge, and the inputs that pass before the next step.
     purging: bool,
     purge_in: u32,
@@ -138,6 +143,11 @@ impl Node {
 
     pub(super) const fn process_mut(&mut self) -> Option<&mut Process> {
         self.running.as_mut()
+    }
+
+    /// Whether it has done everything that it was given to do.
+    pub(super) fn is_up_to_date(&self) -> bool {
+        self.running.as_ref().is_some_and(|process| !process.is_gathering)
     }
 
     /// Whether the sync that is under way will fail.
@@ -174,6 +184,7 @@ impl Node {
             store,
             tail,
             mutant: self.options.mutant,
+            last_answers: LastAnswers::default(),
             waiting: VecDeque::new(),
             syncing: None,
             replicas: BTreeMap::new(),
@@ -182,6 +193,7 @@ impl Node {
             image: Arc::default(),
             dropped: BTreeSet::new(),
             stop_by: None,
+            is_gathering: false,
             // What a previous run did not finish.
             purging: true,
             purge_in: self.options.purge_pause,
@@ -224,11 +236,20 @@ impl Node {
         } else {
             if matches!(input, Input::Tick) {
                 process.sync_by_the_way(&self.disk);
+                process.shard.set_room(process.clock.shows(now), self.disk.space == Space::Enough);
             }
+            let is_due = matches!(input, Input::Work) || self.options.gathers.is_zero();
             process.take(now, input, &mut outputs);
+            if !is_due {
+                if !std::mem::replace(&mut process.is_gathering, true) {
+                    outputs.push(Output::Gather(self.options.gathers));
+                }
+                return outputs;
+            }
         }
         self.work(now, &mut outputs);
         let process = self.running.as_mut().expect("it has just worked");
+        process.is_gathering = false;
         if process.purging {
             match process.purge_in.checked_sub(1) {
                 Some(left) => process.purge_in = left,
@@ -295,6 +316,7 @@ impl Process {
             }
             Input::Peer { peer, event } => self.shard.peer_event(own, peer, event),
             Input::Fetched(group, entries) => self.shard.fetched(own, group, entries),
+            Input::Work => {}
             Input::Call { ticket, call } => self.call(now, ticket, call, outputs),
             Input::Stop => {
                 self.stop_by.get_or_insert(now + HAND_OVER_WITHIN);
@@ -302,136 +324,6 @@ impl Process {
             }
             Input::Synced => unreachable!("the node takes care of it"),
         }
-    }
-
-    fn call(&mut self, now: Duration, ticket: Ticket, call: Call, outputs: &mut Vec<Output>) {
-        let own = self.clock.shows(now);
-        match call {
-            Call::Append { group, batch, replicas } => {
-                let now = self.clock.wall(now);
-                let timestamp_type = TimestampType::CreateTime;
-                let request = AppendRequest { ticket, batch, timestamp_type, now, replicas };
-                self.shard.append(own, group, request);
-            }
-            Call::DeleteRecords { group, before } => {
-                self.shard.delete_records(own, group, DeletionRequest { ticket, before });
-            }
-            Call::Control(request) => {
-                let topic_ids = vec![TopicId(uuid::Uuid::from_u128(ticket.0.into()))];
-                self.shard.control(own, ControlRequest { ticket, request, topic_ids });
-            }
-            Call::Coordinate { coordinator, request } => {
-                self.shard.coordinate(own, coordinator, ticket, *request);
-            }
-            Call::Read { group, offset, at_leader } => {
-                let fetched = self.read(group, offset);
-                let leading = self.replicas.get(&group).and_then(|replica| replica.status().leading);
-                match leading {
-                    Some(epoch) if at_leader && self.mutant != Some(Mutant::AnswerUnconfirmed) => {
-                        self.unconfirmed.insert(ticket, (epoch, fetched));
-                        self.shard.confirm(own, ticket, &[group]);
-                    }
-                    None if at_leader => outputs.push(Output::Answer(ticket, Answer::Read(None))),
-                    _ => outputs.push(Output::Answer(ticket, Answer::Read(fetched))),
-                }
-            }
-        }
-    }
-
-    /// What a reader gets from this node, as the broker would read it.
-    pub(super) fn read(&self, group: RaftGroupId, offset: Offset) -> Option<Fetched> {
-        let replica = self.replicas.get(&group)?;
-        let ReplicaStatus { log_start_offset: log_start, high_watermark, .. } = replica.status();
-        let payloads = match replica.read_blocking(offset, READ_BYTES, true) {
-            Err(ReadError::OffsetOutOfRange { .. }) if offset < log_start => Vec::new(),
-            read => read.ok()?,
-        };
-        let batches = payloads.iter().flat_map(ReadBatch::all).collect();
-        Some(Fetched { log_start, high_watermark, batches })
-    }
-
-    /// The driver's rounds.
-    fn rounds(&mut self, disk: &mut Disk, outputs: &mut Vec<Output>) {
-        loop {
-            if let Some(round) = self.shard.collect().expect("a round is collected") {
-                outputs.extend(round.sends.into_frames().map(|(peer, frame)| Output::Send(peer, frame)));
-                disk.apply(&self.store, round.batch);
-                self.shard.written().expect("a round is written");
-                self.waiting.push_back(round.persist);
-            }
-            let effects = self.shard.take_effects();
-            let idle = effects.is_empty();
-            for effect in effects {
-                self.carry_out(effect, outputs);
-            }
-            if idle && !self.shard.has_work() {
-                return;
-            }
-        }
-    }
-
-    fn carry_out(&mut self, effect: Effect, outputs: &mut Vec<Output>) {
-        match effect {
-            Effect::ReplicaOpened(group) => {
-                assert!(!self.store.is_deleted(group), "{group} was deleted here, and is opened again");
-                let replica =
-                    Replica::new(group, self.store.reader(&self.tail), self.tail.clone(), Arc::default());
-                self.replicas.insert(group, Arc::new(replica));
-            }
-            Effect::ReplicaRemoved(group) => {
-                self.replicas.remove(&group);
-                self.leaders.remove(&group);
-                self.tail.forget(group);
-                self.purging = true;
-            }
-            Effect::LogCompacted => self.purging = true,
-            Effect::ReplicaChanged { group, mut status, recent } => {
-                let view = self.shard.group_view(group);
-                if self.mutant == Some(Mutant::ServeAtOnce)
-                    && let Some(view) = view.filter(|view| view.is_leader())
-                {
-                    status.leading = i32::try_from(view.term()).ok().map(LeaderEpoch);
-                }
-                if let Some(replica) = self.replicas.get(&group) {
-                    replica.publish(status.clone(), recent);
-                }
-                outputs.push(Output::Shows(group, status));
-            }
-            Effect::Image(image) => self.image = image,
-            Effect::Leadership { group, leadership } => {
-                if leadership.isr.is_empty() {
-                    self.leaders.remove(&group);
-                } else {
-                    self.leaders.insert(group, leadership.leader);
-                }
-            }
-            Effect::Peers { .. } | Effect::Standing(_) => {}
-            Effect::Refused => panic!("what an honest peer said was refused"),
-            Effect::Fetch { group, fetch, .. } => outputs.push(Output::Fetch(group, fetch)),
-            Effect::Appended { ticket, result } => {
-                outputs.push(Output::Answer(ticket, Answer::Appended(result)));
-            }
-            Effect::RecordsDeleted { ticket, result } => {
-                outputs.push(Output::Answer(ticket, Answer::RecordsDeleted(result)));
-            }
-            Effect::Answered { ticket, result } => {
-                outputs.push(Output::Answer(ticket, Answer::Controlled(result)));
-            }
-            Effect::Confirmed { ticket, led } => {
-                let read = self.unconfirmed.remove(&ticket);
-                let (epoch, fetched) = read.expect("only reads are confirmed, and each once");
-                let is_led = led.iter().any(|(_, confirmed)| *confirmed <= epoch);
-                outputs.push(Output::Answer(ticket, Answer::Read(fetched.filter(|_| is_led))));
-            }
-            Effect::Coordinated { ticket, result } => {
-                outputs.push(Output::Answer(ticket, Answer::Coordinated(result)));
-            }
-        }
-    }
-
-    /// Reads old entries, as the background thread does.
-    pub(super) fn fetch(&self, fetch: EntryFetch) -> FetchedEntries {
-        fetch.read(&self.store.reader(&self.tail)).expect("old entries are there")
     }
 
     /// Who leads the group, as this node has heard.

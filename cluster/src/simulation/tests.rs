@@ -61,7 +61,8 @@ const MUTANT_SEEDS: u64 = 200;
 
 /// Plays seeds until one finds the mutant.
 fn finds(mutant: Mutant) {
-    let found = (0..MUTANT_SEEDS).find_map(|seed| {
+    let first = number("SIMULATION_FROM", 0);
+    let found = (first..MUTANT_SEEDS).find_map(|seed| {
         let violation = play(seed, Some(mutant)).violation?;
         Some(format!("{mutant:?}: seed {seed}: {}: {}", violation.rule, violation.detail))
     });
@@ -136,4 +137,9 @@ fn a_snapshot_of_now_is_found() {
 #[test]
 fn forgetting_truncations_is_found() {
     finds(Mutant::ForgetTruncation);
+}
+
+#[test]
+fn losing_last_answers_is_found() {
+    finds(Mutant::LoseLastAnswers);
 }

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::burden::Burden;
 use super::call::Call;
 use super::clients::Connection;
-use super::disk::Disk;
+use super::disk::{Disk, Space};
 use super::event::{Event, Schedule};
 use super::fault::Climate;
 use super::invariants::{Invariants, Violation};
@@ -46,8 +47,8 @@ pub(super) struct World {
     /// The clients are to come to an end.
     pub(super) ending: bool,
     pub(super) connections: BTreeMap<(ClientId, NodeId), Connection>,
-    /// Requests that have no answer yet, as their clients know.
-    pub(super) open: BTreeMap<Ticket, ClientId>,
+    /// Requests that have no answer yet, as their clients know, and where they were sent.
+    pub(super) open: BTreeMap<Ticket, (ClientId, NodeId)>,
     /// Requests that a process of that node has taken up.
     pub(super) taken: BTreeMap<Ticket, (NodeId, Call)>,
     pub(super) next_ticket: u64,
@@ -78,7 +79,7 @@ impl World {
             bereft: None,
             watch: Watch::default(),
             mutant,
-            clients: clients(&mut random),
+            clients: clients(Burden::of(seed), &mut random),
             ending: false,
             connections: BTreeMap::new(),
             open: BTreeMap::new(),
@@ -132,12 +133,11 @@ impl World {
         }
     }
 
-    /// Lets a node that is off start, and its peers connect with it.
+    /// Lets a node that is off start, if there is room on its disk, and its peers connect with it.
     pub(super) fn start(&mut self, id: NodeId) -> Result<(), Violation> {
         let (now, random) = (self.now, &mut self.random);
-        let Some(node) = self.nodes.get_mut(&id).filter(|node| node.process().is_none()) else {
-            return Ok(());
-        };
+        let can_start = |node: &&mut Node| node.process().is_none() && node.disk.space != Space::Nothing;
+        let Some(node) = self.nodes.get_mut(&id).filter(can_start) else { return Ok(()) };
         self.trace.tell(now, format_args!("{id} starts"));
         node.disk.lag = Disk::QUICK;
         let outputs = node.start(now, random);
@@ -207,7 +207,7 @@ impl World {
         }
         let Some(node) = self.nodes.get_mut(&id) else { return Ok(()) };
         let outputs = node.input(now, input);
-        if let Some(process) = node.process() {
+        if let Some(process) = node.process().filter(|_| node.is_up_to_date()) {
             let invariants = &mut self.invariants;
             self.watch.look(id, &process.shard, |seen| invariants.observe(seen))?;
         }
@@ -233,7 +233,7 @@ impl World {
                 self.trace.tell(self.now, format_args!("{id} synced"));
                 self.watch.synced(id, |seen| invariants.observe(seen))
             }
-            Input::Synced | Input::Fetched(..) | Input::Stop => Ok(()),
+            Input::Synced | Input::Fetched(..) | Input::Work | Input::Stop => Ok(()),
             Input::Call { ticket, call } => {
                 self.taken.insert(*ticket, (id, call.clone()));
                 invariants.observe(&Observation::Called { ticket: *ticket, call })
@@ -246,6 +246,9 @@ impl World {
         for output in outputs {
             match output {
                 Output::Send(to, frame) => self.send((id, to), frame),
+                Output::Gather(after) => {
+                    self.schedule.at(self.now + after, Event::Input { node: id, life, input: Input::Work });
+                }
                 Output::Sync => {
                     self.watch.sync_began(id);
                     let after = self.nodes[&id].disk.sync_takes(&mut self.random);
@@ -391,6 +394,7 @@ fn options(nodes: &[NodeId], random: &mut Random, mutant: Option<Mutant>) -> Nod
         tail_bytes: random.pick(&[1 << 10, 1 << 20]).unwrap_or(1 << 20),
         purge_keys: random.pick(&[1, 10, 1024]).unwrap_or(1024),
         purge_pause: random.pick(&[0, 30, 300]).unwrap_or(0),
+        gathers: Duration::from_millis(random.pick(&[0, 0, 1, 10]).unwrap_or(0)),
         wall_offset_ms: 0,
         mutant,
     }

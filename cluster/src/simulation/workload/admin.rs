@@ -11,11 +11,16 @@ use crate::controller::{
     TopicRef,
 };
 use crate::ids::{NodeId, RaftGroupId, Ticket};
+use crate::simulation::burden::Burden;
 use crate::simulation::call::{Answer, Call};
+use crate::simulation::random::Random;
 
 /// The topics that stay: name, partitions, replicas. One loses a majority with any node, one with one node.
 const LASTING: [(&str, i32, i16); 4] =
     [("orders", 2, 3), (CONSUMER_OFFSETS, 2, 3), ("pair", 1, 2), ("lone", 1, 1)];
+
+/// How many partitions a topic has that weighs on a simulation.
+const MANY: (u64, u64) = (200, 400);
 
 /// How many topics come and go.
 const PASSING: u32 = 8;
@@ -27,10 +32,14 @@ pub(super) struct Admin {
     asked: Option<Ticket>,
 }
 
-impl Default for Admin {
-    fn default() -> Self {
-        let lasting =
-            LASTING.into_iter().map(|(name, partitions, replicas)| create(name, partitions, replicas));
+impl Admin {
+    pub(super) fn new(burden: Burden, random: &mut Random) -> Self {
+        let many = (burden == Burden::ManyPartitions).then(|| {
+            let partitions = random.between(MANY.0, MANY.1);
+            ("many", i32::try_from(partitions).expect("a small number"), 3)
+        });
+        let lasting = LASTING.into_iter().chain(many);
+        let lasting = lasting.map(|(name, partitions, replicas)| create(name, partitions, replicas));
         let passing = (1..=PASSING).flat_map(|number| {
             let name = format!("passing-{number}");
             [create(&name, 1, 3), delete(name)]

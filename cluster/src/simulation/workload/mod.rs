@@ -20,6 +20,7 @@ use self::deleter::Deleter;
 use self::member::Member;
 use self::producer::Producer;
 use self::reader::Reader;
+use super::burden::Burden;
 use super::call::{Answer, Call};
 use super::node::{Node, Process};
 use super::random::Random;
@@ -170,10 +171,10 @@ impl Desk<'_> {
 }
 
 /// All clients of a simulation.
-pub(super) fn clients(random: &mut Random) -> Vec<Box<dyn Client>> {
-    let mut clients: Vec<Box<dyn Client>> = vec![Box::<Admin>::default()];
+pub(super) fn clients(burden: Burden, random: &mut Random) -> Vec<Box<dyn Client>> {
+    let mut clients: Vec<Box<dyn Client>> = vec![Box::new(Admin::new(burden, random))];
     for number in 1..=4 {
-        clients.push(Box::new(Producer::new(number, random)));
+        clients.push(Box::new(Producer::new(number, burden, random)));
     }
     for _ in 0..2 {
         clients.push(Box::<Reader>::default());

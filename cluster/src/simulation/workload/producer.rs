@@ -1,5 +1,5 @@
 //! A producer. Most are idempotent and send again what has no answer, to whoever leads by then, until they are told where
-//! it is; the others never send anything twice.
+//! it is, in one of the ways that real clients have; the others never send anything twice.
 
 use std::collections::VecDeque;
 
@@ -8,11 +8,18 @@ use crate::controller::{ControllerRequest, ControllerResponse};
 use crate::ids::{NodeId, RaftGroupId, Ticket};
 use crate::partition::{CheckedBatch, ProducerError};
 use crate::shard::effects::AppendError;
+use crate::simulation::burden::Burden;
 use crate::simulation::call::{Answer, BatchName, Call, batch_of};
 use crate::simulation::random::Random;
 
 /// Batches that one producer makes at most.
 const BATCHES: i64 = 120;
+
+/// How many of a thousand times a producer that has nothing under way goes on in another partition.
+const MOVES: u64 = 50;
+
+/// A record of a long batch has fewer bytes than this.
+const LONG_RECORD: usize = 2 << 20;
 
 /// Batch names of different producers are this far apart.
 const NAMES: i64 = 1_000_000;
@@ -25,6 +32,15 @@ struct Identity {
     next_sequence: i32,
 }
 
+/// How a producer sends again what was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Retry {
+    /// As librdkafka does: once nothing is under way any more, all of it in one go.
+    InOneGo,
+    /// As Kafka's Java client does: each batch once it is the first that is open, and at once.
+    OneByOne,
+}
+
 /// A batch that is not acknowledged.
 struct Pending {
     name: BatchName,
@@ -32,14 +48,22 @@ struct Pending {
     asked: Option<Ticket>,
     /// Nothing before it was open when it was last sent.
     was_first: bool,
-    /// It was sent before, and not taken as far as is known.
+    /// It was sent before, and is not known to be in the log.
     is_retry: bool,
+}
+
+impl Pending {
+    /// Whether it is to be sent again.
+    const fn is_due_again(&self) -> bool {
+        self.is_retry && self.asked.is_none()
+    }
 }
 
 /// See the module's documentation.
 pub(super) struct Producer {
     number: i64,
     is_idempotent: bool,
+    retry: Retry,
     /// How many batches may be under way.
     in_flight: i64,
     /// How many replicas it wants to hold its batches.
@@ -47,31 +71,32 @@ pub(super) struct Producer {
     identity: Option<Identity>,
     identity_asked: Option<Ticket>,
     partition: Option<RaftGroupId>,
-    /// Where the batches under way were sent, on one connection.
+    /// Where the last batches were sent, on one connection.
     node: Option<NodeId>,
     /// How often the partition had lost something when this producer began there.
     losses: usize,
-    /// Whether the partition has taken a batch of this producer for certain.
-    is_known: bool,
     pending: VecDeque<Pending>,
+    /// How many of a thousand batches are long.
+    long: u64,
     made: i64,
     ending: bool,
 }
 
 impl Producer {
-    pub(super) fn new(number: i64, random: &mut Random) -> Self {
+    pub(super) fn new(number: i64, burden: Burden, random: &mut Random) -> Self {
         Self {
             number,
             is_idempotent: random.chance(750),
-            in_flight: random.pick(&[1, 3, 5]).unwrap_or(1),
-            replicas: random.pick(&[None, None, Some(1), Some(2), Some(3)]).flatten(),
+            retry: random.pick(&[Retry::InOneGo, Retry::OneByOne]).unwrap_or(Retry::InOneGo),
+            in_flight: random.pick(&[1, 3, 5, 5]).unwrap_or(1),
+            replicas: random.pick(&[None, Some(1), Some(2), Some(3), Some(3)]).flatten(),
             identity: None,
             identity_asked: None,
             partition: None,
             node: None,
             losses: 0,
-            is_known: false,
             pending: VecDeque::new(),
+            long: if burden == Burden::LongBatches { 40 } else { 0 },
             made: 0,
             ending: false,
         }
@@ -88,12 +113,13 @@ impl Producer {
         }
         let image = desk.image();
         let is_gone = self.partition.is_none_or(|group| image.has_dropped(group) || desk.is_lost(group));
-        if is_gone {
+        let moves_on = self.pending.is_empty() && desk.random.chance(MOVES);
+        if is_gone || moves_on {
             self.partition = desk.any_partition();
             self.begin_anew();
         }
         let losses = self.partition.and_then(|group| desk.lossy.get(&group)).copied().unwrap_or_default();
-        if std::mem::replace(&mut self.losses, losses) != losses && !is_gone {
+        if std::mem::replace(&mut self.losses, losses) != losses && !is_gone && !moves_on {
             // Where acknowledged batches are lost, the partition takes what follows them for out of order. A client then begins
             // anew, in the next epoch.
             self.begin_anew();
@@ -104,7 +130,6 @@ impl Producer {
     /// Gives up what is under way, and counts from 0 in the next epoch.
     fn begin_anew(&mut self) {
         self.pending.clear();
-        self.is_known = false;
         if let Some(identity) = &mut self.identity {
             *identity = Identity { epoch: identity.epoch + 1, next_sequence: 0, ..*identity };
         }
@@ -121,7 +146,13 @@ impl Producer {
         self.made += 1;
         let name = BatchName(self.number * NAMES + self.made);
         let count = random.place(3) + 1;
-        let bytes = if random.chance(20) { 40_000 } else { random.place(100) };
+        let bytes = if random.chance(self.long) {
+            random.place(LONG_RECORD)
+        } else if random.chance(20) {
+            40_000
+        } else {
+            random.place(100)
+        };
         let sequence = self.identity.map(|Identity { id, epoch, next_sequence }| (id, epoch, next_sequence));
         if let Some(identity) = &mut self.identity {
             identity.next_sequence += i32::try_from(count).expect("a batch is small");
@@ -135,21 +166,38 @@ impl Producer {
         let image = desk.image();
         let factor = image.partition_of(group).map_or(1, |view| view.partition.replicas.len());
         let replicas = self.replicas.map(|replicas| replicas.min(factor));
-        // Another node is asked when the last one has answered all, so that batches arrive in order.
+        let sent_now = self.sent_now();
         let is_silent = self.pending.iter().all(|pending| pending.asked.is_none());
-        let node = match self.node.filter(|_| !is_silent) {
+        let begins_again =
+            self.retry == Retry::OneByOne && self.pending.front().is_some_and(Pending::is_due_again);
+        let node = match self.node.filter(|_| !is_silent && !begins_again) {
             Some(node) => node,
             None => desk.leader(group),
         };
         self.node = Some(node);
-        // As Kafka's clients do, it sends again one by one what was refused, until the partition knows it.
-        let one_by_one = !self.is_known && self.pending.iter().any(|pending| pending.is_retry);
-        let sent_now = if one_by_one { 1 } else { self.pending.len() };
         let pending = self.pending.iter_mut().take(sent_now).enumerate();
         for (place, pending) in pending.filter(|(_, p)| p.asked.is_none()) {
             let batch = pending.batch.clone();
             pending.asked = Some(desk.ask(node, Call::Append { group, batch, replicas }));
             pending.was_first = place == 0;
+        }
+    }
+
+    /// How many batches, from the first one on, may be under way now.
+    fn sent_now(&self) -> usize {
+        let again = self.pending.iter().position(Pending::is_due_again);
+        match (self.retry, again) {
+            (_, None) => self.pending.len(),
+            (Retry::InOneGo, Some(_)) => {
+                let is_drained = self.pending.iter().all(|pending| pending.asked.is_none());
+                if is_drained { self.pending.len() } else { 0 }
+            }
+            // What comes after the first one waits for it, if it was sent before.
+            (Retry::OneByOne, Some(0)) => {
+                let behind = self.pending.iter().skip(1).position(Pending::is_due_again);
+                behind.map_or(self.pending.len(), |behind| behind + 1)
+            }
+            (Retry::OneByOne, Some(again)) => again,
         }
     }
 
@@ -159,16 +207,16 @@ impl Producer {
         pending.is_retry = true;
         match answer {
             Answer::Appended(Ok(_)) => {
-                self.is_known = true;
                 self.pending.remove(at);
             }
             Answer::Appended(Err(AppendError::Producer(ProducerError::OutOfOrderSequence { .. }))) => {
                 // Nothing that is acknowledged goes missing, and nothing overtakes what was refused, so the first open
-                // batch always continues the log.
+                // batch always continues the log, and so do those behind it, if all came on one connection.
                 let losses = self.partition.and_then(|group| desk.lossy.get(&group)).copied();
                 let lost_some = losses.unwrap_or_default() != self.losses;
+                let is_next = pending.was_first || self.retry == Retry::InOneGo;
                 assert!(
-                    !pending.was_first || lost_some,
+                    !is_next || lost_some,
                     "what came before {:?} is missing, or came later",
                     pending.name
                 );
@@ -187,7 +235,7 @@ impl Producer {
             // The connection is given up, and with it what else was sent on it.
             Answer::TimedOut | Answer::BrokenOff | Answer::Refused if self.is_idempotent => {
                 for pending in &mut self.pending {
-                    pending.asked = None;
+                    pending.is_retry |= pending.asked.take().is_some();
                 }
             }
             _ => {}
