@@ -20,6 +20,8 @@ use crate::ids::{Offset, Ticket};
 pub(super) const SESSION_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a member may take to join again, or to give partitions up.
 pub(super) const REBALANCE_TIMEOUT: Duration = Duration::from_secs(20);
+/// The same of some members: less than their session.
+pub(super) const QUICK_REBALANCE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often a member says that it lives.
 pub(super) const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(3);
 /// How long a client waits before it tries again what went wrong.
@@ -47,7 +49,7 @@ impl Identity {
 
     /// How long it may take to give partitions up: more than its session, or less.
     pub(super) const fn rebalance_timeout(&self) -> Duration {
-        if self.number % 3 == 2 { Duration::from_secs(5) } else { REBALANCE_TIMEOUT }
+        if self.number % 3 == 2 { QUICK_REBALANCE_TIMEOUT } else { REBALANCE_TIMEOUT }
     }
 }
 
@@ -239,6 +241,15 @@ impl Client {
             Member::Classic(member) => member.owned(),
             Member::Consumer(member) => member.owned(),
         }
+    }
+
+    /// Whether it has partitions to give up that it was told to, and has not yet.
+    pub(super) fn gives_up(&self) -> bool {
+        let told = match &self.member {
+            Member::Classic(_) => None,
+            Member::Consumer(member) => member.told(),
+        };
+        told.is_some_and(|told| !self.owned().is_subset(told))
     }
 
     /// Whether it has nothing to do but to consume.

@@ -15,7 +15,7 @@ use crate::coordinator::{
 pub(super) fn check(world: &mut World) {
     let groups: BTreeSet<_> = world.clients.iter().map(|client| client.identity.group.clone()).collect();
     world.places.check(world.now, &world.coordinator);
-    check_room(&world.coordinator);
+    check_room(&world.coordinator, world.limits.groups);
     for group in groups {
         world.offsets.check(&world.coordinator, &world.topics, &group);
         let members = members(&world.coordinator, &group);
@@ -31,11 +31,11 @@ pub(super) fn check(world: &mut World) {
 }
 
 /// Groups of all kinds together are no more than may be.
-fn check_room(coordinator: &GroupCoordinator) {
+fn check_room(coordinator: &GroupCoordinator, most: usize) {
     let forming = coordinator.classic.keys().filter(|id| coordinator.state.group(id).is_none()).count();
     assert_eq!(coordinator.forming, forming, "groups that are forming are counted");
     assert!(coordinator.consumer.keys().all(|id| coordinator.state.group(id).is_some()));
-    assert!(coordinator.views().count() <= coordinator.limits.groups, "there are too many groups");
+    assert!(coordinator.views().count() <= most, "there are too many groups");
 }
 
 /// No partition is in two members' assignments, or in two members' targets.

@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::client::{Client, Identity, Life};
 use super::invariants::{self, Promises};
+use super::mutant::{Leavings, Mutant};
 use super::offsets::Offsets;
 use super::places::Places;
 use super::topics::{NAMES, Topics};
@@ -37,7 +38,9 @@ pub(super) struct World {
     pub(super) places: Places,
     promises: Promises,
     settings: Arc<GroupSettings>,
-    limits: Limits,
+    pub(super) limits: Limits,
+    pub(super) mutant: Option<Mutant>,
+    leavings: Leavings,
     /// What is committed.
     applied: CoordinatorState,
     applied_offsets: Offsets,
@@ -46,6 +49,8 @@ pub(super) struct World {
     /// What was decided and is not committed.
     queue: VecDeque<Decided>,
     is_held_up: bool,
+    /// After how many more things that happen the coordinator is lost, and how many of its decisions are not.
+    loss: Option<(usize, usize)>,
     /// The last request to join, or to stay, that was refused.
     refused: Option<Ticket>,
     /// Whether what is done next lets offsets expire.
@@ -96,11 +101,14 @@ impl World {
             promises: Promises::default(),
             settings,
             limits,
+            mutant: None,
+            leavings: Leavings::default(),
             applied: state.clone(),
             applied_offsets: Offsets::default(),
             proposed: state,
             queue: VecDeque::new(),
             is_held_up: false,
+            loss: None,
             refused: None,
             is_sweeping: false,
             next_ticket: 0,
@@ -111,6 +119,9 @@ impl World {
     /// Calls the coordinator, and takes what comes of it.
     fn act(&mut self, act: impl FnOnce(&mut GroupCoordinator, Duration)) {
         self.offsets.note_use(self.now, &self.coordinator);
+        if let Some(mutant) = self.mutant {
+            mutant.falsify_limits(&mut self.coordinator, self.limits.groups);
+        }
         act(&mut self.coordinator, self.now);
         let actions = self.coordinator.take_actions();
         let mut payload = entry_header();
@@ -153,7 +164,10 @@ impl World {
     }
 
     fn apply(&mut self, decided: Decided) -> Vec<(Ticket, GroupResponse)> {
-        decided.records.iter().for_each(|record| self.applied.replay(record));
+        for record in &decided.records {
+            self.leavings.see(&self.applied, record);
+            self.applied.replay(record);
+        }
         self.applied_offsets = decided.offsets;
         self.promises.forget_empty_groups(&self.applied);
         decided.answers
@@ -163,7 +177,26 @@ impl World {
     pub(super) fn hold_up(&mut self, is_held_up: bool) {
         self.is_held_up = is_held_up;
         if !is_held_up {
+            self.loss = None;
             self.commit(self.queue.len());
+        }
+    }
+
+    /// From now on nothing is committed, until the coordinator is lost after so many things have happened.
+    pub(super) fn lose_after(&mut self, steps: usize, committed: usize) {
+        self.hold_up(true);
+        self.loss = Some((steps, committed));
+    }
+
+    /// One more thing has happened.
+    fn count_down(&mut self) {
+        match self.loss.take() {
+            None => {}
+            Some((0, committed)) => {
+                self.fail_over(committed);
+                self.hold_up(false);
+            }
+            Some((steps, committed)) => self.loss = Some((steps - 1, committed)),
         }
     }
 
@@ -176,11 +209,18 @@ impl World {
                 self.apply(decided);
             }
         }
-        let restored = CoordinatorState::decode(&self.applied.encode()).unwrap();
+        let mut restored = CoordinatorState::decode(&self.applied.encode()).unwrap();
         assert!(restored == self.applied, "a checkpoint holds the whole state");
+        if let Some(mutant) = self.mutant {
+            mutant.falsify_state(&mut restored, &self.leavings);
+        }
+        let begins_with = restored.clone();
         let settings = Arc::clone(&self.settings);
         let mut next = GroupCoordinator::new(restored, settings, self.topics.image(), self.now);
         next.limits = self.limits;
+        if let Some(mutant) = self.mutant {
+            mutant.falsify_timers(&mut next, self.now, &self.leavings);
+        }
         told.extend(std::mem::replace(&mut self.coordinator, next).abandon());
         told.sort_unstable();
         assert!(told.iter().eq(self.asked.keys()), "whoever waits is told once that the coordinator is lost");
@@ -191,7 +231,7 @@ impl World {
             }
         }
         self.asked.clear();
-        self.proposed = self.applied.clone();
+        self.proposed = begins_with;
         self.offsets = self.applied_offsets.clone();
         self.places.fail_over(self.now, &self.coordinator);
         self.act(|_, _| ());
@@ -273,6 +313,7 @@ impl World {
                 Some((due, number)) if deadline.is_none_or(|deadline| due < deadline) => self.turn(number),
                 _ => self.act(GroupCoordinator::handle_timeout),
             }
+            self.count_down();
             self.check();
         }
         panic!("{MAX_EVENTS} things happened in {time:?}, which must be for ever");
