@@ -16,7 +16,7 @@ COPY cluster/Cargo.toml cluster/
 COPY storage/Cargo.toml storage/
 COPY tests/Cargo.toml tests/
 RUN mkdir -p broker/src client/src cluster/src storage/src storage/benches tests/src \
- && touch client/src/lib.rs cluster/src/lib.rs storage/src/lib.rs storage/benches/commit.rs tests/src/lib.rs \
+ && touch client/src/lib.rs cluster/src/lib.rs storage/src/lib.rs storage/benches/commit.rs storage/benches/opening.rs tests/src/lib.rs \
  && echo 'fn main() {}' > broker/src/main.rs \
  && cargo build --release --locked -p trilog --target "$(rustc --print host-tuple)"
 
