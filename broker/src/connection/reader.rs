@@ -41,6 +41,10 @@ const MOST_FIRST_READ_BYTES: usize = 64 << 10;
 /// Once a frame is known to be longer than what has arrived, this much room is made at least.
 const LEAST_GROWTH_BYTES: usize = 64 << 10;
 
+/// From this many bytes on the buffer is made as large as the frame: growing further would copy the bytes, and hold them twice
+/// meanwhile. The rest takes no memory until it arrives.
+const WHOLE_FROM_BYTES: usize = 4 * 1024 * 1024;
+
 /// The most room made at once because the client has completed a frame of this size before.
 const MOST_TRUSTED_BYTES: usize = 4 << 20;
 
@@ -176,6 +180,9 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
 
     /// How large the buffer should be before the next read of a frame of `length` bytes.
     fn next_room(&self, length: usize) -> usize {
+        if self.buffer.len() >= WHOLE_FROM_BYTES {
+            return length;
+        }
         let room = (2 * self.buffer.len()).max(LEAST_GROWTH_BYTES).max(self.trusted);
         room.min(length)
     }
