@@ -21,22 +21,22 @@ pub(super) const SCENARIO: Scenario = Scenario {
 /// What each writer announces, in bytes.
 const ANNOUNCED: i32 = 100 << 20;
 
-/// A honest record, larger than the requests that need no share of the node's memory.
+/// What it sends at once: so many parts of a mebibyte.
+const PARTS_AT_ONCE: usize = 70;
+
+/// An honest record, larger than the requests that need no share of the node's memory.
 const RECORD_BYTES: usize = 900_000;
 
 async fn attack(cluster: &mut Cluster, size: Size) {
     let partition = cluster.new_partition("large").await;
     let leader = partition.connection.address().to_owned();
-    // What each writer sends at once, in mebibytes: together more than a node has for requests. A small machine's tests stay at
-    // that, as buffers take more than what they hold while they grow.
-    let parts_at_once: usize = size.choose(36, 70);
     let mut writers = JoinSet::new();
     for _ in 0..size.choose(4, 16) {
         let mut writer = RawConnection::connect(&leader).await.expect("the node takes connections");
         writers.spawn(async move {
             let part = vec![0; 1 << 20];
             let mut sent = writer.send_bytes(&ANNOUNCED.to_be_bytes()).await;
-            for _ in 0..parts_at_once {
+            for _ in 0..PARTS_AT_ONCE {
                 sent = sent.and(writer.send_bytes(&part).await);
             }
             while sent.is_ok() {
