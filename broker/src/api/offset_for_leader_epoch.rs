@@ -3,7 +3,7 @@
 //! Consumers ask after a change of leader, to find out whether what they have read is still part of the log.
 //! The answer is the greatest epoch that is not above the one asked for, and the offset after its last
 //! record. All records may be of later epochs, or there may be none: then it is the epoch asked for and the offset at which the
-//! log begins. -1 and -1 stand for an epoch above the current one; clients take that for a truncation.
+//! log begins. An epoch above the current one gets -1 and -1, which clients read as a truncated log.
 //!
 //! * v3: the replica that asks. Only consumers do here. v4: flexible.
 

@@ -24,8 +24,8 @@ impl HostPort {
         is_wildcard(&self.host)
     }
 
-    /// Whether it leads to this machine for certain, and so nobody comes from there who is not on it. A name may lead
-    /// anywhere, but for `localhost` (RFC 6761).
+    /// Whether the host is this machine: a loopback address, or `localhost` (RFC 6761). Any other name may resolve to another
+    /// machine.
     pub(crate) fn is_loopback(&self) -> bool {
         let host = self.host.to_ascii_lowercase();
         match host.parse::<IpAddr>() {
