@@ -26,7 +26,7 @@ use thiserror::Error;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
-use trilog_client::{ClientError, ConnectError, Connection, ConnectionOptions};
+use trilog_client::wire::{ClientError, ConnectError, Connection, ConnectionOptions};
 use trilog_cluster::controller::topic_name::CONSUMER_OFFSETS;
 
 use crate::cli::HealthOptions;

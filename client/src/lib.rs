@@ -1,47 +1,9 @@
 //! A Kafka protocol client.
 //!
-//! What is here is the ground everything else of a client stands on: one connection to one broker. A [`Connection`]
-//! dials, agrees on versions (KIP-35, KIP-511), sends any request of the protocol in any version both sides speak,
-//! keeps many of them in flight and matches the answers to them.
+//! What is here is the ground everything else of a client stands on: [`wire`], one connection to one broker.
 //!
-//! ```no_run
-//! use kafka_protocol::messages::MetadataRequest;
-//! use trilog_client::{Connection, ConnectionOptions};
-//!
-//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-//! let broker = Connection::connect("127.0.0.1:9092", &ConnectionOptions::default()).await?;
-//! let metadata = broker.request(MetadataRequest::default().with_topics(None)).await?;
-//! for topic in metadata.topics {
-//!     println!("{:?} has {} partitions", topic.name, topic.partitions.len());
-//! }
-//! # Ok(())
-//! # }
-//! ```
-//!
-//! | room | what it tells |
-//! | --- | --- |
-//! | [`connection`] | the handle: requests in, typed answers out |
-//! | `pipeline` | the task that owns the socket: what is in flight, in which order |
-//! | `handshake` | ApiVersions, and what to do with a broker older than us |
-//! | [`versions`] | which version a request is sent in |
-//! | [`frame`] | the length prefix, the request's and the response's header |
-//! | [`raw`] | a socket without manners, for tests of the protocol itself |
-//! | [`error`] | what can go wrong, sorted by what one may do about it |
-//!
-//! **What was left out on purpose.** A connection knows no topics, no leaders and no retries: those belong to a
-//! producer, a consumer and an administrator that hold several connections. It also trusts its broker: the message
-//! decoder allocates by the counts it reads, so a hostile *broker* could exhaust a client's memory within one frame
-//! even though the frame's own length is bounded.
+//! **What was left out on purpose.** A connection trusts its broker: the message decoder allocates by the counts it
+//! reads, so a hostile *broker* could exhaust a client's memory within one frame even though the frame's own length is
+//! bounded.
 
-pub mod connection;
-pub mod error;
-pub mod frame;
-mod handshake;
-mod pipeline;
-pub mod raw;
-pub mod versions;
-
-pub use connection::{Connection, ConnectionOptions, PendingAnswer};
-pub use error::{ClientError, CloseReason, ConnectError};
-pub use raw::RawConnection;
-pub use versions::{Api, BrokerVersions};
+pub mod wire;

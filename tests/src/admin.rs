@@ -8,7 +8,7 @@ use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
 use kafka_protocol::messages::metadata_response::{MetadataResponsePartition, MetadataResponseTopic};
 use kafka_protocol::messages::{CreateTopicsRequest, DeleteTopicsRequest, MetadataRequest, MetadataResponse};
 use kafka_protocol::protocol::StrBytes;
-use trilog_client::{ClientError, Connection};
+use trilog_client::wire::{ClientError, Connection};
 use uuid::Uuid;
 
 use crate::cluster::{Cluster, connection_options};

@@ -18,7 +18,7 @@ use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
 use kafka_protocol::messages::metadata_response::MetadataResponseTopic;
 use kafka_protocol::messages::{MetadataRequest, MetadataResponse};
 use tokio::sync::{Mutex, Semaphore, SemaphorePermit};
-use trilog_client::{Connection, ConnectionOptions};
+use trilog_client::wire::{Connection, ConnectionOptions};
 
 use crate::binary::{self, FAULT};
 use crate::clock::Clock;

@@ -13,7 +13,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use trilog_client::Connection;
+use trilog_client::wire::Connection;
 
 use crate::batch::{Batch, values};
 use crate::cluster::{CONSUMER_OFFSETS, Cluster, connection_options};

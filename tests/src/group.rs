@@ -26,7 +26,7 @@ use kafka_protocol::messages::{
     ConsumerGroupDescribeRequest, DeleteGroupsRequest, DescribeGroupsRequest, FindCoordinatorRequest,
     ListGroupsRequest,
 };
-use trilog_client::{ClientError, Connection};
+use trilog_client::wire::{ClientError, Connection};
 
 use crate::cluster::{CONSUMER_OFFSETS, Cluster, connection_options};
 use crate::requests::{error, group_id, only, text};

@@ -7,7 +7,7 @@ use kafka_protocol::messages::fetch_response::PartitionData;
 use kafka_protocol::messages::list_offsets_response::ListOffsetsPartitionResponse;
 use kafka_protocol::messages::produce_response::PartitionProduceResponse;
 use kafka_protocol::messages::{FetchRequest, InitProducerIdRequest, ProduceRequest};
-use trilog_client::Connection;
+use trilog_client::wire::Connection;
 
 use crate::batch::{Batch, BatchBuilder, Record};
 use crate::requests::{FetchPlan, Target, error, fetched, listed_offset, produced, records_deleted};

@@ -25,7 +25,7 @@ use kafka_protocol::messages::{
     TopicName,
 };
 use kafka_protocol::protocol::{Request, StrBytes};
-use trilog_client::{Api, Connection};
+use trilog_client::wire::{Api, Connection};
 use uuid::Uuid;
 
 /// The first version of Produce and of Fetch that names topics by id (KIP-516).

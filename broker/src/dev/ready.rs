@@ -16,7 +16,7 @@ use kafka_protocol::messages::{CreateTopicsRequest, MetadataRequest, MetadataRes
 use kafka_protocol::protocol::StrBytes;
 use tokio::time::sleep;
 use tracing::debug;
-use trilog_client::{ClientError, Connection, ConnectionOptions};
+use trilog_client::wire::{ClientError, Connection, ConnectionOptions};
 use trilog_cluster::controller::topic_name::CONSUMER_OFFSETS;
 use trilog_cluster::ids::NodeId;
 

@@ -6,7 +6,7 @@
 
 use std::time::Instant;
 
-use trilog_client::Connection;
+use trilog_client::wire::Connection;
 
 use super::figure::Figure;
 use super::stage::{NODES, TOPIC, set_up, wait_balanced};

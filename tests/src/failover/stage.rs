@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use kafka_protocol::messages::{MetadataRequest, MetadataResponse};
-use trilog_client::{ClientError, Connection};
+use trilog_client::wire::{ClientError, Connection};
 
 use crate::admin::{NewTopic, topic_metadata};
 use crate::batch::Batch;

@@ -13,7 +13,7 @@ use kafka_protocol::messages::{
     SyncGroupRequest, SyncGroupResponse,
 };
 use kafka_protocol::protocol::{Request, StrBytes};
-use trilog_client::{ClientError, Connection, PendingAnswer};
+use trilog_client::wire::{ClientError, Connection, PendingAnswer};
 
 use super::Group;
 use super::embedded::subscription;

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use kafka_protocol::messages::consumer_group_heartbeat_request::TopicPartitions;
 use kafka_protocol::messages::{ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse};
-use trilog_client::{ClientError, Connection};
+use trilog_client::wire::{ClientError, Connection};
 use uuid::Uuid;
 
 use super::Group;

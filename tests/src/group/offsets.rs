@@ -16,7 +16,7 @@ use kafka_protocol::messages::offset_fetch_response::{
 use kafka_protocol::messages::{
     OffsetCommitRequest, OffsetCommitResponse, OffsetDeleteRequest, OffsetFetchRequest, OffsetFetchResponse,
 };
-use trilog_client::ClientError;
+use trilog_client::wire::ClientError;
 
 use super::Group;
 use crate::requests::{error, group_id, only, text, topic_name};

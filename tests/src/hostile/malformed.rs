@@ -2,7 +2,7 @@
 //! log does not grow with them.
 
 use tokio::task::JoinSet;
-use trilog_client::RawConnection;
+use trilog_client::wire::RawConnection;
 
 use super::{Attack, Scenario, Size};
 use crate::cluster::{Cluster, ClusterOptions};

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use kafka_protocol::messages::{FetchRequest, ProduceRequest};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use trilog_client::{Connection, ConnectionOptions};
+use trilog_client::wire::{Connection, ConnectionOptions};
 
 use crate::admin::{NewTopic, topic_metadata};
 use crate::batch::values;

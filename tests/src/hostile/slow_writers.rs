@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use tokio::task::JoinSet;
-use trilog_client::RawConnection;
+use trilog_client::wire::RawConnection;
 
 use super::{Attack, Scenario, Size};
 use crate::batch::{BatchBuilder, Record};

@@ -8,7 +8,7 @@ use kafka_protocol::ResponseError;
 use kafka_protocol::messages::consumer_group_describe_response::Member as ConsumerMember;
 use kafka_protocol::messages::describe_groups_response::DescribedGroupMember;
 use kafka_protocol::messages::{FetchRequest, ProduceRequest};
-use trilog_client::{ClientError, CloseReason, Connection};
+use trilog_client::wire::{ClientError, CloseReason, Connection};
 
 use super::Stage;
 use super::member::GroupProtocol;

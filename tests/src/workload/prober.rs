@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinHandle, JoinSet};
-use trilog_client::{Connection, ConnectionOptions};
+use trilog_client::wire::{Connection, ConnectionOptions};
 
 use super::member::GroupProtocol;
 use super::payload::first_value;

@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 
 use kafka_protocol::messages::MetadataRequest;
-use trilog_client::Connection;
+use trilog_client::wire::Connection;
 use trilog_tests::admin::topic_metadata;
 use trilog_tests::cluster::{connection_options, permit_to_run};
 use trilog_tests::dev::{Dev, DevOptions};

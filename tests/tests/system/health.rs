@@ -1,7 +1,7 @@
 //! `trilog health`, and the topics that a node makes by itself.
 
 use kafka_protocol::messages::MetadataRequest;
-use trilog_client::{Connection, ConnectionOptions};
+use trilog_client::wire::{Connection, ConnectionOptions};
 use trilog_tests::binary;
 use trilog_tests::node::Node;
 use trilog_tests::ports::free_port;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use kafka_protocol::messages::MetadataRequest;
 use kafka_protocol::protocol::Request;
-use trilog_client::RawConnection;
+use trilog_client::wire::RawConnection;
 use trilog_tests::batch::values;
 use trilog_tests::cluster::{Cluster, ClusterOptions};
 

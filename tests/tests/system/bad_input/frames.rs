@@ -2,8 +2,8 @@
 
 use kafka_protocol::messages::{ApiVersionsRequest, MetadataRequest, ProduceRequest};
 use kafka_protocol::protocol::{Request, StrBytes};
-use trilog_client::frame::encode_request;
-use trilog_client::{Connection, RawConnection};
+use trilog_client::wire::frame::encode_request;
+use trilog_client::wire::{Connection, RawConnection};
 use trilog_tests::cluster::{Cluster, ClusterOptions, connection_options};
 
 /// How much a node may grow while it is ill-treated, in bytes.

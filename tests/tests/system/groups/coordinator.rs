@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::find_coordinator_response::Coordinator;
 use kafka_protocol::messages::{FindCoordinatorRequest, FindCoordinatorResponse};
-use trilog_client::Connection;
+use trilog_client::wire::Connection;
 use trilog_tests::cluster::{CONSUMER_OFFSETS, connection_options, shared};
 use trilog_tests::group::classic::ClassicMember;
 use trilog_tests::group::offsets::Commit;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use tokio::sync::RwLock;
-use trilog_client::Connection;
+use trilog_client::wire::Connection;
 use trilog_tests::admin::NewTopic;
 use trilog_tests::batch::values;
 use trilog_tests::cluster::{Cluster, ClusterOptions, connection_options};

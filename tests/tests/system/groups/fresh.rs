@@ -5,7 +5,7 @@ use std::slice;
 
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::FindCoordinatorRequest;
-use trilog_client::Connection;
+use trilog_client::wire::Connection;
 use trilog_tests::cluster::{Cluster, ClusterOptions, connection_options, permit_to_run};
 use trilog_tests::dev::{Dev, DevOptions};
 use trilog_tests::group::Group;

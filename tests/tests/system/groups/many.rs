@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::{OffsetCommitRequest, OffsetFetchRequest};
-use trilog_client::Connection;
+use trilog_client::wire::Connection;
 use trilog_tests::cluster::{CONSUMER_OFFSETS, Cluster, ClusterOptions, connection_options};
 use trilog_tests::group::classic::{ClassicMember, form};
 use trilog_tests::group::offsets::{Commit, committed, fetch_group};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use kafka_protocol::messages::MetadataRequest;
-use trilog_client::Connection;
+use trilog_client::wire::Connection;
 use trilog_tests::admin::{NewTopic, delete_topic};
 use trilog_tests::binary;
 use trilog_tests::cluster::{Cluster, ClusterOptions, connection_options};

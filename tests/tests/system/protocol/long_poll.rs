@@ -3,7 +3,7 @@
 //! That an answer came because data came, and not because the wait was over, shows in the test's own connection giving
 //! up ([`trilog_tests::cluster::connection_options`]) long before the wait would be over.
 
-use trilog_client::Connection;
+use trilog_client::wire::Connection;
 use trilog_tests::admin::delete_topic;
 use trilog_tests::batch::{Batch, values};
 use trilog_tests::cluster::{connection_options, shared};

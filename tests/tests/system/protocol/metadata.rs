@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
 use kafka_protocol::messages::{MetadataRequest, MetadataResponse};
-use trilog_client::Connection;
+use trilog_client::wire::Connection;
 use trilog_tests::admin::{NewTopic, topic_metadata};
 use trilog_tests::cluster::{CLUSTER_ID, listed, shared};
 use trilog_tests::requests::{error, only, served, topic_name};

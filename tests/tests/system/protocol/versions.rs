@@ -9,8 +9,8 @@ use kafka_protocol::messages::{
     ProduceRequest, SyncGroupRequest,
 };
 use kafka_protocol::protocol::{Decodable, Request, StrBytes};
-use trilog_client::frame::{correlation_id, encode_request};
-use trilog_client::{Api, BrokerVersions, RawConnection};
+use trilog_client::wire::frame::{correlation_id, encode_request};
+use trilog_client::wire::{Api, BrokerVersions, RawConnection};
 use trilog_tests::cluster::{SharedCluster, shared};
 use trilog_tests::requests::{FetchPlan, served};
 

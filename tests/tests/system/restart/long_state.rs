@@ -4,7 +4,7 @@ use kafka_protocol::messages::offset_commit_request::{
     OffsetCommitRequestPartition, OffsetCommitRequestTopic,
 };
 use kafka_protocol::messages::{OffsetCommitRequest, OffsetFetchRequest};
-use trilog_client::Connection;
+use trilog_client::wire::Connection;
 use trilog_tests::admin::NewTopic;
 use trilog_tests::cluster::{CONSUMER_OFFSETS, Cluster, ClusterOptions};
 use trilog_tests::group::offsets::{fetch_request, fetched_offsets};

@@ -3,7 +3,7 @@
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
 use kafka_protocol::messages::{MetadataRequest, MetadataResponse};
 use tokio::net::TcpStream;
-use trilog_client::Connection;
+use trilog_client::wire::Connection;
 use trilog_tests::admin::NewTopic;
 use trilog_tests::cluster::{Cluster, ClusterOptions, connection_options, listed};
 use trilog_tests::requests::topic_name;

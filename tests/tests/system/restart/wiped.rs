@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use kafka_protocol::messages::ProduceRequest;
-use trilog_client::Connection;
+use trilog_client::wire::Connection;
 use trilog_tests::admin::{NewTopic, delete_topic};
 use trilog_tests::batch::values;
 use trilog_tests::cluster::{Cluster, ClusterOptions, connection_options};

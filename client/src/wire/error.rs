@@ -8,8 +8,8 @@ use std::time::Duration;
 use kafka_protocol::protocol::VersionRange;
 use thiserror::Error;
 
-use crate::frame::FrameError;
-use crate::versions::Api;
+use crate::wire::frame::FrameError;
+use crate::wire::versions::Api;
 
 /// What the message codec has to say when it refuses a message.
 pub type CodecError = Box<dyn std::error::Error + Send + Sync>;
@@ -27,7 +27,7 @@ pub enum ConnectError {
     },
     /// Neither a connection nor a refusal within [`ConnectionOptions::connect_timeout`].
     ///
-    /// [`ConnectionOptions::connect_timeout`]: crate::ConnectionOptions::connect_timeout
+    /// [`ConnectionOptions::connect_timeout`]: crate::wire::ConnectionOptions::connect_timeout
     #[error("no connection to {address} within {timeout:?}")]
     Timeout {
         /// The address as it was given.

@@ -9,9 +9,9 @@ use bytes::Bytes;
 use kafka_protocol::messages::{ApiVersionsRequest, ApiVersionsResponse};
 use kafka_protocol::protocol::{Message, StrBytes};
 
-use crate::error::ClientError;
-use crate::frame::decode_response;
-use crate::versions::BrokerVersions;
+use crate::wire::error::ClientError;
+use crate::wire::frame::decode_response;
+use crate::wire::versions::BrokerVersions;
 
 /// Kafka's UNSUPPORTED_VERSION.
 const UNSUPPORTED_VERSION: i16 = 35;
@@ -63,7 +63,7 @@ mod tests {
     use kafka_protocol::protocol::{Encodable, Request};
 
     use super::*;
-    use crate::versions::Api;
+    use crate::wire::versions::Api;
 
     fn answer(version: i16, code: i16, rows: &[(i16, i16, i16)]) -> Bytes {
         let rows = rows.iter().map(|(key, min, max)| {

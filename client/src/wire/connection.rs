@@ -17,11 +17,11 @@ use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::error::{ClientError, CloseReason, ConnectError};
-use crate::frame::{decode_response, encode_request};
-use crate::handshake::{self, Verdict};
-use crate::pipeline::{Expected, Outgoing, PipelineHandle};
-use crate::versions::{Api, BrokerVersions};
+use crate::wire::error::{ClientError, CloseReason, ConnectError};
+use crate::wire::frame::{decode_response, encode_request};
+use crate::wire::handshake::{self, Verdict};
+use crate::wire::pipeline::{Expected, Outgoing, PipelineHandle};
+use crate::wire::versions::{Api, BrokerVersions};
 
 /// How a connection behaves. The defaults are librdkafka's where it has such a setting.
 #[derive(Debug, Clone)]

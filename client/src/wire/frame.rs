@@ -14,8 +14,8 @@ use kafka_protocol::messages::{RequestHeader, ResponseHeader};
 use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, Request, StrBytes};
 use thiserror::Error;
 
-use crate::error::{ClientError, CodecError};
-use crate::versions::Api;
+use crate::wire::error::{ClientError, CodecError};
+use crate::wire::versions::Api;
 
 /// Bytes of the length prefix.
 pub const LENGTH_PREFIX: usize = 4;

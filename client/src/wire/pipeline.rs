@@ -10,8 +10,10 @@
 //! 2. At most [`MAX_IN_FLIGHT`] requests are in flight and about [`WRITE_HIGH_WATER`] bytes wait for the socket; beyond
 //!    that the queue is not drained, and whoever sends waits.
 //! 3. When the task ends, the reason is set before any waiting request learns that no answer will come.
+//! 4. The drop of the last handle ends the task within [`LINGER`], whatever the broker does.
 
 use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::io;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -23,8 +25,8 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
-use crate::error::CloseReason;
-use crate::frame::{correlation_id, take_frame};
+use crate::wire::error::CloseReason;
+use crate::wire::frame::{correlation_id, take_frame};
 
 /// Requests that wait to be accepted by the task. When it is full, senders wait.
 const QUEUED_REQUESTS: usize = 64;
@@ -62,6 +64,9 @@ pub(crate) struct Expected {
 pub(crate) struct PipelineHandle {
     pub(crate) requests: mpsc::Sender<Outgoing>,
     closed: Arc<OnceLock<CloseReason>>,
+    /// Nothing is ever sent: the last clone's drop is the message. The queue's own end would not do, as the task does
+    /// not look at the queue while too much is unsent. Declared last, so that a handle's sender is gone before it.
+    _alive: Arc<oneshot::Sender<Infallible>>,
 }
 
 impl PipelineHandle {
@@ -69,18 +74,20 @@ impl PipelineHandle {
     pub(crate) fn start(stream: TcpStream, max_frame: usize) -> Self {
         let (requests, queue) = mpsc::channel(QUEUED_REQUESTS);
         let closed = Arc::new(OnceLock::new());
+        let (alive, last_handle) = oneshot::channel();
         let (reader, writer) = stream.into_split();
         let pipeline = Pipeline {
             reader,
             writer,
             queue,
+            last_handle,
             max_frame,
             incoming: BytesMut::new(),
             outgoing: BytesMut::new(),
             in_flight: VecDeque::new(),
         };
         tokio::spawn(pipeline.run(Arc::clone(&closed)));
-        Self { requests, closed }
+        Self { requests, closed, _alive: Arc::new(alive) }
     }
 
     /// Why the task ended. While it runs, and when its runtime dropped it, that is [`CloseReason::ByUs`].
@@ -93,6 +100,7 @@ struct Pipeline {
     reader: OwnedReadHalf,
     writer: OwnedWriteHalf,
     queue: mpsc::Receiver<Outgoing>,
+    last_handle: oneshot::Receiver<Infallible>,
     max_frame: usize,
     incoming: BytesMut,
     outgoing: BytesMut,
@@ -115,13 +123,12 @@ impl Pipeline {
             self.incoming.reserve(READ_CHUNK);
             let accepts = self.in_flight.len() < MAX_IN_FLIGHT && self.outgoing.len() < WRITE_HIGH_WATER;
             let step = tokio::select! {
-                request = self.queue.recv(), if accepts => match request {
-                    Some(request) => {
-                        self.accept(request);
-                        Ok(())
-                    }
-                    None => return self.linger().await,
-                },
+                // A queue that has ended is the last handle's drop as well, and the next branch's business.
+                Some(request) = self.queue.recv(), if accepts => {
+                    self.accept(request);
+                    Ok(())
+                }
+                _ = &mut self.last_handle => return self.linger().await,
                 written = self.writer.write_buf(&mut self.outgoing), if !self.outgoing.is_empty() => {
                     written.map(|_| ()).map_err(|e| CloseReason::Io(e.kind()))
                 }
@@ -167,13 +174,47 @@ impl Pipeline {
         Ok(())
     }
 
-    /// The last handle is gone: what was accepted still leaves (a Produce with acks=0 followed by a drop is not lost),
+    /// The last handle is gone: what was queued still leaves (a Produce with acks=0 followed by a drop is not lost),
     /// but answers interest nobody.
     async fn linger(&mut self) -> CloseReason {
+        // No sender is left, so that this takes in at most what the queue holds.
+        while let Ok(request) = self.queue.try_recv() {
+            self.accept(request);
+        }
         match timeout(LINGER, self.writer.write_all_buf(&mut self.outgoing)).await {
             Ok(Ok(())) => CloseReason::ByUs,
             Ok(Err(e)) => CloseReason::Io(e.kind()),
             Err(_) => CloseReason::Io(io::ErrorKind::TimedOut),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+    use tokio::time::sleep;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_last_handles_drop_ends_the_task_though_a_mute_broker_takes_nothing() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stream, accepted) = tokio::join!(TcpStream::connect(address), listener.accept());
+        let _mute = accepted.unwrap();
+        let handle = PipelineHandle::start(stream.unwrap(), 1000);
+        let closed = Arc::clone(&handle.closed);
+        tokio::time::pause();
+        // Until the kernel takes nothing more, the task accepts nothing more, and the queue is full.
+        let request = || Outgoing { frame: BytesMut::zeroed(WRITE_HIGH_WATER), expects: None };
+        while timeout(LINGER, handle.requests.send(request())).await.is_ok() {}
+        drop(handle);
+        let ended = async {
+            while closed.get().is_none() {
+                sleep(Duration::from_millis(100)).await;
+            }
+        };
+        timeout(10 * LINGER, ended).await.expect("the task ends");
+        assert_eq!(closed.get(), Some(&CloseReason::Io(io::ErrorKind::TimedOut)));
     }
 }

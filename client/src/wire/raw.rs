@@ -11,7 +11,7 @@ use thiserror::Error;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::frame::{FrameError, take_frame};
+use crate::wire::frame::{FrameError, take_frame};
 
 /// The largest frame a raw connection reads, in bytes.
 const MAX_FRAME: usize = 100 << 20;
@@ -56,7 +56,7 @@ impl RawConnection {
     /// # Errors
     /// Whatever the operating system says, a reset by the broker among it.
     ///
-    /// [`encode_request`]: crate::frame::encode_request
+    /// [`encode_request`]: crate::wire::frame::encode_request
     pub async fn send_bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.stream.write_all(bytes).await
     }

@@ -9,7 +9,7 @@ use std::fmt;
 use kafka_protocol::messages::{ApiKey, ApiVersionsResponse};
 use kafka_protocol::protocol::{Request, VersionRange};
 
-use crate::error::ClientError;
+use crate::wire::error::ClientError;
 
 /// An API key of the Kafka protocol, known to this crate or not. Prints its name where it has one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::frame::{FrameError, take_frame};
+use crate::wire::frame::{FrameError, take_frame};
 
 /// What the fake broker lists: enough to negotiate, one API without a common version.
 const LISTED: [(i16, i16, i16); 4] = [(18, 0, 4), (3, 0, 12), (0, 0, 11), (60, 90, 99)];
