@@ -21,6 +21,7 @@ mod descriptors;
 mod malformed;
 pub mod memory;
 pub mod probe;
+mod repeated_names;
 pub mod report;
 mod slow_http;
 mod slow_writers;
@@ -40,6 +41,7 @@ pub const ALL: &[&Scenario] = &[
     &descriptors::SCENARIO,
     &slow_http::SCENARIO,
     &stranger::SCENARIO,
+    &repeated_names::SCENARIO,
 ];
 
 /// How large an attack is.

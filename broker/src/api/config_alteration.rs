@@ -12,6 +12,7 @@ use trilog_cluster::controller::{
 use super::admin_deadline::AdminDeadline;
 use super::broker::Broker;
 use super::config_description::{BROKER, TOPIC};
+use super::distinct::keep_first;
 use super::item_error::ItemError;
 
 /// How long a change may take, in milliseconds. The requests state nothing.
@@ -38,7 +39,7 @@ pub(super) struct Altered {
 }
 
 /// Has the controller change the settings of `resources`, or with `validate_only` say what would come of it.
-/// One result for each, in their order.
+/// One result for each, in their order; one that is named more than once is refused, and has one result.
 pub(super) async fn alter(broker: &Broker, resources: Vec<Resource>, validate_only: bool) -> Vec<Altered> {
     let mut topics = Vec::new();
     let mut altered = Vec::with_capacity(resources.len());
@@ -55,6 +56,7 @@ pub(super) async fn alter(broker: &Broker, resources: Vec<Resource>, validate_on
                 outcomes.next().unwrap_or(Err(ItemError::bare(ResponseError::UnknownServerError)));
         }
     }
+    keep_first(&mut altered, |altered| (altered.resource_type, altered.name.clone()));
     altered
 }
 

@@ -21,6 +21,7 @@ use trilog_cluster::coordinator::{
 use super::authorized_operations;
 use super::broker::Broker;
 use super::call::{Call, Handler, Versions};
+use super::distinct::keep_first;
 use super::group_coordinator::{ask_each, group_id, group_item_error, optional_text, text};
 use super::item_error::ItemError;
 use crate::connection::Reply;
@@ -37,7 +38,8 @@ impl Handler for ConsumerGroupDescribe {
     const SERVED: Versions = Versions::new(0, 1);
 
     fn handle(broker: &Arc<Broker>, call: Call<Self::Request>) -> Reply {
-        let Call { request, context } = call;
+        let Call { mut request, context } = call;
+        keep_first(&mut request.group_ids, GroupId::clone);
         let operations = authorized_operations::of_groups(request.include_authorized_operations);
         if !broker.settings().groups.protocols.contains(&GroupProtocol::Consumer) {
             let refusal = || Err(ItemError::bare(ResponseError::UnsupportedVersion));

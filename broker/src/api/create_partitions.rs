@@ -1,7 +1,7 @@
 //! CreatePartitions (37), versions 0-3: topics get more partitions (KIP-195).
 //!
 //! Handed to the controller by whichever node is asked, and answered once the new partitions have leaders,
-//! within the request's timeout.
+//! within the request's timeout. A topic that is named more than once is refused, and answered once.
 //!
 //! * v1: throttling is the client's to wait out. v2: flexible. v3: nothing new on the wire.
 
@@ -20,6 +20,7 @@ use trilog_cluster::controller::{
 use super::admin_deadline::{AdminDeadline, Expected};
 use super::broker::Broker;
 use super::call::{Call, Handler, Versions};
+use super::distinct::keep_first;
 use super::item_error::{ItemError, parts};
 use crate::connection::Reply;
 
@@ -73,7 +74,9 @@ async fn grow(
             .with_error_code(error_code)
             .with_error_message(error_message)
     });
-    CreatePartitionsResponse::default().with_results(answers.collect())
+    let mut answers: Vec<_> = answers.collect();
+    keep_first(&mut answers, |answer| answer.name.clone());
+    CreatePartitionsResponse::default().with_results(answers)
 }
 
 async fn submit(

@@ -3,7 +3,7 @@
 //! Any node takes the request and hands it to the controller, which checks and decides it. The answer is
 //! given once the new partitions have leaders, as far as the request's timeout allows; a topic that is made
 //! but not led by then is answered REQUEST_TIMED_OUT. Settings are answered as an empty list where a topic
-//! failed, never as null, which Java clients do not survive.
+//! failed, never as null, which Java clients do not survive. A topic that is named more than once is refused, and answered once.
 //!
 //! * v2, v3: nothing new on the wire over v1, which had `validate_only`.
 //! * v4: -1 stands for the cluster's default number of partitions or replicas (KIP-464).
@@ -27,6 +27,7 @@ use super::admin_deadline::{AdminDeadline, Expected};
 use super::broker::Broker;
 use super::call::{Call, Handler, Versions};
 use super::config_description::source_code;
+use super::distinct::keep_first;
 use super::item_error::{ItemError, parts};
 use crate::connection::Reply;
 
@@ -68,7 +69,9 @@ async fn create(
             outcome.and_then(|made| if unled.contains(&name) { Err(not_led_in_time()) } else { Ok(made) });
         answer(name, in_time)
     });
-    CreateTopicsResponse::default().with_topics(answers.collect())
+    let mut answers: Vec<_> = answers.collect();
+    keep_first(&mut answers, |answer| answer.name.clone());
+    CreateTopicsResponse::default().with_topics(answers)
 }
 
 /// What came of one topic.

@@ -11,6 +11,7 @@ use trilog_cluster::coordinator::{GroupRequest, GroupResponse};
 
 use super::broker::Broker;
 use super::call::{Call, Handler, Versions};
+use super::distinct::keep_first;
 use super::group_coordinator::{ask_each, error_code, group_id, response_error};
 use crate::connection::Reply;
 
@@ -22,7 +23,8 @@ impl Handler for DeleteGroups {
     const SERVED: Versions = Versions::new(0, 2);
 
     fn handle(broker: &Arc<Broker>, call: Call<Self::Request>) -> Reply {
-        let Call { request, context } = call;
+        let Call { mut request, context } = call;
+        keep_first(&mut request.groups_names, GroupId::clone);
         let groups = request.groups_names.clone().into_iter();
         let asked = ask_each(broker, groups.map(|group| GroupRequest::Delete(group_id(&group))));
         context.later(async move {

@@ -25,6 +25,7 @@ use trilog_cluster::node::{DeleteRecordsError, DeleteRecordsFuture};
 
 use super::broker::Broker;
 use super::call::{Call, Handler, Versions};
+use super::distinct::{AskedTopic, Counts, keep_one};
 use super::led_partition::group_of;
 use crate::connection::Reply;
 
@@ -40,7 +41,8 @@ impl Handler for DeleteRecords {
     const SERVED: Versions = Versions::new(0, 2);
 
     fn handle(broker: &Arc<Broker>, call: Call<Self::Request>) -> Reply {
-        let Call { request, context } = call;
+        let Call { mut request, context } = call;
+        keep_one(&mut request.topics, Counts::Last);
         let timeout = Duration::from_millis(u64::try_from(request.timeout_ms).unwrap_or(0));
         let deadline = Instant::now() + timeout;
         let image = broker.image();
@@ -53,6 +55,23 @@ impl Handler for DeleteRecords {
             }
             DeleteRecordsResponse::default().with_topics(results)
         })
+    }
+}
+
+impl AskedTopic for DeleteRecordsTopic {
+    type Name = TopicName;
+    type Partition = DeleteRecordsPartition;
+
+    fn name(&self) -> Self::Name {
+        self.name.clone()
+    }
+
+    fn partitions(&mut self) -> &mut Vec<Self::Partition> {
+        &mut self.partitions
+    }
+
+    fn index(partition: &Self::Partition) -> i32 {
+        partition.partition_index
     }
 }
 

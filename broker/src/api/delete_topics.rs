@@ -1,7 +1,8 @@
 //! DeleteTopics (20), versions 1-6: topics and their data go, by name or by id.
 //!
 //! Answered once the deletion is committed; nodes remove the data from their disks after that. With
-//! `delete.topic.enable=false` nothing is deleted, which versions below 3 hear as INVALID_REQUEST.
+//! `delete.topic.enable=false` nothing is deleted, which versions below 3 hear as INVALID_REQUEST. A topic that is named more than
+//! once is refused, and answered once.
 //!
 //! * v1: throttle time. v2: nothing new on the wire. v3: TOPIC_DELETION_DISABLED exists.
 //! * v4: flexible. v5: an error message.
@@ -21,6 +22,7 @@ use uuid::Uuid;
 use super::admin_deadline::AdminDeadline;
 use super::broker::Broker;
 use super::call::{Call, Handler, Versions};
+use super::distinct::keep_first;
 use super::item_error::{ItemError, parts};
 use crate::connection::Reply;
 
@@ -46,7 +48,9 @@ impl Handler for DeleteTopics {
                 if version < IDS_FROM { by_names(request.topic_names) } else { by_states(request.topics) };
             let outcomes = delete(&broker, valid(&asked), deadline).await;
             let results = join(asked, outcomes).map(|(asked, outcome)| result(asked, outcome, version));
-            DeleteTopicsResponse::default().with_responses(results.collect())
+            let mut results: Vec<_> = results.collect();
+            keep_first(&mut results, |result| (result.name.clone(), result.topic_id, result.error_code));
+            DeleteTopicsResponse::default().with_responses(results)
         })
     }
 }

@@ -8,6 +8,7 @@
 //! * v1: synonyms, and where a value comes from (KIP-226). v2: throttling is the client's to wait out.
 //! * v3: the setting's type and documentation (KIP-569). v4: flexible.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use kafka_protocol::error::ResponseError;
@@ -25,6 +26,7 @@ use trilog_cluster::controller::topic_name;
 use super::broker::Broker;
 use super::call::{Call, Handler, Versions};
 use super::config_description::{BROKER, TOPIC, source_code, type_code};
+use super::distinct::keep_first;
 use super::item_error::{ItemError, parts};
 use crate::connection::Reply;
 
@@ -39,7 +41,10 @@ impl Handler for DescribeConfigs {
     const SERVED: Versions = Versions::new(1, 4);
 
     fn handle(broker: &Arc<Broker>, call: Call<Self::Request>) -> Reply {
-        let Call { request, context } = call;
+        let Call { mut request, context } = call;
+        keep_first(&mut request.resources, |resource| {
+            (resource.resource_type, resource.resource_name.clone())
+        });
         let form = Form {
             synonyms: request.include_synonyms,
             types: context.version >= TYPES_FROM,
@@ -108,9 +113,9 @@ fn result(
 ) -> DescribeConfigsResult {
     let (error_code, error_message) = parts(&outcome);
     let DescribeConfigsResource { resource_type, resource_name, configuration_keys, .. } = resource;
-    let wanted = |config: &EffectiveConfig| {
-        configuration_keys.as_ref().is_none_or(|keys| keys.iter().any(|key| key.as_str() == config.name))
-    };
+    let keys: Option<BTreeSet<&str>> =
+        configuration_keys.as_ref().map(|keys| keys.iter().map(|key| &**key).collect());
+    let wanted = |config: &EffectiveConfig| keys.as_ref().is_none_or(|keys| keys.contains(config.name));
     let configs = outcome.map_or_else(
         |_| Vec::new(),
         |described| {

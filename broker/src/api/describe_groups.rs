@@ -19,6 +19,7 @@ use trilog_cluster::coordinator::{
 use super::authorized_operations;
 use super::broker::Broker;
 use super::call::{Call, Handler, Versions};
+use super::distinct::keep_first;
 use super::group_coordinator::{ask_each, group_id, group_item_error, optional_text, text};
 use super::item_error::ItemError;
 use crate::connection::Reply;
@@ -37,7 +38,8 @@ impl Handler for DescribeGroups {
     const SERVED: Versions = Versions::new(0, 6);
 
     fn handle(broker: &Arc<Broker>, call: Call<Self::Request>) -> Reply {
-        let Call { request, context } = call;
+        let Call { mut request, context } = call;
+        keep_first(&mut request.groups, GroupId::clone);
         let version = context.version;
         let groups = request.groups.clone().into_iter();
         let asked = ask_each(broker, groups.map(|group| GroupRequest::DescribeClassic(group_id(&group))));

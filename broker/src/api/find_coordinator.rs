@@ -28,6 +28,7 @@ use trilog_cluster::ids::RaftGroupId;
 
 use super::broker::Broker;
 use super::call::{Call, Handler, Versions};
+use super::distinct::keep_first;
 use super::endpoints::Endpoint;
 use super::item_error::ItemError;
 use crate::connection::Reply;
@@ -54,7 +55,8 @@ impl Handler for FindCoordinator {
     fn handle(broker: &Arc<Broker>, call: Call<Self::Request>) -> Reply {
         let Call { request, context } = call;
         let version = context.version;
-        let keys = if version >= MANY_KEYS_FROM { request.coordinator_keys } else { vec![request.key] };
+        let mut keys = if version >= MANY_KEYS_FROM { request.coordinator_keys } else { vec![request.key] };
+        keep_first(&mut keys, StrBytes::clone);
         if let Err(error) = check_kind(request.key_type) {
             let refused = keys.into_iter().map(|key| (key, Err(error.clone())));
             return context.now(&answer(refused.collect(), version));

@@ -18,6 +18,7 @@ use trilog_cluster::coordinator::{
 
 use super::broker::Broker;
 use super::call::{Call, Handler, Versions};
+use super::distinct::keep_first;
 use super::group_coordinator::{ask, error_code, group_id, optional_text, response_error, text};
 use crate::connection::Reply;
 
@@ -32,7 +33,8 @@ impl Handler for LeaveGroup {
     const SERVED: Versions = Versions::new(0, 5);
 
     fn handle(broker: &Arc<Broker>, call: Call<Self::Request>) -> Reply {
-        let Call { request, context } = call;
+        let Call { mut request, context } = call;
+        keep_first(&mut request.members, |asked| (asked.member_id.clone(), asked.group_instance_id.clone()));
         let version = context.version;
         let asked = ask(broker, GroupRequest::Leave(leave(&request, version)));
         drop(request);

@@ -6,6 +6,7 @@
 //! * v1: throttle time. v2: throttling is the client's to wait out. v3: flexible.
 //! * v4: states, and a filter by them (KIP-518). v5: types, and a filter by them (KIP-848).
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use kafka_protocol::error::ResponseError;
@@ -22,21 +23,30 @@ use crate::connection::Reply;
 /// See the module.
 pub(super) struct ListGroups;
 
+/// The most names of a filter. There are fewer states and types, and every group is held against each name.
+const MOST_NAMES: usize = 32;
+
 impl Handler for ListGroups {
     type Request = ListGroupsRequest;
     const SERVED: Versions = Versions::new(0, 5);
 
     fn handle(broker: &Arc<Broker>, call: Call<Self::Request>) -> Reply {
         let Call { request, context } = call;
-        let filter = Filter { states: texts(&request.states_filter), types: texts(&request.types_filter) };
+        let filter =
+            Filter { states: distinct(&request.states_filter), types: distinct(&request.types_filter) };
+        if filter.states.len() > MOST_NAMES || filter.types.len() > MOST_NAMES {
+            return context.now(&answer(Err(ResponseError::InvalidRequest)));
+        }
         let ask = |coordinator| ask_at(broker, coordinator, GroupRequest::List(filter.clone()));
         let asked: Vec<_> = broker.node.led_coordinators().into_iter().map(ask).collect();
         context.later(async move { answer(list(asked).await) })
     }
 }
 
-fn texts(filter: &[StrBytes]) -> Vec<String> {
-    filter.iter().map(ToString::to_string).collect()
+/// The names of a filter, each once. Their case does not matter.
+fn distinct(filter: &[StrBytes]) -> Vec<String> {
+    let names: BTreeSet<String> = filter.iter().map(|name| name.to_ascii_lowercase()).collect();
+    names.into_iter().collect()
 }
 
 /// The groups of all coordinators.

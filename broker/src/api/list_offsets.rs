@@ -20,7 +20,7 @@
 //! * v2: isolation level. v4: leader epochs. v5: OFFSET_NOT_AVAILABLE exists. v6: flexible.
 //! * v10: a timeout for tiered storage.
 
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use kafka_protocol::error::ResponseError;
@@ -28,7 +28,7 @@ use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListO
 use kafka_protocol::messages::list_offsets_response::{
     ListOffsetsPartitionResponse, ListOffsetsTopicResponse,
 };
-use kafka_protocol::messages::{ListOffsetsRequest, ListOffsetsResponse};
+use kafka_protocol::messages::{ListOffsetsRequest, ListOffsetsResponse, TopicName};
 use trilog_cluster::controller::{MetadataImage, Topic};
 use trilog_cluster::ids::{LeaderEpoch, Offset, TimestampMs};
 use trilog_cluster::node::Confirmed;
@@ -36,6 +36,7 @@ use trilog_cluster::replica::Replica;
 
 use super::broker::Broker;
 use super::call::{Call, Handler, Versions};
+use super::distinct::{AskedTopic, Counts, keep_one, repeated};
 use super::led_partition::{LedPartition, confirm_all, group_of};
 use crate::connection::Reply;
 
@@ -50,8 +51,10 @@ impl Handler for ListOffsets {
     const SERVED: Versions = Versions::new(1, 10);
 
     fn handle(broker: &Arc<Broker>, call: Call<Self::Request>) -> Reply {
-        let Call { request, context } = call;
+        let Call { mut request, context } = call;
         let version = context.version;
+        let repeated = repeated_partitions(&request.topics);
+        keep_one(&mut request.topics, Counts::First);
         let named = request.topics.iter().flat_map(|topic| {
             topic.partitions.iter().map(|partition| (topic.name.as_str(), partition.partition_index))
         });
@@ -59,7 +62,8 @@ impl Handler for ListOffsets {
         let broker = Arc::clone(broker);
         context.later(async move {
             let confirmed = confirming.await;
-            let look = Look { image: &broker.image(), broker: &broker, confirmed: &confirmed, version };
+            let look =
+                Look { image: &broker.image(), broker: &broker, confirmed: &confirmed, repeated, version };
             let topics: Vec<FoundTopic> =
                 request.topics.into_iter().map(|topic| look.up_topic(topic)).collect();
             if !topics.iter().any(FoundTopic::is_on_disk) {
@@ -69,6 +73,23 @@ impl Handler for ListOffsets {
             // A panic there has been reported; the client may try another time.
             answered.unwrap_or_default()
         })
+    }
+}
+
+impl AskedTopic for ListOffsetsTopic {
+    type Name = TopicName;
+    type Partition = ListOffsetsPartition;
+
+    fn name(&self) -> Self::Name {
+        self.name.clone()
+    }
+
+    fn partitions(&mut self) -> &mut Vec<Self::Partition> {
+        &mut self.partitions
+    }
+
+    fn index(partition: &Self::Partition) -> i32 {
+        partition.partition_index
     }
 }
 
@@ -111,7 +132,7 @@ enum Found {
 }
 
 struct FoundTopic {
-    name: kafka_protocol::messages::TopicName,
+    name: TopicName,
     found: Vec<(i32, Result<Found, ResponseError>)>,
 }
 
@@ -127,23 +148,25 @@ struct Look<'a> {
     broker: &'a Broker,
     image: &'a MetadataImage,
     confirmed: &'a Confirmed,
+    /// The partitions that the request names more than once.
+    repeated: HashSet<(TopicName, i32)>,
     version: i16,
 }
 
 impl Look<'_> {
     fn up_topic(&self, asked: ListOffsetsTopic) -> FoundTopic {
         let topic = self.image.topic(&asked.name);
-        let repeated = repeated(&asked.partitions);
-        let found = asked.partitions.into_iter().map(|asked| {
+        let is_repeated = |index| self.repeated.contains(&(asked.name.clone(), index));
+        let found = asked.partitions.iter().map(|asked| {
             let index = asked.partition_index;
-            let found = if repeated.contains(&index) {
+            let found = if !self.repeated.is_empty() && is_repeated(index) {
                 Err(ResponseError::InvalidRequest)
             } else {
-                self.up_partition(topic, &asked)
+                self.up_partition(topic, asked)
             };
             (index, found)
         });
-        FoundTopic { found: found.collect(), name: asked.name }
+        FoundTopic { found: found.collect(), name: asked.name.clone() }
     }
 
     fn up_partition(
@@ -184,10 +207,12 @@ fn refreshing(error: ResponseError) -> ResponseError {
 }
 
 /// The partitions that are named more than once, which Kafka refuses.
-fn repeated(partitions: &[ListOffsetsPartition]) -> BTreeSet<i32> {
-    let mut seen = BTreeSet::new();
-    let indexes = partitions.iter().map(|partition| partition.partition_index);
-    indexes.filter(|index| !seen.insert(*index)).collect()
+fn repeated_partitions(topics: &[ListOffsetsTopic]) -> HashSet<(TopicName, i32)> {
+    repeated(
+        topics.iter().flat_map(|topic| {
+            topic.partitions.iter().map(|asked| (topic.name.clone(), asked.partition_index))
+        }),
+    )
 }
 
 /// Completes the answer, from disk where that is needed.
@@ -246,7 +271,6 @@ fn answer_partition(
 #[cfg(test)]
 mod tests {
     use bytes::BytesMut;
-    use kafka_protocol::messages::TopicName;
     use kafka_protocol::protocol::{Encodable, StrBytes};
 
     use super::*;
@@ -269,7 +293,12 @@ mod tests {
     #[test]
     fn partitions_named_twice_are_found() {
         let asked = |index| ListOffsetsPartition::default().with_partition_index(index);
-        assert_eq!(repeated(&[asked(1), asked(2), asked(1)]), BTreeSet::from([1]));
+        let name = |name| TopicName(StrBytes::from_static_str(name));
+        let topic =
+            |of, asked: &[_]| ListOffsetsTopic::default().with_name(name(of)).with_partitions(asked.to_vec());
+        let topics =
+            [topic("a", &[asked(1), asked(2), asked(1)]), topic("b", &[asked(2)]), topic("b", &[asked(2)])];
+        assert_eq!(repeated_partitions(&topics), HashSet::from([(name("a"), 1), (name("b"), 2)]));
     }
 
     #[test]

@@ -46,6 +46,7 @@ use super::authorized_operations;
 use super::broker::Broker;
 use super::call::{Call, CallContext, Handler, Versions};
 use super::create_topics::{self, NamedOutcome};
+use super::distinct::keep_first;
 use super::endpoints::Endpoints;
 use super::item_error::ItemError;
 use super::partition_description::PartitionDescription;
@@ -80,7 +81,10 @@ impl Handler for Metadata {
     const SERVED: Versions = Versions::new(0, 13);
 
     fn handle(broker: &Arc<Broker>, call: Call<Self::Request>) -> Reply {
-        let Call { request, context } = call;
+        let Call { mut request, context } = call;
+        if let Some(topics) = &mut request.topics {
+            keep_first(topics, identity);
+        }
         let missing = if broker.settings().auto_create_topics_enable {
             topics_to_make(&broker.image(), &request, context.version)
         } else {
@@ -108,6 +112,11 @@ impl Handler for Metadata {
             context.answer(&answer(&broker, &request, &context, refused.as_ref()))
         })
     }
+}
+
+/// What a topic is asked for by. Beside an id its name is not looked at.
+fn identity(asked: &MetadataRequestTopic) -> (Option<TopicName>, Uuid) {
+    (asked.name.clone().filter(|_| asked.topic_id.is_nil()), asked.topic_id)
 }
 
 /// The names asked for, unless all topics are.

@@ -7,13 +7,14 @@
 //! implemented is not in the list: clients look each key up and fall back when it is missing, but break over
 //! one that only ever answers with errors.
 //!
-//! Three rules hold for all handlers:
+//! Four rules hold for all handlers:
 //!
 //! * What fixes a request's order stands before its `async move`, because [`Api::handle`] is called in the
 //!   order of arrival. The answers may come in any order; the connection puts them right.
 //! * An error that concerns a partition, a topic or a resource is data in the response. The connection is
 //!   closed only for what cannot be answered.
 //! * A client's record batches are never decoded and encoded again.
+//! * What a request names more than once is answered once ([`distinct`]).
 
 mod admin_deadline;
 mod alter_configs;
@@ -34,6 +35,7 @@ mod describe_cluster;
 mod describe_configs;
 mod describe_groups;
 mod describe_topic_partitions;
+mod distinct;
 mod endpoints;
 mod error_codes;
 mod fetch;

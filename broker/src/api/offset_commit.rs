@@ -27,6 +27,7 @@ use trilog_cluster::ids::{LeaderEpoch, Offset, PartitionIndex};
 
 use super::broker::Broker;
 use super::call::{Call, Handler, Versions};
+use super::distinct::{AskedTopic, Counts, keep_one};
 use super::group_coordinator::{ask, error_code, group_id, response_error, text};
 use crate::connection::Reply;
 
@@ -45,7 +46,8 @@ impl Handler for OffsetCommit {
     const SERVED: Versions = Versions::new(2, 9);
 
     fn handle(broker: &Arc<Broker>, call: Call<Self::Request>) -> Reply {
-        let Call { request, context } = call;
+        let Call { mut request, context } = call;
+        keep_one(&mut request.topics, Counts::Last);
         let asked = ask(broker, GroupRequest::CommitOffsets(commit(&request, context.version)));
         context.later(async move {
             let committed = asked.answer(|response| match response {
@@ -57,6 +59,23 @@ impl Handler for OffsetCommit {
                 Err(error) => refused(&request.topics, error),
             }
         })
+    }
+}
+
+impl AskedTopic for OffsetCommitRequestTopic {
+    type Name = TopicName;
+    type Partition = OffsetCommitRequestPartition;
+
+    fn name(&self) -> Self::Name {
+        self.name.clone()
+    }
+
+    fn partitions(&mut self) -> &mut Vec<Self::Partition> {
+        &mut self.partitions
+    }
+
+    fn index(partition: &Self::Partition) -> i32 {
+        partition.partition_index
     }
 }
 

@@ -5,7 +5,9 @@
 use std::sync::Arc;
 
 use kafka_protocol::error::ResponseError;
-use kafka_protocol::messages::offset_delete_request::OffsetDeleteRequestTopic;
+use kafka_protocol::messages::offset_delete_request::{
+    OffsetDeleteRequestPartition, OffsetDeleteRequestTopic,
+};
 use kafka_protocol::messages::offset_delete_response::{
     OffsetDeleteResponsePartition, OffsetDeleteResponseTopic,
 };
@@ -15,6 +17,7 @@ use trilog_cluster::ids::PartitionIndex;
 
 use super::broker::Broker;
 use super::call::{Call, Handler, Versions};
+use super::distinct::{AskedTopic, Counts, keep_one};
 use super::group_coordinator::{ask, error_code, group_id, response_error, text};
 use crate::connection::Reply;
 
@@ -26,7 +29,8 @@ impl Handler for OffsetDelete {
     const SERVED: Versions = Versions::new(0, 0);
 
     fn handle(broker: &Arc<Broker>, call: Call<Self::Request>) -> Reply {
-        let Call { request, context } = call;
+        let Call { mut request, context } = call;
+        keep_one(&mut request.topics, Counts::First);
         let deletion = DeleteOffsets {
             group: group_id(&request.group_id),
             topics: request.topics.iter().map(partitions_of).collect(),
@@ -39,6 +43,23 @@ impl Handler for OffsetDelete {
             });
             answer(deleted.await)
         })
+    }
+}
+
+impl AskedTopic for OffsetDeleteRequestTopic {
+    type Name = TopicName;
+    type Partition = OffsetDeleteRequestPartition;
+
+    fn name(&self) -> Self::Name {
+        self.name.clone()
+    }
+
+    fn partitions(&mut self) -> &mut Vec<Self::Partition> {
+        &mut self.partitions
+    }
+
+    fn index(partition: &Self::Partition) -> i32 {
+        partition.partition_index
     }
 }
 

@@ -8,7 +8,8 @@
 //! * v7: `require_stable` (KIP-447): offsets in open transactions are waited for. There are none.
 //! * v8: many groups at once (KIP-709). v9: the member that asks and its epoch (KIP-848).
 
-use std::collections::BTreeMap;
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use kafka_protocol::error::ResponseError;
@@ -19,7 +20,7 @@ use kafka_protocol::messages::offset_fetch_response::{
     OffsetFetchResponseGroup, OffsetFetchResponsePartition, OffsetFetchResponsePartitions,
     OffsetFetchResponseTopic, OffsetFetchResponseTopics,
 };
-use kafka_protocol::messages::{OffsetFetchRequest, OffsetFetchResponse, TopicName};
+use kafka_protocol::messages::{GroupId, OffsetFetchRequest, OffsetFetchResponse, TopicName};
 use trilog_cluster::coordinator::{
     FetchOffsets, FetchedOffset, FetchedTopic, GroupErrorCode, GroupRequest, GroupResponse, MemberId,
 };
@@ -27,6 +28,7 @@ use trilog_cluster::ids::PartitionIndex;
 
 use super::broker::Broker;
 use super::call::{Call, Handler, Versions};
+use super::distinct::{AskedTopic, Counts, keep_one};
 use super::group_coordinator::{ask, ask_each, group_id, response_error, text};
 use crate::connection::Reply;
 
@@ -45,8 +47,9 @@ impl Handler for OffsetFetch {
     const SERVED: Versions = Versions::new(1, 9);
 
     fn handle(broker: &Arc<Broker>, call: Call<Self::Request>) -> Reply {
-        let Call { request, context } = call;
+        let Call { mut request, context } = call;
         let version = context.version;
+        drop_repeated(&mut request);
         if version >= MANY_GROUPS_FROM {
             let stable = request.require_stable;
             let wanted = request.groups.clone().into_iter();
@@ -72,6 +75,67 @@ impl Handler for OffsetFetch {
                 Err(error) => refused(request.topics.unwrap_or_default(), error, version),
             }
         })
+    }
+}
+
+/// Leaves one mention of each group and partition. A group that is asked about more than once is asked about all that was
+/// named.
+fn drop_repeated(request: &mut OffsetFetchRequest) {
+    if let Some(topics) = &mut request.topics {
+        keep_one(topics, Counts::First);
+    }
+    let mut places: HashMap<GroupId, usize> = HashMap::new();
+    let mut groups: Vec<OffsetFetchRequestGroup> = Vec::with_capacity(request.groups.len());
+    for group in std::mem::take(&mut request.groups) {
+        match places.entry(group.group_id.clone()) {
+            Entry::Vacant(place) => {
+                place.insert(groups.len());
+                groups.push(group);
+            }
+            Entry::Occupied(place) => {
+                let first = &mut groups[*place.get()].topics;
+                // No topics stand for all of them.
+                *first = first.take().zip(group.topics).map(|(first, more)| [first, more].concat());
+            }
+        }
+    }
+    for topics in groups.iter_mut().filter_map(|group| group.topics.as_mut()) {
+        keep_one(topics, Counts::First);
+    }
+    request.groups = groups;
+}
+
+impl AskedTopic for OffsetFetchRequestTopic {
+    type Name = TopicName;
+    type Partition = i32;
+
+    fn name(&self) -> Self::Name {
+        self.name.clone()
+    }
+
+    fn partitions(&mut self) -> &mut Vec<Self::Partition> {
+        &mut self.partition_indexes
+    }
+
+    fn index(partition: &Self::Partition) -> i32 {
+        *partition
+    }
+}
+
+impl AskedTopic for OffsetFetchRequestTopics {
+    type Name = TopicName;
+    type Partition = i32;
+
+    fn name(&self) -> Self::Name {
+        self.name.clone()
+    }
+
+    fn partitions(&mut self) -> &mut Vec<Self::Partition> {
+        &mut self.partition_indexes
+    }
+
+    fn index(partition: &Self::Partition) -> i32 {
+        *partition
     }
 }
 
@@ -110,7 +174,7 @@ fn of_only_group(request: &OffsetFetchRequest) -> FetchOffsets {
     }
 }
 
-/// The partitions that are wanted, by topic; a topic named twice is one topic.
+/// The partitions that are wanted, by topic.
 fn wanted<'a>(
     topics: impl Iterator<Item = (&'a TopicName, &'a Vec<i32>)>,
 ) -> BTreeMap<Arc<str>, Vec<PartitionIndex>> {

@@ -16,13 +16,14 @@ use kafka_protocol::messages::offset_for_leader_epoch_request::{
 use kafka_protocol::messages::offset_for_leader_epoch_response::{
     EpochEndOffset, OffsetForLeaderTopicResult,
 };
-use kafka_protocol::messages::{OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse};
+use kafka_protocol::messages::{OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse, TopicName};
 use trilog_cluster::controller::MetadataImage;
 use trilog_cluster::ids::{LeaderEpoch, Offset};
 use trilog_cluster::node::Confirmed;
 
 use super::broker::Broker;
 use super::call::{Call, Handler, Versions};
+use super::distinct::{AskedTopic, Counts, keep_one};
 use super::led_partition::{LedPartition, confirm_all, end_of_epoch, group_of};
 use crate::connection::Reply;
 
@@ -34,7 +35,8 @@ impl Handler for OffsetForLeaderEpoch {
     const SERVED: Versions = Versions::new(2, 4);
 
     fn handle(broker: &Arc<Broker>, call: Call<Self::Request>) -> Reply {
-        let Call { request, context } = call;
+        let Call { mut request, context } = call;
+        keep_one(&mut request.topics, Counts::First);
         let named = request.topics.iter().flat_map(|topic| {
             topic.partitions.iter().map(|partition| (topic.topic.as_str(), partition.partition))
         });
@@ -46,6 +48,23 @@ impl Handler for OffsetForLeaderEpoch {
             let topics = request.topics.into_iter().map(|topic| look_up(&broker, &image, &confirmed, topic));
             OffsetForLeaderEpochResponse::default().with_topics(topics.collect())
         })
+    }
+}
+
+impl AskedTopic for OffsetForLeaderTopic {
+    type Name = TopicName;
+    type Partition = OffsetForLeaderPartition;
+
+    fn name(&self) -> Self::Name {
+        self.topic.clone()
+    }
+
+    fn partitions(&mut self) -> &mut Vec<Self::Partition> {
+        &mut self.partitions
+    }
+
+    fn index(partition: &Self::Partition) -> i32 {
+        partition.partition
     }
 }
 
@@ -81,7 +100,6 @@ fn answer(
 #[cfg(test)]
 mod tests {
     use bytes::BytesMut;
-    use kafka_protocol::messages::TopicName;
     use kafka_protocol::protocol::{Encodable, StrBytes};
 
     use super::*;

@@ -33,15 +33,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kafka_protocol::error::ResponseError;
-use kafka_protocol::messages::{FetchRequest, FetchResponse};
+use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
+use kafka_protocol::messages::{FetchRequest, FetchResponse, TopicName};
 use tokio::sync::Notify;
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use self::limits::Limits;
 use self::partition::Source;
 use self::pass::Pass;
 use super::broker::Broker;
 use super::call::{Call, Handler, Versions};
+use super::distinct::{AskedTopic, Counts, keep_one};
 use crate::connection::Reply;
 
 /// See the module.
@@ -66,11 +69,12 @@ impl Handler for Fetch {
     const SERVED: Versions = Versions::new(4, 16);
 
     fn handle(broker: &Arc<Broker>, call: Call<Self::Request>) -> Reply {
-        let Call { request, context } = call;
+        let Call { mut request, context } = call;
         if !SESSIONLESS.contains(&request.session_epoch) {
             let unknown = ResponseError::FetchSessionIdNotFound.code();
             return context.now(&FetchResponse::default().with_error_code(unknown));
         }
+        keep_one(&mut request.topics, Counts::Last);
         let deadline =
             Instant::now() + Duration::from_millis(u64::try_from(request.max_wait_ms).unwrap_or(0));
         let limits = Limits::new(request.min_bytes, request.max_bytes, MAX_RESPONSE_BYTES);
@@ -90,6 +94,23 @@ impl Handler for Fetch {
             let body = response::body(pass.into_topics(), form, leadership, &endpoints);
             context.reply_to().answer_body(body)
         })
+    }
+}
+
+impl AskedTopic for FetchTopic {
+    type Name = (TopicName, Uuid);
+    type Partition = FetchPartition;
+
+    fn name(&self) -> Self::Name {
+        (self.topic.clone(), self.topic_id)
+    }
+
+    fn partitions(&mut self) -> &mut Vec<Self::Partition> {
+        &mut self.partitions
+    }
+
+    fn index(partition: &Self::Partition) -> i32 {
+        partition.partition
     }
 }
 

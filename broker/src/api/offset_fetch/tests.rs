@@ -60,9 +60,33 @@ fn an_error_of_the_group_stands_where_the_version_has_a_place_for_it() {
 
 #[test]
 fn no_topics_are_all_topics_and_a_topic_named_twice_is_one() {
-    let twice = OffsetFetchRequest::default().with_topics(Some([asked(), asked()].concat()));
+    let mut twice = OffsetFetchRequest::default().with_topics(Some([asked(), asked()].concat()));
+    drop_repeated(&mut twice);
     let wanted = of_only_group(&twice).topics.unwrap();
-    assert_eq!(wanted.into_iter().collect::<Vec<_>>(), [("t".into(), vec![PartitionIndex(5); 2])]);
+    assert_eq!(wanted.into_iter().collect::<Vec<_>>(), [("t".into(), vec![PartitionIndex(5)])]);
     assert_eq!(of_only_group(&OffsetFetchRequest::default().with_topics(None)).topics, None);
     assert_eq!(of_group(&OffsetFetchRequestGroup::default().with_topics(None), false).topics, None);
+}
+
+#[test]
+fn a_group_named_twice_is_asked_once_about_all_that_was_named() {
+    let group = |name: &str, topics: Option<&[(&str, i32)]>| {
+        let topic = |&(topic, index): &(&str, i32)| {
+            OffsetFetchRequestTopics::default()
+                .with_name(TopicName(text(topic)))
+                .with_partition_indexes(vec![index])
+        };
+        let topics = topics.map(|topics| topics.iter().map(topic).collect());
+        OffsetFetchRequestGroup::default().with_group_id(GroupId(text(name))).with_topics(topics)
+    };
+    let groups = vec![
+        group("g", Some(&[("t", 1)])),
+        group("all", Some(&[("t", 1)])),
+        group("g", Some(&[("u", 1), ("t", 1), ("t", 2)])),
+        group("all", None),
+    ];
+    let mut request = OffsetFetchRequest::default().with_groups(groups);
+    drop_repeated(&mut request);
+    let expected = [group("g", Some(&[("t", 1), ("u", 1), ("t", 2)])), group("all", None)];
+    assert_eq!(request.groups, expected);
 }

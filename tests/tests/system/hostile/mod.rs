@@ -3,4 +3,5 @@
 mod descriptors;
 mod http;
 mod malformed;
+mod repeated_names;
 mod slow_writers;
