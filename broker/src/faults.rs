@@ -148,7 +148,7 @@ pub(crate) fn diverged(epoch: LeaderEpoch, end: Offset, batches: Vec<Bytes>) -> 
 /// The batches of a slice that begin below an offset.
 fn batches_below(end: Offset, slice: &Bytes) -> Bytes {
     let mut kept = 0;
-    for (header, batch) in trilog_cluster::partition::batches(slice).flatten() {
+    for (header, batch) in trilog_protocol::batch::batches(slice).flatten() {
         if header.base_offset >= end {
             break;
         }

@@ -4,7 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-pub use trilog_storage::ids::{Offset, RaftGroupId, RaftIndex, StoreId};
+pub use trilog_protocol::ids::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, TimestampMs};
+pub use trilog_storage::ids::{RaftGroupId, RaftIndex, StoreId};
 use uuid::Uuid;
 
 /// A node of the cluster; what Kafka calls a broker id. From 1 upwards, as Raft has no member 0.
@@ -34,22 +35,6 @@ impl fmt::Display for PartitionIndex {
     }
 }
 
-/// The term of a partition's leader. Stamped into every batch that this leader accepts; equal to the Raft term.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct LeaderEpoch(pub i32);
-
-/// An idempotent producer's identity, unique in the cluster (KIP-98).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct ProducerId(pub i64);
-
-/// How often a producer id has been taken over; a lower one is fenced (KIP-98).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct ProducerEpoch(pub i16);
-
 /// Names an answer that somebody waits for. The driver knows who.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Ticket(pub(crate) u64);
-
-/// Milliseconds since the Unix epoch, as record timestamps count them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct TimestampMs(pub i64);

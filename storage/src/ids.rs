@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+pub use trilog_protocol::ids::Offset;
 use uuid::Uuid;
 
 /// A Raft group: one partition's replicas, or the controller. Allotted once by the controller, never reused.
@@ -53,23 +54,5 @@ impl StoreId {
 impl fmt::Display for StoreId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         Uuid::from_bytes(self.0).fmt(f)
-    }
-}
-
-/// A Kafka offset: the position of a record in its partition, counted in records from 0.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Offset(pub i64);
-
-impl Offset {
-    /// The offset `records` further on.
-    #[must_use]
-    pub const fn plus(self, records: i64) -> Self {
-        Self(self.0 + records)
-    }
-}
-
-impl fmt::Display for Offset {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
     }
 }

@@ -39,7 +39,6 @@ mod request;
 mod service_time;
 mod settings;
 mod state;
-mod subscription;
 mod survey;
 mod timers;
 mod view;

@@ -30,14 +30,14 @@
 
 use std::time::Duration;
 
-use super::batch::{
-    BatchHeader, TimestampType, stamp_append_time, stamp_base_offset, stamp_leader_epoch, stamp_max_timestamp,
-};
 use super::producers::{Producer, ProducerError, ProducerVerdict, Producers};
 use super::record_check::CheckedBatch;
 use super::refusals::{Refusals, Refused, Standing, is_after};
 use super::state::PartitionState;
 use crate::ids::{LeaderEpoch, Offset, ProducerId, TimestampMs};
+use trilog_protocol::batch::{
+    BatchHeader, TimestampType, stamp_append_time, stamp_base_offset, stamp_leader_epoch, stamp_max_timestamp,
+};
 
 /// What became of a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

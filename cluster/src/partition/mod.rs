@@ -15,8 +15,6 @@
 //! | file | what it tells |
 //! | --- | --- |
 //! | [`payload`] | what an entry holds: record batches, or a command |
-//! | [`batch`] | the 61-byte header of a record batch, and writing the few fields a leader may change |
-//! | [`records`] | walking the records inside a batch, compressed or not, in bounded memory |
 //! | [`record_check`] | what a leader demands of a produced record set |
 //! | [`producers`] | idempotent producers: the last five batches of each |
 //! | [`leader_epochs`] | which leader epoch began at which offset |
@@ -27,26 +25,23 @@
 //! | [`retention`] | how long records are kept |
 //! | [`reader`] | which part of a payload answers a fetch, or a question for a timestamp |
 //!
+//! The header of a record batch and the records in it are read by `trilog-protocol`, which the client shares.
+//!
 //! Nothing here has a clock, a task, a file or a socket: time comes in as an argument and effects go out as values.
 
 pub mod appender;
-pub mod batch;
 pub mod checkpoint;
 pub mod leader_epochs;
 pub mod payload;
 pub mod producers;
 pub mod reader;
 pub mod record_check;
-pub mod records;
 mod refusals;
 pub mod retention;
 pub mod state;
-#[cfg(test)]
-pub(crate) mod testing;
 pub mod time_index;
 
 pub use appender::{Appender, Prepared};
-pub use batch::{BatchError, BatchHeader, Codec, TimestampType, batches};
 pub use checkpoint::DecodeError;
 pub use leader_epochs::LeaderEpochs;
 pub use payload::{Command, CommandError, batches_of_entry};
@@ -57,3 +52,6 @@ pub use reader::{
 pub use record_check::{CheckedBatch, RecordError, RecordLimits, check_record_set};
 pub use retention::Retention;
 pub use state::{Applied, PartitionState};
+pub use trilog_protocol::batch::{BatchHeader, TimestampType, batches};
+#[cfg(test)]
+pub(crate) use trilog_protocol::testing;

@@ -11,8 +11,8 @@
 
 use bytes::Bytes;
 
-use super::batch::{Batches, batches};
 use crate::ids::Offset;
+use trilog_protocol::batch::{Batches, batches};
 
 /// The bit that no batch has set in its first byte.
 const COMMAND_BIT: u8 = 0x80;

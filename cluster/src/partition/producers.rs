@@ -18,8 +18,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::batch::BatchHeader;
 use crate::ids::{Offset, ProducerEpoch, ProducerId, TimestampMs};
+use trilog_protocol::batch::BatchHeader;
 
 /// How many producers a partition remembers. Each takes about 300 bytes, so that a partition's never exceed 1.5 MiB.
 pub const MAX_PRODUCERS: usize = 4096;

@@ -7,11 +7,11 @@ use std::ops::ControlFlow;
 
 use bytes::Bytes;
 
-use super::batch::{BatchError, BatchHeader, TimestampType};
 use super::payload::batches_of_entry;
 use super::record_check::RecordError;
-use super::records::walk_records;
 use crate::ids::{LeaderEpoch, Offset, TimestampMs};
+use trilog_protocol::batch::{BatchError, BatchHeader, TimestampType};
+use trilog_protocol::records::walk_records;
 
 /// The part of a payload that a fetch gets.
 #[derive(Clone, Debug, PartialEq, Eq)]

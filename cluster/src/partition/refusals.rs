@@ -17,8 +17,8 @@ use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::batch::BatchHeader;
 use crate::ids::{ProducerEpoch, ProducerId};
+use trilog_protocol::batch::BatchHeader;
 
 /// Producers of which this is remembered, some 250 KiB of them. Of more, the one that was silent for longest is forgotten.
 const MAX_PRODUCERS: usize = 4096;

@@ -7,12 +7,12 @@
 
 use bytes::Bytes;
 
-use super::batch::BatchHeader;
 use super::leader_epochs::LeaderEpochs;
 use super::payload::{Command, batches_of_entry};
 use super::producers::Producers;
 use super::time_index::{TimeIndex, TimeSpan};
 use crate::ids::{Offset, TimestampMs};
+use trilog_protocol::batch::BatchHeader;
 
 /// What applying a payload added.
 #[derive(Clone, Debug, PartialEq, Eq)]

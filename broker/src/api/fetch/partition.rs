@@ -7,8 +7,8 @@ use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::fetch_request::FetchPartition;
 use trilog_cluster::ids::{LeaderEpoch, Offset, RaftGroupId};
 use trilog_cluster::node::Confirmed;
-use trilog_cluster::partition::batches;
 use trilog_cluster::replica::{InMemory, ReadError, Replica, ReplicaStatus};
+use trilog_protocol::batch::batches;
 
 use super::super::led_partition::{LedPartition, NO_EPOCH, check_epoch, end_of_epoch};
 use super::limits::Allowance;

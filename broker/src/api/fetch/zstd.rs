@@ -1,7 +1,7 @@
 //! Batches for clients that do not know zstd (KIP-110).
 
 use bytes::Bytes;
-use trilog_cluster::partition::{Codec, batches};
+use trilog_protocol::batch::{Codec, batches};
 
 /// What stands before the first batch of zstd. None when that is nothing: the client cannot get on, and has
 /// to be told.

@@ -10,10 +10,10 @@ use trilog_cluster::ids::{RaftGroupId, TimestampMs};
 use trilog_cluster::node::{Append, AppendError, AppendFuture, wall_clock};
 use trilog_cluster::partition::record_check::InvalidReason;
 use trilog_cluster::partition::{
-    BatchHeader, CheckedBatch, Codec, ProducerError, RecordError, RecordLimits, TimestampType,
-    check_record_set,
+    BatchHeader, CheckedBatch, ProducerError, RecordError, RecordLimits, TimestampType, check_record_set,
 };
 use trilog_cluster::replica::Replica;
+use trilog_protocol::batch::Codec;
 
 use super::super::broker::Broker;
 use super::super::item_error::ItemError;

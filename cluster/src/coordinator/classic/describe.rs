@@ -7,7 +7,7 @@ use super::group::{LiveGroup, State};
 use super::record::{ClassicGroup, ClassicMember};
 use crate::coordinator::ids::MemberId;
 use crate::coordinator::request::{ClassicDescription, ClassicMemberDescription};
-use crate::coordinator::subscription::Subscription;
+use trilog_protocol::consumer_protocol::Subscription;
 
 /// The protocol type of consumers, whose subscriptions can be read.
 const CONSUMER_PROTOCOL_TYPE: &str = "consumer";

@@ -7,9 +7,9 @@ use super::testing::{Client, GROUP, Stage};
 use crate::coordinator::request::{
     CommitOffsets, CommitPartition, CommitTopic, GroupRequest, JoinGroup, JoinProtocol,
 };
-use crate::coordinator::subscription::Subscription;
 use crate::coordinator::{AssignorName, GroupErrorCode, GroupSettings, MemberEpoch};
 use crate::ids::{Offset, PartitionIndex, Ticket};
+use trilog_protocol::consumer_protocol::Subscription;
 
 fn stage(topics: &[(&str, i32)]) -> Stage {
     Stage::new(GroupSettings::default(), topics)

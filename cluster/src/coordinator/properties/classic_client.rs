@@ -7,12 +7,14 @@ use uuid::Uuid;
 
 use super::client::{BACKOFF, HEARTBEAT_INTERVAL, Identity, Next, REBALANCE_TIMEOUT, SESSION_TIMEOUT};
 use super::topics::{TopicPartition, Topics};
-use crate::coordinator::subscription::{NamedPartitions, Subscription, encode_assignment, parse_assignment};
 use crate::coordinator::{
     Generation, GroupErrorCode, GroupRequest, GroupResponse, Heartbeat, JoinGroup, JoinProtocol, JoinedGroup,
     JoinedMember, LeaveGroup, LeavingMember, MemberId, SyncGroup, SyncedGroup,
 };
 use crate::ids::{PartitionIndex, TopicId};
+use trilog_protocol::consumer_protocol::{
+    NamedPartitions, Subscription, encode_assignment, parse_assignment,
+};
 
 /// The protocol of groups whose members give everything up before they join again, and of those whose members do not.
 const EAGER: &str = "range";

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::coordinator::state::Membership;
-use crate::coordinator::subscription::parse_assignment;
 use crate::coordinator::{CoordinatorState, GroupId, GroupRequest, GroupResponse, MemberId};
+use trilog_protocol::consumer_protocol::parse_assignment;
 
 /// A member of a group is told what it owns.
 pub(crate) struct Assigned {

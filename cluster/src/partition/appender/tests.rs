@@ -4,9 +4,9 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::*;
-use crate::partition::batch::{batches, crc_of};
 use crate::partition::record_check::{RecordLimits, check_record_set};
 use crate::partition::testing::{BatchBuilder, TestRecord, header_of};
+use trilog_protocol::batch::{batches, crc_of};
 
 const NOW: TimestampMs = TimestampMs(5000);
 

@@ -1,8 +1,8 @@
 //! Why a produced record set is refused, sorted by the error code that the producer is sent.
 
 use crate::ids::{Offset, ProducerEpoch, TimestampMs};
-use crate::partition::batch::BatchError;
-use crate::partition::records::{MAX_DECOMPRESSED_BYTES, WalkError};
+use trilog_protocol::batch::BatchError;
+use trilog_protocol::records::{MAX_DECOMPRESSED_BYTES, WalkError};
 
 /// A refused record set. Each variant is one of Kafka's error codes; what it holds says what was wrong.
 #[derive(Debug, thiserror::Error)]

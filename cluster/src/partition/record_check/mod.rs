@@ -15,9 +15,9 @@ use std::ops::ControlFlow;
 use bytes::Bytes;
 
 pub use self::error::{Corruption, InvalidReason, RecordError, SizeLimit, TimestampReason};
-use super::batch::{BatchError, BatchHeader, Codec, TimestampType, crc_of};
-use super::records::{WalkError, walk_records};
 use crate::ids::{Offset, TimestampMs};
+use trilog_protocol::batch::{BatchError, BatchHeader, Codec, TimestampType, crc_of};
+use trilog_protocol::records::{WalkError, walk_records};
 
 /// What a topic and a request allow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -15,9 +15,9 @@ use crate::coordinator::consumer::records::ConsumerRecord;
 use crate::coordinator::error::GroupErrorCode;
 use crate::coordinator::ids::{Generation, MemberId};
 use crate::coordinator::request::{GroupResponse, JoinGroup, JoinedGroup, TopicPartitions};
-use crate::coordinator::subscription::Subscription;
 use crate::coordinator::timers::Timer;
 use crate::ids::{Ticket, TopicName};
+use trilog_protocol::consumer_protocol::Subscription;
 
 /// What a classic member brings that has come in.
 struct Entered {

@@ -10,9 +10,9 @@ use crate::coordinator::ids::{Generation, GroupId, InstanceId, MemberId};
 use crate::coordinator::request::{
     GroupResponse, Heartbeat, LeaveGroup, LeavingMember, LeftGroup, SyncGroup, SyncedGroup,
 };
-use crate::coordinator::subscription::encode_assignment;
 use crate::coordinator::timers::Timer;
 use crate::ids::Ticket;
+use trilog_protocol::consumer_protocol::encode_assignment;
 
 impl GroupCoordinator {
     /// SyncGroup in a consumer group: a member asks what it owns. What it brings is no leader's, and is left alone.

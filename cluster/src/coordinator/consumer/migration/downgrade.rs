@@ -13,7 +13,7 @@ use crate::coordinator::classic::{ClassicGroup, ClassicMember};
 use crate::coordinator::consumer::group::ConsumerGroup;
 use crate::coordinator::consumer::member::{ClassicMetadata, Member};
 use crate::coordinator::ids::{Generation, GroupId, MemberId};
-use crate::coordinator::subscription::encode_assignment;
+use trilog_protocol::consumer_protocol::encode_assignment;
 
 impl GroupCoordinator {
     /// Makes a classic group of a consumer group in which only classic members are left, if the policy allows it and

@@ -7,8 +7,8 @@ use crate::coordinator::assignor::Assignment;
 use crate::coordinator::consumer::group::ConsumerGroup;
 use crate::coordinator::consumer::partitions::OwnedPartitions;
 use crate::coordinator::request::TopicPartitions;
-use crate::coordinator::subscription::NamedPartitions;
 use crate::ids::{PartitionIndex, TopicId, TopicName};
+use trilog_protocol::consumer_protocol::NamedPartitions;
 
 /// An assignment by names, of the topics that exist.
 pub(super) fn to_assignment(named: &NamedPartitions, image: &MetadataImage) -> Assignment {

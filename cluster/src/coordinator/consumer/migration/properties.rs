@@ -12,9 +12,9 @@ use crate::coordinator::request::{
     GroupRequest, GroupResponse, Heartbeat, JoinGroup, JoinProtocol, JoinedGroup, LeaveGroup, LeavingMember,
     SyncGroup,
 };
-use crate::coordinator::subscription::{Subscription, encode_assignment, parse_assignment};
 use crate::coordinator::{Generation, GroupErrorCode, GroupSettings, MemberEpoch, MemberId};
 use crate::ids::{PartitionIndex, Ticket, TopicId};
+use trilog_protocol::consumer_protocol::{Subscription, encode_assignment, parse_assignment};
 
 const TOPIC: &str = "t";
 

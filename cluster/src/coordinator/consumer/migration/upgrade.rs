@@ -15,8 +15,8 @@ use crate::coordinator::consumer::records::ConsumerRecord;
 use crate::coordinator::error::{GroupError, GroupErrorCode};
 use crate::coordinator::ids::{GroupId, InstanceId, MemberEpoch, MemberId};
 use crate::coordinator::settings::GroupSettings;
-use crate::coordinator::subscription::{Subscription, carries_user_data, parse_assignment};
 use crate::ids::TopicName;
+use trilog_protocol::consumer_protocol::{Subscription, carries_user_data, parse_assignment};
 
 /// What becomes of a classic group.
 #[derive(Debug)]

@@ -8,12 +8,12 @@ use uuid::Uuid;
 use crate::coordinator::classic::{ClassicMember, ClassicRecord};
 use crate::coordinator::golden::describe;
 use crate::coordinator::golden::stage::{Client, Stage};
-use crate::coordinator::subscription::{Subscription, encode_assignment, parse_assignment};
 use crate::coordinator::{
     ClassicDescription, Generation, GroupError, GroupErrorCode, GroupRequest, Heartbeat, JoinGroup,
     JoinProtocol, JoinedGroup, LeaveGroup, LeavingMember, LeftGroup, MemberId, SyncGroup, SyncedGroup,
 };
 use crate::script::Words;
+use trilog_protocol::consumer_protocol::{Subscription, encode_assignment, parse_assignment};
 
 /// Options of `join`. A client joins again with those of its last join.
 const JOIN_OPTIONS: [&str; 11] = [

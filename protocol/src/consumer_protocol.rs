@@ -1,7 +1,7 @@
 //! What the members of a classic group of consumers tell each other: the embedded protocol "consumer".
 //!
-//! A coordinator passes these bytes on without looking, as an assignor is the members' own affair. It has to read them
-//! in three cases: to know whether a group still consumes a topic whose offsets are to be deleted (KIP-496), to take a
+//! Each member says in JoinGroup what it wants; the leader among them assigns, and says in SyncGroup who has what. A
+//! coordinator passes these bytes on without looking, as an assignor is the members' own affair. It has to read them in three cases: to know whether a group still consumes a topic whose offsets are to be deleted (KIP-496), to take a
 //! live classic group over into the consumer protocol, and to speak to a classic member of such a group (KIP-848).
 //!
 //! ```text
@@ -19,29 +19,34 @@
 //! left alone: later versions only append. User data belongs to the assignor and is skipped. The bytes are a client's,
 //! so that every count is checked against the bytes that remain before anything is allocated for it.
 
+mod sticky;
+
+pub use self::sticky::{encode_sticky_user_data, parse_sticky_user_data};
+
 /// The highest version of either message that is known, and read as itself.
-const HIGHEST_VERSION: i16 = 3;
+pub const HIGHEST_VERSION: i16 = 3;
 
 /// Partitions by topic name, in the order in which they were sent.
-pub(crate) type NamedPartitions = Vec<(String, Vec<i32>)>;
+pub type NamedPartitions = Vec<(String, Vec<i32>)>;
 
 /// What a member wants to consume, and what it has: the metadata of its JoinGroup
 /// (Kafka's `ConsumerProtocolSubscription`, versions 0 to 3).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Subscription {
+pub struct Subscription {
     /// The topics it wants.
-    pub(crate) topics: Vec<String>,
+    pub topics: Vec<String>,
     /// What it owns while it joins, if it rebalances cooperatively (v1, KIP-429).
-    pub(crate) owned: NamedPartitions,
+    pub owned: NamedPartitions,
     /// The generation in which it came to own that (v2, KIP-792).
-    pub(crate) generation: Option<i32>,
+    pub generation: Option<i32>,
     /// Its rack (v3, KIP-881).
-    pub(crate) rack: Option<String>,
+    pub rack: Option<String>,
 }
 
 impl Subscription {
     /// The subscription in the metadata of a JoinGroup. None if it is none: the protocol type promises nothing.
-    pub(crate) fn parse(metadata: &[u8]) -> Option<Self> {
+    #[must_use]
+    pub fn parse(metadata: &[u8]) -> Option<Self> {
         let mut fields = Fields(metadata);
         let version = fields.version()?;
         let topics = fields.array(STRING_SIZE, Fields::string)?;
@@ -58,10 +63,56 @@ impl Subscription {
         }
         Some(subscription)
     }
+
+    /// The metadata of a JoinGroup in `version`, with what the assignor adds for itself. Fields that the version does not have
+    /// are left out.
+    ///
+    /// # Panics
+    ///
+    /// If the name of a topic or of the rack has more than 32,767 bytes.
+    #[must_use]
+    pub fn encode(&self, version: i16, user_data: Option<&[u8]>) -> Vec<u8> {
+        let mut bytes = version.to_be_bytes().to_vec();
+        put_count(&mut bytes, self.topics.len());
+        for topic in &self.topics {
+            put_string(&mut bytes, topic);
+        }
+        match user_data {
+            Some(data) => {
+                put_count(&mut bytes, data.len());
+                bytes.extend(data);
+            }
+            None => bytes.extend((-1_i32).to_be_bytes()),
+        }
+        if version >= 1 {
+            put_named_partitions(&mut bytes, &self.owned);
+        }
+        if version >= 2 {
+            bytes.extend(self.generation.unwrap_or(-1).to_be_bytes());
+        }
+        if version >= 3 {
+            match &self.rack {
+                Some(rack) => put_string(&mut bytes, rack),
+                None => bytes.extend((-1_i16).to_be_bytes()),
+            }
+        }
+        bytes
+    }
+}
+
+/// What an assignor has added to a subscription for itself, if it has.
+#[must_use]
+pub fn subscription_user_data(metadata: &[u8]) -> Option<&[u8]> {
+    let mut fields = Fields(metadata);
+    fields.version()?;
+    fields.array(STRING_SIZE, Fields::string)?;
+    let length = usize::try_from(fields.i32()?).ok()?;
+    fields.take(length)
 }
 
 /// The assignment in a SyncGroup (Kafka's `ConsumerProtocolAssignment`, versions 0 to 3). None if it is none.
-pub(crate) fn parse_assignment(assignment: &[u8]) -> Option<NamedPartitions> {
+#[must_use]
+pub fn parse_assignment(assignment: &[u8]) -> Option<NamedPartitions> {
     let mut fields = Fields(assignment);
     fields.version()?;
     let assigned = fields.named_partitions()?;
@@ -70,7 +121,8 @@ pub(crate) fn parse_assignment(assignment: &[u8]) -> Option<NamedPartitions> {
 }
 
 /// Whether an assignment carries something beyond partitions, for an assignor of the members' own.
-pub(crate) fn carries_user_data(assignment: &[u8]) -> bool {
+#[must_use]
+pub fn carries_user_data(assignment: &[u8]) -> bool {
     let mut fields = Fields(assignment);
     let behind_version = fields.version();
     let behind_partitions = behind_version.and_then(|_| fields.named_partitions());
@@ -82,7 +134,8 @@ pub(crate) fn carries_user_data(assignment: &[u8]) -> bool {
 /// # Panics
 ///
 /// If a topic's name has more than 32,767 bytes, which no topic's has.
-pub(crate) fn encode_assignment(assigned: &[(String, Vec<i32>)], version: i16) -> Vec<u8> {
+#[must_use]
+pub fn encode_assignment(assigned: &[(String, Vec<i32>)], version: i16) -> Vec<u8> {
     let mut bytes = version.to_be_bytes().to_vec();
     put_named_partitions(&mut bytes, assigned);
     bytes.extend((-1_i32).to_be_bytes());

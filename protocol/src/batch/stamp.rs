@@ -1,18 +1,21 @@
-//! The fields of a batch that a leader writes, in place.
+//! Fields of a batch that change after it was written, in place: those that are the leader's, and a producer's identity.
 //!
 //! Base offset and leader epoch lie before the part that the CRC covers, so that stamping them costs nothing more. The
-//! two functions that touch a timestamp compute the CRC anew, which is one pass over the batch.
+//! other functions compute the CRC anew, which is one pass over the batch.
 //!
 //! Each takes the bytes of one whole batch and panics when they are too few to hold a header.
 
 use super::{Attributes, HEADER_LEN};
-use crate::ids::{LeaderEpoch, Offset, TimestampMs};
+use crate::ids::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, TimestampMs};
 
 const BASE_OFFSET_AT: usize = 0;
 const LEADER_EPOCH_AT: usize = 12;
 const CRC_AT: usize = 17;
 const ATTRIBUTES_AT: usize = 21;
 const MAX_TIMESTAMP_AT: usize = 35;
+const PRODUCER_ID_AT: usize = 43;
+const PRODUCER_EPOCH_AT: usize = 51;
+const BASE_SEQUENCE_AT: usize = 53;
 
 /// The CRC-32C of a whole batch's checked part: all that lies behind the CRC field.
 ///
@@ -61,6 +64,24 @@ pub fn stamp_append_time(batch: &mut [u8], now: TimestampMs) {
 /// When `batch` is shorter than a header.
 pub fn stamp_max_timestamp(batch: &mut [u8], max_timestamp: TimestampMs) {
     write_at(batch, MAX_TIMESTAMP_AT, &max_timestamp.0.to_be_bytes());
+    stamp_crc(batch);
+}
+
+/// Gives the batch another producer id, epoch and first sequence number, as a producer does that was given a new epoch before it
+/// sends the batch again (KIP-360).
+///
+/// # Panics
+///
+/// When `batch` is shorter than a header.
+pub fn stamp_origin(batch: &mut [u8], id: ProducerId, epoch: ProducerEpoch, base_sequence: i32) {
+    write_at(batch, PRODUCER_ID_AT, &id.0.to_be_bytes());
+    write_at(batch, PRODUCER_EPOCH_AT, &epoch.0.to_be_bytes());
+    write_at(batch, BASE_SEQUENCE_AT, &base_sequence.to_be_bytes());
+    stamp_crc(batch);
+}
+
+/// Makes the CRC that of the bytes.
+pub(super) fn stamp_crc(batch: &mut [u8]) {
     let crc = crc_of(batch);
     write_at(batch, CRC_AT, &crc.to_be_bytes());
 }

@@ -2,7 +2,7 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::*;
-use crate::partition::testing::{BatchBuilder, header_of};
+use crate::testing::{BatchBuilder, header_of};
 
 #[test]
 fn every_field_is_read_from_its_place() {

@@ -1,6 +1,6 @@
 //! The header of a record batch, format version 2 (<https://kafka.apache.org/documentation/#recordbatch>, KIP-98).
 //!
-//! Everything Trilog needs to know of a batch stands in its first 61 bytes; the records behind them stay as the producer
+//! Everything a broker needs to know of a batch stands in its first 61 bytes; the records behind them stay as the producer
 //! sent them.
 //!
 //! ```text
@@ -21,22 +21,24 @@
 //! ```
 //!
 //! A parsed header is consistent in what every reader relies on: its length covers the header, its offsets are not
-//! negative and do not overflow. Whether the *records* agree with it is the business of
-//! [`record_check`](super::record_check).
+//! negative and do not overflow. Whether the *records* agree with it shows when they are walked or decoded
+//! ([`records`](crate::records)).
 
 mod attributes;
 mod iterate;
 mod stamp;
 #[cfg(test)]
 mod tests;
+mod write;
 
 use bytes::Buf;
 
-pub use self::attributes::{Attributes, Codec, TimestampType, UnknownCodec};
+pub use self::attributes::{Attributes, Codec, TimestampType, UnknownCodec, UnknownCodecName};
 pub use self::iterate::{Batches, batches};
 pub use self::stamp::{
-    crc_of, stamp_append_time, stamp_base_offset, stamp_leader_epoch, stamp_max_timestamp,
+    crc_of, stamp_append_time, stamp_base_offset, stamp_leader_epoch, stamp_max_timestamp, stamp_origin,
 };
+pub use self::write::{AddError, BatchOrigin, BatchWriter, FinishError};
 use crate::ids::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, TimestampMs};
 
 /// The length of a batch without its records, in bytes.

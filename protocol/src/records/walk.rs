@@ -1,35 +1,23 @@
 //! Walking the records inside a batch without building any of them.
 //!
-//! ```text
-//! record  =  length varint
-//!            attributes i8 (unused), timestamp delta varlong, offset delta varint
-//!            key length varint (-1: null), key
-//!            value length varint (-1: null), value
-//!            header count varint, then for each: key length varint, key, value length varint (-1: null), value
-//! ```
-//!
-//! All varints are zigzag-encoded. A walk reads the few numbers of a record and skips its key, value and headers, so that
-//! in an uncompressed batch most bytes are never looked at, and in a compressed one they only pass through a fixed
-//! buffer. It proves that each record fills its stated length exactly, that offset deltas count up from 0, and that
-//! nothing is left when the last record ends: what any client needs to be able to read the batch.
+//! A walk reads the few numbers of a record and skips its key, value and headers, so that in an uncompressed batch most
+//! bytes are never looked at, and in a compressed one they only pass through a fixed buffer. It proves that each record fills
+//! its stated length exactly, that offset deltas count up from 0, and that nothing is left when the last record ends: what any
+//! client needs to be able to read the batch.
 //!
 //! Left out on purpose: what keys, values and headers *contain*. Header keys should be UTF-8, but Kafka's brokers do not
 //! look, and a header may repeat.
 
-mod decompress;
-mod lz4;
-mod snappy;
-mod source;
-#[cfg(test)]
-mod tests;
-mod varint;
-
 use std::ops::ControlFlow;
 
-use self::decompress::Decompressor;
-pub use self::decompress::MAX_DECOMPRESSED_BYTES;
-use self::source::{DecompressedSource, RecordSource, SliceSource};
-use super::batch::{BatchHeader, Codec, HEADER_LEN, UnknownCodec};
+use super::source::{DecompressedSource, RecordSource, SliceSource};
+use super::varint;
+use crate::batch::{BatchHeader, HEADER_LEN, UnknownCodec};
+use crate::compression::Decompressor;
+
+/// The most that the records of one batch may decompress to, in bytes. Kafka has no such bound; here it keeps a few
+/// kilobytes from occupying a core for minutes. A batch of the default `max.message.bytes` may still be compressed 128 to 1.
+pub const MAX_DECOMPRESSED_BYTES: u64 = 128 << 20;
 
 /// What a walk tells of one record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,14 +88,10 @@ pub fn walk_records(
     let records = &batch[HEADER_LEN..];
     let count =
         u32::try_from(header.record_count).map_err(|_| WalkError::InvalidLength(header.record_count))?;
-    let decompressor = match header.attributes.codec()? {
-        Codec::None => return walk(&mut SliceSource::new(records), count, visit),
-        Codec::Gzip => Decompressor::gzip(records),
-        Codec::Snappy => Decompressor::snappy(records),
-        Codec::Lz4 => Decompressor::lz4(records)?,
-        Codec::Zstd => Decompressor::zstd(records)?,
-    };
-    walk(&mut DecompressedSource::new(decompressor), count, visit)
+    match Decompressor::new(header.attributes.codec()?, records)? {
+        Some(decompressor) => walk(&mut DecompressedSource::new(decompressor), count, visit),
+        None => walk(&mut SliceSource::new(records), count, visit),
+    }
 }
 
 fn walk<S: RecordSource>(
@@ -165,6 +149,9 @@ fn skip_within<S: RecordSource>(source: &mut S, length: u64, end: u64) -> Result
 }
 
 #[inline]
-fn non_negative(length: i32) -> Result<u64, WalkError> {
+pub(super) fn non_negative(length: i32) -> Result<u64, WalkError> {
     u64::try_from(length).map_err(|_| WalkError::InvalidLength(length))
 }
+
+#[cfg(test)]
+mod tests;

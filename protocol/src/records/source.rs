@@ -2,8 +2,8 @@
 
 use std::io::Read;
 
-use super::WalkError;
-use super::decompress::{Decompressor, MAX_DECOMPRESSED_BYTES};
+use super::walk::{MAX_DECOMPRESSED_BYTES, WalkError};
+use crate::compression::Decompressor;
 
 /// Bytes that are read once, front to back.
 pub(super) trait RecordSource {
@@ -25,7 +25,17 @@ pub(super) struct SliceSource<'a> {
 
 impl<'a> SliceSource<'a> {
     pub(super) const fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes, position: 0 }
+        Self::at(bytes, 0)
+    }
+
+    /// Begins at `position`, which lies within `bytes` or at their end.
+    pub(super) const fn at(bytes: &'a [u8], position: usize) -> Self {
+        Self { bytes, position }
+    }
+
+    /// The position as an index.
+    pub(super) const fn offset(&self) -> usize {
+        self.position
     }
 }
 

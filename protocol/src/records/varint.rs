@@ -1,8 +1,8 @@
 //! Zigzag varints, as Protocol Buffers define them: seven bits a byte, the least significant first, and signs folded in so
 //! that small negative numbers stay short.
 
-use super::WalkError;
 use super::source::RecordSource;
+use super::walk::WalkError;
 
 /// The bits of an encoded byte that belong to the number; the eighth says that more follows.
 const PAYLOAD_BITS: u32 = 7;
@@ -56,4 +56,28 @@ fn read_longer<S: RecordSource>(source: &mut S, first: u8) -> Result<u64, WalkEr
         }
         shift += PAYLOAD_BITS;
     }
+}
+
+/// Appends a number in as few bytes as it needs, one to ten.
+pub(super) fn put(out: &mut Vec<u8>, number: i64) {
+    let mut rest = zigzag(number);
+    loop {
+        let [low, ..] = rest.to_le_bytes();
+        rest >>= PAYLOAD_BITS;
+        if rest == 0 {
+            out.push(low & !MORE);
+            return;
+        }
+        out.push(low | MORE);
+    }
+}
+
+/// How many bytes [`put`] writes.
+pub(super) const fn len(number: i64) -> usize {
+    let bits = u64::BITS - (zigzag(number) | 1).leading_zeros();
+    bits.div_ceil(PAYLOAD_BITS) as usize
+}
+
+const fn zigzag(number: i64) -> u64 {
+    ((number << 1) ^ (number >> 63)).cast_unsigned()
 }

@@ -1,5 +1,8 @@
 //! The attribute bits of a batch: how it is compressed, whose time it bears, and what kind of batch it is.
 
+use std::fmt;
+use std::str::FromStr;
+
 /// The 16 attribute bits of a batch header.
 ///
 /// | bits | meaning |
@@ -27,6 +30,52 @@ pub enum Codec {
     /// Zstandard (KIP-110); only in Produce from version 7 and Fetch from version 10.
     Zstd,
 }
+
+impl Codec {
+    /// Its number in a batch's attributes.
+    #[must_use]
+    pub const fn number(self) -> i16 {
+        match self {
+            Self::None => 0,
+            Self::Gzip => 1,
+            Self::Snappy => 2,
+            Self::Lz4 => 3,
+            Self::Zstd => 4,
+        }
+    }
+
+    /// Its name in `compression.type`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Gzip => "gzip",
+            Self::Snappy => "snappy",
+            Self::Lz4 => "lz4",
+            Self::Zstd => "zstd",
+        }
+    }
+}
+
+impl fmt::Display for Codec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Codec {
+    type Err = UnknownCodecName;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        let codecs = [Self::None, Self::Gzip, Self::Snappy, Self::Lz4, Self::Zstd];
+        codecs.into_iter().find(|codec| codec.name() == name).ok_or_else(|| UnknownCodecName(name.to_owned()))
+    }
+}
+
+/// A name that no codec has.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("there is no codec {0:?}")]
+pub struct UnknownCodecName(pub String);
 
 /// A codec number that Kafka does not define.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -81,6 +130,12 @@ impl Attributes {
     #[must_use]
     pub const fn is_control(self) -> bool {
         self.0 & CONTROL != 0
+    }
+
+    /// The attributes of a producer's batch: its codec, and whether it is part of a transaction.
+    #[must_use]
+    pub const fn of_producer(codec: Codec, transactional: bool) -> Self {
+        Self(codec.number() | if transactional { TRANSACTIONAL } else { 0 })
     }
 
     /// The same attributes with the leader's time as the timestamps' source.

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::partition::testing::{BatchBuilder, Packing, TestRecord, header_of, put_varint};
+use crate::testing::{BatchBuilder, Packing, TestRecord, header_of, put_varint};
 
 /// Walks a whole batch and returns the records' timestamp deltas.
 fn walk_all(batch: &[u8]) -> Result<Vec<i64>, WalkError> {

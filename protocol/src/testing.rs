@@ -1,77 +1,95 @@
-//! A small encoder of record batches for the tests of this room. It shares nothing with the code under test but the
-//! header's layout, which it writes field by field.
+//! A small encoder of record batches for tests, of this crate and of those above it. It shares nothing with the code under
+//! test but the CRC, and writes the header field by field. Its fields need not make sense.
 
 use std::io::Write;
 
-use super::batch::{BatchHeader, Codec, crc_of};
+use crate::batch::{BatchHeader, Codec, crc_of};
+
+/// Why nothing here fails: tests are small, and memory takes all writes.
+const FITS: &str = "a test's batch fits, and its codec works";
 
 /// One record to encode. Its fields are written as they are, sensible or not.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct TestRecord {
-    pub(crate) timestamp_delta: i64,
-    pub(crate) key: Option<Vec<u8>>,
-    pub(crate) value: Option<Vec<u8>>,
-    pub(crate) headers: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+pub struct TestRecord {
+    /// Milliseconds since the batch's base timestamp.
+    pub timestamp_delta: i64,
+    /// The key.
+    pub key: Option<Vec<u8>>,
+    /// The value.
+    pub value: Option<Vec<u8>>,
+    /// The headers.
+    pub headers: Vec<(Vec<u8>, Option<Vec<u8>>)>,
 }
 
 impl TestRecord {
-    pub(crate) fn of_value(value: impl Into<Vec<u8>>) -> Self {
+    /// A record with a value only.
+    pub fn of_value(value: impl Into<Vec<u8>>) -> Self {
         Self { value: Some(value.into()), ..Self::default() }
     }
 
-    pub(crate) fn at(timestamp_delta: i64) -> Self {
+    /// A small record at this time.
+    pub fn at(timestamp_delta: i64) -> Self {
         Self { timestamp_delta, ..Self::of_value("v") }
     }
 
     /// The record's encoding as the `offset_delta`th of its batch.
-    pub(crate) fn encode(&self, offset_delta: i64) -> Vec<u8> {
+    pub fn encode(&self, offset_delta: i64) -> Vec<u8> {
         let mut body = vec![0];
         put_varint(&mut body, self.timestamp_delta);
         put_varint(&mut body, offset_delta);
         put_nullable(&mut body, self.key.as_deref());
         put_nullable(&mut body, self.value.as_deref());
-        put_varint(&mut body, i64::try_from(self.headers.len()).unwrap());
+        put_varint(&mut body, i64::try_from(self.headers.len()).expect(FITS));
         for (key, value) in &self.headers {
             put_nullable(&mut body, Some(key));
             put_nullable(&mut body, value.as_deref());
         }
         let mut record = Vec::new();
-        put_varint(&mut record, i64::try_from(body.len()).unwrap());
+        put_varint(&mut record, i64::try_from(body.len()).expect(FITS));
         record.extend(body);
         record
     }
 }
 
-pub(crate) fn put_varint(out: &mut Vec<u8>, number: i64) {
+/// Appends a zigzag varint.
+pub fn put_varint(out: &mut Vec<u8>, number: i64) {
     let mut zigzag = ((number << 1) ^ (number >> 63)).cast_unsigned();
     while zigzag >= 0x80 {
-        out.push(u8::try_from(zigzag & 0x7f).unwrap() | 0x80);
+        out.push(u8::try_from(zigzag & 0x7f).expect(FITS) | 0x80);
         zigzag >>= 7;
     }
-    out.push(u8::try_from(zigzag).unwrap());
+    out.push(u8::try_from(zigzag).expect(FITS));
 }
 
 fn put_nullable(out: &mut Vec<u8>, bytes: Option<&[u8]>) {
-    put_varint(out, bytes.map_or(-1, |bytes| i64::try_from(bytes.len()).unwrap()));
+    put_varint(out, bytes.map_or(-1, |bytes| i64::try_from(bytes.len()).expect(FITS)));
     out.extend(bytes.unwrap_or_default());
 }
 
 /// The ways to compress that occur in the wild; Snappy has two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Packing {
+pub enum Packing {
+    /// Not at all.
     Plain,
+    /// One gzip member.
     Gzip,
+    /// One raw Snappy block.
     SnappyRaw,
+    /// Snappy in the frames of Java's library.
     SnappyXerial,
+    /// One LZ4 frame.
     Lz4,
+    /// One zstd frame.
     Zstd,
 }
 
 impl Packing {
-    pub(crate) const ALL: [Self; 6] =
+    /// All of them.
+    pub const ALL: [Self; 6] =
         [Self::Plain, Self::Gzip, Self::SnappyRaw, Self::SnappyXerial, Self::Lz4, Self::Zstd];
 
-    pub(crate) const fn codec(self) -> Codec {
+    /// The codec whose dialect it is.
+    pub const fn codec(self) -> Codec {
         match self {
             Self::Plain => Codec::None,
             Self::Gzip => Codec::Gzip,
@@ -81,20 +99,21 @@ impl Packing {
         }
     }
 
-    pub(crate) fn pack(self, plain: &[u8]) -> Vec<u8> {
+    /// Compresses.
+    pub fn pack(self, plain: &[u8]) -> Vec<u8> {
         match self {
             Self::Plain => plain.to_vec(),
             Self::Gzip => {
                 let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
-                encoder.write_all(plain).unwrap();
-                encoder.finish().unwrap()
+                encoder.write_all(plain).expect(FITS);
+                encoder.finish().expect(FITS)
             }
-            Self::SnappyRaw => snap::raw::Encoder::new().compress_vec(plain).unwrap(),
+            Self::SnappyRaw => snap::raw::Encoder::new().compress_vec(plain).expect(FITS),
             Self::SnappyXerial => {
                 let mut packed = b"\x82SNAPPY\0\0\0\0\x01\0\0\0\x01".to_vec();
                 for chunk in plain.chunks(32 * 1024) {
-                    let block = snap::raw::Encoder::new().compress_vec(chunk).unwrap();
-                    packed.extend(i32::try_from(block.len()).unwrap().to_be_bytes());
+                    let block = snap::raw::Encoder::new().compress_vec(chunk).expect(FITS);
+                    packed.extend(i32::try_from(block.len()).expect(FITS).to_be_bytes());
                     packed.extend(block);
                 }
                 packed
@@ -103,38 +122,44 @@ impl Packing {
                 let info =
                     lz4_flex::frame::FrameInfo::new().block_mode(lz4_flex::frame::BlockMode::Independent);
                 let mut encoder = lz4_flex::frame::FrameEncoder::with_frame_info(info, Vec::new());
-                encoder.write_all(plain).unwrap();
-                encoder.finish().unwrap()
+                encoder.write_all(plain).expect(FITS);
+                encoder.finish().expect(FITS)
             }
-            Self::Zstd => zstd::encode_all(plain, 3).unwrap(),
+            Self::Zstd => zstd::encode_all(plain, 3).expect(FITS),
         }
     }
 }
 
 /// A batch to encode. Everything not set is what a sensible producer without idempotence would send.
 #[derive(Clone, Debug)]
-pub(crate) struct BatchBuilder {
+pub struct BatchBuilder {
     /// The plain encoding of the records.
     plain: Vec<u8>,
     packing: Packing,
-    pub(crate) base_offset: i64,
+    /// The offset of the first record.
+    pub base_offset: i64,
     leader_epoch: i32,
-    pub(crate) magic: i8,
-    pub(crate) attributes: i16,
-    pub(crate) last_offset_delta: i32,
+    /// The format.
+    pub magic: i8,
+    /// The attribute bits beside the codec.
+    pub attributes: i16,
+    /// The last record's offset, counted from the base offset.
+    pub last_offset_delta: i32,
     base_timestamp: i64,
     max_timestamp: i64,
     producer: (i64, i16, i32),
-    pub(crate) record_count: i32,
+    /// The stated number of records.
+    pub record_count: i32,
 }
 
 impl BatchBuilder {
     /// A batch of `count` small records with equal timestamps.
-    pub(crate) fn of_count(count: u32) -> Self {
+    pub fn of_count(count: u32) -> Self {
         Self::of_records(&vec![TestRecord::of_value("some value"); count as usize])
     }
 
-    pub(crate) fn of_records(records: &[TestRecord]) -> Self {
+    /// A batch of these records.
+    pub fn of_records(records: &[TestRecord]) -> Self {
         let plain = (0..).zip(records).flat_map(|(delta, record)| record.encode(delta)).collect();
         let mut batch = Self::of_plain(plain, records.len());
         let greatest = records.iter().map(|record| record.timestamp_delta).max().unwrap_or_default();
@@ -143,8 +168,8 @@ impl BatchBuilder {
     }
 
     /// A batch that claims to hold `count` records and holds these bytes.
-    pub(crate) fn of_plain(plain: Vec<u8>, count: usize) -> Self {
-        let count = i32::try_from(count).unwrap();
+    pub fn of_plain(plain: Vec<u8>, count: usize) -> Self {
+        let count = i32::try_from(count).expect(FITS);
         Self {
             plain,
             packing: Packing::Plain,
@@ -160,51 +185,63 @@ impl BatchBuilder {
         }
     }
 
-    pub(crate) const fn base_offset(mut self, base_offset: i64) -> Self {
+    /// Sets the offset of the first record.
+    #[must_use]
+    pub const fn base_offset(mut self, base_offset: i64) -> Self {
         self.base_offset = base_offset;
         self
     }
 
-    pub(crate) const fn leader_epoch(mut self, epoch: i32) -> Self {
+    /// Sets the leader epoch.
+    #[must_use]
+    pub const fn leader_epoch(mut self, epoch: i32) -> Self {
         self.leader_epoch = epoch;
         self
     }
 
-    pub(crate) const fn producer(mut self, id: i64, epoch: i16, base_sequence: i32) -> Self {
+    /// Sets producer id, epoch and first sequence number.
+    #[must_use]
+    pub const fn producer(mut self, id: i64, epoch: i16, base_sequence: i32) -> Self {
         self.producer = (id, epoch, base_sequence);
         self
     }
 
-    pub(crate) const fn attributes(mut self, attributes: i16) -> Self {
+    /// Sets these attribute bits.
+    #[must_use]
+    pub const fn attributes(mut self, attributes: i16) -> Self {
         self.attributes |= attributes;
         self
     }
 
     /// Moves all timestamps, so that the base timestamp becomes this.
-    pub(crate) const fn timestamp(mut self, base_timestamp: i64) -> Self {
+    #[must_use]
+    pub const fn timestamp(mut self, base_timestamp: i64) -> Self {
         self.max_timestamp = self.max_timestamp.saturating_add(base_timestamp - self.base_timestamp);
         self.base_timestamp = base_timestamp;
         self
     }
 
     /// Lets the header state this greatest timestamp, true or not.
-    pub(crate) const fn max_timestamp(mut self, max_timestamp: i64) -> Self {
+    #[must_use]
+    pub const fn max_timestamp(mut self, max_timestamp: i64) -> Self {
         self.max_timestamp = max_timestamp;
         self
     }
 
-    pub(crate) const fn packing(mut self, packing: Packing) -> Self {
+    /// Sets the compression.
+    #[must_use]
+    pub const fn packing(mut self, packing: Packing) -> Self {
         self.packing = packing;
         self
     }
 
     /// The batch's bytes, with a right length and CRC.
-    pub(crate) fn build(&self) -> Vec<u8> {
+    pub fn build(&self) -> Vec<u8> {
         self.build_around(&self.packing.pack(&self.plain))
     }
 
     /// The batch around records that are compressed already, or rubbish.
-    pub(crate) fn build_around(&self, packed: &[u8]) -> Vec<u8> {
+    pub fn build_around(&self, packed: &[u8]) -> Vec<u8> {
         let codec = match self.packing.codec() {
             Codec::None => 0,
             Codec::Gzip => 1,
@@ -215,7 +252,7 @@ impl BatchBuilder {
         let (producer_id, producer_epoch, base_sequence) = self.producer;
         let mut batch = Vec::with_capacity(61 + packed.len());
         batch.extend(self.base_offset.to_be_bytes());
-        batch.extend(i32::try_from(49 + packed.len()).unwrap().to_be_bytes());
+        batch.extend(i32::try_from(49 + packed.len()).expect(FITS).to_be_bytes());
         batch.extend(self.leader_epoch.to_be_bytes());
         batch.extend(self.magic.to_be_bytes());
         batch.extend([0; 4]);
@@ -235,6 +272,6 @@ impl BatchBuilder {
 }
 
 /// The header of an encoded batch that is known to be sound.
-pub(crate) fn header_of(batch: &[u8]) -> BatchHeader {
-    BatchHeader::parse(batch).unwrap()
+pub fn header_of(batch: &[u8]) -> BatchHeader {
+    BatchHeader::parse(batch).expect(FITS)
 }

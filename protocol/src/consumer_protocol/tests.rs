@@ -4,37 +4,6 @@ use proptest::prelude::*;
 
 use super::*;
 
-impl Subscription {
-    /// The metadata of a JoinGroup, as a client of that version writes it.
-    pub(crate) fn encode(&self, version: i16, user_data: Option<&[u8]>) -> Vec<u8> {
-        let mut bytes = version.to_be_bytes().to_vec();
-        put_count(&mut bytes, self.topics.len());
-        for topic in &self.topics {
-            put_string(&mut bytes, topic);
-        }
-        match user_data {
-            Some(data) => {
-                put_count(&mut bytes, data.len());
-                bytes.extend(data);
-            }
-            None => bytes.extend((-1_i32).to_be_bytes()),
-        }
-        if version >= 1 {
-            put_named_partitions(&mut bytes, &self.owned);
-        }
-        if version >= 2 {
-            bytes.extend(self.generation.unwrap_or(-1).to_be_bytes());
-        }
-        if version >= 3 {
-            match &self.rack {
-                Some(rack) => put_string(&mut bytes, rack),
-                None => bytes.extend((-1_i16).to_be_bytes()),
-            }
-        }
-        bytes
-    }
-}
-
 fn sample() -> Subscription {
     Subscription {
         topics: vec!["orders".into(), "users".into()],
@@ -95,6 +64,16 @@ fn an_assignment_is_laid_out_as_kafka_does() {
     let assigned = vec![("t".to_owned(), vec![0, 1])];
     assert_eq!(encode_assignment(&assigned, 3), bytes);
     assert_eq!(parse_assignment(&bytes), Some(assigned));
+}
+
+#[test]
+fn user_data_is_found_behind_the_rest() {
+    let subscription = sample().encode(2, Some(b"state"));
+    assert_eq!(subscription_user_data(&subscription), Some(&b"state"[..]));
+    assert_eq!(subscription_user_data(&sample().encode(2, None)), None);
+    assert_eq!(subscription_user_data(&subscription[..3]), None);
+    let assignment = encode_assignment(&sample().owned, 1);
+    assert!(!carries_user_data(&assignment));
 }
 
 #[test]

@@ -18,7 +18,7 @@ const XERIAL_HEADER_LEN: usize = 16;
 const MAX_EXPANSION: usize = 22;
 
 /// The decompressed bytes of a raw block or of xerial's frames.
-pub(super) struct SnappyReader<'a> {
+pub(crate) struct SnappyReader<'a> {
     /// What is not yet decompressed.
     rest: &'a [u8],
     framed: bool,

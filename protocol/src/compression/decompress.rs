@@ -13,16 +13,13 @@ use flate2::bufread::GzDecoder;
 
 use super::lz4::Lz4Reader;
 use super::snappy::SnappyReader;
-
-/// The most that the records of one batch may decompress to, in bytes. Kafka has no such bound; here it keeps a few
-/// kilobytes from occupying a core for minutes. A batch of the default `max.message.bytes` may still be compressed 128 to 1.
-pub const MAX_DECOMPRESSED_BYTES: u64 = 128 << 20;
+use crate::batch::Codec;
 
 /// Zstandard's own default bound, 2^27 bytes: what every level of every client stays within.
 const ZSTD_WINDOW_LOG_MAX: u32 = 27;
 
 /// A decompressor over the compressed records of one batch.
-pub(super) enum Decompressor<'a> {
+pub(crate) enum Decompressor<'a> {
     Gzip(GzDecoder<&'a [u8]>),
     Snappy(SnappyReader<'a>),
     Lz4(Lz4Reader<'a>),
@@ -30,32 +27,28 @@ pub(super) enum Decompressor<'a> {
 }
 
 impl<'a> Decompressor<'a> {
-    pub(super) fn gzip(compressed: &'a [u8]) -> Self {
-        Self::Gzip(GzDecoder::new(compressed))
-    }
-
-    pub(super) fn snappy(compressed: &'a [u8]) -> Self {
-        Self::Snappy(SnappyReader::new(compressed))
-    }
-
+    /// The decompressor of a codec, None for uncompressed records.
+    ///
     /// # Errors
     ///
-    /// When `compressed` does not begin as a frame of independent blocks does. Other damage shows while reading.
-    pub(super) fn lz4(compressed: &'a [u8]) -> io::Result<Self> {
-        Ok(Self::Lz4(Lz4Reader::new(compressed)?))
-    }
-
-    /// # Errors
-    ///
-    /// When there is no memory for a decompression context. Damage shows while reading.
-    pub(super) fn zstd(compressed: &'a [u8]) -> io::Result<Self> {
-        let mut decoder = zstd::stream::read::Decoder::with_buffer(compressed)?;
-        decoder.window_log_max(ZSTD_WINDOW_LOG_MAX)?;
-        Ok(Self::Zstd(Box::new(decoder)))
+    /// When LZ4 does not begin as a frame of independent blocks does, or when there is no memory for zstd's context. Other
+    /// damage shows while reading.
+    pub(crate) fn new(codec: Codec, compressed: &'a [u8]) -> io::Result<Option<Self>> {
+        Ok(Some(match codec {
+            Codec::None => return Ok(None),
+            Codec::Gzip => Self::Gzip(GzDecoder::new(compressed)),
+            Codec::Snappy => Self::Snappy(SnappyReader::new(compressed)),
+            Codec::Lz4 => Self::Lz4(Lz4Reader::new(compressed)?),
+            Codec::Zstd => {
+                let mut decoder = zstd::stream::read::Decoder::with_buffer(compressed)?;
+                decoder.window_log_max(ZSTD_WINDOW_LOG_MAX)?;
+                Self::Zstd(Box::new(decoder))
+            }
+        }))
     }
 
     /// Whether, after a read returned 0, the compressed data was complete and nothing followed it.
-    pub(super) fn ended_cleanly(&self) -> bool {
+    pub(crate) fn ended_cleanly(&self) -> bool {
         match self {
             Self::Gzip(decoder) => decoder.get_ref().is_empty(),
             Self::Snappy(reader) => reader.ended_cleanly(),

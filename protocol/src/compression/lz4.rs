@@ -13,7 +13,7 @@ const FLAGS_AT: usize = 4;
 const INDEPENDENT_BLOCKS: u8 = 0x20;
 
 /// The decompressed bytes of one LZ4 frame.
-pub(super) struct Lz4Reader<'a> {
+pub(crate) struct Lz4Reader<'a> {
     decoder: FrameDecoder<Input<'a>>,
 }
 
