@@ -29,9 +29,10 @@ fn table() -> Vec<Row> {
         fixed("files kept for each peer", count(server::RESERVED_PER_PEER)),
         ("one request", bytes(settings.socket_request_max_bytes), "socket.request.max.bytes"),
         fixed("unanswered requests of a connection", count(connection::MAX_IN_FLIGHT_REQUESTS)),
-        fixed("bytes of unanswered requests of a connection", bytes(connection::MAX_IN_FLIGHT_BYTES)),
+        fixed("bytes that the requests of a connection hold", bytes(connection::MAX_IN_FLIGHT_BYTES)),
         fixed("bytes of answers that a connection has not read", bytes(connection::MAX_READY_BYTES)),
         fixed("bytes of requests of a node", bytes(connection::NODE_REQUEST_BYTES)),
+        fixed("bytes of small produce requests of a node", bytes(connection::NODE_SMALL_PRODUCE_BYTES)),
         fixed("rate of a request, at least", rate(u64::from(connection::LEAST_BYTES_PER_SECOND))),
         fixed("time below that rate", time(Some(connection::PATIENCE))),
         fixed(

@@ -40,7 +40,7 @@ use crate::controller::configs::BrokerSettings;
 use crate::controller::{Broker, ControllerRequest, ControllerResponse, Listener, MetadataImage, Partition};
 use crate::coordinator::TopicPatterns;
 use crate::driver::inbox::{Inbox, Input};
-pub use crate::driver::{Append, Durability, FatalError, Reserve};
+pub use crate::driver::{Append, Durability, FatalError, Held, Reserve};
 use crate::driver::{DriverConfig, Published};
 use crate::ids::{NodeId, RaftGroupId, TimestampMs, TopicId};
 pub use crate::leadership::Leadership;

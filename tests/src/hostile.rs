@@ -26,6 +26,7 @@ pub mod report;
 mod slow_http;
 mod slow_writers;
 mod stranger;
+mod unacknowledged;
 
 use std::pin::Pin;
 
@@ -42,6 +43,7 @@ pub const ALL: &[&Scenario] = &[
     &slow_http::SCENARIO,
     &stranger::SCENARIO,
     &repeated_names::SCENARIO,
+    &unacknowledged::SCENARIO,
 ];
 
 /// How large an attack is.

@@ -7,7 +7,7 @@ use kafka_protocol::protocol::{Encodable, Request as RequestMessage, StrBytes};
 
 use super::broker::Broker;
 use super::error_codes::ErrorCodes;
-use crate::connection::{Answer, CloseReason, ConnectionInfo, Reply, ReplyTo, Request};
+use crate::connection::{Answer, CloseReason, ConnectionInfo, Hold, Reply, ReplyTo, Request};
 use crate::metrics::ErrorMetrics;
 
 /// One API: which versions of it are served, and how a request is answered.
@@ -64,6 +64,8 @@ pub(super) struct CallContext {
     pub(super) client_id: Option<StrBytes>,
     /// Where the request came in.
     pub(super) connection: Arc<ConnectionInfo>,
+    /// The request's part of the node's memory.
+    pub(super) hold: Arc<Hold>,
     reply_to: ReplyTo,
     errors: ErrorMetrics,
 }
@@ -77,9 +79,11 @@ impl<R: RequestMessage> Call<R> {
     pub(super) fn decode(broker: &Broker, request: Request) -> Result<Self, CloseReason> {
         let decoded = request.decode()?;
         let reply_to = request.reply_to();
-        let Request { api_version: version, client_id, connection, .. } = request;
+        let Request { api_version: version, client_id, connection, hold, .. } = request;
+        // A copy, as it may be kept for longer than the frame.
+        let client_id = client_id.map(|id| StrBytes::from_string(id.to_string()));
         let errors = broker.errors.clone();
-        let context = CallContext { version, client_id, connection, reply_to, errors };
+        let context = CallContext { version, client_id, connection, hold, reply_to, errors };
         Ok(Self { request: decoded, context })
     }
 }

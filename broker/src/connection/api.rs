@@ -11,6 +11,7 @@ use kafka_protocol::protocol::{Decodable, Encodable, StrBytes};
 
 use super::ConnectionInfo;
 use super::close::CloseReason;
+use super::load::Hold;
 use crate::wire::{RequestHeader, ResponseFrame};
 
 /// What answers requests.
@@ -32,18 +33,25 @@ pub(crate) struct Request {
     pub(crate) correlation_id: i32,
     /// How the client calls itself, if it does.
     pub(crate) client_id: Option<StrBytes>,
-    /// The body, a slice of the frame: what is kept of it keeps the whole frame in memory. Empty for an
+    /// The body, a slice of the frame: what is kept of it keeps the whole frame in memory, and its claim. Empty for an
     /// ApiVersions request of an unknown version.
     pub(crate) body: Bytes,
+    /// The request's part of the node's memory. To be kept where what the request brought outlives the frame.
+    pub(crate) hold: Arc<Hold>,
     /// Where the request came from.
     pub(crate) connection: Arc<ConnectionInfo>,
 }
 
 impl Request {
     /// A request from the two halves of its frame.
-    pub(super) fn new(header: RequestHeader, body: Bytes, connection: Arc<ConnectionInfo>) -> Self {
+    pub(super) fn new(
+        header: RequestHeader,
+        body: Bytes,
+        hold: Arc<Hold>,
+        connection: Arc<ConnectionInfo>,
+    ) -> Self {
         let RequestHeader { api_key, api_version, correlation_id, client_id } = header;
-        Self { api_key, api_version, correlation_id, client_id, body, connection }
+        Self { api_key, api_version, correlation_id, client_id, body, hold, connection }
     }
 
     /// What is needed to answer this request later.
@@ -104,8 +112,6 @@ impl ReplyTo {
 pub(crate) enum Answer {
     /// A response.
     Response(ResponseFrame),
-    /// Nothing at all: a produce request with `acks=0`.
-    None,
     /// The end of the connection, once all earlier requests are answered.
     Close(CloseReason),
 }
@@ -118,12 +124,20 @@ pub(crate) enum Reply {
     /// connection's task beside the connection's other replies, and may be polled without reason: it must be
     /// cheap to poll.
     Later(Pin<Box<dyn Future<Output = Answer> + Send>>),
+    /// There is no answer, and those to later requests do not wait. When this is done, the request is over: well, or so that
+    /// the connection has to close. Until then it counts as unanswered.
+    Unanswered(Pin<Box<dyn Future<Output = Result<(), CloseReason>> + Send>>),
 }
 
 impl Reply {
     /// A reply that comes later.
     pub(crate) fn later(answer: impl Future<Output = Answer> + Send + 'static) -> Self {
         Self::Later(Box::pin(answer))
+    }
+
+    /// No reply at all, from a request that goes on until this is done.
+    pub(crate) fn unanswered(end: impl Future<Output = Result<(), CloseReason>> + Send + 'static) -> Self {
+        Self::Unanswered(Box::pin(end))
     }
 }
 
@@ -150,6 +164,7 @@ impl fmt::Debug for Reply {
         match self {
             Self::Now(answer) => f.debug_tuple("Now").field(answer).finish(),
             Self::Later(_) => f.write_str("Later"),
+            Self::Unanswered(_) => f.write_str("Unanswered"),
         }
     }
 }

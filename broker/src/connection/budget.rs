@@ -1,8 +1,9 @@
 //! The node's budget of request bytes: how much memory all clients' requests together may take.
 //!
-//! A request claims its bytes as they arrive and gives them back when it is answered. Small requests of a
-//! connection that has little in flight are exempt (the reader decides), so that heartbeats and metadata pass
-//! however large the produce requests are that others wait with.
+//! A request claims its bytes as they arrive and gives them back when nobody holds them any more ([`super::load`]). Small
+//! requests of a connection that has little in flight are exempt (the reader decides), so that heartbeats and metadata pass
+//! however large the produce requests are that others wait with. A small produce request has a budget of its own, as what it
+//! brings waits for the disk, whether its client stays or not.
 //!
 //! Claiming as bytes arrive, rather than the announced length at once, keeps a client that announces 100 MB
 //! and sends nothing from taking anybody's share. The price is that many half-received requests could
@@ -17,11 +18,15 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 /// Bytes that the requests of all connections may hold, exempt ones aside. Above the largest request.
 pub(crate) const NODE_REQUEST_BYTES: usize = 128 << 20;
 
+/// Bytes that small produce requests may hold besides.
+pub(crate) const NODE_SMALL_PRODUCE_BYTES: usize = 32 << 20;
+
 /// The bytes that are still free, shared by all connections of a node.
 #[derive(Clone, Debug)]
 pub(super) struct ByteBudget {
     bytes: Arc<Semaphore>,
     overdraft: Arc<Semaphore>,
+    small: Arc<Semaphore>,
 }
 
 /// Bytes taken out of the budget, given back on drop.
@@ -39,9 +44,24 @@ pub(super) enum Grant {
 }
 
 impl ByteBudget {
-    /// A budget of so many bytes.
+    /// A budget of so many bytes, and of [`NODE_SMALL_PRODUCE_BYTES`] for small produce requests.
     pub(super) fn new(bytes: usize) -> Self {
-        Self { bytes: Arc::new(Semaphore::new(bytes)), overdraft: Arc::new(Semaphore::new(1)) }
+        let of = |permits| Arc::new(Semaphore::new(permits));
+        Self { bytes: of(bytes), overdraft: of(1), small: of(NODE_SMALL_PRODUCE_BYTES) }
+    }
+
+    /// Takes `bytes` for a small produce request, if they are free.
+    pub(super) fn try_take_small(&self, bytes: u32) -> Option<Grant> {
+        Arc::clone(&self.small).try_acquire_many_owned(bytes).ok().map(Grant::Bytes)
+    }
+
+    /// Waits for `bytes` for a small produce request.
+    pub(super) fn take_small(&self, bytes: u32) -> impl Future<Output = Grant> + Send + use<> {
+        let small = Arc::clone(&self.small);
+        async move {
+            let granted = small.acquire_many_owned(bytes).await.map(Grant::Bytes);
+            granted.expect("the budget's semaphores are never closed")
+        }
     }
 
     /// Takes `bytes` if they are free.
@@ -51,7 +71,7 @@ impl ByteBudget {
 
     /// Waits for `bytes` or for the overdraft, whichever is free first.
     pub(super) fn take(&self, bytes: u32) -> impl Future<Output = Grant> + Send + use<> {
-        let Self { bytes: free, overdraft } = self.clone();
+        let Self { bytes: free, overdraft, .. } = self.clone();
         async move {
             let granted = tokio::select! {
                 biased;

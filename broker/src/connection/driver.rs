@@ -17,7 +17,7 @@ use tokio::time::Instant;
 
 use super::api::{Answer, Api, Reply, Request};
 use super::arrivals::Arrivals;
-use super::budget::{ByteBudget, Claim};
+use super::budget::ByteBudget;
 use super::close::CloseReason;
 use super::queue::ReplyQueue;
 use super::reader::{Frame, FrameReader};
@@ -98,6 +98,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin, A: Api> Connection<R, W, A> {
         let mut shutdown = pin!(shutdown.wait_for(|stop| *stop));
         let mut alarm = pin!(tokio::time::sleep_until(self.last_active + self.limits.max_idle));
         let put_out = self.reader.put_out_notice();
+        let load = Arc::clone(self.reader.load());
         loop {
             self.check_finished()?;
             if let Some((deadline, _)) = self.deadline()
@@ -105,12 +106,12 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin, A: Api> Connection<R, W, A> {
             {
                 alarm.as_mut().reset(deadline);
             }
-            let in_flight = self.queue.in_flight_bytes();
             let reads = self.may_read();
             let event = tokio::select! {
                 biased;
                 _ = &mut shutdown, if self.stop_at.is_none() => Event::Shutdown,
-                frame = self.reader.next(in_flight), if reads => Event::Frame(frame),
+                frame = self.reader.next(), if reads => Event::Frame(frame),
+                () = load.eased(), if !reads => continue,
                 () = self.queue.ready(), if self.writer.is_empty() => Event::AnswersReady,
                 written = self.writer.write_some(), if !self.writer.is_empty() => Event::Written(written),
                 () = put_out.notified() => Event::PutOut,
@@ -154,7 +155,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin, A: Api> Connection<R, W, A> {
     }
 
     fn may_read(&self) -> bool {
-        self.reading && self.queue.has_room()
+        self.reading && self.queue.has_room(self.reader.load().bytes())
     }
 
     /// When the connection ends if nothing moves until then, and why; `None` while it waits for the broker's
@@ -186,7 +187,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin, A: Api> Connection<R, W, A> {
 
     /// Takes one frame: stage one of its request runs here.
     fn take(&mut self, frame: Result<Frame, CloseReason>) -> Result<(), CloseReason> {
-        let Frame { content, claim } = match frame {
+        let Frame { content, hold } = match frame {
             Ok(frame) => frame,
             Err(reason @ CloseReason::Frame(_)) => {
                 self.refuse(reason);
@@ -198,7 +199,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin, A: Api> Connection<R, W, A> {
         let (reply, timer) = match wire::open(&content) {
             Ok((header, body)) => {
                 let timer = self.metrics.arrived(header.api_key, content.len());
-                let reply = self.api.handle(Request::new(header, body, Arc::clone(&self.info)));
+                let reply = self.api.handle(Request::new(header, body, hold, Arc::clone(&self.info)));
                 timer.handled();
                 (reply, timer)
             }
@@ -210,14 +211,14 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin, A: Api> Connection<R, W, A> {
         if let Reply::Now(Answer::Close(_)) = reply {
             self.reading = false;
         }
-        self.queue.push(reply, content.len(), claim, Some(timer));
+        self.queue.push(reply, Some(timer));
         Ok(())
     }
 
     /// Takes no more requests, and closes the connection when those before are answered.
     fn refuse(&mut self, reason: CloseReason) {
         self.reading = false;
-        self.queue.push(reason.into(), 0, Claim::default(), None);
+        self.queue.push(reason.into(), None);
     }
 
     /// Hands ready answers to the writer, as many as make a good batch.
@@ -227,7 +228,6 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin, A: Api> Connection<R, W, A> {
         {
             match answer {
                 Answer::Response(frame) => self.writer.push(frame),
-                Answer::None => {}
                 Answer::Close(reason) => {
                     self.reading = false;
                     self.closing = Some(reason);
@@ -279,7 +279,7 @@ mod tests {
         client.write_all(&[0, 0, 0, 9, 1]).await.unwrap();
         tokio::select! {
             biased;
-            _ = connection.reader.next(0) => panic!("the frame is not complete"),
+            _ = connection.reader.next() => panic!("the frame is not complete"),
             () = std::future::ready(()) => {}
         }
         let stalled = connection.deadline();
@@ -290,7 +290,7 @@ mod tests {
 
         // No deadline for the client while it is the broker that owes an answer.
         let (_client, mut connection) = self::connection();
-        connection.queue.push(Reply::later(std::future::pending()), 100, Claim::default(), None);
+        connection.queue.push(Reply::later(std::future::pending()), None);
         assert!(connection.deadline().is_none());
         connection.stop_at = Some(start);
         assert!(matches!(connection.next_alarm(start), Err(CloseReason::Shutdown)));

@@ -21,9 +21,11 @@
 //! | connections of a node | `max.connections`, and what the limit of open files leaves | accepted and closed at once |
 //! | connections of an address | `max.connections.per.ip` | accepted and closed at once |
 //! | one request | `socket.request.max.bytes` | the connection is closed |
-//! | unanswered requests of a connection | [`queue::MAX_IN_FLIGHT_REQUESTS`], [`queue::MAX_IN_FLIGHT_BYTES`] | reading pauses |
+//! | unanswered requests of a connection | [`queue::MAX_IN_FLIGHT_REQUESTS`] | reading pauses |
+//! | bytes that a connection's requests hold | [`queue::MAX_IN_FLIGHT_BYTES`] | reading pauses |
 //! | answers of a connection that wait to be written | [`queue::MAX_READY_BYTES`] | reading pauses, futures wait |
 //! | request bytes of a node | [`budget::NODE_REQUEST_BYTES`] | reading large or pipelined requests pauses |
+//! | small produce requests of a node | [`budget::NODE_SMALL_PRODUCE_BYTES`] | they wait before their turn |
 //! | the slowness of a request | [`pace::LEAST_BYTES_PER_SECOND`], [`pace::PATIENCE`] | the connection is closed |
 //! | the same while others wait for memory | [`arrivals::FAST_BYTES_PER_SECOND`], [`arrivals::WAITS`] | the slowest one's connection is closed |
 //! | time without a byte | `connections.max.idle.ms` | the connection is closed |
@@ -41,6 +43,7 @@ mod close;
 mod complaints;
 mod driver;
 mod listener;
+mod load;
 mod pace;
 mod queue;
 mod reader;
@@ -56,6 +59,7 @@ pub(crate) use self::addresses::PerAddress;
 pub(crate) use self::api::{Answer, Api, Reply, ReplyTo, Request};
 pub(crate) use self::close::{CloseReason, Fault};
 pub(crate) use self::listener::{Listener, serve};
+pub(crate) use self::load::Hold;
 use crate::wire::frame::DEFAULT_MAX_REQUEST_BYTES;
 
 /// Who is at the other end of a connection, and which way it came in.
@@ -95,7 +99,7 @@ impl Default for Limits {
 #[cfg(test)]
 pub(crate) mod bounds {
     pub(crate) use super::arrivals::{FAST_BYTES_PER_SECOND, WAITS};
-    pub(crate) use super::budget::NODE_REQUEST_BYTES;
+    pub(crate) use super::budget::{NODE_REQUEST_BYTES, NODE_SMALL_PRODUCE_BYTES};
     pub(crate) use super::complaints::EVERY;
     pub(crate) use super::pace::{LEAST_BYTES_PER_SECOND, PATIENCE};
     pub(crate) use super::queue::{MAX_IN_FLIGHT_BYTES, MAX_IN_FLIGHT_REQUESTS, MAX_READY_BYTES};

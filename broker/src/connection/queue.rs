@@ -8,14 +8,14 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use super::api::{Answer, Reply};
-use super::budget::Claim;
+use super::close::CloseReason;
 use crate::metrics::RequestTimer;
 
 /// Requests that a connection may have unanswered before reading pauses. Clients pipeline five by default;
 /// Kafka itself works on one at a time.
 pub(crate) const MAX_IN_FLIGHT_REQUESTS: usize = 64;
 
-/// Bytes of unanswered requests at which reading pauses. One request may go beyond.
+/// Bytes that a connection's requests hold at which reading pauses. One request may go beyond.
 pub(crate) const MAX_IN_FLIGHT_BYTES: usize = 16 << 20;
 
 /// Bytes of finished answers at which reading pauses and only the oldest reply is worked on, because the
@@ -25,9 +25,6 @@ pub(crate) const MAX_READY_BYTES: usize = 16 << 20;
 /// One request's place in the order.
 struct Slot {
     state: State,
-    request_bytes: usize,
-    /// The request's memory, given back when it is answered.
-    _claim: Claim,
     /// None for what is no request that could be read.
     timer: Option<RequestTimer>,
 }
@@ -37,61 +34,58 @@ enum State {
     Ready(Answer),
 }
 
+/// A request that gets no answer.
+struct Unanswered {
+    end: Pin<Box<dyn Future<Output = Result<(), CloseReason>> + Send>>,
+    timer: Option<RequestTimer>,
+}
+
 /// Replies that have not left yet, oldest first.
 ///
-/// Invariants: `in_flight_bytes` is the sum over all slots' requests, `ready_bytes` over all responses in
-/// ready slots.
+/// Invariant: `ready_bytes` is the sum over all responses in ready slots.
 #[derive(Default)]
 pub(super) struct ReplyQueue {
     slots: VecDeque<Slot>,
-    in_flight_bytes: usize,
+    /// Requests that get no answer and are not over. They hold up no answer.
+    unanswered: Vec<Unanswered>,
     ready_bytes: usize,
 }
 
 impl ReplyQueue {
-    /// Whether another request may be read.
-    pub(super) fn has_room(&self) -> bool {
-        self.slots.len() < MAX_IN_FLIGHT_REQUESTS
-            && self.in_flight_bytes < MAX_IN_FLIGHT_BYTES
+    /// Whether another request may be read, when those before hold `held` bytes.
+    pub(super) fn has_room(&self, held: usize) -> bool {
+        self.slots.len() + self.unanswered.len() < MAX_IN_FLIGHT_REQUESTS
+            && held < MAX_IN_FLIGHT_BYTES
             && self.ready_bytes < MAX_READY_BYTES
     }
 
     /// Whether every reply has left.
     pub(super) fn is_empty(&self) -> bool {
-        self.slots.is_empty()
+        self.slots.is_empty() && self.unanswered.is_empty()
     }
 
-    /// Bytes of the requests whose replies have not left.
-    pub(super) const fn in_flight_bytes(&self) -> usize {
-        self.in_flight_bytes
-    }
-
-    /// Adds the reply to the newest request, which was `request_bytes` long.
-    pub(super) fn push(
-        &mut self,
-        reply: Reply,
-        request_bytes: usize,
-        claim: Claim,
-        mut timer: Option<RequestTimer>,
-    ) {
+    /// Adds the reply to the newest request.
+    pub(super) fn push(&mut self, reply: Reply, mut timer: Option<RequestTimer>) {
         let state = match reply {
             Reply::Now(answer) => State::Ready(answer),
             Reply::Later(future) => State::Waiting(future),
+            Reply::Unanswered(end) => return self.unanswered.push(Unanswered { end, timer }),
         };
         if let State::Ready(answer) = &state {
             self.ready_bytes += response_bytes(answer);
             answered(&mut timer);
         }
-        self.in_flight_bytes += request_bytes;
-        self.slots.push_back(Slot { state, request_bytes, _claim: claim, timer });
+        self.slots.push_back(Slot { state, timer });
     }
 
-    /// Works on all replies until the oldest is ready. For ever pending when there is none. Cancel safe.
+    /// Works on all replies until the oldest is ready, or a request that gets none is over. For ever pending when there is
+    /// neither. Cancel safe.
     pub(super) async fn ready(&mut self) {
         std::future::poll_fn(|context| self.poll_ready(context)).await;
     }
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let is_one_over = self.poll_unanswered(context);
         for (place, slot) in self.slots.iter_mut().enumerate() {
             // The head must get on, or nothing ever leaves.
             if place > 0 && self.ready_bytes >= MAX_READY_BYTES {
@@ -107,21 +101,41 @@ impl ReplyQueue {
         }
         match self.slots.front() {
             Some(Slot { state: State::Ready(_), .. }) => Poll::Ready(()),
+            _ if is_one_over => Poll::Ready(()),
             _ => Poll::Pending,
         }
+    }
+
+    /// Whether a request that gets no answer is over. One that failed closes the connection, behind the answers that are due.
+    fn poll_unanswered(&mut self, context: &mut Context<'_>) -> bool {
+        let mut failed = None;
+        let before = self.unanswered.len();
+        self.unanswered.retain_mut(|request| match request.end.as_mut().poll(context) {
+            Poll::Pending => true,
+            Poll::Ready(end) => {
+                if let Some(timer) = request.timer.take() {
+                    timer.left(0);
+                }
+                failed = failed.take().or(end.err());
+                false
+            }
+        });
+        if let Some(reason) = failed {
+            self.unanswered.clear();
+            self.slots.push_back(Slot { state: State::Ready(Answer::Close(reason)), timer: None });
+        }
+        self.unanswered.len() < before
     }
 
     /// Takes the oldest answer, if it is ready.
     pub(super) fn pop(&mut self) -> Option<Answer> {
         match self.slots.pop_front()? {
-            Slot { state: State::Ready(answer), request_bytes, timer, .. } => {
+            Slot { state: State::Ready(answer), timer } => {
                 if let Some(timer) = timer {
                     timer.left(response_bytes(&answer));
                 }
-                self.in_flight_bytes -= request_bytes;
                 self.ready_bytes -= response_bytes(&answer);
-                let held = self.in_flight_bytes + self.ready_bytes;
-                assert!(!self.slots.is_empty() || held == 0, "an empty queue holds nothing");
+                assert!(!self.slots.is_empty() || self.ready_bytes == 0, "an empty queue holds nothing");
                 Some(answer)
             }
             waiting => {
@@ -142,7 +156,7 @@ fn answered(timer: &mut Option<RequestTimer>) {
 fn response_bytes(answer: &Answer) -> usize {
     match answer {
         Answer::Response(frame) => frame.len(),
-        Answer::None | Answer::Close(_) => 0,
+        Answer::Close(_) => 0,
     }
 }
 
@@ -169,7 +183,7 @@ mod tests {
 
     fn later(queue: &mut ReplyQueue) -> oneshot::Sender<Answer> {
         let (sender, receiver) = oneshot::channel();
-        queue.push(Reply::later(async { receiver.await.unwrap() }), 100, Claim::default(), None);
+        queue.push(Reply::later(async { receiver.await.unwrap() }), None);
         sender
     }
 
@@ -187,7 +201,7 @@ mod tests {
         let mut queue = ReplyQueue::default();
         let first = later(&mut queue);
         let second = later(&mut queue);
-        queue.push(Reply::Now(answer(3, 100)), 100, Claim::default(), None);
+        queue.push(Reply::Now(answer(3, 100)), None);
 
         second.send(answer(2, 100)).unwrap();
         assert!(!run(&mut queue).await, "the first is not ready");
@@ -197,33 +211,29 @@ mod tests {
         let order: Vec<i32> = std::iter::from_fn(|| queue.pop()).map(correlation_id).collect();
         assert_eq!(order, [1, 2, 3]);
         assert!(queue.is_empty());
-        assert_eq!(queue.in_flight_bytes(), 0);
     }
 
     #[tokio::test]
     async fn requests_in_flight_are_bounded_by_number_and_by_bytes() {
         let mut queue = ReplyQueue::default();
         let senders: Vec<_> = (0..MAX_IN_FLIGHT_REQUESTS).map(|_| later(&mut queue)).collect();
-        assert!(!queue.has_room());
+        assert!(!queue.has_room(0));
         for sender in senders {
-            sender.send(Answer::None).unwrap();
+            sender.send(answer(1, 100)).unwrap();
         }
         assert!(run(&mut queue).await);
-        assert!(matches!(queue.pop(), Some(Answer::None)));
-        assert!(queue.has_room());
-
-        let mut queue = ReplyQueue::default();
-        queue.push(Reply::Now(Answer::None), MAX_IN_FLIGHT_BYTES, Claim::default(), None);
-        assert!(!queue.has_room());
+        assert_eq!(queue.pop().map(correlation_id), Some(1));
+        assert!(queue.has_room(0) && queue.has_room(MAX_IN_FLIGHT_BYTES - 1));
+        assert!(!queue.has_room(MAX_IN_FLIGHT_BYTES));
     }
 
     #[tokio::test]
     async fn beyond_the_bound_of_ready_bytes_only_the_oldest_reply_runs() {
         let mut queue = ReplyQueue::default();
         let first = later(&mut queue);
-        queue.push(Reply::Now(answer(2, MAX_READY_BYTES)), 100, Claim::default(), None);
+        queue.push(Reply::Now(answer(2, MAX_READY_BYTES)), None);
         let third = later(&mut queue);
-        assert!(!queue.has_room());
+        assert!(!queue.has_room(0));
 
         third.send(answer(3, 100)).unwrap();
         assert!(!run(&mut queue).await);
@@ -232,8 +242,37 @@ mod tests {
         assert!(run(&mut queue).await);
         assert_eq!(queue.pop().map(correlation_id), Some(1));
         assert_eq!(queue.pop().map(correlation_id), Some(2));
-        assert!(queue.has_room());
+        assert!(queue.has_room(0));
         assert!(run(&mut queue).await);
         assert_eq!(queue.pop().map(correlation_id), Some(3));
+    }
+
+    #[tokio::test]
+    async fn requests_without_an_answer_count_until_they_are_over_and_hold_up_nobody() {
+        let mut queue = ReplyQueue::default();
+        let mut unanswered = || {
+            let (sender, receiver) = oneshot::channel();
+            queue.push(Reply::unanswered(async { receiver.await.unwrap() }), None);
+            sender
+        };
+        let senders: Vec<_> = (0..MAX_IN_FLIGHT_REQUESTS).map(|_| unanswered()).collect();
+        assert!(!queue.has_room(0) && !queue.is_empty());
+        queue.push(Reply::Now(answer(1, 100)), None);
+        assert!(run(&mut queue).await);
+        assert_eq!(queue.pop().map(correlation_id), Some(1));
+        let first = later(&mut queue);
+
+        let mut senders = senders.into_iter();
+        senders.next().unwrap().send(Ok(())).unwrap();
+        assert!(run(&mut queue).await, "the connection looks whether there is room");
+        assert!(!run(&mut queue).await && queue.pop().is_none());
+        senders.next().unwrap().send(Err(CloseReason::Shutdown)).unwrap();
+        assert!(run(&mut queue).await);
+        assert!(!run(&mut queue).await, "what was asked before is answered first");
+        first.send(answer(2, 100)).unwrap();
+        assert!(run(&mut queue).await);
+        assert_eq!(queue.pop().map(correlation_id), Some(2));
+        assert!(matches!(queue.pop(), Some(Answer::Close(CloseReason::Shutdown))));
+        assert!(queue.is_empty());
     }
 }

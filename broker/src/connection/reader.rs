@@ -21,6 +21,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
+use kafka_protocol::messages::ApiKey;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
@@ -28,6 +29,7 @@ use tokio::time::{Instant, timeout};
 use super::arrivals::{Arrival, Arrivals, WAITS};
 use super::budget::{ByteBudget, Claim, Grant};
 use super::close::CloseReason;
+use super::load::{Hold, Load};
 use super::pace::Pace;
 use crate::wire::frame::{PREFIX_BYTES, content_length};
 
@@ -54,14 +56,14 @@ const CLAIM_STEP_BYTES: usize = 256 << 10;
 /// Frames up to this size are copied out of the buffer.
 const COPIED_FRAME_BYTES: usize = 16 << 10;
 
-/// What one connection may hold in requests without a claim on the node's budget.
+/// What one connection may hold in requests without a claim on the node's budget; produce requests have a small one.
 const EXEMPT_BYTES: usize = 64 << 10;
 
-/// A frame's content, and the claim that its memory is under.
+/// A frame's content, and what it holds as long as there is a slice of it.
 #[derive(Debug)]
 pub(super) struct Frame {
     pub(super) content: Bytes,
-    pub(super) claim: Claim,
+    pub(super) hold: Arc<Hold>,
 }
 
 /// A frame of which the prefix is known.
@@ -79,6 +81,7 @@ pub(super) struct FrameReader<R> {
     limit: usize,
     budget: ByteBudget,
     incoming: Option<Incoming>,
+    load: Arc<Load>,
     claim: Claim,
     granting: Option<Pin<Box<dyn Future<Output = Grant> + Send>>>,
     /// The largest frame completed so far, up to [`MOST_TRUSTED_BYTES`].
@@ -100,6 +103,7 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
             limit,
             budget,
             incoming: None,
+            load: Arc::default(),
             claim: Claim::default(),
             granting: None,
             trusted: 0,
@@ -132,18 +136,27 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         self.arrival.as_ref().is_some_and(Arrival::is_put_out)
     }
 
-    /// The next frame. `in_flight` is what the connection's unanswered requests hold, in bytes. Cancel safe.
+    /// What the frames that were read hold.
+    pub(super) const fn load(&self) -> &Arc<Load> {
+        &self.load
+    }
+
+    /// The next frame. Cancel safe.
     ///
     /// # Errors
     ///
     /// Why the connection has to end: the client left, the socket failed, or a prefix cannot be.
-    pub(super) async fn next(&mut self, in_flight: usize) -> Result<Frame, CloseReason> {
+    pub(super) async fn next(&mut self) -> Result<Frame, CloseReason> {
         loop {
-            self.read_prefix(in_flight)?;
+            self.read_prefix()?;
             match &self.incoming {
                 Some(Incoming { length, claimed }) if self.buffer.len() >= *length => {
                     let (length, claimed) = (*length, *claimed);
-                    self.claim_up_to(length, claimed).await;
+                    if claimed {
+                        self.claim_up_to(length).await;
+                    } else if is_produce(&self.buffer) {
+                        self.claim_small(length).await;
+                    }
                     return Ok(self.split_off(length));
                 }
                 Some(Incoming { length, claimed: true }) => {
@@ -151,7 +164,7 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
                     let until = (self.buffer.len() + CLAIM_STEP_BYTES).min(length);
                     let arrivals = &self.arrivals;
                     self.arrival.get_or_insert_with(|| arrivals.enter(Instant::now(), &self.put_out));
-                    self.claim_up_to(until, true).await;
+                    self.claim_up_to(until).await;
                     self.make_room(self.next_room(length));
                     self.read_some(until - self.buffer.len()).await?;
                 }
@@ -168,12 +181,12 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
     }
 
     /// Takes notice of a frame as soon as its prefix is there.
-    fn read_prefix(&mut self, in_flight: usize) -> Result<(), CloseReason> {
+    fn read_prefix(&mut self) -> Result<(), CloseReason> {
         if self.incoming.is_none()
             && let Some(prefix) = self.buffer.first_chunk::<PREFIX_BYTES>()
         {
             let length = PREFIX_BYTES + content_length(*prefix, self.limit)?;
-            self.incoming = Some(Incoming { length, claimed: in_flight + length > EXEMPT_BYTES });
+            self.incoming = Some(Incoming { length, claimed: self.load.bytes() + length > EXEMPT_BYTES });
         }
         Ok(())
     }
@@ -188,8 +201,8 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
     }
 
     /// Waits until the claim covers `bytes`.
-    async fn claim_up_to(&mut self, bytes: usize, claimed: bool) {
-        let lacking = if claimed { self.claim.lacks(bytes) } else { 0 };
+    async fn claim_up_to(&mut self, bytes: usize) {
+        let lacking = self.claim.lacks(bytes);
         if lacking == 0 {
             return;
         }
@@ -213,6 +226,23 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         }
         self.claim.add(grant);
         assert_eq!(self.claim.lacks(bytes), 0, "what was asked for is what lacked");
+    }
+
+    /// Waits until the claim covers a small produce request of `bytes`, which is complete.
+    async fn claim_small(&mut self, bytes: usize) {
+        let lacking = u32::try_from(self.claim.lacks(bytes)).expect("a small request");
+        if lacking == 0 {
+            return;
+        }
+        let grant = match self.granting.as_mut() {
+            Some(granting) => granting.await,
+            None => match self.budget.try_take_small(lacking) {
+                Some(grant) => grant,
+                None => self.granting.insert(Box::pin(self.budget.take_small(lacking))).await,
+            },
+        };
+        self.granting = None;
+        self.claim.add(grant);
     }
 
     /// Makes the buffer hold `room` bytes in all, if it does not yet.
@@ -261,8 +291,14 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
             frame.advance(PREFIX_BYTES);
             frame
         };
-        Frame { content, claim: std::mem::take(&mut self.claim) }
+        let hold = Arc::new(Hold::new(&self.load, length, std::mem::take(&mut self.claim)));
+        Frame { content: Arc::clone(&hold).hold(content), hold }
     }
+}
+
+/// Whether a frame is a produce request. Its prefix is followed by the API's key.
+fn is_produce(frame: &[u8]) -> bool {
+    frame.get(PREFIX_BYTES..).and_then(<[u8]>::first_chunk) == Some(&(ApiKey::Produce as i16).to_be_bytes())
 }
 
 /// Waits for memory. Each time that this has taken [`WAITS`], a slow request may have to go.
@@ -280,6 +316,7 @@ async fn await_grant(grant: impl Future<Output = Grant>, arrivals: Arrivals) -> 
 mod tests {
     use tokio::io::AsyncWriteExt;
 
+    use super::super::budget::NODE_SMALL_PRODUCE_BYTES;
     use super::*;
     use crate::wire::frame::FrameError;
 
@@ -307,12 +344,12 @@ mod tests {
             };
             let reading = async {
                 for content in &contents {
-                    assert_eq!(reader.next(0).await.unwrap().content, content);
+                    assert_eq!(reader.next().await.unwrap().content, content);
                 }
             };
             tokio::join!(sending, reading);
             drop(client);
-            assert!(matches!(reader.next(0).await, Err(CloseReason::ClientLeft)));
+            assert!(matches!(reader.next().await, Err(CloseReason::ClientLeft)));
         }
     }
 
@@ -323,7 +360,7 @@ mod tests {
         client.write_all(&(100i32 << 20).to_be_bytes()).await.unwrap();
         client.write_all(&[0; 10_000]).await.unwrap();
         drop(client);
-        let end = reader.next(0).await.unwrap_err();
+        let end = reader.next().await.unwrap_err();
         assert!(matches!(end, CloseReason::ClientLeftMidFrame { received: 10_004 }), "{end}");
         assert!(reader.buffer.capacity() <= LEAST_GROWTH_BYTES, "{}", reader.buffer.capacity());
     }
@@ -337,7 +374,7 @@ mod tests {
             let (mut client, server) = tokio::io::duplex(64);
             client.write_all(&i32::to_be_bytes(length)).await.unwrap();
             let end = FrameReader::new(server, LIMIT, ByteBudget::new(LIMIT), Arrivals::default())
-                .next(0)
+                .next()
                 .await
                 .unwrap_err();
             assert!(matches!(end, CloseReason::Frame(error) if error == expected), "{end}");
@@ -353,26 +390,49 @@ mod tests {
 
         client.write_all(&frame(&[1; 1_000])).await.unwrap();
         client.write_all(&frame(&[2; 150_000])).await.unwrap();
-        assert_eq!(reader.next(0).await.unwrap().content.len(), 1_000, "small frames are exempt");
+        assert_eq!(reader.next().await.unwrap().content.len(), 1_000, "small frames are exempt");
         tokio::select! {
             biased;
-            _ = reader.next(0) => panic!("there is no budget for the large frame"),
+            _ = reader.next() => panic!("there is no budget for the large frame"),
             () = std::future::ready(()) => {}
         }
         assert_eq!(reader.owed_until(), None, "it is not the client that is late");
         drop(taken);
-        let frame = reader.next(0).await.unwrap();
+        let frame = reader.next().await.unwrap();
         assert_eq!(frame.content.len(), 150_000);
         assert!(budget.try_take(50_000).is_none(), "the frame's memory is claimed while it is in flight");
         drop(frame);
         assert!(budget.try_take(200_000).is_some());
     }
 
+    #[tokio::test]
+    async fn a_small_produce_request_waits_for_a_budget_of_its_own_before_its_turn() {
+        let budget = ByteBudget::new(200_000);
+        let (mut client, server) = tokio::io::duplex(1 << 20);
+        let mut reader = FrameReader::new(server, LIMIT, budget.clone(), Arrivals::default());
+        let all = u32::try_from(NODE_SMALL_PRODUCE_BYTES).unwrap();
+        let taken = budget.try_take_small(all).unwrap();
+        client.write_all(&frame(&[1; 1_000])).await.unwrap();
+        client.write_all(&frame(&[0; 1_000])).await.unwrap();
+        drop(reader.next().await.unwrap());
+        begin(&mut reader).await;
+        assert_eq!(reader.owed_until(), None, "it is not the client that is late");
+        drop(taken);
+        let produce = reader.next().await.unwrap();
+        assert!(budget.try_take_small(all).is_none());
+        // Whoever keeps the hold keeps the claim, with or without the frame.
+        let Frame { content, hold } = produce;
+        drop(content);
+        assert!(budget.try_take_small(all).is_none());
+        drop(hold);
+        assert!(budget.try_take_small(all).is_some());
+    }
+
     /// Reads what is there of a frame that is not complete, or has to wait.
     async fn begin<R: AsyncRead + Unpin>(reader: &mut FrameReader<R>) {
         tokio::select! {
             biased;
-            _ = reader.next(0) => panic!("the frame is complete"),
+            _ = reader.next() => panic!("the frame is complete"),
             () = std::future::ready(()) => {}
         }
     }
@@ -418,6 +478,6 @@ mod tests {
         assert_eq!(put_out, [true, false]);
         slow[0].1.put_out_notice().notified().await;
         drop(slow.remove(0));
-        assert_eq!(waiting.next(0).await.unwrap().content.len(), 500_000);
+        assert_eq!(waiting.next().await.unwrap().content.len(), 500_000);
     }
 }

@@ -88,7 +88,7 @@ impl Api for Shared {
         let number = number.parse().unwrap();
         match order {
             "now" => reply_to.answer_body([Tracked::bytes(number, &api.memory)]).into(),
-            "none" => Answer::None.into(),
+            "none" => Reply::unanswered(async { Ok(()) }),
             "close" => CloseReason::NotServed { api_key: request.api_key, api_version: 99 }.into(),
             "later" => {
                 Reply::later(async move { reply_to.answer_body([Tracked::bytes(number, &api.memory)]) })

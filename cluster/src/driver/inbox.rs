@@ -7,11 +7,13 @@
 //!
 //! A frame is therefore two things: that its sender lives, at once, and its content, when its turn comes.
 //!
-//! What clients put in is bounded where it is accepted, by the bytes of requests in flight. Frames from peers are
+//! What clients put in is bounded where it is accepted, by the bytes of requests whose fate is open: see [`Held`]. Frames from peers are
 //! bounded here: above [`MAX_PEER_BYTES`] they are dropped, and Raft sends again.
 
+use std::any::Any;
 use std::collections::{BTreeSet, VecDeque};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::fmt;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
@@ -53,6 +55,26 @@ pub struct Append {
     pub now: TimestampMs,
     /// `min.insync.replicas`, for a producer that asked for all acknowledgements; none otherwise.
     pub min_insync_replicas: Option<i32>,
+    /// What its sender holds for it.
+    pub held: Held,
+}
+
+/// Something that the sender of a batch holds until it is decided whether the batch enters the log: dropped then, and not
+/// before, whether the sender still waits for the answer or not.
+#[derive(Clone, Default)]
+pub struct Held(Option<Arc<dyn Any + Send + Sync>>);
+
+impl Held {
+    /// Holds this.
+    pub fn new(held: Arc<dyn Any + Send + Sync>) -> Self {
+        Self(Some(held))
+    }
+}
+
+impl fmt::Debug for Held {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "Held(..)" } else { "Held" })
+    }
 }
 
 pub(crate) type AppendReply = oneshot::Sender<Result<Appended, AppendError>>;

@@ -32,7 +32,7 @@ use self::disk_watch::DiskWatch;
 pub use self::disk_watch::Reserve;
 use self::entry_reader::{EntryReader, Turn};
 pub use self::fatal::FatalError;
-pub use self::inbox::Append;
+pub use self::inbox::{Append, Held};
 use self::inbox::{AppendReply, Inbox, Input};
 use self::page_table::PageTable;
 pub(crate) use self::published::Published;
@@ -294,10 +294,10 @@ impl Driver {
     }
 
     fn take_append(&mut self, now: Duration, append: Append, reply: AppendReply) {
-        let Append { group, batch, timestamp_type, now: wall_clock, min_insync_replicas } = append;
+        let Append { group, batch, timestamp_type, now: wall_clock, min_insync_replicas, held } = append;
         let ticket = self.replies.ticket();
         self.appended = self.appended.saturating_add(u64::try_from(batch.bytes().len()).unwrap_or(u64::MAX));
-        self.replies.appends.expect(ticket, reply);
+        self.replies.appends.expect(ticket, reply, held);
         let replicas = min_insync_replicas.and_then(|needed| usize::try_from(needed).ok());
         let request = AppendRequest { ticket, batch, timestamp_type, now: wall_clock, replicas };
         self.shard.append(now, group, request);

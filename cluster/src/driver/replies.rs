@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use tokio::sync::oneshot;
 
-use super::inbox::{AppendReply, ConfirmReply, ControlReply, CoordinateReply, DeletionReply};
-use crate::shard::effects::Ticket;
+use super::inbox::{AppendReply, ConfirmReply, ControlReply, CoordinateReply, DeletionReply, Held};
+use crate::shard::effects::{AppendError, Appended, Ticket};
 
 /// Answers of one kind that may wait before the abandoned ones among them are looked for.
 const MANY_WAITING: usize = 4096;
@@ -14,11 +14,31 @@ const MANY_WAITING: usize = 4096;
 #[derive(Default)]
 pub(super) struct Replies {
     last_ticket: u64,
-    pub(super) appends: Waiting<AppendReply>,
+    pub(super) appends: Appends,
     pub(super) deletions: Waiting<DeletionReply>,
     pub(super) controls: Waiting<ControlReply>,
     pub(super) coordinations: Waiting<CoordinateReply>,
     pub(super) confirmations: Waiting<ConfirmReply>,
+}
+
+/// Those who appended, with what they hold until it is decided. None is forgotten before, or what it holds would be given back
+/// while its batch still waits. Every append is decided, and how many wait is bounded by what they hold.
+#[derive(Default)]
+pub(super) struct Appends(HashMap<Ticket, (AppendReply, Held)>);
+
+impl Appends {
+    /// Takes note of who waits for the answer to `ticket`.
+    pub(super) fn expect(&mut self, ticket: Ticket, reply: AppendReply, held: Held) {
+        self.0.insert(ticket, (reply, held));
+    }
+
+    /// Gives the answer to `ticket`, and what was held back. Where nobody waits for it any more, the receiver is gone.
+    pub(super) fn answer(&mut self, ticket: Ticket, answer: Result<Appended, AppendError>) {
+        if let Some((reply, held)) = self.0.remove(&ticket) {
+            drop(held);
+            drop(reply.send(answer));
+        }
+    }
 }
 
 /// Those who asked for the same kind of thing.
@@ -37,11 +57,10 @@ impl Replies {
         Ticket(self.last_ticket)
     }
 
-    /// Drops the answers that nobody waits for any more, as when a request timed out while a majority was away.
+    /// Drops the answers that nobody waits for any more, as when a request timed out while a majority was away. Appends stay.
     pub(super) fn forget_abandoned(&mut self) {
         // Each field by name: a kind that is added cannot be left out.
-        let Self { last_ticket: _, appends, deletions, controls, coordinations, confirmations } = self;
-        appends.forget_abandoned();
+        let Self { last_ticket: _, appends: _, deletions, controls, coordinations, confirmations } = self;
         deletions.forget_abandoned();
         controls.forget_abandoned();
         coordinations.forget_abandoned();
@@ -71,6 +90,8 @@ impl<T> Waiting<oneshot::Sender<T>> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::shard::effects::NotController;
 
@@ -90,7 +111,6 @@ mod tests {
         let mut replies = Replies::default();
         let ticket = replies.ticket();
         assert_ne!(ticket, replies.ticket());
-        assert_eq!(left_of(&mut replies.appends).0, 1);
         assert_eq!(left_of(&mut replies.deletions).0, 1);
         assert_eq!(left_of(&mut replies.coordinations).0, 1);
         assert_eq!(left_of(&mut replies.confirmations).0, 1);
@@ -98,6 +118,19 @@ mod tests {
         assert_eq!(left, 1);
         replies.controls.answer(Ticket(0), Err(NotController));
         assert_eq!(receiver.try_recv().unwrap().unwrap_err(), NotController);
+    }
+
+    #[test]
+    fn what_an_append_holds_is_held_until_it_is_decided_also_when_nobody_waits() {
+        let mut replies = Replies::default();
+        let held = Arc::new(());
+        for number in 0..=MANY_WAITING as u64 {
+            replies.appends.expect(Ticket(number), oneshot::channel().0, Held::new(Arc::clone(&held) as _));
+        }
+        replies.forget_abandoned();
+        assert_eq!(Arc::strong_count(&held), MANY_WAITING + 2);
+        replies.appends.answer(Ticket(7), Err(AppendError::NotLeader));
+        assert_eq!(Arc::strong_count(&held), MANY_WAITING + 1);
     }
 
     #[test]

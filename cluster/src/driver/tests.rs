@@ -154,6 +154,7 @@ fn append(
             timestamp_type: TimestampType::CreateTime,
             now: TimestampMs(0),
             min_insync_replicas: None,
+            held: Held::default(),
         };
         driver.inbox.push(Input::Append(append, reply));
         answer

@@ -13,7 +13,7 @@ use crate::shard::effects::{AppendError, Appended};
 
 impl Node {
     /// Adds a batch to a partition. The order of calls is the order in the log; the future resolves when the batch is
-    /// committed, or known not to be. Dropping the future changes nothing about the batch.
+    /// committed, or known not to be. Dropping the future changes nothing about the batch: what it holds is held until then.
     pub fn append(&self, append: Append) -> AppendFuture {
         let (reply, answer) = oneshot::channel();
         self.shared.inbox.push(Input::Append(append, reply));

@@ -8,8 +8,8 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::{
-    Append, AppendError, Appended, Awaited, Durability, Node, NodeConfig, Reserve, StartError, SubmitError,
-    wall_clock,
+    Append, AppendError, Appended, Awaited, Durability, Held, Node, NodeConfig, Reserve, StartError,
+    SubmitError, wall_clock,
 };
 use crate::controller::configs::BrokerSettings;
 use crate::controller::{
@@ -156,6 +156,7 @@ fn request(group: RaftGroupId, value: &str) -> Append {
         timestamp_type: TimestampType::CreateTime,
         now: wall_clock(),
         min_insync_replicas: None,
+        held: Held::default(),
     }
 }
 

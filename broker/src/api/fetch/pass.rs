@@ -5,6 +5,7 @@ use std::sync::Arc;
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::TopicName;
 use kafka_protocol::messages::fetch_request::FetchTopic;
+use kafka_protocol::protocol::StrBytes;
 use tokio::sync::Notify;
 use trilog_cluster::controller::{MetadataImage, Topic};
 use trilog_cluster::ids::{RaftGroupId, TopicId};
@@ -49,7 +50,10 @@ impl Pass {
                 let replica = group.ok().and_then(|group| broker.node.replica(group));
                 PartitionFetch::new(partition, version, group, replica)
             });
-            TopicFetch { partitions: partitions.collect(), name: asked.topic, id: asked.topic_id }
+            let (partitions, id) = (partitions.collect(), asked.topic_id);
+            // A copy: a fetch that waits must not hold on to its frame.
+            let name = TopicName(StrBytes::from_string(asked.topic.to_string()));
+            TopicFetch { partitions, name, id }
         });
         Self { topics: topics.collect(), limits, bytes: 0 }
     }

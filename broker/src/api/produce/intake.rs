@@ -7,7 +7,7 @@ use kafka_protocol::error::ResponseError;
 use trilog_cluster::controller::configs::TopicSettings;
 use trilog_cluster::controller::{MetadataImage, Topic, topic_name};
 use trilog_cluster::ids::{RaftGroupId, TimestampMs};
-use trilog_cluster::node::{Append, AppendError, AppendFuture, wall_clock};
+use trilog_cluster::node::{Append, AppendError, AppendFuture, Held, wall_clock};
 use trilog_cluster::partition::record_check::InvalidReason;
 use trilog_cluster::partition::{
     BatchHeader, CheckedBatch, ProducerError, RecordError, RecordLimits, TimestampType, check_record_set,
@@ -16,6 +16,7 @@ use trilog_cluster::replica::Replica;
 use trilog_protocol::batch::Codec;
 
 use super::super::broker::Broker;
+use super::super::call::CallContext;
 use super::super::item_error::ItemError;
 use super::super::led_partition::group_of;
 
@@ -41,6 +42,8 @@ pub(super) struct Intake<'a> {
     acks_all: bool,
     zstd_allowed: bool,
     now: TimestampMs,
+    /// Kept until each record set is decided.
+    held: Held,
 }
 
 /// What is the same for all record sets of a topic.
@@ -52,9 +55,10 @@ pub(super) struct TopicIntake<'a> {
 }
 
 impl<'a> Intake<'a> {
-    /// For a request that arrives now, in `version`.
-    pub(super) fn new(broker: &'a Broker, acks_all: bool, version: i16) -> Self {
-        Self { broker, acks_all, zstd_allowed: version >= ZSTD_FROM, now: wall_clock() }
+    /// For a request that arrives now.
+    pub(super) fn new(broker: &'a Broker, acks_all: bool, context: &CallContext) -> Self {
+        let held = Held::new(Arc::clone(&context.hold) as _);
+        Self { broker, acks_all, zstd_allowed: context.version >= ZSTD_FROM, now: wall_clock(), held }
     }
 
     /// For the request's record sets of `topic`.
@@ -126,6 +130,7 @@ impl TopicIntake<'_> {
             timestamp_type: self.settings.timestamp_type,
             now: self.intake.now,
             min_insync_replicas: self.intake.acks_all.then_some(minimum),
+            held: self.intake.held.clone(),
         })
     }
 }

@@ -3,8 +3,12 @@
 //! Each partition's record set is checked, put in line behind the ones before it, and answered when it is
 //! committed: stored by a majority of the partition's replicas. That holds for `acks=1` as well as for
 //! `acks=all`, as a leader alone can promise nothing; `acks=all` also demands `min.insync.replicas` in-sync
-//! replicas. With `acks=0` there is no answer. If such a request fails at once, the connection is closed, as
-//! in Kafka: it makes the client refresh its metadata.
+//! replicas. With `acks=0` there is no answer. If such a request fails, at once or when its turn in the log has come, the
+//! connection is closed, as in Kafka: it makes the client refresh its metadata.
+//!
+//! A request's memory is held until all of its record sets are decided, also when there is no answer, when that was
+//! REQUEST_TIMED_OUT, and when the client has left: they wait in queues that nothing else bounds. A connection whose requests
+//! hold as much as they may is not read.
 //!
 //! The order of record sets in a partition is that of the requests on a connection: checking and queueing are
 //! done before a request's turn ends, and only the wait is left for later.
@@ -37,7 +41,7 @@ use kafka_protocol::messages::{ProduceRequest, TopicName};
 use tokio::time::Instant;
 use trilog_cluster::controller::MetadataImage;
 use trilog_cluster::ids::RaftGroupId;
-use trilog_cluster::node::Leadership;
+use trilog_cluster::node::{AppendError, Leadership};
 
 use self::answer::{Outcome, PartitionOutcome, TopicOutcomes};
 use self::intake::{Intake, Pending};
@@ -72,9 +76,9 @@ impl Handler for Produce {
         };
         #[cfg(feature = "faults")]
         let is_refused = crate::faults::is_refused(&request);
-        let topics = take_in(broker, request, context.version);
+        let topics = take_in(broker, request, &context);
         if acks == ACKS_NONE {
-            return unanswered(&topics);
+            return unanswered(topics, deadline);
         }
         let broker = Arc::clone(broker);
         #[cfg(feature = "faults")]
@@ -130,7 +134,7 @@ fn late(
     let broker = Arc::clone(broker);
     Ok(Reply::later(async move {
         tokio::time::sleep(wait).await;
-        let topics = take_in(&broker, request, context.version);
+        let topics = take_in(&broker, request, &context);
         answered(&broker, topics, deadline, &context).await
     }))
 }
@@ -142,10 +146,10 @@ struct TopicPending {
 }
 
 /// Stage one: checks every record set and puts it in line.
-fn take_in(broker: &Broker, request: ProduceRequest, version: i16) -> Vec<TopicPending> {
+fn take_in(broker: &Broker, request: ProduceRequest, context: &CallContext) -> Vec<TopicPending> {
     let image = broker.image();
     let known_acks = matches!(request.acks, ACKS_NONE | ACKS_LEADER | ACKS_ALL);
-    let intake = known_acks.then(|| Intake::new(broker, request.acks == ACKS_ALL, version));
+    let intake = known_acks.then(|| Intake::new(broker, request.acks == ACKS_ALL, context));
     let topics = request.topic_data.into_iter();
     topics.map(|topic| take_in_topic(&image, intake.as_ref(), topic)).collect()
 }
@@ -163,17 +167,30 @@ fn take_in_topic(image: &MetadataImage, intake: Option<&Intake<'_>>, data: Topic
     TopicPending { partitions: partitions.collect(), name: data.name }
 }
 
-/// The end of a request without acknowledgement: nothing, or a closed connection.
-fn unanswered(topics: &[TopicPending]) -> Reply {
-    let partitions = topics.iter().flat_map(|topic| &topic.partitions);
-    let mut refusals = partitions.filter_map(|(_, pending)| match pending {
-        Pending::Refused(refusal, _) => Some(refusal.error),
-        Pending::Appending(..) => None,
-    });
-    match refusals.next() {
-        Some(error) => CloseReason::UnansweredProduceFailed(error).into(),
-        None => Answer::None.into(),
+/// The end of a request without acknowledgement: nothing, or a closed connection. What is not decided by the deadline is
+/// not waited for any longer.
+fn unanswered(topics: Vec<TopicPending>, deadline: Instant) -> Reply {
+    let mut appends = Vec::new();
+    for (_, pending) in topics.into_iter().flat_map(|topic| topic.partitions) {
+        match pending {
+            Pending::Refused(refusal, _) => {
+                return CloseReason::UnansweredProduceFailed(refusal.error).into();
+            }
+            Pending::Appending(_, append) => appends.push(append),
+        }
     }
+    Reply::unanswered(async move {
+        for append in appends {
+            match tokio::time::timeout_at(deadline, append).await {
+                // Nobody knows of a failure.
+                Ok(Ok(_) | Err(AppendError::Unknown)) | Err(_) => {}
+                Ok(Err(error)) => {
+                    return Err(CloseReason::UnansweredProduceFailed(ItemError::from(error).error));
+                }
+            }
+        }
+        Ok(())
+    })
 }
 
 /// Stage two: waits for the commits. All are under way at once, so waiting for one after the other costs

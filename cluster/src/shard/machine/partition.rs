@@ -59,6 +59,20 @@ struct Leading {
     refused: Vec<Waiting>,
 }
 
+/// How many bytes the batches at a queue's front may take as one entry. Looks no further than the entry goes: a queue may be
+/// long, and each entry looks at it.
+fn entry_bytes(mut lengths: impl Iterator<Item = usize>) -> usize {
+    let first = lengths.next().unwrap_or(0);
+    let mut bytes = first;
+    for length in lengths {
+        if bytes + length > MAX_ENTRY_BYTES {
+            break;
+        }
+        bytes += length;
+    }
+    bytes
+}
+
 impl PartitionMachine {
     pub(super) fn restore(&mut self, bytes: &[u8]) -> Result<(), String> {
         self.state = PartitionState::decode(bytes).map_err(|error| error.to_string())?;
@@ -215,10 +229,8 @@ impl PartitionMachine {
     fn propose_batches(&mut self, at: Duration) -> Option<Proposal> {
         let log_start_offset = self.state.log_start_offset();
         let leading = self.leading.as_mut()?;
-        let queued = leading.queue.iter().map(|request| request.batch.bytes().len());
-        let first = leading.queue.front().map_or(0, |first| first.batch.bytes().len());
-        let largest = first.max(MAX_ENTRY_BYTES);
-        let mut payload = Vec::with_capacity(queued.sum::<usize>().min(largest));
+        let lengths = leading.queue.iter().map(|request| request.batch.bytes().len());
+        let mut payload = Vec::with_capacity(entry_bytes(lengths));
         let mut waiting = Vec::new();
         while let Some(first) = leading.queue.front() {
             if !payload.is_empty() && payload.len() + first.batch.bytes().len() > MAX_ENTRY_BYTES {
@@ -262,5 +274,24 @@ impl PartitionMachine {
             high_watermark: self.state.log_end_offset(),
             leader_epochs: Arc::clone(&self.leader_epochs),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_is_as_large_as_what_it_takes_and_looks_no_further() {
+        let looked_at = std::cell::Cell::new(0);
+        let queue = |length: usize| {
+            let look = |_: &usize| looked_at.set(looked_at.get() + 1);
+            std::iter::repeat_n(length, 1_000_000).inspect(look)
+        };
+        assert_eq!(entry_bytes(queue(MAX_ENTRY_BYTES / 4)), MAX_ENTRY_BYTES);
+        assert_eq!(looked_at.get(), 5);
+        assert_eq!(entry_bytes(queue(3 * MAX_ENTRY_BYTES)), 3 * MAX_ENTRY_BYTES);
+        assert_eq!(entry_bytes([].into_iter()), 0);
+        assert_eq!(entry_bytes([10, 20].into_iter()), 30);
     }
 }

@@ -5,3 +5,4 @@ mod http;
 mod malformed;
 mod repeated_names;
 mod slow_writers;
+mod unacknowledged;
