@@ -55,6 +55,8 @@ fn table() -> Vec<Row> {
         fixed("partitions of a topic", count(bounds::MAX_PARTITIONS_PER_TOPIC)),
         fixed("partitions that a request creates", count(bounds::MAX_PARTITIONS_PER_REQUEST)),
         fixed("partitions of a cluster", count(bounds::MAX_PARTITIONS_PER_CLUSTER)),
+        fixed("idempotent producers of a partition", count(bounds::MAX_PRODUCERS_PER_PARTITION)),
+        fixed("idempotent producers of a node", count(bounds::MAX_PRODUCERS_PER_NODE)),
     ];
     rows.map(|(name, value, setting)| (name.to_owned(), value, setting.to_owned())).into()
 }

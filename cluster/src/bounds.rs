@@ -4,4 +4,10 @@
 pub use crate::controller::{
     MAX_PARTITIONS_PER_CLUSTER, MAX_PARTITIONS_PER_REQUEST, MAX_PARTITIONS_PER_TOPIC,
 };
+use crate::shard::ProducerLimits;
 pub use crate::transport::MAX_STRANGERS;
+
+/// Idempotent producers that a partition remembers.
+pub const MAX_PRODUCERS_PER_PARTITION: usize = ProducerLimits::DEFAULT.partition;
+/// Idempotent producers that the replicas of a node remember.
+pub const MAX_PRODUCERS_PER_NODE: usize = ProducerLimits::DEFAULT.node;

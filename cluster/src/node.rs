@@ -49,7 +49,7 @@ use crate::replica::Replica;
 use crate::secret::ClusterSecret;
 pub use crate::shard::effects::{AppendError, Appended, DeleteRecordsError, NotController, NotCoordinator};
 pub use crate::shard::standing::Standing;
-use crate::shard::{CheckpointPolicy, ShardConfig};
+use crate::shard::{CheckpointPolicy, ProducerLimits, ShardConfig};
 use crate::transport::{RpcClient, Transport, TransportConfig};
 
 /// Recent entries that a node keeps in memory, for followers and consumers that keep up.
@@ -223,6 +223,7 @@ impl Node {
                 defaults: Arc::clone(&settings),
                 patterns: Arc::clone(&patterns),
                 checkpoints: CheckpointPolicy::default(),
+                producers: ProducerLimits::DEFAULT,
             },
             store,
             tail: TailCache::new(TAIL_BYTES),

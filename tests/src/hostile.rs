@@ -19,6 +19,7 @@
 
 mod descriptors;
 mod malformed;
+mod many_producers;
 pub mod memory;
 pub mod probe;
 mod repeated_names;
@@ -41,6 +42,7 @@ pub const ALL: &[&Scenario] = &[
     &malformed::SCENARIO,
     &descriptors::SCENARIO,
     &slow_http::SCENARIO,
+    &many_producers::SCENARIO,
     &stranger::SCENARIO,
     &repeated_names::SCENARIO,
     &unacknowledged::SCENARIO,

@@ -13,7 +13,7 @@ use crate::ids::{LeaderEpoch, RaftGroupId, TimestampMs, TopicId};
 use crate::partition::testing::{BatchBuilder, TestRecord};
 use crate::partition::{RecordLimits, TimestampType, check_record_set};
 use crate::shard::effects::{AppendError, Appended};
-use crate::shard::{CheckpointPolicy, MAX_ROUND_READ_BYTES};
+use crate::shard::{CheckpointPolicy, MAX_ROUND_READ_BYTES, ProducerLimits};
 use crate::transport::{PeerEvent, PeerHandler, Recognition, TransportConfig, Unrecognized};
 
 const PARTITIONS: i32 = 12;
@@ -77,6 +77,7 @@ async fn config(dir: &TempDir, checkpoints: CheckpointPolicy) -> DriverConfig {
             defaults: Arc::new(BrokerSettings::default()),
             patterns: TopicPatterns::in_place(),
             checkpoints,
+            producers: ProducerLimits::DEFAULT,
         },
         store,
         // Nothing is kept in memory, as after a restart.

@@ -85,6 +85,8 @@ pub struct Appender {
     next_offset: Offset,
     /// The producers, as they will be when everything proposed and drafted is applied.
     producers: Producers,
+    /// How many of them there may be: one more is refused.
+    max_producers: usize,
     /// Where the draft at hand begins. Equal to `next_offset` while nothing is drafted.
     draft_start: Offset,
     /// What the draft changed, in order.
@@ -110,6 +112,7 @@ impl Appender {
             refusals: Refusals::default(),
             next_offset: state.log_end_offset(),
             producers: state.producers().clone(),
+            max_producers: usize::MAX,
             draft_start: state.log_end_offset(),
             undo: Vec::new(),
         }
@@ -125,6 +128,29 @@ impl Appender {
     #[must_use]
     pub const fn next_offset(&self) -> Offset {
         self.next_offset
+    }
+
+    /// How many producers the partition remembers once everything proposed and drafted is applied.
+    #[must_use]
+    pub fn producers(&self) -> usize {
+        self.producers.len()
+    }
+
+    /// From now on a producer is refused that would be one more than `max`. Without this there is no bound.
+    pub const fn bound_producers(&mut self, max: usize) {
+        self.max_producers = max;
+    }
+
+    /// A step of time is proposed for the producers, behind all that was proposed before. Returns its number.
+    ///
+    /// # Panics
+    ///
+    /// In the middle of a draft.
+    pub fn age_producers(&mut self) -> u64 {
+        assert_eq!(self.draft_start, self.next_offset, "producers do not age in the middle of a draft");
+        let age = self.producers.next_age();
+        self.producers.grow_older(age, self.next_offset);
+        age
     }
 
     /// Adds a batch to the draft: decides by its producer's numbers, then copies it, stamped, to the end of `payload`. This
@@ -143,7 +169,8 @@ impl Appender {
         let stamped = |time: TimestampMs| (timestamp_type == TimestampType::LogAppendTime).then_some(time);
         match self.producers.check(batch.header()) {
             ProducerVerdict::Append => {
-                if let Some(error) = self.overtakes_the_first(batch.header(), at) {
+                let refusal = self.is_too_many(batch.header(), at);
+                if let Some(error) = refusal.or_else(|| self.overtakes_the_first(batch.header(), at)) {
                     return Prepared::Refused(error);
                 }
             }
@@ -204,6 +231,17 @@ impl Appender {
         ProducerError::Overtaken { producer, expected, found }
     }
 
+    /// Why a batch is refused whose producer would be one too many.
+    fn is_too_many(&mut self, header: &BatchHeader, at: Duration) -> Option<ProducerError> {
+        let known = self.producers.len();
+        let is_known = self.producers.producer(header.producer_id).is_some();
+        if !header.is_idempotent() || is_known || known < self.max_producers {
+            return None;
+        }
+        self.refusals.note(header, at);
+        Some(ProducerError::TooMany { known })
+    }
+
     /// Why a batch has to come again that would be its producer's first here, and has not the first number.
     fn overtakes_the_first(&mut self, header: &BatchHeader, at: Duration) -> Option<ProducerError> {
         let (producer, found) = (header.producer_id, header.base_sequence);
@@ -261,12 +299,8 @@ impl Appender {
         let id = header.producer_id;
         let refused = self.refusals.appended(header);
         let before = self.producers.producer(id).cloned();
-        let forgotten = self.producers.record(header);
+        self.producers.record(header);
         self.undo.push(Undo { id, before, refused });
-        self.undo.extend(forgotten.map(|(id, producer)| {
-            let refused = self.refusals.of(id);
-            Undo { id, before: Some(producer), refused }
-        }));
     }
 }
 

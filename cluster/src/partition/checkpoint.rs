@@ -4,7 +4,8 @@
 //! must stay readable when the state in memory changes, so they change only together with the version. Equal states have
 //! equal bytes, on whichever replica.
 //!
-//! Their size is bounded by [`MAX_PRODUCERS`] and [`MAX_EPOCHS`](super::leader_epochs::MAX_EPOCHS): below one MiB.
+//! Their size is bounded by the producers that a partition may remember and by
+//! [`MAX_EPOCHS`](super::leader_epochs::MAX_EPOCHS): a few MiB.
 //!
 //! Decoding takes nothing on trust. Bytes that no state encodes to are an error, never a panic and never a state that
 //! breaks an invariant.
@@ -12,13 +13,13 @@
 use serde::{Deserialize, Serialize};
 
 use super::leader_epochs::{EpochStart, LeaderEpochs};
-use super::producers::{MAX_PRODUCERS, ProducedBatch, Producer, Producers, WINDOW};
+use super::producers::{AGE_STEPS, ProducedBatch, Producer, Producers, WINDOW};
 use super::state::PartitionState;
 use super::time_index::{Block, TimeIndex};
 use crate::ids::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, TimestampMs};
 
-/// The only version that is read. The one before it kept one greatest timestamp, for ever.
-const VERSION: u8 = 3;
+/// The version that is written. Version 3, which is read as well, knew nothing of producers' age.
+const VERSION: u8 = 4;
 
 /// Why bytes are not a partition's state.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -27,7 +28,7 @@ pub enum DecodeError {
     #[error("the partition state is empty")]
     Empty,
     /// Another Trilog wrote it.
-    #[error("partition state has version {0}, and this program reads {VERSION}")]
+    #[error("partition state has version {0}, and this program reads 3 and {VERSION}")]
     UnknownVersion(u8),
     /// The fields cannot be read.
     #[error("partition state is malformed: {0}")]
@@ -50,6 +51,16 @@ struct StateV3 {
     /// By rising last offset.
     producers: Vec<ProducerV1>,
     bytes_so_far: u64,
+}
+
+/// As version 3, and behind it how producers age.
+#[derive(Serialize, Deserialize)]
+struct StateV4 {
+    state: StateV3,
+    /// How many steps of time were counted for producers.
+    producer_age: u64,
+    /// The log's end at the last of them.
+    producer_age_ends: Vec<i64>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -91,6 +102,11 @@ impl PartitionState {
             producers: self.producers.iter().map(|(id, producer)| ProducerV1::of(id, producer)).collect(),
             bytes_so_far: self.bytes_so_far,
         };
+        let state = StateV4 {
+            state,
+            producer_age: self.producers.age,
+            producer_age_ends: self.producers.ends.iter().map(|end| end.0).collect(),
+        };
         postcard::to_extend(&state, vec![VERSION]).expect("numbers and lists always encode")
     }
 
@@ -101,14 +117,34 @@ impl PartitionState {
     /// As [`DecodeError`] says.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         let (&version, fields) = bytes.split_first().ok_or(DecodeError::Empty)?;
-        if version != VERSION {
-            return Err(DecodeError::UnknownVersion(version));
-        }
-        let (state, rest) = postcard::take_from_bytes::<StateV3>(fields)?;
+        let (state, rest) = match version {
+            3 => {
+                let (state, rest) = postcard::take_from_bytes(fields)?;
+                (StateV4 { state, producer_age: 0, producer_age_ends: Vec::new() }, rest)
+            }
+            VERSION => postcard::take_from_bytes(fields)?,
+            other => return Err(DecodeError::UnknownVersion(other)),
+        };
         if !rest.is_empty() {
             return Err(DecodeError::Inconsistent("length"));
         }
         state.into_state()
+    }
+}
+
+impl StateV4 {
+    fn into_state(self) -> Result<PartitionState, DecodeError> {
+        let mut state = self.state.into_state()?;
+        let ends = self.producer_age_ends;
+        let within = ends.iter().all(|end| (0..=state.log_end_offset.0).contains(end));
+        let has_too_many = ends.len() > AGE_STEPS as usize || state.producers.is_empty() && !ends.is_empty();
+        // One more step is to come.
+        if !within || !ends.is_sorted() || has_too_many || self.producer_age == u64::MAX {
+            return Err(DecodeError::Inconsistent("producers' age"));
+        }
+        state.producers.age = self.producer_age;
+        state.producers.ends = ends.into_iter().map(Offset).collect();
+        Ok(state)
     }
 }
 
@@ -145,9 +181,6 @@ fn leader_epochs(starts: &[(i32, i64)], end: i64) -> Result<LeaderEpochs, Decode
 }
 
 fn producers(encoded: &[ProducerV1], end: i64) -> Result<Producers, DecodeError> {
-    if encoded.len() > MAX_PRODUCERS {
-        return Err(DecodeError::Inconsistent("number of producers"));
-    }
     let mut producers = Producers::default();
     let mut last_offset = -1;
     for producer in encoded {
@@ -209,12 +242,14 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::partition::Command;
     use crate::partition::testing::BatchBuilder;
 
     /// Batches of some producers, in some epochs, applied one by one.
     fn any_state() -> impl Strategy<Value = PartitionState> {
         let batch = (1..4_u32, -1..6_i64, 0..2_i32, -1..1000_i64);
         (prop::collection::vec(batch, 0..40), 0..40_i64).prop_map(|(batches, start)| {
+            let mut age = 0;
             let mut state = PartitionState::default();
             let mut epoch = 1;
             for (count, producer, elections, timestamp) in batches {
@@ -226,6 +261,10 @@ mod tests {
                     batch = batch.producer(producer, 0, sequence);
                 }
                 state.apply(&Bytes::from(batch.timestamp(timestamp).build()));
+                if timestamp % 3 == 0 {
+                    age += 1;
+                    state.apply(&Command::AgeProducers(age).encode().into());
+                }
             }
             state.raise_log_start(Offset(start.min(state.log_end_offset().0)));
             state
@@ -263,6 +302,38 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// The three batches of [`written`], by two producers, as version 3 and as version 4 wrote them.
+    const V3: [u8; 41] = [
+        3, 2, 6, 3, 2, 210, 15, 2, 212, 15, 4, 1, 6, 2, 2, 18, 4, 1, 0, 0, 2, 2, 210, 15, 14, 4, 2, 0, 0, 0,
+        0, 208, 15, 2, 2, 4, 4, 212, 15, 234, 1,
+    ];
+    const V4: [u8; 46] = [
+        4, 2, 6, 3, 2, 210, 15, 2, 212, 15, 4, 1, 6, 2, 2, 18, 4, 1, 0, 0, 2, 2, 210, 15, 14, 4, 2, 0, 0, 0,
+        0, 208, 15, 2, 2, 4, 4, 212, 15, 234, 1, 3, 3, 2, 4, 6,
+    ];
+
+    fn written() -> PartitionState {
+        let mut state = PartitionState::default();
+        for (offset, producer, sequence) in [(0, 7, 0), (1, 9, 0), (2, 7, 1)] {
+            let batch =
+                BatchBuilder::of_count(1).base_offset(offset).leader_epoch(3).timestamp(1_000 + offset);
+            state.apply(&batch.producer(producer, 2, sequence).build().into());
+            state.apply(&Command::AgeProducers(state.producers.next_age()).encode().into());
+        }
+        state.raise_log_start(Offset(1));
+        state
+    }
+
+    #[test]
+    fn what_earlier_versions_wrote_is_read() {
+        let mut state = written();
+        assert_eq!(PartitionState::decode(&V4).as_ref(), Ok(&state));
+        assert_eq!(state.encode(), V4);
+        state.producers.age = 0;
+        state.producers.ends.clear();
+        assert_eq!(PartitionState::decode(&V3), Ok(state), "nobody was older than anybody");
     }
 
     #[test]

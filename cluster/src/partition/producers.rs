@@ -12,17 +12,22 @@
 //! * After [`i32::MAX`] comes 0.
 //! * A retry older than the five batches is out of order, as Kafka has it; a correct producer never sends one.
 //!
-//! Kafka forgets a producer a day after its last write. Replicas have no common clock, so here a partition remembers the
-//! [`MAX_PRODUCERS`] that wrote last, and the one that has been silent for the most offsets goes first: the same on every
-//! replica. A forgotten producer can write on; only its retries from before are not recognised.
+//! A producer is forgotten when it has written nothing for `producer.id.expiration.ms`, as in Kafka, and for no other reason: a
+//! retry that comes before is never appended again. Replicas have no common clock, and the times in batches are the clients' own.
+//! So a leader counts the time and puts steps of it into the log ([`Command::AgeProducers`](super::Command::AgeProducers)):
+//! [`AGE_STEPS`] of them make the expiration, and whoever wrote nothing since the first of so many is forgotten with the next, on
+//! all replicas alike. The time between a leader's last step and its end does not count. So a producer may live longer, never shorter.
+//!
+//! Memory is bounded by refusing *new* producers ([`ProducerError::TooMany`]): to forget a known one would break the promise, and
+//! no answer to it could mend that. Kafka's own client takes UNKNOWN_PRODUCER_ID as leave to send the batch again in a new epoch.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use crate::ids::{Offset, ProducerEpoch, ProducerId, TimestampMs};
 use trilog_protocol::batch::BatchHeader;
 
-/// How many producers a partition remembers. Each takes about 300 bytes, so that a partition's never exceed 1.5 MiB.
-pub const MAX_PRODUCERS: usize = 4096;
+/// The steps in which producers age: after so many without a batch, a producer is forgotten with the next one.
+pub const AGE_STEPS: u32 = 8;
 /// How many batches of a producer are remembered, which is also how many requests it may have in flight.
 pub const WINDOW: usize = 5;
 
@@ -117,6 +122,16 @@ pub enum ProducerError {
         /// The sequence number sent.
         found: i32,
     },
+    /// `NOT_ENOUGH_REPLICAS` (19): the partition, or this node, remembers as many producers as it may, and this would be one more.
+    /// Clients wait and try again.
+    #[error(
+        "no room for another idempotent producer beside the {known} that the partition remembers, until some have \
+         written nothing for producer.id.expiration.ms"
+    )]
+    TooMany {
+        /// The producers that the partition remembers.
+        known: usize,
+    },
     /// `INVALID_PRODUCER_EPOCH` (47): another instance has taken the producer id over.
     #[error("producer {} has epoch {} and sent {}", producer.0, current.0, found.0)]
     InvalidProducerEpoch {
@@ -133,11 +148,15 @@ pub enum ProducerError {
 ///
 /// Invariants, asserted where they could break:
 /// * `by_last_offset` holds exactly the producers of `by_id`, each under the offset of its last record.
-/// * There are at most [`MAX_PRODUCERS`].
+/// * `ends` rise, there are at most [`AGE_STEPS`], and none where no producer is remembered.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Producers {
     by_id: HashMap<ProducerId, Producer>,
     by_last_offset: BTreeMap<Offset, ProducerId>,
+    /// How many steps of time have been counted.
+    pub(super) age: u64,
+    /// The log's end at the last steps, the earliest first.
+    pub(super) ends: VecDeque<Offset>,
 }
 
 impl Producers {
@@ -182,18 +201,18 @@ impl Producers {
         ProducerVerdict::Append
     }
 
-    /// Remembers an appended batch, and returns the producer forgotten for it, if any. A batch that does not lie above the
-    /// last one of its producer changes nothing, nor does one without a producer id.
-    pub(super) fn record(&mut self, header: &BatchHeader) -> Option<(ProducerId, Producer)> {
+    /// Remembers an appended batch. One that does not lie above the last one of its producer changes nothing, nor does one
+    /// without a producer id.
+    pub(super) fn record(&mut self, header: &BatchHeader) {
         if !header.is_idempotent() || header.attributes.is_control() {
-            return None;
+            return;
         }
         let id = header.producer_id;
         let batch = ProducedBatch::of(header);
         if let Some(producer) = self.by_id.get_mut(&id) {
             let previous = producer.last().last_offset;
             if batch.last_offset <= previous {
-                return None;
+                return;
             }
             self.by_last_offset.remove(&previous);
             if producer.epoch != header.producer_epoch {
@@ -202,21 +221,48 @@ impl Producers {
             } else if producer.batches.len() == WINDOW {
                 producer.batches.remove(0);
             }
+            // Most producers of a crowd write one batch: no room is taken for more.
+            producer.batches.reserve_exact(1);
             producer.batches.push(batch);
         } else {
             self.by_id.insert(id, Producer { epoch: header.producer_epoch, batches: vec![batch] });
         }
         let displaced = self.by_last_offset.insert(batch.last_offset, id);
         assert!(displaced.is_none(), "two producers wrote one offset");
-        self.forget_excess()
     }
 
-    fn forget_excess(&mut self) -> Option<(ProducerId, Producer)> {
-        if self.by_id.len() <= MAX_PRODUCERS {
-            return None;
+    /// The number of the next step of time.
+    pub(super) const fn next_age(&self) -> u64 {
+        self.age + 1
+    }
+
+    /// The `age`th step of time comes when the log ends at `end`. Forgets whoever has written nothing for [`AGE_STEPS`] steps
+    /// before it. A step that was counted already changes nothing.
+    pub(super) fn grow_older(&mut self, age: u64, end: Offset) {
+        if age != self.next_age() {
+            return;
         }
-        let (_, id) = self.by_last_offset.pop_first()?;
-        self.by_id.remove(&id).map(|producer| (id, producer))
+        self.age = age;
+        self.ends.push_back(end);
+        if self.ends.len() > AGE_STEPS as usize
+            && let Some(first) = self.ends.pop_front()
+        {
+            self.forget_before(first);
+        }
+        if self.is_empty() {
+            self.ends.clear();
+        }
+    }
+
+    /// Forgets the producers whose last record lies before `offset`.
+    fn forget_before(&mut self, offset: Offset) {
+        let kept = self.by_last_offset.split_off(&offset);
+        for id in std::mem::replace(&mut self.by_last_offset, kept).into_values() {
+            self.by_id.remove(&id);
+        }
+        if self.by_id.len() < self.by_id.capacity() / 4 {
+            self.by_id.shrink_to_fit();
+        }
     }
 
     /// The sequence number that continues what is known of a batch's producer in the batch's epoch, if any of it is.
@@ -278,7 +324,7 @@ mod tests {
         let mut producers = Producers::default();
         let header = header_of(&BatchBuilder::of_count(3).build());
         assert_eq!(producers.check(&header), ProducerVerdict::Append);
-        assert!(producers.record(&header).is_none());
+        producers.record(&header);
         assert!(producers.is_empty());
         assert_eq!(producers.check(&header), ProducerVerdict::Append);
     }
@@ -356,19 +402,40 @@ mod tests {
         assert_eq!(producers, before);
     }
 
-    #[test]
-    fn the_longest_silent_producer_is_forgotten_first() {
-        let mut producers = Producers::default();
-        let by = |id: usize, sequence: i32, offset: usize| {
-            let (id, offset) = (i64::try_from(id).unwrap(), i64::try_from(offset).unwrap());
-            header_of(&BatchBuilder::of_count(1).producer(id, 0, sequence).base_offset(offset).build())
-        };
-        for id in 0..MAX_PRODUCERS {
-            assert!(producers.record(&by(id, 0, id)).is_none());
+    /// One batch of one record by each producer, one after the other from `base_offset` on.
+    fn write(producers: &mut Producers, ids: &[i64], sequence: i32, base_offset: i64) {
+        for (id, offset) in ids.iter().zip(base_offset..) {
+            let batch = BatchBuilder::of_count(1).producer(*id, 0, sequence).base_offset(offset);
+            producers.record(&header_of(&batch.build()));
         }
-        producers.record(&by(0, 1, MAX_PRODUCERS));
-        let (forgotten, _) = producers.record(&by(MAX_PRODUCERS, 0, MAX_PRODUCERS + 1)).unwrap();
-        assert_eq!(forgotten, ProducerId(1));
-        assert_eq!(producers.len(), MAX_PRODUCERS);
+    }
+
+    fn known(producers: &Producers) -> Vec<i64> {
+        producers.iter().map(|(id, _)| id.0).collect()
+    }
+
+    #[test]
+    fn a_producer_is_forgotten_with_the_first_step_after_enough_without_a_batch() {
+        let mut producers = Producers::default();
+        write(&mut producers, &[1, 2], 0, 0);
+        for age in 1..=AGE_STEPS.into() {
+            producers.grow_older(age, Offset(if age == 1 { 2 } else { 3 }));
+            assert_eq!(known(&producers), [1, 2], "after {age} steps");
+            if age == 1 {
+                write(&mut producers, &[2], 1, 2);
+            }
+        }
+        let before = producers.clone();
+        producers.grow_older(AGE_STEPS.into(), Offset(3));
+        assert_eq!(producers, before, "that step was counted");
+        producers.grow_older(producers.next_age(), Offset(3));
+        assert_eq!(known(&producers), [2], "the other wrote within the first step");
+        producers.grow_older(producers.next_age(), Offset(3));
+        assert!(producers.is_empty() && producers.ends.is_empty());
+        write(&mut producers, &[1], 1, 3);
+        for _ in 0..AGE_STEPS {
+            producers.grow_older(producers.next_age(), Offset(4));
+        }
+        assert_eq!(known(&producers), [1], "it begins anew");
     }
 }

@@ -101,11 +101,6 @@ impl Refusals {
         Some(before)
     }
 
-    /// What was refused of a producer.
-    pub(super) fn of(&self, id: ProducerId) -> Option<Refused> {
-        self.by_producer.get(&id).copied()
-    }
-
     /// Puts a producer back to what it was, `None` for nothing refused.
     pub(super) fn restore(&mut self, id: ProducerId, before: Option<Refused>) {
         match before {

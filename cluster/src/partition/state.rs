@@ -82,10 +82,16 @@ impl PartitionState {
     /// When the payload is neither a command nor batches that continue the log. A leader checks before it proposes, so this is damage or a
     /// fault of ours, and a replica that went on would serve something else than the others.
     pub fn apply(&mut self, payload: &Bytes) -> Option<Applied> {
-        let command = Command::decode(payload);
-        if let Some(Command::RaiseLogStart(offset)) = command.unwrap_or_else(|error| panic!("{error}")) {
-            self.raise_log_start(offset);
-            return None;
+        match Command::decode(payload).unwrap_or_else(|error| panic!("{error}")) {
+            Some(Command::RaiseLogStart(offset)) => {
+                self.raise_log_start(offset);
+                return None;
+            }
+            Some(Command::AgeProducers(age)) => {
+                self.producers.grow_older(age, self.log_end_offset);
+                return None;
+            }
+            None => {}
         }
         let first_offset = self.log_end_offset;
         let mut max_timestamp = TimestampMs(-1);

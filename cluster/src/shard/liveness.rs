@@ -29,6 +29,8 @@ impl Shard {
             self.peers.forgive(now);
             self.behind.forgive();
             self.each_coordinator(|machine| machine.stood_still(gap));
+        } else {
+            self.known_producers.passed(gap);
         }
     }
 
@@ -50,6 +52,7 @@ impl Shard {
             self.tick_group(id);
         }
         self.tick_coordinators();
+        self.age_producers();
         self.pursue_rejoin();
         self.pursue_leaving();
         self.report_succession();

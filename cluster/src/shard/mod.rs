@@ -22,6 +22,7 @@ mod logger;
 mod machine;
 mod orphans;
 mod peers;
+mod producers;
 mod proposals;
 mod refused;
 mod rejoin;
@@ -55,6 +56,8 @@ pub(crate) use self::machine::{AppendRequest, CheckpointPolicy, ControlRequest, 
 use self::machine::{DecisionInputs, Machine};
 use self::orphans::Orphans;
 use self::peers::Peers;
+use self::producers::KnownProducers;
+pub(crate) use self::producers::ProducerLimits;
 use self::refused::Refused;
 use self::rejoin::Rejoin;
 use self::replay::Replays;
@@ -93,6 +96,7 @@ pub(crate) struct ShardConfig {
     pub(crate) defaults: Arc<BrokerSettings>,
     pub(crate) patterns: Arc<TopicPatterns>,
     pub(crate) checkpoints: CheckpointPolicy,
+    pub(crate) producers: ProducerLimits,
 }
 
 /// All Raft groups of one node.
@@ -119,6 +123,7 @@ pub(crate) struct Shard {
     peers: Peers,
     rejoin: Rejoin,
     replays: Replays,
+    known_producers: KnownProducers,
     confirmations: Confirmations,
     room: Room,
     behind: Behind,
@@ -166,6 +171,7 @@ impl Shard {
             rejoin: Rejoin::new(config.store_id, &others, now),
             peers: Peers::new(others),
             replays: Replays::default(),
+            known_producers: KnownProducers::new(config.producers),
             confirmations: Confirmations::default(),
             room: Room::default(),
             behind: Behind::default(),
@@ -177,6 +183,7 @@ impl Shard {
                 defaults: config.defaults,
                 patterns: config.patterns,
                 image: Arc::default(),
+                producer_room: KnownProducers::new(config.producers).room(1),
                 now,
             },
             batch: WriteBatch::new(),
@@ -366,6 +373,7 @@ impl Shard {
         round.persist.needs = if round.batch.is_empty() { Needs::Nothing } else { Needs::Disk };
         self.bound_replay(&mut round.batch);
         let mut snapshots = Vec::new();
+        let groups = self.groups.len();
         while round.batch.len_bytes() < MAX_ROUND_BYTES
             && round.read_bytes < MAX_ROUND_READ_BYTES
             && let Some(id) = self.next_dirty()
@@ -373,9 +381,11 @@ impl Shard {
             let Some(group) = self.groups.get_mut(&id) else { continue };
             group.attend(&self.store, &mut self.effects)?;
             if self.unsynced_bytes + round.batch.len_bytes() < MAX_UNSYNCED_BYTES {
+                self.inputs.producer_room = self.known_producers.room(groups);
                 group.propose_queued(&self.inputs, &mut self.effects);
             }
             group.collect(&self.store, &mut round)?;
+            self.known_producers.note(id, group.machine().producers());
             snapshots.extend(group.take_long_snapshots().map(|snapshot| (id, snapshot)));
             self.replays.note(id, group.replay());
             self.writing.push(id);
@@ -421,6 +431,7 @@ impl Shard {
     fn follow_up(&mut self, id: RaftGroupId, outcome: GroupOutcome) -> Result<(), StoreError> {
         if outcome.leadership_changed {
             self.announce(id);
+            self.plan_ageing(id);
             self.leave_to_those_with_room();
         }
         if outcome.restored && id == RaftGroupId::CONTROLLER {

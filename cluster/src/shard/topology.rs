@@ -115,6 +115,7 @@ impl Shard {
             self.dirty.remove(&id);
             self.rejoin.forget(id);
             self.replays.forget(id);
+            self.known_producers.forget(id);
             self.sending.forget(id);
             self.receiving.forget(id);
             self.batch.mark_group_deleted(id);

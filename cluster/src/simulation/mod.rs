@@ -31,6 +31,7 @@
 //! | readmit a replica | bar written; barrier appended; leave to follow written; barrier applied; bar removed | `Wipe` with any other fault |
 //! | reserve slots | blank keys, one by one; batch with the bodies | [`Change::Reservation`](disk): the keys without the batch |
 //! | checkpoint | batch with state and applied index; entries behind it replayed | `every_entries` and `every_bytes` small |
+//! | forget a producer | entries with steps of time; the ninth after its last batch | `producer.id.expiration.ms` from 2 s, few producers a partition and a node |
 //! | start again on a full disk | process gone, room awaited, store opened | `FillDisk`; the new process image: `nemesis --faults full` |
 
 mod breakdown;
@@ -44,6 +45,7 @@ mod fault;
 mod handshake;
 mod invariants;
 mod liveness;
+mod memory;
 mod mutant;
 mod network;
 mod node;

@@ -23,7 +23,7 @@ use crate::coordinator::TopicPatterns;
 use crate::ids::{LeaderEpoch, NodeId, RaftGroupId, StoreId, Ticket};
 use crate::replica::{Replica, ReplicaStatus};
 use crate::shard::effects::Persist;
-use crate::shard::{CheckpointPolicy, Shard, ShardConfig, forget};
+use crate::shard::{CheckpointPolicy, ProducerLimits, Shard, ShardConfig, forget};
 use crate::transport::{Frame, PeerEvent};
 
 /// How long a node that is told to stop waits for others to take its leaderships.
@@ -35,6 +35,7 @@ pub(super) struct NodeOptions {
     pub(super) nodes: Vec<NodeId>,
     pub(super) settings: Arc<BrokerSettings>,
     pub(super) checkpoints: CheckpointPolicy,
+    pub(super) producers: ProducerLimits,
     pub(super) tail_bytes: usize,
     /// How many keys a step of a purge removes at most.
     pub(super) purge_keys: usize,
@@ -174,6 +175,7 @@ impl Node {
             defaults: Arc::clone(&self.options.settings),
             patterns: TopicPatterns::in_place(),
             checkpoints: self.options.checkpoints,
+            producers: self.options.producers,
         };
         let shard = Shard::open(config, store.clone(), tail.clone(), Duration::ZERO)
             .expect("a shard opens its groups");

@@ -140,6 +140,11 @@ fn forgetting_truncations_is_found() {
 }
 
 #[test]
+fn forgetting_producers_is_found() {
+    finds(Mutant::ForgetProducers);
+}
+
+#[test]
 fn losing_last_answers_is_found() {
     finds(Mutant::LoseLastAnswers);
 }

@@ -11,6 +11,7 @@ use super::disk::{Disk, Space};
 use super::event::{Event, Schedule};
 use super::fault::Climate;
 use super::invariants::{Invariants, Violation};
+use super::memory::Memory;
 use super::mutant::Mutant;
 use super::network::{Link, Network};
 use super::node::{Input, Node, NodeOptions, Output};
@@ -59,7 +60,8 @@ impl World {
     pub(super) fn new(seed: u64, mutant: Option<Mutant>, trace: Trace) -> Self {
         let mut random = Random::new(seed);
         let ids = [NodeId(1), NodeId(2), NodeId(3)];
-        let options = options(&ids, &mut random, mutant);
+        let memory = Memory::of(seed, mutant);
+        let options = options(&ids, memory, &mut random, mutant);
         let wrong = wrong_clock(seed, &ids);
         let node = |id| {
             let wall_offset_ms = wrong.filter(|(node, _)| *node == id).map_or(0, |(_, offset)| offset);
@@ -79,7 +81,7 @@ impl World {
             bereft: None,
             watch: Watch::default(),
             mutant,
-            clients: clients(Burden::of(seed), &mut random),
+            clients: clients(Burden::of(seed), memory, &mut random),
             ending: false,
             connections: BTreeMap::new(),
             open: BTreeMap::new(),
@@ -370,15 +372,18 @@ impl World {
     }
 }
 
-fn options(nodes: &[NodeId], random: &mut Random, mutant: Option<Mutant>) -> NodeOptions {
-    let settings = BrokerSettings::from_pairs([
+fn options(nodes: &[NodeId], memory: Memory, random: &mut Random, mutant: Option<Mutant>) -> NodeOptions {
+    let settings = [
         ("offsets.topic.num.partitions", "2"),
         ("group.initial.rebalance.delay.ms", "100"),
         ("group.consumer.session.timeout.ms", "10000"),
         ("group.consumer.min.session.timeout.ms", "10000"),
         ("group.consumer.heartbeat.interval.ms", "3000"),
         ("group.consumer.min.heartbeat.interval.ms", "3000"),
-    ]);
+    ];
+    let expiration = memory.expiration_ms.map(|ms| ("producer.id.expiration.ms", ms.to_string()));
+    let settings = settings.map(|(name, value)| (name, value.to_owned())).into_iter().chain(expiration);
+    let settings = BrokerSettings::from_pairs(settings);
     NodeOptions {
         nodes: nodes.to_vec(),
         settings: Arc::new(settings.expect("the settings are sound")),
@@ -390,6 +395,7 @@ fn options(nodes: &[NodeId], random: &mut Random, mutant: Option<Mutant>) -> Nod
             kept_bytes: random.pick(&[0, 1 << 10, 64 << 10, 16 << 20]).unwrap_or(16 << 20),
             part_bytes: random.pick(&[40, 300, 1 << 10, 1 << 20]).unwrap_or(1 << 20),
         },
+        producers: memory.limits,
         relaxed: relaxed(nodes, random),
         tail_bytes: random.pick(&[1 << 10, 1 << 20]).unwrap_or(1 << 20),
         purge_keys: random.pick(&[1, 10, 1024]).unwrap_or(1024),

@@ -164,7 +164,10 @@ impl From<AppendError> for ItemError {
             }
             // Clients look for another leader and try again: there may be one with room by then.
             AppendError::NoRoom => ResponseError::KafkaStorageError,
-            AppendError::NotEnoughReplicas => ResponseError::NotEnoughReplicas,
+            // It passes, and to look for another leader would not help: clients wait and send again.
+            AppendError::NotEnoughReplicas | AppendError::Producer(ProducerError::TooMany { .. }) => {
+                ResponseError::NotEnoughReplicas
+            }
             AppendError::Producer(ProducerError::OutOfOrderSequence { .. }) => {
                 ResponseError::OutOfOrderSequenceNumber
             }

@@ -11,8 +11,8 @@ use super::Configs;
 use super::broker_table::{
     AUTO_CREATE_TOPICS_ENABLE, BROKER_RACK, CONNECTIONS_MAX_IDLE_MS, DEFAULT_REPLICATION_FACTOR,
     DELETE_TOPIC_ENABLE, LOG_RETENTION_CHECK_INTERVAL_MS, MAX_CONNECTIONS, MAX_CONNECTIONS_PER_IP,
-    MAX_CONNECTIONS_PER_IP_OVERRIDES, NUM_PARTITIONS, SOCKET_REQUEST_MAX_BYTES, broker_domain, broker_names,
-    flag_instead_of,
+    MAX_CONNECTIONS_PER_IP_OVERRIDES, NUM_PARTITIONS, PRODUCER_ID_EXPIRATION_MS, SOCKET_REQUEST_MAX_BYTES,
+    broker_domain, broker_names, flag_instead_of,
 };
 use super::domain::InvalidValue;
 use super::given::Given;
@@ -48,6 +48,8 @@ pub struct BrokerSettings {
     pub connections_max_idle: Option<Duration>,
     /// `log.retention.check.interval.ms`: how often a leader looks for records whose time is over.
     pub log_retention_check_interval: Duration,
+    /// `producer.id.expiration.ms`: how long a partition remembers an idempotent producer that writes nothing.
+    pub producer_id_expiration: Duration,
     /// `broker.rack`: where the node stands, told to clients.
     pub rack: Option<String>,
     /// What group coordinators go by.
@@ -142,6 +144,7 @@ impl BrokerSettings {
                 .ok()
                 .map(Duration::from_millis),
             log_retention_check_interval: given.milliseconds(LOG_RETENTION_CHECK_INTERVAL_MS)?,
+            producer_id_expiration: given.milliseconds(PRODUCER_ID_EXPIRATION_MS)?,
             rack: given.get(BROKER_RACK).map(str::to_owned),
             groups: Arc::new(group_settings(&given)?),
             offsets: offsets_settings(&given)?,
@@ -207,6 +210,7 @@ mod tests {
         assert_eq!(settings.socket_request_max_bytes, 104_857_600);
         assert_eq!(settings.connections_max_idle, Some(Duration::from_secs(600)));
         assert_eq!(settings.log_retention_check_interval, Duration::from_secs(300));
+        assert_eq!(settings.producer_id_expiration, Duration::from_secs(86_400));
         assert_eq!([1, 2, 3, 5].map(|nodes| settings.replication_factor(nodes)), [1, 2, 3, 3]);
     }
 

@@ -30,6 +30,7 @@ pub(super) const MAX_CONNECTIONS: &str = "max.connections";
 pub(super) const MAX_CONNECTIONS_PER_IP: &str = "max.connections.per.ip";
 pub(super) const MAX_CONNECTIONS_PER_IP_OVERRIDES: &str = "max.connections.per.ip.overrides";
 pub(super) const NUM_PARTITIONS: &str = "num.partitions";
+pub(super) const PRODUCER_ID_EXPIRATION_MS: &str = "producer.id.expiration.ms";
 pub(super) const SOCKET_REQUEST_MAX_BYTES: &str = "socket.request.max.bytes";
 
 pub(super) const fn config(
@@ -93,6 +94,13 @@ static OWN_CONFIGS: &[BrokerConfig] = &[
         Domain::int_from(1),
         Some("1"),
         "How many partitions a topic gets when nobody says.",
+    ),
+    config(
+        PRODUCER_ID_EXPIRATION_MS,
+        Domain::int_from(1),
+        Some("86400000"),
+        "For how many milliseconds at least a partition recognises retries of an idempotent producer that writes nothing. The \
+         partition's leader decides.",
     ),
     config(
         SOCKET_REQUEST_MAX_BYTES,

@@ -4,6 +4,8 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::*;
+use crate::partition::Command;
+use crate::partition::producers::AGE_STEPS;
 use crate::partition::record_check::{RecordLimits, check_record_set};
 use crate::partition::testing::{BatchBuilder, TestRecord, header_of};
 use trilog_protocol::batch::{batches, crc_of};
@@ -262,22 +264,41 @@ fn a_discarded_draft_never_was() {
 }
 
 #[test]
-fn discarding_brings_forgotten_producers_back() {
-    use crate::partition::producers::MAX_PRODUCERS;
+fn one_producer_too_many_is_refused_until_there_is_room_and_known_ones_go_on() {
+    let mut state = PartitionState::default();
+    let mut leader = Leader::of(&state, 1);
+    leader.appender.bound_producers(2);
+    let batch = |id, sequence| BatchBuilder::of_count(1).producer(id, 0, sequence);
+    assert_eq!([1, 2].map(|id| leader.prepare(&batch(id, 0))), [appended(0, 0), appended(1, 1)]);
+    let too_many = Prepared::Refused(ProducerError::TooMany { known: 2 });
+    for sequence in [0, 1, 0] {
+        assert_eq!(leader.prepare(&batch(7, sequence)), too_many);
+    }
+    assert_eq!(leader.prepare(&BatchBuilder::of_count(1)), appended(2, 2), "that one has no producer id");
+    assert_eq!([1, 2].map(|id| leader.prepare(&batch(id, 0))), [duplicate(0, 0), duplicate(1, 1)]);
+    assert_eq!(leader.prepare(&batch(2, 1)), appended(3, 3));
+    state.apply(&leader.propose());
 
+    for age in 1..=u64::from(AGE_STEPS) + 1 {
+        assert_eq!(leader.appender.age_producers(), age);
+        state.apply(&Command::AgeProducers(age).encode().into());
+        assert_eq!(leader.appender.producers, *state.producers());
+    }
+    assert_eq!(state.producers().len(), 0, "all were silent");
+    assert_eq!(leader.prepare(&batch(7, 1)), overtaken(0, 1), "what was refused before it comes first");
+    assert_eq!([0, 1].map(|sequence| leader.prepare(&batch(7, sequence))), [appended(4, 4), appended(5, 5)]);
+}
+
+#[test]
+fn a_discarded_draft_makes_room_again() {
     let mut leader = Leader::of(&PartitionState::default(), 1);
-    for id in 0..i64::try_from(MAX_PRODUCERS).unwrap() {
-        leader.prepare(&BatchBuilder::of_count(1).producer(id, 0, 0));
-    }
-    leader.propose();
-    let before = leader.appender.producers.clone();
-    for id in [100_000, 100_001, 100_000, 0] {
-        let sequence = i32::from(id == 0);
-        leader.prepare(&BatchBuilder::of_count(1).producer(id, 0, sequence));
-    }
-    assert_ne!(leader.appender.producers, before);
+    leader.appender.bound_producers(1);
+    let batch = |id| BatchBuilder::of_count(1).producer(id, 0, 0);
+    assert_eq!(leader.prepare(&batch(1)), appended(0, 0));
+    assert_eq!(leader.prepare(&batch(2)), Prepared::Refused(ProducerError::TooMany { known: 1 }));
     leader.appender.discard_draft();
-    assert_eq!(leader.appender.producers, before);
+    leader.payload.clear();
+    assert_eq!(leader.prepare(&batch(2)), appended(0, 0));
 }
 
 /// One step of a run: a producer sends (again) one of its recent batches, or something happens to the draft.

@@ -15,7 +15,7 @@ use crate::controller::configs::BrokerSettings;
 use crate::coordinator::TopicPatterns;
 use crate::ids::{NodeId, RaftGroupId, StoreId};
 use crate::shard::effects::{Effect, Needs, Persist};
-use crate::shard::{CheckpointPolicy, Shard, ShardConfig, forget};
+use crate::shard::{CheckpointPolicy, ProducerLimits, Shard, ShardConfig, forget};
 use crate::transport::Frame;
 
 /// What all nodes of a stage are made with.
@@ -106,6 +106,7 @@ impl Node {
             defaults: Arc::new(BrokerSettings::default()),
             patterns: TopicPatterns::in_place(),
             checkpoints: self.options.checkpoints,
+            producers: ProducerLimits::DEFAULT,
         };
         let shard = Shard::open(config, store.clone(), tail.clone(), now).unwrap();
         let (unsynced, fetches) = (VecDeque::new(), VecDeque::new());

@@ -233,6 +233,8 @@ mod tests {
     use crate::controller::{ControllerRecord, PartitionRecord};
     use crate::coordinator::{CommitOffsets, CommitPartition, CommitTopic, TopicPatterns};
     use crate::ids::{NodeId, Offset, PartitionIndex, TopicId};
+    use crate::shard::ProducerLimits;
+    use crate::shard::producers::KnownProducers;
 
     fn leading_with_topic(name: &str) -> CoordinatorMachine {
         let mut image = MetadataImage::default();
@@ -249,6 +251,7 @@ mod tests {
             defaults: Arc::new(BrokerSettings::default()),
             patterns: TopicPatterns::in_place(),
             image: Arc::new(image),
+            producer_room: KnownProducers::new(ProducerLimits::DEFAULT).room(1),
             now: Duration::ZERO,
         });
         machine

@@ -22,6 +22,7 @@ pub(super) use self::scrutiny::{LogEnd, end_of_records};
 use super::effects::{
     AppendError, Appended, DeleteRecordsError, Effect, NotController, NotCoordinator, Ticket,
 };
+use super::producers::ProducerRoom;
 use crate::controller::configs::BrokerSettings;
 use crate::controller::{ControllerRecord, ControllerResponse, MetadataImage};
 use crate::coordinator::{GroupResponse, TopicPatterns};
@@ -96,6 +97,8 @@ pub(crate) struct DecisionInputs {
     pub(crate) patterns: Arc<TopicPatterns>,
     /// The metadata as this node has applied it.
     pub(crate) image: Arc<MetadataImage>,
+    /// The room for new idempotent producers.
+    pub(super) producer_room: ProducerRoom,
     pub(crate) now: Duration,
 }
 
@@ -173,6 +176,16 @@ impl CheckpointPolicy {
     /// Nothing stays for the sake of followers.
     pub(super) const fn keeping_nothing(self) -> Self {
         Self { kept_entries: 0, kept_bytes: 0, ..self }
+    }
+
+    /// For a state that is `bytes` long, which is not written for fewer entries than take as long to read.
+    const fn for_length(self, bytes: u64) -> Self {
+        let entries = bytes / ENTRY_READ_BYTES;
+        if self.every_bytes < bytes || self.every_entries > entries {
+            self
+        } else {
+            Self { every_entries: entries, ..self }
+        }
     }
 
     /// For a state that only grows with what it holds: written out once the log behind it has grown by `bytes`.
@@ -296,7 +309,10 @@ impl Machine {
                 let policy = policy.by_bytes(machine.checkpoint_every_bytes());
                 (machine.since_checkpoint(), policy)
             }
-            Self::Partition(machine) => (machine.since_checkpoint(), policy),
+            Self::Partition(machine) => {
+                let policy = policy.for_length(machine.checkpoint_bytes());
+                (machine.since_checkpoint(), policy)
+            }
         };
         let is_due = since.entries >= policy.every_entries || since.bytes >= policy.every_bytes;
         if !is_due && !matches!(self, Self::Partition(machine) if machine.is_emptied()) {
@@ -379,6 +395,14 @@ impl Machine {
                 partition::base_state(store, group, truncated)?.map(|state| (truncated, state.into()))
             }
         })
+    }
+
+    /// How many idempotent producers it remembers.
+    pub(super) fn producers(&self) -> usize {
+        match self {
+            Self::Controller(_) | Self::Coordinator(_) => 0,
+            Self::Partition(machine) => machine.producers(),
+        }
     }
 
     /// The state, encoded.

@@ -17,7 +17,9 @@ pub(crate) use self::deletion::DeletionRequest;
 use super::{CheckpointPolicy, DecisionInputs, ENTRY_READ_BYTES, Proposal, Replay, SinceCheckpoint, Waiting};
 use crate::ids::{LeaderEpoch, RaftGroupId, RaftIndex, TimestampMs};
 use crate::partition::time_index::TimeSpan;
-use crate::partition::{Appender, CheckedBatch, LeaderEpochs, PartitionState, Prepared, TimestampType};
+use crate::partition::{
+    Appender, CheckedBatch, Command, LeaderEpochs, PartitionState, Prepared, TimestampType,
+};
 use crate::replica::{RecentEntry, ReplicaStatus};
 use crate::shard::effects::{AppendError, Appended, Effect, Ticket};
 
@@ -55,6 +57,8 @@ struct Leading {
     appender: Appender,
     queue: VecDeque<AppendRequest>,
     deletions: Vec<DeletionRequest>,
+    /// A step of time is to be put into the log, for the producers.
+    producers_age: bool,
     /// What is to be refused for its producer's sake, by a state that another leader may have changed by now.
     refused: Vec<Waiting>,
 }
@@ -180,8 +184,8 @@ impl PartitionMachine {
 
     pub(super) fn start_leading(&mut self, epoch: LeaderEpoch) {
         let appender = Appender::new(&self.state, epoch);
-        let (queue, deletions, refused) = Default::default();
-        self.leading = Some(Box::new(Leading { epoch, appender, queue, deletions, refused }));
+        let (queue, deletions, producers_age, refused) = Default::default();
+        self.leading = Some(Box::new(Leading { epoch, appender, queue, deletions, producers_age, refused }));
     }
 
     pub(super) fn stop_leading(&mut self, effects: &mut Vec<Effect>) {
@@ -195,8 +199,8 @@ impl PartitionMachine {
     }
 
     pub(super) fn has_queued(&self) -> bool {
-        self.leading.as_deref().is_some_and(|Leading { queue, deletions, refused, .. }| {
-            !(queue.is_empty() && deletions.is_empty() && refused.is_empty())
+        self.leading.as_deref().is_some_and(|Leading { queue, deletions, producers_age, refused, .. }| {
+            *producers_age || !(queue.is_empty() && deletions.is_empty() && refused.is_empty())
         })
     }
 
@@ -220,15 +224,43 @@ impl PartitionMachine {
 
     /// The next thing to propose, if requests wait for one.
     pub(super) fn next_proposal(&mut self, inputs: &DecisionInputs) -> Option<Proposal> {
-        self.propose_deletions().or_else(|| self.propose_batches(inputs.now))
+        self.propose_deletions().or_else(|| self.propose_age()).or_else(|| self.propose_batches(inputs))
+    }
+
+    /// How many idempotent producers are remembered, or will be.
+    pub(super) fn producers(&self) -> usize {
+        let known = self.state.producers().len();
+        self.leading.as_ref().map_or(known, |leading| known.max(leading.appender.producers()))
+    }
+
+    /// How long the last checkpoint was.
+    pub(super) const fn checkpoint_bytes(&self) -> u64 {
+        self.checkpoint_bytes
+    }
+
+    /// A step of time has passed for the producers. Whether that is to be put into the log: it is not where there are none.
+    pub(crate) fn ask_to_age(&mut self) -> bool {
+        let known = self.producers();
+        let leading = self.leading.as_mut().filter(|_| known > 0);
+        leading.map(|leading| leading.producers_age = true).is_some()
+    }
+
+    fn propose_age(&mut self) -> Option<Proposal> {
+        let leading = self.leading.as_mut()?;
+        std::mem::take(&mut leading.producers_age).then(|| {
+            let age = leading.appender.age_producers();
+            Proposal::Entry { payload: Command::AgeProducers(age).encode(), waiting: Vec::new() }
+        })
     }
 
     /// Stamps queued batches into one payload. A retry of a batch adds nothing to it, and waits for it all the same:
     /// what it repeats was proposed before, or is part of it. Refusals wait for it, too, or for a majority to confirm that
     /// this is still the leader: one that was deposed does not know what its producers have written since.
-    fn propose_batches(&mut self, at: Duration) -> Option<Proposal> {
+    fn propose_batches(&mut self, inputs: &DecisionInputs) -> Option<Proposal> {
+        let at = inputs.now;
         let log_start_offset = self.state.log_start_offset();
         let leading = self.leading.as_mut()?;
+        leading.appender.bound_producers(inputs.producer_room.limit(leading.appender.producers()));
         let lengths = leading.queue.iter().map(|request| request.batch.bytes().len());
         let mut payload = Vec::with_capacity(entry_bytes(lengths));
         let mut waiting = Vec::new();

@@ -22,6 +22,7 @@ use self::producer::Producer;
 use self::reader::Reader;
 use super::burden::Burden;
 use super::call::{Answer, Call};
+use super::memory::Memory;
 use super::node::{Node, Process};
 use super::random::Random;
 use crate::controller::MetadataImage;
@@ -171,10 +172,10 @@ impl Desk<'_> {
 }
 
 /// All clients of a simulation.
-pub(super) fn clients(burden: Burden, random: &mut Random) -> Vec<Box<dyn Client>> {
+pub(super) fn clients(burden: Burden, memory: Memory, random: &mut Random) -> Vec<Box<dyn Client>> {
     let mut clients: Vec<Box<dyn Client>> = vec![Box::new(Admin::new(burden, random))];
     for number in 1..=4 {
-        clients.push(Box::new(Producer::new(number, burden, random)));
+        clients.push(Box::new(Producer::new(number, burden, memory.patience, random)));
     }
     for _ in 0..2 {
         clients.push(Box::<Reader>::default());

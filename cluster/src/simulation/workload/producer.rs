@@ -2,6 +2,7 @@
 //! it is, in one of the ways that real clients have; the others never send anything twice.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use super::{Client, Desk};
 use crate::controller::{ControllerRequest, ControllerResponse};
@@ -45,6 +46,7 @@ enum Retry {
 struct Pending {
     name: BatchName,
     batch: CheckedBatch,
+    made_at: Duration,
     asked: Option<Ticket>,
     /// Nothing before it was open when it was last sent.
     was_first: bool,
@@ -76,6 +78,8 @@ pub(super) struct Producer {
     /// How often the partition had lost something when this producer began there.
     losses: usize,
     pending: VecDeque<Pending>,
+    /// After how long it gives a batch up, if ever.
+    patience: Option<Duration>,
     /// How many of a thousand batches are long.
     long: u64,
     made: i64,
@@ -83,7 +87,7 @@ pub(super) struct Producer {
 }
 
 impl Producer {
-    pub(super) fn new(number: i64, burden: Burden, random: &mut Random) -> Self {
+    pub(super) fn new(number: i64, burden: Burden, patience: Option<Duration>, random: &mut Random) -> Self {
         Self {
             number,
             is_idempotent: random.chance(750),
@@ -96,6 +100,7 @@ impl Producer {
             node: None,
             losses: 0,
             pending: VecDeque::new(),
+            patience,
             long: if burden == Burden::LongBatches { 40 } else { 0 },
             made: 0,
             ending: false,
@@ -114,7 +119,7 @@ impl Producer {
         let image = desk.image();
         let is_gone = self.partition.is_none_or(|group| image.has_dropped(group) || desk.is_lost(group));
         let moves_on = self.pending.is_empty() && desk.random.chance(MOVES);
-        if is_gone || moves_on {
+        if is_gone || moves_on || self.is_out_of_patience(desk.now) {
             self.partition = desk.any_partition();
             self.begin_anew();
         }
@@ -125,6 +130,12 @@ impl Producer {
             self.begin_anew();
         }
         self.partition.is_some()
+    }
+
+    /// Whether the first batch has been under way for too long.
+    fn is_out_of_patience(&self, now: Duration) -> bool {
+        let waited = self.pending.front().map(|first| now - first.made_at);
+        self.patience.is_some_and(|patience| waited.is_some_and(|waited| waited >= patience))
     }
 
     /// Gives up what is under way, and counts from 0 in the next epoch.
@@ -142,7 +153,7 @@ impl Producer {
         self.made + 1 - first < self.in_flight
     }
 
-    fn make(&mut self, random: &mut Random) {
+    fn make(&mut self, now: Duration, random: &mut Random) {
         self.made += 1;
         let name = BatchName(self.number * NAMES + self.made);
         let count = random.place(3) + 1;
@@ -158,7 +169,14 @@ impl Producer {
             identity.next_sequence += i32::try_from(count).expect("a batch is small");
         }
         let batch = batch_of(name, sequence, count, bytes);
-        self.pending.push_back(Pending { name, batch, asked: None, was_first: false, is_retry: false });
+        self.pending.push_back(Pending {
+            name,
+            batch,
+            made_at: now,
+            asked: None,
+            was_first: false,
+            is_retry: false,
+        });
     }
 
     fn send(&mut self, desk: &mut Desk<'_>) {
@@ -221,8 +239,10 @@ impl Producer {
                     pending.name
                 );
             }
-            // Others before it were refused while nobody led; they all come again.
-            Answer::Appended(Err(AppendError::Producer(ProducerError::Overtaken { .. }))) => {}
+            // Others before it were refused while nobody led, or there is no room for one more producer: they all come again.
+            Answer::Appended(Err(AppendError::Producer(
+                ProducerError::Overtaken { .. } | ProducerError::TooMany { .. },
+            ))) => {}
             Answer::Appended(Err(AppendError::Producer(error))) => {
                 unreachable!("nobody else uses the producer id: {error}");
             }
@@ -251,7 +271,7 @@ impl Client for Producer {
         }
         if self.prepare(desk) {
             while self.made < BATCHES && self.may_make() && !self.ending {
-                self.make(desk.random);
+                self.make(desk.now, desk.random);
             }
             self.send(desk);
         }

@@ -3,6 +3,7 @@
 mod descriptors;
 mod http;
 mod malformed;
+mod many_producers;
 mod repeated_names;
 mod slow_writers;
 mod unacknowledged;

@@ -4,9 +4,10 @@ use bytes::Bytes;
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::InitProducerIdRequest;
 use trilog_tests::batch::{BatchBuilder, Record};
-use trilog_tests::cluster::shared;
+use trilog_tests::cluster::{Cluster, ClusterOptions, shared};
 use trilog_tests::partition::{Partition, init_producer};
 use trilog_tests::requests::{error, served};
+use trilog_tests::waiting::wait_until;
 
 /// A batch of `count` records of one producer.
 fn batch(producer: i64, epoch: i16, sequence: i32, count: i32) -> Bytes {
@@ -68,6 +69,39 @@ async fn the_last_five_batches_are_remembered() {
     );
     assert!(refused, "{forgotten:?}");
     assert_eq!(partition.end().await, 8);
+}
+
+#[tokio::test]
+async fn each_of_thousands_of_producers_is_remembered() {
+    let cluster = shared().await;
+    let partition = cluster.new_partition("idempotence-crowd").await;
+    let batches: Vec<Bytes> = (0..5_000).map(|number| batch(number + (1 << 40), 0, 0, 1)).collect();
+    let first = partition.produce_in_flight(batches.iter().cloned()).await;
+    let again = partition.produce_in_flight(batches).await;
+    for (first, again) in first.iter().zip(&again) {
+        assert_eq!((error(first.error_code), error(again.error_code)), (None, None));
+        assert_eq!(first.base_offset, again.base_offset);
+    }
+    assert_eq!(partition.end().await, 5_000);
+}
+
+#[tokio::test]
+async fn a_producer_is_forgotten_when_it_has_been_silent_for_long_enough() {
+    let options = ClusterOptions::nodes(1).set("producer.id.expiration.ms", "400");
+    let cluster = Cluster::start(options).await;
+    let partition = cluster.new_partition("idempotence-expired").await;
+    let producer = partition.new_producer().await;
+    partition.produce(batch(producer, 0, 0, 1)).await;
+    // A gap is one as long as the producer is known. Afterwards it may be what follows batches that are forgotten.
+    wait_until("the producer is forgotten", async || {
+        match refusal(&partition, batch(producer, 0, 7, 1)).await {
+            Some(ResponseError::OutOfOrderSequenceNumber) => None,
+            Some(ResponseError::NotLeaderOrFollower) => Some(()),
+            other => panic!("{other:?}"),
+        }
+    })
+    .await;
+    assert_eq!(partition.produce(batch(producer, 0, 7, 1)).await, 1);
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! Every API in every version, as clients need it. All of these share one cluster and break nothing.
+//! Every API in every version, as clients need it. Nearly all of these share one cluster, and they break nothing.
 
 mod delete_records;
 mod describe_cluster;
