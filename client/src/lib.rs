@@ -6,4 +6,5 @@
 //! reads, so a hostile *broker* could exhaust a client's memory within one frame even though the frame's own length is
 //! bounded.
 
+pub mod consumer;
 pub mod wire;
