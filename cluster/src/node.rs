@@ -50,7 +50,7 @@ use crate::secret::ClusterSecret;
 pub use crate::shard::effects::{AppendError, Appended, DeleteRecordsError, NotController, NotCoordinator};
 pub use crate::shard::standing::Standing;
 use crate::shard::{CheckpointPolicy, ProducerLimits, ShardConfig};
-use crate::transport::{RpcClient, Transport, TransportConfig};
+use crate::transport::{PeerThread, RpcClient, Transport, TransportConfig};
 
 /// Recent entries that a node keeps in memory, for followers and consumers that keep up.
 const TAIL_BYTES: usize = 24 << 20;
@@ -167,6 +167,7 @@ struct Shared {
     published: Arc<Published>,
     inbox: Arc<Inbox>,
     transport: Transport,
+    _peer_thread: PeerThread,
     rpc: Arc<RpcClient>,
     metrics: NodeMetrics,
     patterns: Arc<TopicPatterns>,
@@ -198,8 +199,7 @@ impl Node {
             rack,
             ..
         } = config;
-        peer_listener.set_nonblocking(true).map_err(StartError::PeerListener)?;
-        let listener = tokio::net::TcpListener::from_std(peer_listener).map_err(StartError::PeerListener)?;
+        let peer_thread = PeerThread::start().map_err(FatalError::Thread)?;
 
         let (inbox, published) = (Arc::new(Inbox::default()), Arc::new(Published::new()));
         let rpc = Arc::new(RpcClient::default());
@@ -210,9 +210,9 @@ impl Node {
         let link = Link::new(clones, store.clone(), metrics.peers_refused.clone());
         let link = Arc::new(link.map_err(FatalError::Store)?);
         let (store_id, name) = (store.id(), cluster_id.clone());
-        let transport = TransportConfig { cluster_id: name, node, store: store_id, listener, peers, secret };
-        let transport = Transport::start(transport, Arc::clone(&link) as _);
-        link.connect(transport.clone());
+        let config =
+            |listener| TransportConfig { cluster_id: name, node, store: store_id, listener, peers, secret };
+        let transport = start_transport(&peer_thread, peer_listener, config, &link)?;
 
         let patterns = TopicPatterns::on(tokio::runtime::Handle::current());
         let config = DriverConfig {
@@ -243,6 +243,7 @@ impl Node {
             published,
             inbox,
             transport,
+            _peer_thread: peer_thread,
             rpc,
             metrics,
             patterns,
@@ -439,6 +440,21 @@ impl Node {
             Err(_) => Err(Arc::new(FatalError::Panicked("driver"))),
         }
     }
+}
+
+/// Starts to speak with the peers, on their thread.
+fn start_transport(
+    thread: &PeerThread,
+    listener: std::net::TcpListener,
+    config: impl FnOnce(tokio::net::TcpListener) -> TransportConfig,
+    link: &Arc<Link>,
+) -> Result<Transport, StartError> {
+    listener.set_nonblocking(true).map_err(StartError::PeerListener)?;
+    let _on_it = thread.enter();
+    let listener = tokio::net::TcpListener::from_std(listener).map_err(StartError::PeerListener)?;
+    let transport = Transport::start(config(listener), Arc::clone(link) as _);
+    link.connect(transport.clone());
+    Ok(transport)
 }
 
 /// The wall clock, as record timestamps count it.

@@ -21,6 +21,7 @@ mod descriptors;
 mod malformed;
 mod many_producers;
 pub mod memory;
+mod pipelined;
 pub mod probe;
 mod repeated_names;
 pub mod report;
@@ -43,6 +44,7 @@ pub const ALL: &[&Scenario] = &[
     &descriptors::SCENARIO,
     &slow_http::SCENARIO,
     &many_producers::SCENARIO,
+    &pipelined::SCENARIO,
     &stranger::SCENARIO,
     &repeated_names::SCENARIO,
     &unacknowledged::SCENARIO,

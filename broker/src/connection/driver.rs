@@ -3,7 +3,8 @@
 //! Everything happens in one task, so nothing is shared, nothing is locked, and when the task ends everything
 //! the connection held is gone. Each turn of the loop does the first of these that can be done: take a
 //! request that has arrived, hand ready answers to the writer, write. Taking requests first lets the answers
-//! of a burst leave in one write; the queue's bounds see to it that their turn comes.
+//! of a burst leave in one write; the queue's bounds see to it that their turn comes. Between two of them
+//! other connections have [theirs](super::turn), however much has arrived here.
 
 use std::convert::Infallible;
 use std::io;
@@ -21,6 +22,7 @@ use super::budget::ByteBudget;
 use super::close::CloseReason;
 use super::queue::ReplyQueue;
 use super::reader::{Frame, FrameReader};
+use super::turn::Turn;
 use super::writer::FrameWriter;
 use super::{ConnectionInfo, Limits};
 use crate::metrics::RequestMetrics;
@@ -34,6 +36,8 @@ const SHUTDOWN_GRACE: Duration = Duration::from_secs(1);
 enum Event {
     Shutdown,
     Frame(Result<Frame, CloseReason>),
+    /// The connection may read again.
+    Eased,
     AnswersReady,
     Written(io::Result<()>),
     PutOut,
@@ -99,6 +103,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin, A: Api> Connection<R, W, A> {
         let mut alarm = pin!(tokio::time::sleep_until(self.last_active + self.limits.max_idle));
         let put_out = self.reader.put_out_notice();
         let load = Arc::clone(self.reader.load());
+        let mut turn = Turn::begin();
         loop {
             self.check_finished()?;
             if let Some((deadline, _)) = self.deadline()
@@ -107,16 +112,19 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin, A: Api> Connection<R, W, A> {
                 alarm.as_mut().reset(deadline);
             }
             let reads = self.may_read();
-            let event = tokio::select! {
-                biased;
-                _ = &mut shutdown, if self.stop_at.is_none() => Event::Shutdown,
-                frame = self.reader.next(), if reads => Event::Frame(frame),
-                () = load.eased(), if !reads => continue,
-                () = self.queue.ready(), if self.writer.is_empty() => Event::AnswersReady,
-                written = self.writer.write_some(), if !self.writer.is_empty() => Event::Written(written),
-                () = put_out.notified() => Event::PutOut,
-                () = &mut alarm => Event::Alarm,
+            let next = async {
+                tokio::select! {
+                    biased;
+                    _ = &mut shutdown, if self.stop_at.is_none() => Event::Shutdown,
+                    frame = self.reader.next(), if reads => Event::Frame(frame),
+                    () = load.eased(), if !reads => Event::Eased,
+                    () = self.queue.ready(), if self.writer.is_empty() => Event::AnswersReady,
+                    written = self.writer.write_some(), if !self.writer.is_empty() => Event::Written(written),
+                    () = put_out.notified() => Event::PutOut,
+                    () = &mut alarm => Event::Alarm,
+                }
             };
+            let event = turn.wait_for(next).await;
             let now = Instant::now();
             if !reads {
                 self.reader.excuse(now);
@@ -130,13 +138,14 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin, A: Api> Connection<R, W, A> {
                 Event::AnswersReady => self.hand_over(),
                 Event::Written(written) => written?,
                 Event::PutOut if self.reader.is_put_out() => return Err(CloseReason::PutOut),
-                Event::PutOut => continue,
+                Event::PutOut | Event::Eased => continue,
                 Event::Alarm => {
                     alarm.as_mut().reset(self.next_alarm(now)?);
                     continue;
                 }
             }
             self.last_active = now;
+            turn.share(now).await;
         }
     }
 

@@ -49,6 +49,7 @@ mod queue;
 mod reader;
 #[cfg(test)]
 mod tests;
+mod turn;
 mod writer;
 
 use std::net::SocketAddr;

@@ -38,6 +38,7 @@ mod refusals;
 mod rpc;
 #[cfg(test)]
 mod tests;
+mod thread;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -62,6 +63,7 @@ use self::outgoing::Outgoing;
 use self::queue::SendQueue;
 pub use self::queue::{MAX_QUEUED_BYTES, SendError};
 pub use self::rpc::{MAX_OUTSTANDING_CALLS, RpcClient, RpcError};
+pub(crate) use self::thread::PeerThread;
 pub use crate::acquaintances::{Recognition, Unrecognized};
 use crate::ids::{NodeId, StoreId};
 use crate::secret::ClusterSecret;

@@ -4,6 +4,7 @@ mod descriptors;
 mod http;
 mod malformed;
 mod many_producers;
+mod pipelined;
 mod repeated_names;
 mod slow_writers;
 mod unacknowledged;
