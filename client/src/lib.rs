@@ -1,10 +1,38 @@
-//! A Kafka protocol client.
+//! A Kafka client in Rust, for Trilog and every other broker that speaks the Kafka protocol.
 //!
-//! What is here is the ground everything else of a client stands on: [`wire`], one connection to one broker.
+//! Start with [`Producer`]. Errors are one enum, [`Error`], whose [class](Error::class) says what to do about them; settings have
+//! typed methods and Kafka's own names ([`ProducerConfig`]).
 //!
-//! **What was left out on purpose.** A connection trusts its broker: the message decoder allocates by the counts it
-//! reads, so a hostile *broker* could exhaust a client's memory within one frame even though the frame's own length is
-//! bounded.
+//! | room | what it tells |
+//! | --- | --- |
+//! | [`producer`] | sending records |
+//! | `cluster` | connections to brokers, and metadata that is kept fresh |
+//! | `metadata` | what is known of brokers, topics and leaders, without sockets and clocks |
+//! | `config` | settings by method and by name |
+//! | [`consumer`] | what a consumer decides, without sockets and clocks |
+//! | [`wire`] | the low level: one connection, any request |
+//!
+//! **Limit.** A connection trusts its broker: the message decoder allocates by the counts it reads, so a hostile *broker* could
+//! exhaust a client's memory within one frame even though the frame's own length is bounded.
 
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadmeExamples;
+
+mod backoff;
+mod cluster;
+mod config;
 pub mod consumer;
+mod error;
+mod metadata;
+mod metrics;
+pub mod producer;
 pub mod wire;
+
+pub use config::ConfigError;
+pub use error::{Error, ErrorClass};
+pub use metrics::Metrics;
+pub use producer::{Acks, Delivered, Delivery, Partitioner, Producer, ProducerConfig, Record, TrySendError};
+pub use trilog_protocol::batch::Codec;
+pub use trilog_protocol::records::Header;
+pub use trilog_protocol::{ErrorCode, Meaning};

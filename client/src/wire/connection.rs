@@ -6,6 +6,7 @@
 //!
 //! The last handle's drop closes the connection, after what was already queued has left.
 
+use std::io;
 use std::marker::PhantomData;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
@@ -13,7 +14,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use kafka_protocol::protocol::{Request, StrBytes};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, lookup_host};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -28,7 +29,7 @@ use crate::wire::versions::{Api, BrokerVersions};
 pub struct ConnectionOptions {
     /// What the broker's logs and quotas know this client by.
     pub client_id: String,
-    /// How long dialling may take, all addresses of a host name together. Default 10 s.
+    /// How long the resolver may take, and then each address that the host name has. Default 10 s.
     pub connect_timeout: Duration,
     /// How long a request may wait for its answer, the wait for a place in the queue included. It must exceed the
     /// `max_wait_ms` of a Fetch and the `timeout_ms` of a Produce. Default 60 s.
@@ -67,14 +68,7 @@ impl Connection {
     /// # Errors
     /// [`ConnectError`] if nobody answers there, or not as a Kafka broker does.
     pub async fn connect(address: &str, options: &ConnectionOptions) -> Result<Self, ConnectError> {
-        let stream = match timeout(options.connect_timeout, TcpStream::connect(address)).await {
-            Ok(Ok(stream)) => stream,
-            Ok(Err(source)) => return Err(ConnectError::Connect { address: address.to_owned(), source }),
-            Err(_) => {
-                let timeout = options.connect_timeout;
-                return Err(ConnectError::Timeout { address: address.to_owned(), timeout });
-            }
-        };
+        let stream = dial(address, options.connect_timeout).await?;
         // A request is one write; waiting for more to say would only add Nagle's delay to it.
         let quick = stream.set_nodelay(true);
         quick.map_err(|source| ConnectError::Connect { address: address.to_owned(), source })?;
@@ -91,6 +85,11 @@ impl Connection {
     /// The address that was dialled, as it was given.
     pub fn address(&self) -> &str {
         &self.shared.address
+    }
+
+    /// Whether both are handles to one connection.
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared)
     }
 
     /// What the broker serves.
@@ -170,6 +169,37 @@ impl Connection {
         let version = self.shared.versions.negotiate::<R>()?;
         self.shared.link.send_without_reply(&body, version).await
     }
+
+    /// As [`Connection::send_without_reply`], in exactly this version.
+    ///
+    /// # Errors
+    /// As [`Connection::send_without_reply`], and [`ClientError::UnsupportedVersion`].
+    pub async fn send_without_reply_at<R: Request>(&self, body: R, version: i16) -> Result<(), ClientError> {
+        self.shared.versions.check::<R>(version)?;
+        self.shared.link.send_without_reply(&body, version).await
+    }
+
+    /// Ends the connection at once, whoever holds it: what has not left is dropped, and what is in flight gets no answer.
+    pub fn close(&self) {
+        self.shared.link.pipeline.close();
+    }
+}
+
+/// Tries every address that `address` resolves to, each for `limit`.
+async fn dial(address: &str, limit: Duration) -> Result<TcpStream, ConnectError> {
+    let failed = |source| ConnectError::Connect { address: address.to_owned(), source };
+    let timed_out = || ConnectError::Timeout { address: address.to_owned(), timeout: limit };
+    let resolved = timeout(limit, lookup_host(address)).await.map_err(|_| timed_out())?;
+    let nowhere = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    let mut failure = failed(nowhere);
+    for candidate in resolved.map_err(failed)? {
+        match timeout(limit, TcpStream::connect(candidate)).await {
+            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Err(source)) => failure = failed(source),
+            Err(_) => failure = timed_out(),
+        }
+    }
+    Err(failure)
 }
 
 /// A request that is on its way, and the right to its answer. Dropped, the answer is dropped too when it comes. It

@@ -22,7 +22,7 @@ use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::timeout;
 
 use crate::wire::error::CloseReason;
@@ -64,6 +64,7 @@ pub(crate) struct Expected {
 pub(crate) struct PipelineHandle {
     pub(crate) requests: mpsc::Sender<Outgoing>,
     closed: Arc<OnceLock<CloseReason>>,
+    ending: Arc<Notify>,
     /// Nothing is ever sent: the last clone's drop is the message. The queue's own end would not do, as the task does
     /// not look at the queue while too much is unsent. Declared last, so that a handle's sender is gone before it.
     _alive: Arc<oneshot::Sender<Infallible>>,
@@ -75,19 +76,26 @@ impl PipelineHandle {
         let (requests, queue) = mpsc::channel(QUEUED_REQUESTS);
         let closed = Arc::new(OnceLock::new());
         let (alive, last_handle) = oneshot::channel();
+        let ending = Arc::new(Notify::new());
         let (reader, writer) = stream.into_split();
         let pipeline = Pipeline {
             reader,
             writer,
             queue,
             last_handle,
+            ending: Arc::clone(&ending),
             max_frame,
             incoming: BytesMut::new(),
             outgoing: BytesMut::new(),
             in_flight: VecDeque::new(),
         };
         tokio::spawn(pipeline.run(Arc::clone(&closed)));
-        Self { requests, closed, _alive: Arc::new(alive) }
+        Self { requests, closed, ending, _alive: Arc::new(alive) }
+    }
+
+    /// Ends the task at once.
+    pub(crate) fn close(&self) {
+        self.ending.notify_one();
     }
 
     /// Why the task ended. While it runs, and when its runtime dropped it, that is [`CloseReason::ByUs`].
@@ -101,6 +109,7 @@ struct Pipeline {
     writer: OwnedWriteHalf,
     queue: mpsc::Receiver<Outgoing>,
     last_handle: oneshot::Receiver<Infallible>,
+    ending: Arc<Notify>,
     max_frame: usize,
     incoming: BytesMut,
     outgoing: BytesMut,
@@ -129,6 +138,7 @@ impl Pipeline {
                     Ok(())
                 }
                 _ = &mut self.last_handle => return self.linger().await,
+                () = self.ending.notified() => return CloseReason::ByUs,
                 written = self.writer.write_buf(&mut self.outgoing), if !self.outgoing.is_empty() => {
                     written.map(|_| ()).map_err(|e| CloseReason::Io(e.kind()))
                 }

@@ -6,6 +6,7 @@
 #![cfg(test)]
 
 mod bad_input;
+mod client;
 mod dev;
 mod disk;
 mod faults;

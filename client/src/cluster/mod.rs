@@ -1,0 +1,195 @@
+//! A client's view of one cluster: connections to its brokers, and metadata that is kept fresh.
+//!
+//! [`Cluster`] is the thin shell around [`crate::metadata`]: it owns the sockets and the clock. Each producer and consumer has
+//! one of its own. A task keeps the metadata fresh; it ends with the last handle.
+//!
+//! # Cancel safety
+//!
+//! Every async function may be dropped at any await. What is lost is the attempt, never something that is known.
+
+mod links;
+mod refresh;
+mod translate;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{Notify, watch};
+use tokio::task::AbortHandle;
+use tokio::time::Instant;
+
+use self::links::Links;
+pub(crate) use self::translate::address;
+use crate::Error;
+use crate::config::Common;
+use crate::metadata::{Cache, Demand, LeaderHint, NodeId, Pace, Snapshot};
+use crate::metrics::ClusterCounters;
+use crate::wire::{Connection, ConnectionOptions};
+
+/// See the module's documentation. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct Cluster {
+    shared: Arc<Shared>,
+    _refresher: Arc<AbortOnDrop>,
+}
+
+/// Ends a task with its last owner.
+#[derive(Debug)]
+struct AbortOnDrop(AbortHandle);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// What the handles and the task share.
+#[derive(Debug)]
+struct Shared {
+    common: Common,
+    options: ConnectionOptions,
+    started: Instant,
+    knowledge: Mutex<Knowledge>,
+    published: watch::Sender<Arc<Snapshot>>,
+    /// The refresher is to look at the demand.
+    demanded: Notify,
+    links: Links,
+    counters: ClusterCounters,
+}
+
+#[derive(Debug)]
+struct Knowledge {
+    cache: Cache,
+    demand: Demand,
+    /// Why the last refresh brought nothing.
+    failure: Option<Error>,
+}
+
+impl Cluster {
+    /// Starts to learn of a cluster. Needs a tokio runtime; nothing is awaited.
+    pub(crate) fn start(common: Common) -> Self {
+        let options = ConnectionOptions {
+            client_id: common.client_id.clone(),
+            connect_timeout: common.connect_timeout,
+            request_timeout: common.request_timeout,
+            max_response_bytes: common.max_response_bytes,
+        };
+        let pace = Pace {
+            retry: common.retry,
+            max_age: common.metadata_max_age,
+            max_idle: common.metadata_max_idle,
+        };
+        let knowledge = Knowledge { cache: Cache::default(), demand: Demand::new(pace), failure: None };
+        let shared = Arc::new(Shared {
+            links: Links::new(common.reconnect),
+            common,
+            options,
+            started: Instant::now(),
+            knowledge: Mutex::new(knowledge),
+            published: watch::Sender::new(Arc::default()),
+            demanded: Notify::new(),
+            counters: ClusterCounters::default(),
+        });
+        let refresher = tokio::spawn(refresh::run(Arc::clone(&shared)));
+        Self { shared, _refresher: Arc::new(AbortOnDrop(refresher.abort_handle())) }
+    }
+
+    /// What is known, and every change of it.
+    pub(crate) fn watch(&self) -> watch::Receiver<Arc<Snapshot>> {
+        self.shared.published.subscribe()
+    }
+
+    /// A topic is used: it is asked for, now and while it stays in use.
+    pub(crate) fn uses(&self, topic: &Arc<str>) {
+        let now = self.shared.now();
+        if self.shared.knowledge().demand.uses(topic, now) {
+            self.shared.demanded.notify_one();
+        }
+    }
+
+    /// Something that is known has turned out to be wrong.
+    pub(crate) fn ask_anew(&self) {
+        self.shared.knowledge().demand.ask_anew();
+        self.shared.demanded.notify_one();
+    }
+
+    /// A broker told who leads a partition (KIP-951). Returns whether that is news.
+    pub(crate) fn hint(&self, topic: &str, partition: i32, hint: LeaderHint) -> bool {
+        let mut knowledge = self.shared.knowledge();
+        let is_news = knowledge.cache.hint(topic, partition, hint);
+        if is_news {
+            self.shared.counters.leader_hints.add(1);
+            self.shared.published.send_replace(knowledge.cache.snapshot());
+        }
+        is_news
+    }
+
+    /// A connection to a broker: the one that stands, or a new one, after the reconnect back-off.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unreachable`] if no attempt succeeds, or if the broker is not known.
+    pub(crate) async fn connection(&self, node: NodeId) -> Result<Connection, Error> {
+        self.shared.connection(node).await
+    }
+
+    /// Forgets a connection that does not answer. Whoever holds it may still wait for its answers.
+    pub(crate) async fn discard(&self, node: NodeId, connection: &Connection) {
+        self.shared.links.discard(node, connection).await;
+    }
+
+    /// A connection to any broker.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unreachable`] with the last attempt's cause.
+    pub(crate) async fn any(&self) -> Result<Connection, Error> {
+        let mut failure = self.unreachable();
+        for node in self.shared.nodes_by_preference() {
+            match self.connection(node).await {
+                Ok(connection) => return Ok(connection),
+                Err(error) => failure = error,
+            }
+        }
+        Err(failure)
+    }
+
+    /// Why nothing is known of the cluster, for people who wait.
+    pub(crate) fn unreachable(&self) -> Error {
+        let failure = self.shared.knowledge().failure.clone();
+        failure.unwrap_or_else(|| Error::Unreachable { cause: "none has answered yet".to_owned() })
+    }
+
+    /// What it counts.
+    pub(crate) fn counters(&self) -> &ClusterCounters {
+        &self.shared.counters
+    }
+}
+
+impl Shared {
+    /// The time since the start.
+    fn now(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    fn knowledge(&self) -> MutexGuard<'_, Knowledge> {
+        // No code that holds it panics half-way through a change.
+        self.knowledge.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn connection(&self, node: NodeId) -> Result<Connection, Error> {
+        let address = self.published.borrow().brokers.get(&node).cloned();
+        let Some(address) = address else {
+            return Err(Error::Unreachable { cause: format!("broker {node} is not known") });
+        };
+        self.links.get(node, &address, &self.options, &self.counters).await
+    }
+
+    /// All known brokers, those with a connection first, else in random order.
+    fn nodes_by_preference(&self) -> Vec<NodeId> {
+        let mut nodes: Vec<_> = self.published.borrow().brokers.keys().copied().collect();
+        fastrand::shuffle(&mut nodes);
+        nodes.sort_by_key(|node| !self.links.is_up(*node));
+        nodes
+    }
+}

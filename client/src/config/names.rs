@@ -1,0 +1,90 @@
+//! Settings by name: one table a client, and the nearest name for one that does not exist.
+
+use super::{COMMON, Common, ConfigError};
+
+/// A setting: its names, and how its text becomes part of a configuration `C`.
+pub(crate) struct Setting<C> {
+    /// Kafka's name first, then other clients' names for the same.
+    pub(crate) names: &'static [&'static str],
+    /// Sets it. The error says what the value may be.
+    pub(crate) set: fn(&mut C, &str) -> Result<(), String>,
+}
+
+/// Sets each pair, in order, in a client's own table or the one that all clients share.
+pub(crate) fn apply<C, N: AsRef<str>, V: AsRef<str>>(
+    config: &mut C,
+    own: &'static [Setting<C>],
+    common: fn(&mut C) -> &mut Common,
+    pairs: impl IntoIterator<Item = (N, V)>,
+) -> Result<(), ConfigError> {
+    for (name, value) in pairs {
+        let (name, value) = (name.as_ref().trim(), value.as_ref().trim());
+        let (known, outcome) = if let Some((known, setting)) = find(own, name) {
+            (known, (setting.set)(config, value))
+        } else if let Some((known, setting)) = find(COMMON, name) {
+            (known, (setting.set)(common(config), value))
+        } else {
+            let all = names(own).chain(names(COMMON));
+            return Err(ConfigError::UnknownName { name: name.to_owned(), nearest: nearest(name, all) });
+        };
+        outcome.map_err(|expected| ConfigError::InvalidValue {
+            name: known,
+            value: value.to_owned(),
+            expected,
+        })?;
+    }
+    Ok(())
+}
+
+fn find<C>(table: &'static [Setting<C>], name: &str) -> Option<(&'static str, &'static Setting<C>)> {
+    table
+        .iter()
+        .find_map(|setting| setting.names.iter().find(|known| **known == name).map(|known| (*known, setting)))
+}
+
+fn names<C>(table: &'static [Setting<C>]) -> impl Iterator<Item = &'static str> {
+    table.iter().flat_map(|setting| setting.names.iter().copied())
+}
+
+/// The name that takes the fewest changes to reach, if these are few for its length.
+fn nearest(name: &str, known: impl Iterator<Item = &'static str>) -> Option<&'static str> {
+    let plain = name.to_ascii_lowercase().replace(['_', '-'], ".");
+    let ranked = known.map(|known| (distance(&plain, known), known)).min()?;
+    (ranked.0 <= ranked.1.len().div_ceil(3)).then_some(ranked.1)
+}
+
+/// Levenshtein's distance: the single bytes to insert, delete or replace.
+fn distance(from: &str, to: &str) -> usize {
+    let mut row: Vec<usize> = (0..=to.len()).collect();
+    for (above, from_byte) in from.bytes().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = above + 1;
+        for (left, to_byte) in to.bytes().enumerate() {
+            let replaced = diagonal + usize::from(from_byte != to_byte);
+            diagonal = row[left + 1];
+            row[left + 1] = replaced.min(row[left] + 1).min(diagonal + 1);
+        }
+    }
+    row[to.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_distance_counts_single_changes() {
+        assert_eq!(distance("linger.ms", "linger.ms"), 0);
+        assert_eq!(distance("linger", "linger.ms"), 3);
+        assert_eq!(distance("kitten", "sitting"), 3);
+        assert_eq!(distance("", "abc"), 3);
+    }
+
+    #[test]
+    fn the_nearest_name_is_one_that_looks_alike() {
+        let known = ["linger.ms", "batch.size", "bootstrap.servers"];
+        assert_eq!(nearest("lingr.ms", known.into_iter()), Some("linger.ms"));
+        assert_eq!(nearest("BOOTSTRAP_SERVERS", known.into_iter()), Some("bootstrap.servers"));
+        assert_eq!(nearest("colour", known.into_iter()), None);
+    }
+}

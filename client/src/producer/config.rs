@@ -1,0 +1,401 @@
+//! How a producer is configured.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use trilog_protocol::batch::Codec;
+use trilog_protocol::compression::Compression;
+
+use super::partitioner::Partitioner;
+use super::queue::Rules;
+use crate::config::{
+    Address, Common, ConfigError, Setting, apply, bytes, codec, count, flag, level, milliseconds,
+};
+
+/// The most requests in flight to one broker by which a broker still tells a retry from a new batch.
+const MAX_IDEMPOTENT_IN_FLIGHT: usize = 5;
+
+/// Which replicas have to have a record before it counts as delivered (`acks`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Acks {
+    /// None: a record counts as delivered once it is on its way. Nobody learns of its loss.
+    None,
+    /// The leader alone.
+    Leader,
+    /// All that are in sync.
+    All,
+}
+
+impl Acks {
+    pub(super) const fn number(self) -> i16 {
+        match self {
+            Self::None => 0,
+            Self::Leader => 1,
+            Self::All => -1,
+        }
+    }
+}
+
+/// A producer's configuration, with Kafka 4's names and defaults. Each method names the setting that it sets.
+///
+/// ```
+/// use std::time::Duration;
+/// use trilog_client::{Acks, ProducerConfig};
+///
+/// # fn example() -> Result<(), trilog_client::ConfigError> {
+/// let typed = ProducerConfig::new("one:9092,two:9092")?.linger(Duration::from_millis(20)).acks(Acks::All);
+/// let named = ProducerConfig::from_names([("bootstrap.servers", "one:9092,two:9092"), ("linger.ms", "20")])?;
+///
+/// let misspelt = ProducerConfig::from_names([("linger", "20")]).unwrap_err();
+/// assert_eq!(misspelt.to_string(), r#"there is no setting "linger"; did you mean "linger.ms"?"#);
+/// # Ok(())
+/// # }
+/// # example().unwrap();
+/// ```
+#[derive(Clone, Debug)]
+pub struct ProducerConfig {
+    pub(super) common: Common,
+    pub(super) acks: Acks,
+    /// As the application set it, if it did.
+    idempotence: Option<bool>,
+    pub(super) max_in_flight: usize,
+    linger: Duration,
+    batch_size: usize,
+    pub(super) max_request_size: usize,
+    pub(super) buffer_memory: usize,
+    pub(super) max_block: Duration,
+    /// As the application set it, if it did.
+    delivery_timeout: Option<Duration>,
+    codec: Codec,
+    gzip_level: Option<i32>,
+    lz4_level: Option<i32>,
+    zstd_level: Option<i32>,
+    pub(super) partitioner: Option<Arc<dyn Partitioner>>,
+    pub(super) ignores_keys: bool,
+    pub(super) is_adaptive: bool,
+    pub(super) availability_timeout: Duration,
+}
+
+impl Default for ProducerConfig {
+    fn default() -> Self {
+        Self {
+            common: Common::default(),
+            acks: Acks::All,
+            idempotence: None,
+            max_in_flight: MAX_IDEMPOTENT_IN_FLIGHT,
+            linger: Duration::from_millis(5),
+            batch_size: 16 << 10,
+            max_request_size: 1 << 20,
+            buffer_memory: 32 << 20,
+            max_block: Duration::from_secs(60),
+            delivery_timeout: None,
+            codec: Codec::None,
+            gzip_level: None,
+            lz4_level: None,
+            zstd_level: None,
+            partitioner: None,
+            ignores_keys: false,
+            is_adaptive: true,
+            availability_timeout: Duration::ZERO,
+        }
+    }
+}
+
+impl ProducerConfig {
+    /// A configuration with these bootstrap servers: `host:port`, several with commas between.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::InvalidValue`] if one of them is no address.
+    pub fn new(bootstrap_servers: &str) -> Result<Self, ConfigError> {
+        Self::from_names([("bootstrap.servers", bootstrap_servers)])
+    }
+
+    /// A configuration of settings by their names in Kafka's documentation, and some that librdkafka has for the same. Later
+    /// ones replace earlier ones.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`], for a name that does not exist or a value that its setting cannot have.
+    pub fn from_names<N: AsRef<str>, V: AsRef<str>>(
+        settings: impl IntoIterator<Item = (N, V)>,
+    ) -> Result<Self, ConfigError> {
+        Self::default().with_names(settings)
+    }
+
+    /// Sets more settings by name.
+    ///
+    /// # Errors
+    ///
+    /// As [`ProducerConfig::from_names`].
+    pub fn with_names<N: AsRef<str>, V: AsRef<str>>(
+        mut self,
+        settings: impl IntoIterator<Item = (N, V)>,
+    ) -> Result<Self, ConfigError> {
+        apply(&mut self, SETTINGS, |config| &mut config.common, settings)?;
+        Ok(self)
+    }
+
+    /// `client.id`: what brokers' logs and quotas know this client by.
+    #[must_use]
+    pub fn client_id(mut self, id: impl Into<String>) -> Self {
+        self.common.client_id = id.into();
+        self
+    }
+
+    /// `acks`, all by default. Anything less turns idempotence off.
+    #[must_use]
+    pub const fn acks(mut self, acks: Acks) -> Self {
+        self.acks = acks;
+        self
+    }
+
+    /// `enable.idempotence`, on by default: no record is doubled or reordered by a retry.
+    #[must_use]
+    pub const fn idempotence(mut self, on: bool) -> Self {
+        self.idempotence = Some(on);
+        self
+    }
+
+    /// `linger.ms`, 5 by default: how long a batch waits for more records.
+    #[must_use]
+    pub const fn linger(mut self, time: Duration) -> Self {
+        self.linger = time;
+        self
+    }
+
+    /// `batch.size`, 16 KiB by default: the length before compression at which a batch is full.
+    #[must_use]
+    pub const fn batch_size(mut self, bytes: usize) -> Self {
+        self.batch_size = bytes;
+        self
+    }
+
+    /// `max.request.size`, 1 MiB by default: a bound for a record, and for the batches of a request, before compression.
+    #[must_use]
+    pub const fn max_request_size(mut self, bytes: usize) -> Self {
+        self.max_request_size = bytes;
+        self
+    }
+
+    /// `max.in.flight.requests.per.connection`, 5 by default, which is the most that idempotence allows.
+    #[must_use]
+    pub const fn max_in_flight(mut self, requests: usize) -> Self {
+        self.max_in_flight = requests;
+        self
+    }
+
+    /// `buffer.memory`, 32 MiB by default: bytes of records that are not delivered yet. Beyond it, `send` waits.
+    #[must_use]
+    pub const fn buffer_memory(mut self, bytes: usize) -> Self {
+        self.buffer_memory = bytes;
+        self
+    }
+
+    /// `compression.type`, none by default.
+    #[must_use]
+    pub const fn compression(mut self, codec: Codec) -> Self {
+        self.codec = codec;
+        self
+    }
+
+    /// `delivery.timeout.ms`, 120 s by default: how long a record is tried for.
+    #[must_use]
+    pub const fn delivery_timeout(mut self, time: Duration) -> Self {
+        self.delivery_timeout = Some(time);
+        self
+    }
+
+    /// `request.timeout.ms`, 30 s by default: how long a broker may take for an answer.
+    #[must_use]
+    pub const fn request_timeout(mut self, time: Duration) -> Self {
+        self.common.request_timeout = time;
+        self
+    }
+
+    /// `max.block.ms`, 60 s by default: how long `send` waits for memory, and a record for its topic to be known.
+    #[must_use]
+    pub const fn max_block(mut self, time: Duration) -> Self {
+        self.max_block = time;
+        self
+    }
+
+    /// Chooses partitions by other rules than Kafka's.
+    #[must_use]
+    pub fn partitioner(mut self, partitioner: impl Partitioner + 'static) -> Self {
+        self.partitioner = Some(Arc::new(partitioner));
+        self
+    }
+
+    /// Whether the producer is idempotent: where nothing was said, if the other settings allow it.
+    pub(super) fn is_idempotent(&self) -> bool {
+        let is_possible = self.acks == Acks::All && self.max_in_flight <= MAX_IDEMPOTENT_IN_FLIGHT;
+        self.idempotence.unwrap_or(is_possible)
+    }
+
+    /// What the queues follow.
+    pub(super) fn rules(&self) -> Rules {
+        // By default the delivery timeout makes room for the others, as in Java.
+        let least = self.linger + self.common.request_timeout;
+        let usual = Duration::from_secs(120).max(least);
+        Rules {
+            batch_size: self.batch_size,
+            linger: self.linger,
+            delivery_timeout: self.delivery_timeout.unwrap_or(usual),
+            retry: self.common.retry,
+        }
+    }
+
+    /// The codec, at its level.
+    pub(super) fn compression_level(&self) -> Result<Compression, ConfigError> {
+        let (name, level) = match self.codec {
+            Codec::None | Codec::Snappy => return Ok(Compression::of(self.codec)),
+            Codec::Gzip => ("compression.gzip.level", self.gzip_level),
+            Codec::Lz4 => ("compression.lz4.level", self.lz4_level),
+            Codec::Zstd => ("compression.zstd.level", self.zstd_level),
+        };
+        let Some(level) = level else { return Ok(Compression::of(self.codec)) };
+        Compression::with_level(self.codec, level).map_err(|error| ConfigError::InvalidValue {
+            name,
+            value: level.to_string(),
+            expected: error.to_string(),
+        })
+    }
+
+    /// Checks what no single setting can tell.
+    pub(super) fn validate(&self) -> Result<(), ConfigError> {
+        self.common.validate()?;
+        let conflict = |text| Err(ConfigError::Conflict(text));
+        if self.idempotence == Some(true) && self.acks != Acks::All {
+            return conflict("enable.idempotence needs acks=all");
+        }
+        if self.idempotence == Some(true) && self.max_in_flight > MAX_IDEMPOTENT_IN_FLIGHT {
+            return conflict("enable.idempotence needs max.in.flight.requests.per.connection of 5 or less");
+        }
+        if self.max_in_flight == 0 {
+            return conflict("max.in.flight.requests.per.connection cannot be 0");
+        }
+        let least = self.linger + self.common.request_timeout;
+        if self.delivery_timeout.is_some_and(|timeout| timeout < least) {
+            return conflict("delivery.timeout.ms is below linger.ms and request.timeout.ms together");
+        }
+        if self.buffer_memory < self.batch_size {
+            return conflict("buffer.memory is below batch.size");
+        }
+        if u32::try_from(self.buffer_memory).is_err() {
+            return conflict("buffer.memory is above 4 GiB");
+        }
+        self.compression_level().map(|_| ())
+    }
+
+    /// Where the brokers are, for messages.
+    pub(super) fn bootstrap(&self) -> &[Address] {
+        &self.common.bootstrap
+    }
+}
+
+/// A producer's own settings by name.
+const SETTINGS: &[Setting<ProducerConfig>] = &[
+    Setting {
+        names: &["acks", "request.required.acks"],
+        set: |c, v| {
+            c.acks = match v {
+                "all" | "-1" => Acks::All,
+                "1" => Acks::Leader,
+                "0" => Acks::None,
+                _ => return Err("all, 1 or 0".to_owned()),
+            };
+            Ok(())
+        },
+    },
+    Setting { names: &["enable.idempotence"], set: |c, v| flag(v).map(|on| c.idempotence = Some(on)) },
+    Setting {
+        names: &["max.in.flight.requests.per.connection", "max.in.flight"],
+        set: |c, v| count(v).map(|requests| c.max_in_flight = requests),
+    },
+    Setting {
+        names: &["linger.ms", "queue.buffering.max.ms"],
+        set: |c, v| milliseconds(v).map(|time| c.linger = time),
+    },
+    Setting { names: &["batch.size"], set: |c, v| bytes(v).map(|size| c.batch_size = size) },
+    Setting { names: &["max.request.size"], set: |c, v| bytes(v).map(|size| c.max_request_size = size) },
+    Setting { names: &["buffer.memory"], set: |c, v| bytes(v).map(|size| c.buffer_memory = size) },
+    Setting { names: &["max.block.ms"], set: |c, v| milliseconds(v).map(|time| c.max_block = time) },
+    Setting {
+        names: &["delivery.timeout.ms", "message.timeout.ms"],
+        set: |c, v| milliseconds(v).map(|time| c.delivery_timeout = Some(time)),
+    },
+    Setting {
+        names: &["compression.type", "compression.codec"],
+        set: |c, v| codec(v).map(|codec| c.codec = codec),
+    },
+    Setting {
+        names: &["compression.gzip.level"],
+        set: |c, v| level(v).map(|level| c.gzip_level = Some(level)),
+    },
+    Setting {
+        names: &["compression.lz4.level"],
+        set: |c, v| level(v).map(|level| c.lz4_level = Some(level)),
+    },
+    Setting {
+        names: &["compression.zstd.level"],
+        set: |c, v| level(v).map(|level| c.zstd_level = Some(level)),
+    },
+    Setting {
+        names: &["partitioner.ignore.keys"],
+        set: |c, v| flag(v).map(|ignored| c.ignores_keys = ignored),
+    },
+    Setting {
+        names: &["partitioner.adaptive.partitioning.enable"],
+        set: |c, v| flag(v).map(|adaptive| c.is_adaptive = adaptive),
+    },
+    Setting {
+        names: &["partitioner.availability.timeout.ms"],
+        set: |c, v| milliseconds(v).map(|time| c.availability_timeout = time),
+    },
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn named(settings: &[(&str, &str)]) -> Result<ProducerConfig, ConfigError> {
+        ProducerConfig::new("h:1")?.with_names(settings.iter().copied())
+    }
+
+    fn refused(settings: &[(&str, &str)]) -> String {
+        let config = named(settings).and_then(|config| config.validate().map(|()| config));
+        config.expect_err("refused").to_string()
+    }
+
+    #[test]
+    fn idempotence_follows_the_other_settings_unless_it_is_demanded() {
+        assert!(named(&[]).unwrap().is_idempotent());
+        assert!(!named(&[("acks", "1")]).unwrap().is_idempotent());
+        assert!(!named(&[("max.in.flight", "6")]).unwrap().is_idempotent());
+        assert!(!named(&[("enable.idempotence", "false")]).unwrap().is_idempotent());
+        let demanded = ("enable.idempotence", "true");
+        assert!(refused(&[demanded, ("acks", "0")]).contains("acks=all"));
+        assert!(refused(&[demanded, ("max.in.flight", "6")]).contains("5 or less"));
+    }
+
+    #[test]
+    fn the_delivery_timeout_has_room_for_a_request() {
+        let slow = named(&[("request.timeout.ms", "200000")]).unwrap();
+        assert_eq!(slow.rules().delivery_timeout, Duration::from_millis(200_005));
+        let text = refused(&[("delivery.timeout.ms", "30000")]);
+        assert!(text.contains("below linger.ms and request.timeout.ms"), "{text}");
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused_by_name() {
+        assert_eq!(refused(&[("acks", "2")]), r#"acks cannot be "2": all, 1 or 0"#);
+        assert!(refused(&[("compression.type", "zip")]).contains("none, gzip, snappy, lz4 or zstd"));
+        assert!(refused(&[("compresion.type", "gzip")]).contains(r#"did you mean "compression.type"?"#));
+        assert!(
+            refused(&[("compression.type", "gzip"), ("compression.gzip.level", "10")]).contains("1 to 9")
+        );
+        let nowhere = ProducerConfig::default().validate().unwrap_err();
+        assert_eq!(nowhere.to_string(), "bootstrap.servers is not set");
+    }
+}

@@ -1,0 +1,163 @@
+//! The way to one broker: a task that holds the connection and puts requests on it in order.
+//!
+//! A lane dials once. It says when the connection stands and when it has ended, and then ends itself; the machine asks for
+//! another one when there is something to send. Every request that it was given is answered exactly once.
+
+use std::time::Duration;
+
+use kafka_protocol::messages::ProduceRequest;
+use tokio::sync::mpsc;
+
+use super::config::Acks;
+use super::machine::Outbound;
+use super::messages::{self, Encoding};
+use super::queue::RequestId;
+use super::verdict::{Fate, Remedy, Verdict};
+use crate::Error;
+use crate::cluster::Cluster;
+use crate::metadata::{LeaderHint, NodeId};
+use crate::wire::{ClientError, Connection, PendingAnswer};
+
+/// What a lane tells the driver.
+#[derive(Debug)]
+pub(super) enum Event {
+    /// The connection stands.
+    Up(NodeId),
+    /// There is no connection, or it has ended.
+    Down(NodeId),
+    /// A request is answered.
+    Answered(RequestId, Reply),
+    /// The answer to the request for a producer id.
+    Identified(Result<(i64, i16), Error>),
+}
+
+/// What became of a request.
+#[derive(Debug)]
+pub(super) enum Reply {
+    /// The broker's word on each part, in order.
+    Parts(Vec<PartReply>),
+    /// One verdict for all parts.
+    All(Verdict),
+}
+
+/// A broker's word on one partition's batch.
+#[derive(Debug)]
+pub(super) struct PartReply {
+    pub(super) outcome: messages::PartOutcome,
+    pub(super) hint: Option<LeaderHint>,
+}
+
+/// What is the same for all requests.
+#[derive(Clone, Debug)]
+pub(super) struct Terms {
+    pub(super) acks: Acks,
+    pub(super) timeout: Duration,
+    pub(super) encoding: Encoding,
+}
+
+/// Connects to a node and serves its requests until the connection or the driver ends.
+pub(super) async fn run(
+    cluster: Cluster,
+    node: NodeId,
+    terms: Terms,
+    mut requests: mpsc::Receiver<Outbound>,
+    events: mpsc::Sender<Event>,
+) {
+    if let Ok(connection) = cluster.connection(node).await {
+        let _ = events.send(Event::Up(node)).await;
+        loop {
+            let request = tokio::select! {
+                request = requests.recv() => request,
+                _ = connection.wait_closed() => break,
+            };
+            let Some(request) = request else { return };
+            serve(&cluster, node, &connection, &terms, request, &events).await;
+        }
+    }
+    // The machine learns of the end first, and then that the rest was not sent.
+    requests.close();
+    let _ = events.send(Event::Down(node)).await;
+    while let Some(request) = requests.recv().await {
+        let lost = Error::Disconnected { cause: "the connection ended before the request left".to_owned() };
+        let _ = events.send(Event::Answered(request.id, Reply::All(not_sent(lost)))).await;
+    }
+}
+
+/// Puts one request on the connection, and leaves its answer to a task.
+async fn serve(
+    cluster: &Cluster,
+    node: NodeId,
+    connection: &Connection,
+    terms: &Terms,
+    request: Outbound,
+    events: &mpsc::Sender<Event>,
+) {
+    let Outbound { id, parts } = request;
+    let asked = messages::addressees(&parts);
+    let sent = match messages::produce_request(parts, terms, connection).await {
+        Ok((body, version)) => enqueue(connection, body, version, terms.acks).await,
+        Err(refused) => {
+            let _ = events.send(Event::Answered(id, Reply::All(Verdict::Refused(refused)))).await;
+            return;
+        }
+    };
+    let pending = match sent {
+        Ok(Some(pending)) => pending,
+        Ok(None) => {
+            let appended = Verdict::Appended { base_offset: None, append_time: None };
+            let _ = events.send(Event::Answered(id, Reply::All(appended))).await;
+            return;
+        }
+        Err(error) => {
+            let reply = Reply::All(verdict_on_unsent(error));
+            let _ = events.send(Event::Answered(id, reply)).await;
+            return;
+        }
+    };
+    let (cluster, connection, events) = (cluster.clone(), connection.clone(), events.clone());
+    tokio::spawn(async move {
+        let answer = pending.answer().await;
+        if matches!(answer, Err(ClientError::Timeout { .. })) {
+            // A broker that is silent for so long gets no further requests on this connection.
+            cluster.discard(node, &connection).await;
+            connection.close();
+        }
+        let reply = match answer {
+            Ok(response) => Reply::Parts(messages::part_replies(response, &asked)),
+            Err(error) => Reply::All(verdict_on_unanswered(error)),
+        };
+        let _ = events.send(Event::Answered(id, reply)).await;
+    });
+}
+
+async fn enqueue(
+    connection: &Connection,
+    body: ProduceRequest,
+    version: i16,
+    acks: Acks,
+) -> Result<Option<PendingAnswer<ProduceRequest>>, ClientError> {
+    if acks == Acks::None {
+        return connection.send_without_reply_at(body, version).await.map(|()| None);
+    }
+    connection.enqueue_at(body, version).await.map(Some)
+}
+
+/// A request that was not even queued.
+fn verdict_on_unsent(error: ClientError) -> Verdict {
+    match error {
+        ClientError::Timeout { .. } | ClientError::Closed { .. } => not_sent(error.into()),
+        ClientError::UnsupportedVersion { .. }
+        | ClientError::Encode { .. }
+        | ClientError::Decode { .. }
+        | ClientError::TrailingBytes { .. } => Verdict::Refused(error.into()),
+    }
+}
+
+const fn not_sent(error: Error) -> Verdict {
+    Verdict::Again { error, fate: Fate::NotAppended, remedy: Remedy::Refresh }
+}
+
+/// A request that left and has no answer that can be read.
+fn verdict_on_unanswered(error: ClientError) -> Verdict {
+    Verdict::Again { error: error.into(), fate: Fate::Unknown, remedy: Remedy::Refresh }
+}

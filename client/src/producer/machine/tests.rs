@@ -1,0 +1,144 @@
+//! The whole producer against brokers that a seed decides about.
+
+mod simulated;
+
+use super::*;
+use crate::backoff::Backoff;
+use crate::config::Address;
+use crate::metadata::{Partition, Topic as KnownTopic};
+use trilog_protocol::ErrorCode;
+
+const fn at(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+fn setup() -> Setup {
+    Setup {
+        rules: Rules {
+            batch_size: 300,
+            linger: at(5),
+            delivery_timeout: Duration::from_secs(20),
+            retry: Backoff { initial: at(100), max: Duration::from_secs(1) },
+        },
+        is_idempotent: true,
+        max_in_flight: 5,
+        max_request_size: 1000,
+        max_block: Duration::from_secs(10),
+        partitioner: None,
+        ignores_keys: false,
+        is_adaptive: true,
+        availability_timeout: Duration::ZERO,
+        seed: 1,
+    }
+}
+
+/// A cluster of nodes 1 and 2 where the partitions of `t` have these leaders.
+fn known(leaders: &[Option<NodeId>]) -> Arc<Snapshot> {
+    let address = |port| Address { host: "h".to_owned(), port };
+    let partitions = leaders.iter().map(|leader| Partition { leader: *leader, leader_epoch: 1 }).collect();
+    let topic = KnownTopic { partitions, ..KnownTopic::default() };
+    Arc::new(Snapshot {
+        brokers: [(1, address(1)), (2, address(2))].into(),
+        topics: [("t".into(), topic)].into(),
+    })
+}
+
+fn names(effects: &[Effect]) -> Vec<String> {
+    let name = |effect: &Effect| match effect {
+        Effect::Connect(node) => format!("connect {node}"),
+        Effect::Send(node, request) => format!("send {node}: {}", request.parts.len()),
+        Effect::AskProducerId => "ask for a producer id".to_owned(),
+        Effect::Refresh => "refresh".to_owned(),
+        Effect::Use(topic) => format!("use {topic}"),
+    };
+    effects.iter().map(name).collect()
+}
+
+#[test]
+fn a_record_waits_for_its_topic_then_an_id_then_a_connection() {
+    let mut machine = Machine::new(setup());
+    assert!(machine.append(Record::to("t").value("v"), 1, 10, 1000, at(0)));
+    assert_eq!(names(&machine.poll(at(0), false).effects), ["use t"]);
+    machine.learn(known(&[Some(1)]), at(10));
+    let polled = machine.poll(at(10), false);
+    assert_eq!((names(&polled.effects), polled.wake_at), (Vec::new(), Some(at(15))));
+    assert_eq!(names(&machine.poll(at(15), false).effects), ["ask for a producer id"]);
+    assert_eq!(names(&machine.poll(at(16), false).effects), [""; 0], "once");
+    machine.identified(Ok((7, 0)), at(20));
+    assert_eq!(names(&machine.poll(at(20), false).effects), ["connect 1"]);
+    machine.connected(1);
+    let polled = machine.poll(at(21), false);
+    assert_eq!(names(&polled.effects), ["send 1: 1"]);
+    machine.answered(0, vec![Verdict::Appended { base_offset: Some(5), append_time: None }], at(30));
+    let finished = machine.poll(at(30), false).finished;
+    assert_eq!(finished[0].result.as_ref().unwrap().offset, Some(5));
+}
+
+#[test]
+fn a_topic_that_does_not_exist_fails_its_records_in_time() {
+    let mut machine = Machine::new(setup());
+    machine.append(Record::to("other").value("v"), 1, 10, 1000, at(0));
+    assert_eq!(machine.poll(at(0), false).wake_at, Some(at(10_000)));
+    let finished = machine.poll(at(10_000), false).finished;
+    let error = finished[0].result.as_ref().unwrap_err();
+    assert!(error.to_string().contains("to learn of a topic's partitions"), "{error}");
+}
+
+#[test]
+fn a_partition_that_does_not_exist_is_refused_at_once() {
+    let mut machine = Machine::new(setup());
+    machine.append(Record::to("t"), 0, 10, 1000, at(0));
+    machine.learn(known(&[Some(1)]), at(0));
+    for partition in [-1, 1, i32::MAX] {
+        machine.append(Record::to("t").partition(partition), 1, 10, 1000, at(0));
+    }
+    let finished = machine.poll(at(0), false).finished;
+    assert_eq!(finished.len(), 3);
+    assert!(matches!(finished[0].result, Err(Error::NoSuchPartition { partition: -1, count: 1, .. })));
+}
+
+#[test]
+fn a_request_takes_a_batch_of_each_partition_and_a_node_five_requests() {
+    let mut machine = Machine::new(Setup { is_idempotent: false, ..setup() });
+    machine.learn(known(&[Some(1), Some(1)]), at(0));
+    for record in 0..20 {
+        let full = Record::to("t").partition(record % 2).value(vec![0; 250]);
+        machine.append(full, record, 10, 1000, at(0));
+    }
+    machine.poll(at(0), false);
+    machine.connected(1);
+    let effects = machine.poll(at(0), false).effects;
+    assert_eq!(names(&effects), ["send 1: 2"; 5]);
+    assert_eq!(names(&machine.poll(at(0), false).effects), [""; 0]);
+}
+
+#[test]
+fn a_refused_producer_id_fails_everything() {
+    let mut machine = Machine::new(setup());
+    machine.learn(known(&[Some(1)]), at(0));
+    machine.append(Record::to("t"), 1, 10, 1000, at(0));
+    machine.poll(at(5), false);
+    machine.identified(Err(Error::code(ErrorCode::COORDINATOR_LOAD_IN_PROGRESS)), at(6));
+    let waits = machine.poll(at(6), false);
+    assert!(waits.finished.is_empty() && waits.effects.is_empty());
+    machine.poll(at(200), false);
+    machine.identified(Err(Error::code(ErrorCode::CLUSTER_AUTHORIZATION_FAILED)), at(200));
+    machine.append(Record::to("t"), 2, 10, 1000, at(200));
+    let finished = machine.poll(at(200), false).finished;
+    assert_eq!(finished.iter().filter(|record| record.result.is_err()).count(), 2);
+}
+
+#[test]
+fn a_flush_lets_nothing_linger() {
+    let mut machine = Machine::new(Setup { is_idempotent: false, ..setup() });
+    machine.learn(known(&[Some(1)]), at(0));
+    machine.connected(1);
+    machine.append(Record::to("t"), 1, 10, 1000, at(0));
+    assert_eq!(names(&machine.poll(at(0), false).effects), ["use t"]);
+    let flush = machine.begin_flush();
+    assert_eq!(names(&machine.poll(at(0), false).effects), ["send 1: 1"]);
+    assert!(machine.settled() <= flush);
+    machine.answered(0, vec![Verdict::Appended { base_offset: Some(5), append_time: None }], at(1));
+    machine.poll(at(1), false);
+    assert!(machine.settled() > flush);
+}

@@ -1,0 +1,154 @@
+//! Produce and InitProducerId between Kafka's messages and this crate's types.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
+use kafka_protocol::messages::produce_response::{LeaderIdAndEpoch, PartitionProduceResponse};
+use kafka_protocol::messages::{
+    InitProducerIdRequest, ProduceRequest, ProduceResponse, ProducerId, TopicName,
+};
+use kafka_protocol::protocol::StrBytes;
+use tokio::task::spawn_blocking;
+use trilog_protocol::ErrorCode;
+use trilog_protocol::compression::Compression;
+
+use super::lane::{PartReply, Terms};
+use super::machine::Part;
+use crate::Error;
+use crate::cluster::address;
+use crate::config::Address;
+use crate::metadata::{LeaderHint, NodeId};
+use crate::metrics::Counter;
+use crate::wire::{ClientError, Connection};
+
+/// The highest version that names topics; from 13 on their ids stand for them.
+const HIGHEST_BY_NAME: i16 = 12;
+
+/// Compressing more than this takes so long that it is left to a thread that may block.
+const COMPRESS_IN_PLACE: usize = 128 << 10;
+
+/// How batches are written.
+#[derive(Clone, Debug)]
+pub(super) struct Encoding {
+    pub(super) compression: Compression,
+    pub(super) bytes_sent: Arc<Counter>,
+}
+
+/// Topic and partition of each part, in order.
+pub(super) type Addressees = Vec<(Arc<str>, i32)>;
+
+/// What a broker says of one part.
+#[derive(Clone, Debug)]
+pub(super) enum PartOutcome {
+    /// It is appended.
+    Appended { base_offset: Option<i64>, append_time: Option<i64> },
+    /// It is refused.
+    Failed { code: ErrorCode, message: Option<String> },
+    /// The answer does not mention it.
+    Missing,
+}
+
+/// Who the parts of a request are for.
+pub(super) fn addressees(parts: &[Part]) -> Addressees {
+    parts.iter().map(|part| (Arc::clone(&part.topic), part.partition)).collect()
+}
+
+/// Writes and compresses the batches of a request. Returns it with the version to send it in.
+///
+/// # Errors
+///
+/// [`Error::Unsupported`] and [`Error::Unencodable`]: no further attempt would do better.
+pub(super) async fn produce_request(
+    parts: Vec<Part>,
+    terms: &Terms,
+    connection: &Connection,
+) -> Result<(ProduceRequest, i16), Error> {
+    let highest = connection.versions().negotiate::<ProduceRequest>()?;
+    let version = highest.min(HIGHEST_BY_NAME);
+    connection.versions().check::<ProduceRequest>(version)?;
+    let mut topics: Vec<TopicProduceData> = Vec::new();
+    let mut places: HashMap<Arc<str>, usize> = HashMap::new();
+    for part in parts {
+        let (topic, partition) = (Arc::clone(&part.topic), part.partition);
+        let records = encode(part, terms.encoding.compression).await?;
+        terms.encoding.bytes_sent.add(records.len() as u64);
+        let place = *places.entry(topic).or_insert_with_key(|topic| {
+            let name = TopicName(StrBytes::from_string(topic.to_string()));
+            topics.push(TopicProduceData::default().with_name(name));
+            topics.len() - 1
+        });
+        let data = PartitionProduceData::default().with_index(partition).with_records(Some(records));
+        topics[place].partition_data.push(data);
+    }
+    let request = ProduceRequest::default()
+        .with_acks(terms.acks.number())
+        .with_timeout_ms(i32::try_from(terms.timeout.as_millis()).unwrap_or(i32::MAX))
+        .with_topic_data(topics);
+    Ok((request, version))
+}
+
+async fn encode(part: Part, compression: Compression) -> Result<Bytes, Error> {
+    let is_long = part.content.uncompressed_len() > COMPRESS_IN_PLACE;
+    let write = move || part.content.finish(compression, &part.origin);
+    let written = if is_long && compression != Compression::NONE {
+        let blocking = spawn_blocking(write).await;
+        blocking.map_err(|error| Error::Unencodable { cause: error.to_string() })?
+    } else {
+        write()
+    };
+    written.map(Into::into).map_err(|error| Error::Unencodable { cause: error.to_string() })
+}
+
+/// What an answer says of each part of its request.
+pub(super) fn part_replies(response: ProduceResponse, asked: &[(Arc<str>, i32)]) -> Vec<PartReply> {
+    let endpoints: HashMap<NodeId, Address> = response
+        .node_endpoints
+        .iter()
+        .filter_map(|node| Some((node.node_id.0, address(&node.host, node.port).ok()?)))
+        .collect();
+    let mut replies: HashMap<(&str, i32), &PartitionProduceResponse> = HashMap::new();
+    for topic in &response.responses {
+        for reply in &topic.partition_responses {
+            replies.insert((topic.name.0.as_str(), reply.index), reply);
+        }
+    }
+    let part = |(topic, partition): &(Arc<str>, i32)| match replies.get(&(&**topic, *partition)) {
+        Some(reply) => PartReply { outcome: outcome(reply), hint: hint(&reply.current_leader, &endpoints) },
+        None => PartReply { outcome: PartOutcome::Missing, hint: None },
+    };
+    asked.iter().map(part).collect()
+}
+
+fn outcome(reply: &PartitionProduceResponse) -> PartOutcome {
+    let known = |number: i64| (number >= 0).then_some(number);
+    let code = ErrorCode(reply.error_code);
+    if code == ErrorCode::NONE {
+        let append_time = known(reply.log_append_time_ms);
+        return PartOutcome::Appended { base_offset: known(reply.base_offset), append_time };
+    }
+    PartOutcome::Failed { code, message: reply.error_message.as_ref().map(ToString::to_string) }
+}
+
+fn hint(told: &LeaderIdAndEpoch, endpoints: &HashMap<NodeId, Address>) -> Option<LeaderHint> {
+    let leader = told.leader_id.0;
+    let address = endpoints.get(&leader).cloned();
+    (leader >= 0).then_some(LeaderHint { leader, leader_epoch: told.leader_epoch, address })
+}
+
+/// Asks for a producer id.
+pub(super) async fn producer_id(connection: &Connection) -> Result<(i64, i16), Error> {
+    let request = InitProducerIdRequest::default()
+        .with_transactional_id(None)
+        .with_transaction_timeout_ms(i32::MAX)
+        .with_producer_id(ProducerId(-1))
+        .with_producer_epoch(-1);
+    let response = connection.request(request).await.map_err(|error: ClientError| Error::from(error))?;
+    ErrorCode(response.error_code).check().map_err(Error::code)?;
+    let (id, epoch) = (response.producer_id.0, response.producer_epoch);
+    if id < 0 || epoch < 0 {
+        return Err(Error::Malformed { cause: format!("producer id {id} with epoch {epoch}") });
+    }
+    Ok((id, epoch))
+}

@@ -1,0 +1,123 @@
+//! What the handles of a producer and its driver share.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{Notify, Semaphore, oneshot, watch};
+use tokio::time::Instant;
+
+use super::batch::Finished;
+use super::delivery::Delivered;
+use super::machine::Machine;
+use crate::Error;
+use crate::metrics::Counter;
+
+/// What becomes of a record.
+pub(super) type Fate = Result<Delivered, Error>;
+/// What a record's application waits with.
+pub(super) type Token = oneshot::Sender<Fate>;
+
+/// See the module's documentation.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) started: Instant,
+    machine: Mutex<Machine<Token>>,
+    /// The driver is to look at the machine.
+    pub(super) changed: Notify,
+    /// Bytes of `buffer.memory` that are free.
+    pub(super) memory: Semaphore,
+    pub(super) buffer_memory: usize,
+    /// Calls of `send` that wait for memory.
+    starved: AtomicUsize,
+    pub(super) is_closed: AtomicBool,
+    /// Flushes below this number are over.
+    settled: watch::Sender<u64>,
+    pub(super) counters: Counters,
+}
+
+/// What a producer counts.
+#[derive(Debug, Default)]
+pub(super) struct Counters {
+    pub(super) accepted: Counter,
+    pub(super) delivered: Counter,
+    pub(super) failed: Counter,
+    pub(super) bytes_sent: Arc<Counter>,
+}
+
+impl Shared {
+    pub(super) fn new(machine: Machine<Token>, buffer_memory: usize) -> Self {
+        Self {
+            started: Instant::now(),
+            machine: Mutex::new(machine),
+            changed: Notify::new(),
+            memory: Semaphore::new(buffer_memory),
+            buffer_memory,
+            starved: AtomicUsize::new(0),
+            is_closed: AtomicBool::new(false),
+            settled: watch::Sender::new(0),
+            counters: Counters::default(),
+        }
+    }
+
+    /// The time since the producer's start.
+    pub(super) fn now(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    pub(super) fn machine(&self) -> MutexGuard<'_, Machine<Token>> {
+        // A custom partitioner may panic while it is held, before the machine has changed.
+        self.machine.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether somebody waits for memory.
+    pub(super) fn is_starved(&self) -> bool {
+        self.starved.load(Ordering::Relaxed) > 0
+    }
+
+    /// Counts the caller among those who wait for memory, until the guard is dropped.
+    pub(super) fn starve(&self) -> Starving<'_> {
+        self.starved.fetch_add(1, Ordering::Relaxed);
+        self.changed.notify_one();
+        Starving(self)
+    }
+
+    /// Tells of fates, and gives back the memory.
+    pub(super) fn resolve(&self, finished: Vec<Finished<Token>>) {
+        let mut freed = 0;
+        for record in finished {
+            freed += record.charge;
+            let counter =
+                if record.result.is_ok() { &self.counters.delivered } else { &self.counters.failed };
+            counter.add(1);
+            // Nobody may be waiting any more.
+            let _ = record.token.send(record.result);
+        }
+        self.memory.add_permits(freed);
+    }
+
+    /// Flushes below `generation` are over.
+    pub(super) fn settle(&self, generation: u64) {
+        self.settled.send_if_modified(|settled| {
+            let is_news = *settled < generation;
+            *settled = (*settled).max(generation);
+            is_news
+        });
+    }
+
+    /// Resolves once the flush of this number is over.
+    pub(super) async fn flushed(&self, flush: u64) {
+        let mut settled = self.settled.subscribe();
+        // The sender lives as long as `self`.
+        let _ = settled.wait_for(|settled| *settled > flush).await;
+    }
+}
+
+/// See [`Shared::starve`].
+pub(super) struct Starving<'a>(&'a Shared);
+
+impl Drop for Starving<'_> {
+    fn drop(&mut self) {
+        self.0.starved.fetch_sub(1, Ordering::Relaxed);
+    }
+}

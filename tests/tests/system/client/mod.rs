@@ -1,0 +1,5 @@
+//! The bundled client against real nodes, read back by librdkafka.
+
+mod errors;
+mod producer;
+mod read_back;
