@@ -10,7 +10,7 @@ use trilog_cluster::bounds;
 use trilog_cluster::controller::configs::BrokerSettings;
 
 use crate::connection::bounds as connection;
-use crate::{http, server};
+use crate::{api, http, server};
 
 const DOCUMENT: &str = include_str!("../../docs/bounds.md");
 
@@ -33,13 +33,22 @@ fn table() -> Vec<Row> {
         fixed("bytes of answers that a connection has not read", bytes(connection::MAX_READY_BYTES)),
         fixed("bytes of requests of a node", bytes(connection::NODE_REQUEST_BYTES)),
         fixed("bytes of small produce requests of a node", bytes(connection::NODE_SMALL_PRODUCE_BYTES)),
+        fixed(
+            "bytes of small answers that a connection has not read",
+            bytes(connection::SMALL_ANSWERS_BYTES),
+        ),
+        fixed("bytes of answers of a node", bytes(connection::NODE_ANSWER_BYTES)),
+        fixed("one answer", bytes(api::bounds::MAX_ANSWER_BYTES)),
+        fixed("resources of a DescribeConfigs request", count(api::bounds::MOST_DESCRIBED)),
+        fixed("frames of a peer that wait to be sent", bytes(bounds::MAX_QUEUED_BYTES)),
+        fixed("frames of peers that wait to be worked on", bytes(bounds::MAX_PEER_BYTES)),
         fixed("rate of a request, at least", rate(u64::from(connection::LEAST_BYTES_PER_SECOND))),
         fixed("time below that rate", time(Some(connection::PATIENCE))),
         fixed(
-            "rate of a request while others wait for memory, at least",
+            "rate of a request, or of reading answers, while others wait for memory, at least",
             rate(connection::FAST_BYTES_PER_SECOND),
         ),
-        fixed("wait for memory before a slower request goes", time(Some(connection::WAITS))),
+        fixed("wait for memory before somebody goes", time(Some(connection::WAITS))),
         fixed(
             "lines of the log about failed connections, of a kind",
             format!("1 in {}", time(Some(connection::EVERY))),

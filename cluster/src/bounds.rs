@@ -4,8 +4,9 @@
 pub use crate::controller::{
     MAX_PARTITIONS_PER_CLUSTER, MAX_PARTITIONS_PER_REQUEST, MAX_PARTITIONS_PER_TOPIC,
 };
+pub use crate::driver::inbox::MAX_PEER_BYTES;
 use crate::shard::ProducerLimits;
-pub use crate::transport::MAX_STRANGERS;
+pub use crate::transport::{MAX_QUEUED_BYTES, MAX_STRANGERS};
 
 /// Idempotent producers that a partition remembers.
 pub const MAX_PRODUCERS_PER_PARTITION: usize = ProducerLimits::DEFAULT.partition;

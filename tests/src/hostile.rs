@@ -29,6 +29,7 @@ mod slow_http;
 mod slow_writers;
 mod stranger;
 mod unacknowledged;
+mod unread_answers;
 
 use std::pin::Pin;
 
@@ -48,6 +49,7 @@ pub const ALL: &[&Scenario] = &[
     &stranger::SCENARIO,
     &repeated_names::SCENARIO,
     &unacknowledged::SCENARIO,
+    &unread_answers::SCENARIO,
 ];
 
 /// How large an attack is.

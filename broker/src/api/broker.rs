@@ -1,6 +1,7 @@
 //! What the handlers of one node share.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 use trilog_cluster::controller::MetadataImage;
 use trilog_cluster::controller::configs::BrokerSettings;
@@ -21,6 +22,8 @@ pub(super) struct Broker {
     pub(super) topic_settings: TopicSettingsCache,
     /// The errors in answers, counted.
     pub(super) errors: ErrorMetrics,
+    /// The most groups that this node has listed in an answer.
+    pub(super) listed_groups: AtomicUsize,
 }
 
 impl Broker {
@@ -31,6 +34,7 @@ impl Broker {
             producer_ids: ProducerIds::default(),
             topic_settings: TopicSettingsCache::default(),
             errors,
+            listed_groups: AtomicUsize::new(0),
         }
     }
 

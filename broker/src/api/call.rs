@@ -1,19 +1,24 @@
 //! A request on its way through its API: decoded, with all that it takes to answer it.
 
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use kafka_protocol::protocol::{Encodable, Request as RequestMessage, StrBytes};
 
 use super::broker::Broker;
 use super::error_codes::ErrorCodes;
-use crate::connection::{Answer, CloseReason, ConnectionInfo, Hold, Reply, ReplyTo, Request};
+use crate::connection::{
+    Answer, AnswerMemory, CloseReason, ConnectionInfo, Hold, Reply, ReplyTo, Request, Share,
+};
 use crate::metrics::ErrorMetrics;
+
+/// The longest answer that is built from what the cluster holds, in bytes: as long as the longest request.
+pub(crate) const MAX_ANSWER_BYTES: usize = 100 << 20;
 
 /// One API: which versions of it are served, and how a request is answered.
 pub(super) trait Handler {
     /// The message of a request.
-    type Request: RequestMessage;
+    type Request: RequestMessage + Send + 'static;
 
     /// The versions that are served.
     const SERVED: Versions;
@@ -21,6 +26,12 @@ pub(super) trait Handler {
     /// The lowest version that ApiVersions lists. Other than the lowest one served only where clients draw
     /// conclusions from it.
     const LISTED_FROM: i16 = Self::SERVED.min;
+
+    /// What the answer takes beside what each of the request's elements does, in bytes: where the answer's size depends on what
+    /// the cluster holds. An estimate above rather than below.
+    fn answer_bytes(_broker: &Broker, _request: &Self::Request, _version: i16) -> usize {
+        0
+    }
 
     /// Answers a request. What fixes its order among the connection's requests happens before this returns.
     fn handle(broker: &Arc<Broker>, call: Call<Self::Request>) -> Reply;
@@ -64,10 +75,13 @@ pub(super) struct CallContext {
     pub(super) client_id: Option<StrBytes>,
     /// Where the request came in.
     pub(super) connection: Arc<ConnectionInfo>,
-    /// The request's part of the node's memory.
-    pub(super) hold: Arc<Hold>,
+    /// The request's part of the node's memory, while its frame is needed.
+    pub(super) hold: Weak<Hold>,
     reply_to: ReplyTo,
     errors: ErrorMetrics,
+    /// The answer's share of the node's memory, until there is an answer.
+    share: Mutex<Option<Share>>,
+    memory: Arc<AnswerMemory>,
 }
 
 impl<R: RequestMessage> Call<R> {
@@ -79,12 +93,28 @@ impl<R: RequestMessage> Call<R> {
     pub(super) fn decode(broker: &Broker, request: Request) -> Result<Self, CloseReason> {
         let decoded = request.decode()?;
         let reply_to = request.reply_to();
-        let Request { api_version: version, client_id, connection, hold, .. } = request;
+        let Request { api_version: version, client_id, connection, hold, memory, .. } = request;
+        let share = Mutex::default();
         // A copy, as it may be kept for longer than the frame.
         let client_id = client_id.map(|id| StrBytes::from_string(id.to_string()));
         let errors = broker.errors.clone();
-        let context = CallContext { version, client_id, connection, hold, reply_to, errors };
+        let context = CallContext {
+            version,
+            client_id,
+            connection,
+            hold: Arc::downgrade(&hold),
+            reply_to,
+            errors,
+            share,
+            memory,
+        };
         Ok(Self { request: decoded, context })
+    }
+
+    /// The request, with this share of the node's memory for its answer.
+    pub(super) fn with(self, share: Share) -> Self {
+        *self.context.share.lock().unwrap_or_else(PoisonError::into_inner) = Some(share);
+        self
     }
 }
 
@@ -116,22 +146,45 @@ impl CallContext {
 
     /// Answers with what `response` comes to. Nothing of the request's frame is held on to meanwhile but what
     /// `response` holds: a join may wait for minutes.
-    pub(super) fn later<M: Encodable + ErrorCodes>(
+    pub(super) fn later<M: Encodable + ErrorCodes + Send>(
         self,
         response: impl Future<Output = M> + Send + 'static,
     ) -> Reply {
+        let mut share = self.share();
         let Self { reply_to, errors, .. } = self;
         Reply::later(async move {
             let response = response.await;
             errors.count(reply_to.api_key, response.error_codes());
-            reply_to.answer(&response)
+            // One that cannot be encoded is seen to below.
+            let bytes = response.compute_size(reply_to.api_version).unwrap_or(0);
+            if bytes > MAX_ANSWER_BYTES {
+                return CloseReason::AnswerTooLarge { api_key: reply_to.api_key, bytes }.into();
+            }
+            share.grow_to(bytes).await;
+            reply_to.answer(&response, share)
         })
     }
 
     /// The answer that consists of `response`.
     pub(super) fn answer<M: Encodable + ErrorCodes>(&self, response: &M) -> Answer {
         self.count_errors(response.error_codes());
-        self.reply_to.answer(response)
+        self.reply_to.answer(response, self.share())
+    }
+
+    /// Takes what the answer has of the node's memory.
+    pub(super) fn share(&self) -> Share {
+        let share = self.share.lock().unwrap_or_else(PoisonError::into_inner).take();
+        share.unwrap_or_else(|| self.memory.nothing())
+    }
+
+    /// The node's memory for answers.
+    pub(super) const fn memory(&self) -> &Arc<AnswerMemory> {
+        &self.memory
+    }
+
+    /// Gives back what the work on the request has taken: the answer may be minutes away.
+    pub(super) fn release_share(&self) {
+        drop(self.share());
     }
 
     /// Counts the errors in an answer that is encoded elsewhere.

@@ -18,6 +18,7 @@ use kafka_protocol::messages::create_topics_request::CreatableTopic;
 use kafka_protocol::messages::create_topics_response::{CreatableTopicConfigs, CreatableTopicResult};
 use kafka_protocol::messages::{CreateTopicsRequest, CreateTopicsResponse, TopicName};
 use kafka_protocol::protocol::StrBytes;
+use trilog_cluster::bounds::MAX_PARTITIONS_PER_REQUEST;
 use trilog_cluster::controller::{
     Assignment, ControllerRequest, ControllerResponse, CreateTopics as Creation, CreatedTopic, ItemResult,
     NewTopic,
@@ -34,9 +35,16 @@ use crate::connection::Reply;
 /// See the module.
 pub(super) struct CreateTopics;
 
+/// What a topic with its settings takes in the controller's answer and in the client's, in bytes.
+const TOPIC_BYTES: usize = 8 << 10;
+
 impl Handler for CreateTopics {
     type Request = CreateTopicsRequest;
     const SERVED: Versions = Versions::new(2, 7);
+
+    fn answer_bytes(_: &Broker, request: &Self::Request, _: i16) -> usize {
+        request.topics.len().min(MAX_PARTITIONS_PER_REQUEST) * TOPIC_BYTES
+    }
 
     fn handle(broker: &Arc<Broker>, call: Call<Self::Request>) -> Reply {
         let Call { request, context } = call;

@@ -5,6 +5,9 @@
 //! with, so only that broker is asked for them (clients do); the empty name stands for what was set for all
 //! brokers.
 //!
+//! A request may name as many resources as it likes, but only the first 2,048 are described, and the others refused with
+//! POLICY_VIOLATION: a few megabytes of request would be gigabytes of answer.
+//!
 //! * v1: synonyms, and where a value comes from (KIP-226). v2: throttling is the client's to wait out.
 //! * v3: the setting's type and documentation (KIP-569). v4: flexible.
 
@@ -36,9 +39,20 @@ pub(super) struct DescribeConfigs;
 /// From this version on types and documentation are told.
 const TYPES_FROM: i16 = 3;
 
+/// What a resource with all of its settings and their documentation takes in an answer that is built and encoded, in bytes.
+const RESOURCE_BYTES: usize = 24 << 10;
+
+/// Resources of one request that are described, so that the largest answer takes 48 MiB. Tools ask for fewer at a time.
+pub(crate) const MOST_DESCRIBED: usize = 2_048;
+
 impl Handler for DescribeConfigs {
     type Request = DescribeConfigsRequest;
     const SERVED: Versions = Versions::new(1, 4);
+
+    fn answer_bytes(_: &Broker, request: &Self::Request, _: i16) -> usize {
+        let most = request.resources.len().min(MOST_DESCRIBED);
+        most * RESOURCE_BYTES
+    }
 
     fn handle(broker: &Arc<Broker>, call: Call<Self::Request>) -> Reply {
         let Call { mut request, context } = call;
@@ -50,12 +64,19 @@ impl Handler for DescribeConfigs {
             types: context.version >= TYPES_FROM,
             documentation: context.version >= TYPES_FROM && request.include_documentation,
         };
-        let results = request.resources.into_iter().map(|resource| {
-            let configs = configs_of(broker, &resource);
+        let results = request.resources.into_iter().enumerate().map(|(place, resource)| {
+            let configs =
+                if place < MOST_DESCRIBED { configs_of(broker, &resource) } else { Err(too_many()) };
             result(resource, configs, form)
         });
         context.now(&DescribeConfigsResponse::default().with_results(results.collect()))
     }
+}
+
+fn too_many() -> ItemError {
+    let message =
+        format_args!("Only {MOST_DESCRIBED} resources of a request are described: ask for fewer at once.");
+    ItemError::new(ResponseError::PolicyViolation, message)
 }
 
 /// What to tell of each setting.

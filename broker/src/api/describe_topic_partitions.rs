@@ -29,9 +29,17 @@ pub(super) struct DescribeTopicPartitions;
 /// The most partitions of a page: Kafka's default of `max.request.partition.size.limit`.
 const MAX_PARTITIONS: usize = 2_000;
 
+/// What a partition takes in an answer that is built and encoded, in bytes.
+const PARTITION_BYTES: usize = 512;
+
 impl Handler for DescribeTopicPartitions {
     type Request = DescribeTopicPartitionsRequest;
     const SERVED: Versions = Versions::new(0, 0);
+
+    fn answer_bytes(_: &Broker, request: &Self::Request, _: i16) -> usize {
+        usize::try_from(request.response_partition_limit).unwrap_or(0).clamp(1, MAX_PARTITIONS)
+            * PARTITION_BYTES
+    }
 
     fn handle(broker: &Arc<Broker>, call: Call<Self::Request>) -> Reply {
         let Call { request, context } = call;

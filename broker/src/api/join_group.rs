@@ -57,6 +57,7 @@ impl Handler for JoinGroup {
         let (version, member) = (context.version, StrBytes::from_string(request.member_id.to_string()));
         let asked = ask(broker, GroupRequest::Join(join(&request, &context))).without_deadline();
         drop(request);
+        context.release_share();
         context.later(async move {
             let joined = asked.answer(|response| match response {
                 GroupResponse::Join(joined) => Some(joined),

@@ -8,6 +8,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::list_groups_response::ListedGroup as Listed;
@@ -23,12 +24,19 @@ use crate::connection::Reply;
 /// See the module.
 pub(super) struct ListGroups;
 
+/// What a group takes in an answer that is built and encoded, in bytes.
+const GROUP_BYTES: usize = 384;
+
 /// The most names of a filter. There are fewer states and types, and every group is held against each name.
 const MOST_NAMES: usize = 32;
 
 impl Handler for ListGroups {
     type Request = ListGroupsRequest;
     const SERVED: Versions = Versions::new(0, 5);
+
+    fn answer_bytes(broker: &Broker, _: &Self::Request, _: i16) -> usize {
+        broker.listed_groups.load(Ordering::Relaxed) * GROUP_BYTES
+    }
 
     fn handle(broker: &Arc<Broker>, call: Call<Self::Request>) -> Reply {
         let Call { request, context } = call;
@@ -39,7 +47,15 @@ impl Handler for ListGroups {
         }
         let ask = |coordinator| ask_at(broker, coordinator, GroupRequest::List(filter.clone()));
         let asked: Vec<_> = broker.node.led_coordinators().into_iter().map(ask).collect();
-        context.later(async move { answer(list(asked).await) })
+        let broker = Arc::clone(broker);
+        context.later(async move {
+            let listed = list(asked).await;
+            if let Ok(groups) = &listed {
+                // The next answer is about as long.
+                broker.listed_groups.fetch_max(groups.len(), Ordering::Relaxed);
+            }
+            answer(listed)
+        })
     }
 }
 

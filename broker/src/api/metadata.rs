@@ -65,6 +65,10 @@ const NOTICED_WITHIN: Duration = Duration::from_millis(5);
 /// How long an answer waits for elections.
 pub(super) const ELECTION_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// What a topic and a partition take in an answer that is built and encoded, in bytes.
+const TOPIC_BYTES: usize = 512;
+const PARTITION_BYTES: usize = 384;
+
 /// From this version on null, and not the empty list, asks for all topics.
 const ALL_IS_NULL_FROM: i16 = 1;
 /// From this version on the client says whether topics may be made.
@@ -79,6 +83,20 @@ const BY_ID_FROM: i16 = 12;
 impl Handler for Metadata {
     type Request = MetadataRequest;
     const SERVED: Versions = Versions::new(0, 13);
+
+    fn answer_bytes(broker: &Broker, request: &Self::Request, version: i16) -> usize {
+        let image = broker.image();
+        let bytes = |topic: &Arc<Topic>| TOPIC_BYTES + topic.partitions.len() * PARTITION_BYTES;
+        match named(request, version) {
+            None => image.topics().map(bytes).sum(),
+            Some(topics) => {
+                let mut asked: Vec<_> = topics.iter().map(identity).collect();
+                asked.sort_unstable();
+                asked.dedup();
+                asked.iter().filter_map(|(name, id)| find(&image, name.as_ref(), *id)).map(bytes).sum()
+            }
+        }
+    }
 
     fn handle(broker: &Arc<Broker>, call: Call<Self::Request>) -> Reply {
         let Call { mut request, context } = call;
@@ -125,6 +143,12 @@ fn named(request: &MetadataRequest, version: i16) -> Option<&[MetadataRequestTop
     (version >= ALL_IS_NULL_FROM || !topics.is_empty()).then_some(topics)
 }
 
+/// The topic of that name, or of that id.
+fn find<'a>(image: &'a MetadataImage, name: Option<&TopicName>, id: Uuid) -> Option<&'a Arc<Topic>> {
+    let by_name = name.and_then(|name| image.topic(name));
+    by_name.or_else(|| image.topic_by_id(TopicId(id)))
+}
+
 /// Whether any partition that is asked for is so.
 fn asked_partitions(
     image: &MetadataImage,
@@ -135,10 +159,9 @@ fn asked_partitions(
     let any = |topic: &Arc<Topic>| topic.partitions.iter().any(&is_so);
     match named(request, version) {
         None => image.topics().any(any),
-        Some(topics) => topics.iter().any(|asked| {
-            let by_name = asked.name.as_ref().and_then(|name| image.topic(name));
-            by_name.or_else(|| image.topic_by_id(TopicId(asked.topic_id))).is_some_and(any)
-        }),
+        Some(topics) => {
+            topics.iter().any(|asked| find(image, asked.name.as_ref(), asked.topic_id).is_some_and(any))
+        }
     }
 }
 

@@ -87,3 +87,10 @@ impl Api for KafkaApis {
         table::dispatch(&self.broker, request)
     }
 }
+
+/// The constants that `docs/bounds.md` lists.
+#[cfg(test)]
+pub(crate) mod bounds {
+    pub(crate) use super::call::MAX_ANSWER_BYTES;
+    pub(crate) use super::describe_configs::MOST_DESCRIBED;
+}

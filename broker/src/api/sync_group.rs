@@ -38,6 +38,7 @@ impl Handler for SyncGroup {
         }
         let asked = ask(broker, GroupRequest::Sync(sync(&request))).without_deadline();
         drop(request);
+        context.release_share();
         context.later(async move {
             let synced = asked.outcome(|response| match response {
                 GroupResponse::Sync(synced) => Some(synced),

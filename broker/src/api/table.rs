@@ -38,7 +38,7 @@ use super::offset_fetch::OffsetFetch;
 use super::offset_for_leader_epoch::OffsetForLeaderEpoch;
 use super::produce::Produce;
 use super::sync_group::SyncGroup;
-use crate::connection::{CloseReason, Reply, Request};
+use crate::connection::{CloseReason, Reply, Request, Share};
 
 /// Every API that is served, by key.
 static TABLE: &[Entry] = &[
@@ -93,11 +93,41 @@ impl Entry {
     }
 }
 
+/// What an element of a request takes while it is worked on, in bytes: decoded, and in the answer.
+const ELEMENT_BYTES: usize = 384;
+
+/// Answers a request once there is memory for the work on it.
 fn run<H: Handler>(broker: &Arc<Broker>, request: Request) -> Reply {
-    match Call::decode(broker, request) {
-        Ok(call) => H::handle(broker, call),
-        Err(reason) => reason.into(),
+    let bytes = request.elements * ELEMENT_BYTES;
+    let memory = Arc::clone(&request.memory);
+    match memory.try_share(bytes) {
+        Some(share) => run_decoded::<H>(broker, request, share),
+        None => {
+            let broker = Arc::clone(broker);
+            Reply::deferred(async move {
+                let mut share = memory.nothing();
+                share.grow_to(bytes).await;
+                run_decoded::<H>(&broker, request, share)
+            })
+        }
     }
+}
+
+fn run_decoded<H: Handler>(broker: &Arc<Broker>, request: Request, mut share: Share) -> Reply {
+    let elements = request.elements * ELEMENT_BYTES;
+    let call = match Call::decode(broker, request) {
+        Ok(call) => call,
+        Err(reason) => return reason.into(),
+    };
+    let bytes = elements + H::answer_bytes(broker, &call.request, call.context.version);
+    if share.try_grow_to(bytes) {
+        return H::handle(broker, call.with(share));
+    }
+    let broker = Arc::clone(broker);
+    Reply::deferred(async move {
+        share.grow_to(bytes).await;
+        H::handle(&broker, call.with(share))
+    })
 }
 
 /// Hands a request to its API. One that is not served closes the connection, as in Kafka; only ApiVersions
@@ -109,7 +139,7 @@ pub(super) fn dispatch(broker: &Arc<Broker>, request: Request) -> Reply {
         _ if api_key == ApiKey::ApiVersions => {
             let response = api_versions::unsupported_version();
             broker.errors.count(api_key, response.error_codes());
-            request.reply_to().in_version(0).answer(&response).into()
+            request.reply_to().in_version(0).answer(&response, request.memory.nothing()).into()
         }
         _ => CloseReason::NotServed { api_key, api_version }.into(),
     }

@@ -10,9 +10,10 @@ use kafka_protocol::messages::ApiKey;
 use kafka_protocol::protocol::{Decodable, Encodable, StrBytes};
 
 use super::ConnectionInfo;
+use super::answers::{AnswerMemory, Share};
 use super::close::CloseReason;
 use super::load::Hold;
-use crate::wire::{RequestHeader, ResponseFrame};
+use crate::wire::{EncodeError, RequestHeader, ResponseFrame};
 
 /// What answers requests.
 pub(crate) trait Api: Send + Sync + 'static {
@@ -38,20 +39,26 @@ pub(crate) struct Request {
     pub(crate) body: Bytes,
     /// The request's part of the node's memory. To be kept where what the request brought outlives the frame.
     pub(crate) hold: Arc<Hold>,
+    /// How many elements its arrays have: what it takes to work on it.
+    pub(crate) elements: usize,
+    /// Where its answer gets its memory from.
+    pub(crate) memory: Arc<AnswerMemory>,
     /// Where the request came from.
     pub(crate) connection: Arc<ConnectionInfo>,
 }
 
 impl Request {
-    /// A request from the two halves of its frame.
+    /// A request from the two halves of its frame. Beside the body is the number of elements in it.
     pub(super) fn new(
         header: RequestHeader,
-        body: Bytes,
+        body: (Bytes, usize),
         hold: Arc<Hold>,
+        memory: Arc<AnswerMemory>,
         connection: Arc<ConnectionInfo>,
     ) -> Self {
         let RequestHeader { api_key, api_version, correlation_id, client_id } = header;
-        Self { api_key, api_version, correlation_id, client_id, body, hold, connection }
+        let (body, elements) = body;
+        Self { api_key, api_version, correlation_id, client_id, body, hold, elements, memory, connection }
     }
 
     /// What is needed to answer this request later.
@@ -95,15 +102,32 @@ impl ReplyTo {
 
     /// Encodes the response. One that cannot be encoded closes the connection, because a client that waits
     /// for an answer that never comes is worse off.
-    pub(crate) fn answer<R: Encodable>(self, response: &R) -> Answer {
+    ///
+    /// `share` is what it was built under, and stays with what it takes until it is written.
+    pub(crate) fn answer<R: Encodable>(self, response: &R, share: Share) -> Answer {
         let frame = ResponseFrame::encode(self.api_key, self.api_version, self.correlation_id, response);
-        frame.map_or_else(|error| Answer::Close(CloseReason::Unencodable(error)), Answer::Response)
+        covered(frame, share)
     }
 
     /// Frames a response body that is encoded already, in as many slices as it lies in.
-    pub(crate) fn answer_body(self, body: impl IntoIterator<Item = Bytes>) -> Answer {
+    pub(crate) fn answer_body(self, body: impl IntoIterator<Item = Bytes>, share: Share) -> Answer {
         let frame = ResponseFrame::from_body(self.api_key, self.api_version, self.correlation_id, body);
-        frame.map_or_else(|error| Answer::Close(CloseReason::Unencodable(error)), Answer::Response)
+        covered(frame, share)
+    }
+}
+
+/// The answer with its share of the node's memory.
+fn covered(frame: Result<ResponseFrame, EncodeError>, mut share: Share) -> Answer {
+    match frame {
+        Ok(frame) => {
+            // What turned out larger than it was taken for takes what is free; its connection waits anyway.
+            share.try_grow_to(frame.len());
+            Answer::Response(match share.handed_over(frame.len()) {
+                Some(share) => frame.covered_by(share),
+                None => frame,
+            })
+        }
+        Err(error) => Answer::Close(CloseReason::Unencodable(error)),
     }
 }
 
@@ -124,6 +148,9 @@ pub(crate) enum Reply {
     /// connection's task beside the connection's other replies, and may be polled without reason: it must be
     /// cheap to poll.
     Later(Pin<Box<dyn Future<Output = Answer> + Send>>),
+    /// There is no memory for the work on it. What replies comes when this is done; until then, the connection is not read, and
+    /// its order stays.
+    Deferred(Pin<Box<dyn Future<Output = Self> + Send>>),
     /// There is no answer, and those to later requests do not wait. When this is done, the request is over: well, or so that
     /// the connection has to close. Until then it counts as unanswered.
     Unanswered(Pin<Box<dyn Future<Output = Result<(), CloseReason>> + Send>>),
@@ -133,6 +160,11 @@ impl Reply {
     /// A reply that comes later.
     pub(crate) fn later(answer: impl Future<Output = Answer> + Send + 'static) -> Self {
         Self::Later(Box::pin(answer))
+    }
+
+    /// A reply that is not begun before there is memory for it.
+    pub(crate) fn deferred(reply: impl Future<Output = Self> + Send + 'static) -> Self {
+        Self::Deferred(Box::pin(reply))
     }
 
     /// No reply at all, from a request that goes on until this is done.
@@ -164,6 +196,7 @@ impl fmt::Debug for Reply {
         match self {
             Self::Now(answer) => f.debug_tuple("Now").field(answer).finish(),
             Self::Later(_) => f.write_str("Later"),
+            Self::Deferred(_) => f.write_str("Deferred"),
             Self::Unanswered(_) => f.write_str("Unanswered"),
         }
     }

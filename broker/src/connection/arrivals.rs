@@ -75,16 +75,32 @@ impl Arrivals {
 
     /// Puts out the slowest request, unless one was put out just now, or none is slow.
     pub(super) fn put_out_slowest(&self, now: Instant) {
+        self.put_out(now, false);
+    }
+
+    /// Puts out all that stand still, or the slowest if none does, unless that was done just now.
+    pub(super) fn put_out_still(&self, now: Instant) {
+        self.put_out(now, true);
+    }
+
+    fn put_out(&self, now: Instant, all_still: bool) {
         let mut shared = self.lock();
         if shared.last_put_out.is_some_and(|last| now.duration_since(last) < WAITS) {
             return;
         }
         let candidates = shared.requests.values_mut().filter(|entry| !entry.waits && !entry.put_out);
         let rated = candidates.filter_map(|entry| Some((entry.rate.at(now)?, entry)));
-        let slowest = rated.filter(|(rate, _)| *rate < FAST_BYTES_PER_SECOND).min_by_key(|(rate, _)| *rate);
-        if let Some((_, entry)) = slowest {
+        let mut slow: Vec<_> = rated.filter(|(rate, _)| *rate < FAST_BYTES_PER_SECOND).collect();
+        slow.sort_by_key(|(rate, _)| *rate);
+        let still = slow.iter().filter(|(rate, _)| *rate == 0).count();
+        let out = if all_still { still.max(1) } else { 1 };
+        let mut is_any = false;
+        for (_, entry) in slow.into_iter().take(out) {
             entry.put_out = true;
             entry.notify.notify_one();
+            is_any = true;
+        }
+        if is_any {
             shared.last_put_out = Some(now);
         }
     }
@@ -105,9 +121,11 @@ impl Arrival {
     /// It waits for memory from now on, or waits no more.
     pub(super) fn waits(&self, now: Instant, waits: bool) {
         self.with(|entry| {
-            entry.waits = waits;
-            // What came before the wait says nothing about what comes after it.
-            entry.rate = Rate::new(now);
+            if entry.waits != waits {
+                entry.waits = waits;
+                // What came before the wait says nothing about what comes after it.
+                entry.rate = Rate::new(now);
+            }
         });
     }
 

@@ -53,6 +53,14 @@ pub(crate) enum CloseReason {
     /// A response that cannot be encoded: a fault of the broker's.
     #[error(transparent)]
     Unencodable(#[from] EncodeError),
+    /// An answer that is too large to be built.
+    #[error("the answer to {api_key:?} would be {bytes} bytes long: ask for less at once")]
+    AnswerTooLarge {
+        /// The API asked for.
+        api_key: ApiKey,
+        /// How long it would be.
+        bytes: usize,
+    },
     /// A produce request with `acks=0` failed. Closing is the only way to tell, and makes the client refresh
     /// its metadata.
     #[error("a produce request with acks=0 failed: {0}")]
@@ -66,6 +74,9 @@ pub(crate) enum CloseReason {
     /// A request arrived more slowly than all others while others waited for memory.
     #[error("a request came in slowly, and others waited for the memory that it held")]
     PutOut,
+    /// The client did not read its answers while others waited for memory.
+    #[error("answers were not read, and others waited for the memory that they held")]
+    Unread,
     /// The node stops.
     #[error("the node stops")]
     Shutdown,
@@ -78,9 +89,9 @@ pub(crate) enum Fault {
     Frame,
     /// A frame that is no request, or not one of those that are served.
     Request,
-    /// A request that came too slowly.
+    /// A request that came too slowly, or answers that were read too slowly.
     Slow,
-    /// An answer that cannot be encoded.
+    /// An answer that cannot be encoded, or is too large.
     Answer,
 }
 
@@ -105,8 +116,8 @@ impl CloseReason {
         match self {
             Self::Frame(_) => Some(Fault::Frame),
             Self::Request(_) | Self::NotServed { .. } | Self::Undecodable { .. } => Some(Fault::Request),
-            Self::Stalled | Self::PutOut => Some(Fault::Slow),
-            Self::Unencodable(_) => Some(Fault::Answer),
+            Self::Stalled | Self::PutOut | Self::Unread => Some(Fault::Slow),
+            Self::Unencodable(_) | Self::AnswerTooLarge { .. } => Some(Fault::Answer),
             Self::ClientLeft
             | Self::ClientLeftMidFrame { .. }
             | Self::Socket(_)

@@ -16,8 +16,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::answers::{AnswerBudget, AnswerMemory};
 use super::api::{Answer, Api, Reply, Request};
-use super::arrivals::Arrivals;
+use super::arrivals::{Arrival, Arrivals};
 use super::budget::ByteBudget;
 use super::close::CloseReason;
 use super::queue::ReplyQueue;
@@ -44,11 +45,17 @@ enum Event {
     Alarm,
 }
 
+/// The budgets of a node: of requests, with those that arrive, and of answers.
+pub(super) type NodeMemory = (ByteBudget, Arrivals, AnswerBudget);
+
 /// A connection at work.
 pub(super) struct Connection<R, W, A> {
     reader: FrameReader<R>,
     queue: ReplyQueue,
     writer: FrameWriter<W>,
+    answers: Arc<AnswerMemory>,
+    /// While the socket takes no more: the client has something to read.
+    unread: Option<Arc<Arrival>>,
     api: Arc<A>,
     info: Arc<ConnectionInfo>,
     limits: Limits,
@@ -70,12 +77,17 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin, A: Api> Connection<R, W, A> {
         api: Arc<A>,
         info: ConnectionInfo,
         limits: Limits,
-        (budget, arrivals): (ByteBudget, Arrivals),
+        (budget, arrivals, answers): NodeMemory,
         metrics: Arc<RequestMetrics>,
     ) -> Self {
+        let reader = FrameReader::new(read, limits.max_request_bytes, budget, arrivals);
+        let queue = ReplyQueue::default();
+        let answers = AnswerMemory::new(answers, reader.put_out_notice(), Arc::clone(queue.turn()));
         Self {
-            reader: FrameReader::new(read, limits.max_request_bytes, budget, arrivals),
-            queue: ReplyQueue::default(),
+            answers: Arc::new(answers),
+            unread: None,
+            reader,
+            queue,
             writer: FrameWriter::new(write),
             api,
             info: Arc::new(info),
@@ -112,6 +124,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin, A: Api> Connection<R, W, A> {
                 alarm.as_mut().reset(deadline);
             }
             let reads = self.may_read();
+            let unwritten = self.writer.waiting_bytes();
             let next = async {
                 tokio::select! {
                     biased;
@@ -128,6 +141,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin, A: Api> Connection<R, W, A> {
             let now = Instant::now();
             if !reads {
                 self.reader.excuse(now);
+                self.reader.pause(now, self.writer.is_empty());
             }
             match event {
                 Event::Shutdown => {
@@ -136,8 +150,13 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin, A: Api> Connection<R, W, A> {
                 }
                 Event::Frame(frame) => self.take(frame)?,
                 Event::AnswersReady => self.hand_over(),
-                Event::Written(written) => written?,
+                Event::Written(written) => {
+                    written?;
+                    self.answers.written(now, unwritten - self.writer.waiting_bytes());
+                    self.note_unread();
+                }
                 Event::PutOut if self.reader.is_put_out() => return Err(CloseReason::PutOut),
+                Event::PutOut if self.answers.is_put_out() => return Err(CloseReason::Unread),
                 Event::PutOut | Event::Eased => continue,
                 Event::Alarm => {
                     alarm.as_mut().reset(self.next_alarm(now)?);
@@ -163,8 +182,18 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin, A: Api> Connection<R, W, A> {
         Ok(())
     }
 
+    /// A client that has answers to read may have to go when others wait for memory, also where the answers are small: those
+    /// behind them may have been given memory, and do not go on before.
+    fn note_unread(&mut self) {
+        if self.writer.is_empty() {
+            self.unread = None;
+        } else if self.unread.is_none() {
+            self.unread = Some(self.answers.reader());
+        }
+    }
+
     fn may_read(&self) -> bool {
-        self.reading && self.queue.has_room(self.reader.load().bytes())
+        self.reading && self.queue.has_room(self.reader.load().bytes(), self.writer.small_bytes())
     }
 
     /// When the connection ends if nothing moves until then, and why; `None` while it waits for the broker's
@@ -206,9 +235,11 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin, A: Api> Connection<R, W, A> {
             Err(reason) => return Err(reason),
         };
         let (reply, timer) = match wire::open(&content) {
-            Ok((header, body)) => {
+            Ok((header, body, elements)) => {
                 let timer = self.metrics.arrived(header.api_key, content.len());
-                let reply = self.api.handle(Request::new(header, body, hold, Arc::clone(&self.info)));
+                let (memory, info) = (Arc::clone(&self.answers), Arc::clone(&self.info));
+                self.queue.begin();
+                let reply = self.api.handle(Request::new(header, (body, elements), hold, memory, info));
                 timer.handled();
                 (reply, timer)
             }
@@ -270,9 +301,11 @@ mod tests {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 9092));
         let info = ConnectionInfo { id: 1, listener: "TEST".into(), peer: address };
         let (client, server) = tokio::io::duplex(1 << 10);
-        let budget = (ByteBudget::new(1 << 20), Arrivals::default());
+        let metrics = Metrics::default();
+        let answers = AnswerBudget::new(1 << 20, metrics.connections.answer_bytes().clone());
+        let budget = (ByteBudget::new(1 << 20), Arrivals::default(), answers);
         let halves = tokio::io::split(server);
-        let requests = Metrics::default().requests;
+        let requests = metrics.requests;
         (client, Connection::new(halves, Arc::new(Unasked), info, Limits::default(), budget, requests))
     }
 

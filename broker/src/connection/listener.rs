@@ -11,11 +11,12 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 use super::addresses::{Addresses, PerAddress};
+use super::answers::{AnswerBudget, NODE_ANSWER_BYTES};
 use super::api::Api;
 use super::arrivals::Arrivals;
 use super::budget::{ByteBudget, NODE_REQUEST_BYTES};
 use super::complaints::{Complaints, Kind};
-use super::driver::Connection;
+use super::driver::{Connection, NodeMemory};
 use super::{ConnectionInfo, Limits};
 use crate::metrics::Metrics;
 
@@ -39,7 +40,7 @@ pub(crate) struct Listener {
 struct Acceptor<A> {
     api: Arc<A>,
     limits: Limits,
-    budget: (ByteBudget, Arrivals),
+    budget: NodeMemory,
     addresses: Addresses,
     metrics: Metrics,
     complaints: Complaints,
@@ -63,10 +64,11 @@ pub(crate) async fn serve<A: Api>(
     shutdown: watch::Receiver<bool>,
 ) -> io::Result<()> {
     let complaints = Complaints::new(metrics.connections.clone());
+    let answers = AnswerBudget::new(NODE_ANSWER_BYTES, metrics.connections.answer_bytes().clone());
     let acceptor = Arc::new(Acceptor {
         api,
         limits,
-        budget: (ByteBudget::new(NODE_REQUEST_BYTES), Arrivals::default()),
+        budget: (ByteBudget::new(NODE_REQUEST_BYTES), Arrivals::default(), answers),
         addresses: Addresses::new(per_address),
         metrics,
         complaints: complaints.clone(),

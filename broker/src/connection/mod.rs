@@ -24,6 +24,8 @@
 //! | unanswered requests of a connection | [`queue::MAX_IN_FLIGHT_REQUESTS`] | reading pauses |
 //! | bytes that a connection's requests hold | [`queue::MAX_IN_FLIGHT_BYTES`] | reading pauses |
 //! | answers of a connection that wait to be written | [`queue::MAX_READY_BYTES`] | reading pauses, futures wait |
+//! | small answers of a connection that are not read | [`answers::SMALL_ANSWERS_BYTES`] | reading pauses, futures wait |
+//! | answers of a node | [`answers::NODE_ANSWER_BYTES`] | they wait, fetches become smaller, and who does not read is closed |
 //! | request bytes of a node | [`budget::NODE_REQUEST_BYTES`] | reading large or pipelined requests pauses |
 //! | small produce requests of a node | [`budget::NODE_SMALL_PRODUCE_BYTES`] | they wait before their turn |
 //! | the slowness of a request | [`pace::LEAST_BYTES_PER_SECOND`], [`pace::PATIENCE`] | the connection is closed |
@@ -36,6 +38,7 @@
 //! included. When the broker closes, answers to earlier requests are written first.
 
 mod addresses;
+mod answers;
 mod api;
 mod arrivals;
 mod budget;
@@ -57,6 +60,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub(crate) use self::addresses::PerAddress;
+pub(crate) use self::answers::{AnswerMemory, Share};
 pub(crate) use self::api::{Answer, Api, Reply, ReplyTo, Request};
 pub(crate) use self::close::{CloseReason, Fault};
 pub(crate) use self::listener::{Listener, serve};
@@ -99,6 +103,7 @@ impl Default for Limits {
 /// The constants that `docs/bounds.md` lists.
 #[cfg(test)]
 pub(crate) mod bounds {
+    pub(crate) use super::answers::{NODE_ANSWER_BYTES, SMALL_ANSWERS_BYTES};
     pub(crate) use super::arrivals::{FAST_BYTES_PER_SECOND, WAITS};
     pub(crate) use super::budget::{NODE_REQUEST_BYTES, NODE_SMALL_PRODUCE_BYTES};
     pub(crate) use super::complaints::EVERY;

@@ -83,26 +83,26 @@ impl Api for Shared {
             Ok(asked) => asked,
             Err(reason) => return reason.into(),
         };
-        let reply_to = request.reply_to();
+        let (reply_to, memory) = (request.reply_to(), Arc::clone(&request.memory));
         let (order, number) = asked.key.split_once(' ').unwrap_or((&asked.key, "0"));
         let number = number.parse().unwrap();
         match order {
-            "now" => reply_to.answer_body([Tracked::bytes(number, &api.memory)]).into(),
+            "now" => reply_to.answer_body([Tracked::bytes(number, &api.memory)], memory.nothing()).into(),
             "none" => Reply::unanswered(async { Ok(()) }),
             "close" => CloseReason::NotServed { api_key: request.api_key, api_version: 99 }.into(),
-            "later" => {
-                Reply::later(async move { reply_to.answer_body([Tracked::bytes(number, &api.memory)]) })
-            }
+            "later" => Reply::later(async move {
+                reply_to.answer_body([Tracked::bytes(number, &api.memory)], memory.nothing())
+            }),
             "wait" => {
                 let waiting = Waiting::new(&api);
                 Reply::later(async move {
                     waiting.0.released.notified().await;
-                    reply_to.answer_body([])
+                    reply_to.answer_body([], memory.nothing())
                 })
             }
             "release" => Reply::later(async move {
                 api.released.notify_one();
-                reply_to.answer_body([])
+                reply_to.answer_body([], memory.nothing())
             }),
             other => panic!("unknown order {other}"),
         }

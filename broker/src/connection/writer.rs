@@ -21,12 +21,14 @@ pub(super) struct FrameWriter<W> {
     socket: W,
     waiting: VecDeque<Bytes>,
     waiting_bytes: usize,
+    /// Bytes of frames without a share of the node's memory, since nothing waited.
+    small_bytes: usize,
 }
 
 impl<W: AsyncWrite + Unpin> FrameWriter<W> {
     /// A writer with nothing to write.
     pub(super) const fn new(socket: W) -> Self {
-        Self { socket, waiting: VecDeque::new(), waiting_bytes: 0 }
+        Self { socket, waiting: VecDeque::new(), waiting_bytes: 0, small_bytes: 0 }
     }
 
     /// Whether everything is written.
@@ -39,9 +41,22 @@ impl<W: AsyncWrite + Unpin> FrameWriter<W> {
         self.waiting_bytes < BATCH_BYTES
     }
 
+    /// Bytes that wait.
+    pub(super) const fn waiting_bytes(&self) -> usize {
+        self.waiting_bytes
+    }
+
+    /// Bytes of small answers that wait, at the most.
+    pub(super) const fn small_bytes(&self) -> usize {
+        self.small_bytes
+    }
+
     /// Adds a frame behind those that wait.
     pub(super) fn push(&mut self, frame: ResponseFrame) {
         self.waiting_bytes += frame.len();
+        if !frame.is_covered() {
+            self.small_bytes += frame.len();
+        }
         self.waiting.extend(frame.into_parts());
     }
 
@@ -77,6 +92,9 @@ impl<W: AsyncWrite + Unpin> FrameWriter<W> {
             }
             left -= first.len();
             self.waiting.pop_front();
+        }
+        if self.waiting.is_empty() {
+            self.small_bytes = 0;
         }
     }
 }

@@ -12,6 +12,7 @@ pub(crate) struct ConnectionMetrics {
     accepted: IntCounterVec,
     rejected: IntCounterVec,
     failed: IntCounterVec,
+    answer_bytes: IntGauge,
 }
 
 /// A connection that counts as open until this is dropped.
@@ -37,7 +38,19 @@ impl ConnectionMetrics {
             accepted: registered(registry, IntCounterVec::new(accepted, label)),
             rejected: registered(registry, IntCounterVec::new(rejected, label)),
             failed,
+            answer_bytes: registered(
+                registry,
+                IntGauge::new(
+                    "trilog_answer_memory_bytes",
+                    "Memory that answers have taken of the node's budget.",
+                ),
+            ),
         }
+    }
+
+    /// What answers have taken of the node's memory.
+    pub(crate) const fn answer_bytes(&self) -> &IntGauge {
+        &self.answer_bytes
     }
 
     /// Clients can connect to `listener` from now on: what is counted of it is shown, be it nothing.

@@ -18,7 +18,7 @@ use thiserror::Error;
 
 pub(crate) use self::header::RequestHeader;
 pub(crate) use self::response::{EncodeError, ResponseFrame};
-use self::structure::{Schema, StructureError};
+use self::structure::{Extent, Schema, StructureError};
 
 /// Why a frame is not a request that may be decoded. Each closes the connection, as in Kafka: a peer that
 /// sends one either speaks another protocol or could not make sense of an answer.
@@ -54,7 +54,8 @@ pub(crate) enum RequestError {
     },
 }
 
-/// Splits a frame's content into header and checked body. The body shares the frame's memory.
+/// Splits a frame's content into header and checked body, with the number of elements in it. The body shares the frame's
+/// memory.
 ///
 /// An ApiVersions request of a version that is not known passes with an empty body: it is to be answered with
 /// UNSUPPORTED_VERSION in the format of v0, and nobody can tell what its body means (KIP-511).
@@ -62,32 +63,32 @@ pub(crate) enum RequestError {
 /// # Errors
 ///
 /// [`RequestError`]; the connection must then be closed.
-pub(crate) fn open(frame: &Bytes) -> Result<(RequestHeader, Bytes), RequestError> {
+pub(crate) fn open(frame: &Bytes) -> Result<(RequestHeader, Bytes, usize), RequestError> {
     let (header, body_start) = header::decode(frame)?;
     let (api_key, api_version) = (header.api_key, header.api_version);
     let body = frame.slice(body_start..);
     match structure::schema_of(api_key) {
         Some(schema) if schema.covers(api_version) => {
-            check_body(schema, api_version, &body).map_err(|error| RequestError::Body {
+            let elements = check_body(schema, api_version, &body).map_err(|error| RequestError::Body {
                 api_key,
                 api_version,
                 error,
             })?;
-            Ok((header, body))
+            Ok((header, body, elements))
         }
-        Some(_) if api_key == ApiKey::ApiVersions => Ok((header, Bytes::new())),
+        Some(_) if api_key == ApiKey::ApiVersions => Ok((header, Bytes::new(), 0)),
         _ => Err(RequestError::Undecodable { api_key, api_version }),
     }
 }
 
 /// The structure check, with a debug line for bytes that nobody reads: they are legal, and a sign of a
 /// confused client.
-fn check_body(schema: &Schema, api_version: i16, body: &Bytes) -> Result<(), StructureError> {
-    let used = structure::check(schema, api_version, body)?;
-    if used < body.len() {
-        tracing::debug!(unread = body.len() - used, "request with bytes behind its last field");
+fn check_body(schema: &Schema, api_version: i16, body: &Bytes) -> Result<usize, StructureError> {
+    let Extent { bytes, elements } = structure::check(schema, api_version, body)?;
+    if bytes < body.len() {
+        tracing::debug!(unread = body.len() - bytes, "request with bytes behind its last field");
     }
-    Ok(())
+    Ok(elements)
 }
 
 #[cfg(test)]

@@ -29,6 +29,7 @@ pub(crate) struct EncodeError {
 pub(crate) struct ResponseFrame {
     parts: Vec<Bytes>,
     length: usize,
+    is_covered: bool,
 }
 
 impl ResponseFrame {
@@ -54,7 +55,7 @@ impl ResponseFrame {
 
         let content = i32::try_from(buffer.len() - PREFIX_BYTES).map_err(|error| unencodable(&error))?;
         buffer[..PREFIX_BYTES].copy_from_slice(&content.to_be_bytes());
-        Ok(Self { length: buffer.len(), parts: vec![buffer.freeze()] })
+        Ok(Self { length: buffer.len(), parts: vec![buffer.freeze()], is_covered: false })
     }
 
     /// Frames a body that is encoded already, in as many slices as it happens to lie in.
@@ -83,7 +84,20 @@ impl ResponseFrame {
         })?;
         head[..PREFIX_BYTES].copy_from_slice(&content.to_be_bytes());
         parts[0] = head.freeze();
-        Ok(Self { parts, length })
+        Ok(Self { parts, length, is_covered: false })
+    }
+
+    /// The frame, with something that is dropped when its last slice is.
+    pub(crate) fn covered_by<C: Send + 'static>(mut self, cover: C) -> Self {
+        let last = self.parts.pop().map(|bytes| Bytes::from_owner(Covered { bytes, _cover: cover }));
+        self.parts.extend(last);
+        self.is_covered = true;
+        self
+    }
+
+    /// Whether something covers it.
+    pub(crate) const fn is_covered(&self) -> bool {
+        self.is_covered
     }
 
     /// Bytes of the whole frame, its length prefix included.
@@ -94,6 +108,18 @@ impl ResponseFrame {
     /// The frame's slices, none of them empty, in the order to write them.
     pub(crate) fn into_parts(self) -> Vec<Bytes> {
         self.parts
+    }
+}
+
+/// A frame's last slice, which is written last.
+struct Covered<C> {
+    bytes: Bytes,
+    _cover: C,
+}
+
+impl<C> AsRef<[u8]> for Covered<C> {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
     }
 }
 

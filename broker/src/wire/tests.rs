@@ -35,7 +35,7 @@ fn the_two_frames_that_abort_the_decoder_are_refused() {
 
 #[test]
 fn a_header_is_read_with_and_without_tagged_fields() {
-    let (header, body) = open(&frame(3, 1, &[0, 0, 0, 0])).unwrap();
+    let (header, body, _) = open(&frame(3, 1, &[0, 0, 0, 0])).unwrap();
     assert_eq!(header.api_key, ApiKey::Metadata);
     assert_eq!((header.api_version, header.correlation_id, header.client_id), (1, 42, None));
     assert_eq!(body[..], [0, 0, 0, 0]);
@@ -44,7 +44,7 @@ fn a_header_is_read_with_and_without_tagged_fields() {
     // null.
     let mut flexible = vec![0, 12, 0, 4, 0, 0, 0, 1, 0, 2, b'm', b'e', 1, 5, 2, 0xaa, 0xbb];
     flexible.extend_from_slice(&[1, 0, 0, 0, 9, 1, 0, 0]);
-    let (header, body) = open(&flexible.into()).unwrap();
+    let (header, body, _) = open(&flexible.into()).unwrap();
     assert_eq!(header.client_id.as_deref(), Some("me"));
     assert_eq!(body[..], [1, 0, 0, 0, 9, 1, 0, 0]);
 }
@@ -75,14 +75,14 @@ fn unknown_apis_and_versions_are_refused() {
 #[test]
 fn api_versions_of_an_unknown_version_passes_without_its_body() {
     // Header v2, as every version above 3 has.
-    let (header, body) = open(&frame(18, 99, &[0, 0xde, 0xad])).unwrap();
+    let (header, body, _) = open(&frame(18, 99, &[0, 0xde, 0xad])).unwrap();
     assert_eq!((header.api_version, header.correlation_id), (99, 42));
     assert!(body.is_empty());
 }
 
 #[test]
 fn bytes_behind_the_last_field_are_allowed() {
-    let (_, body) = open(&frame(3, 1, &[0, 0, 0, 0, 0xde, 0xad])).unwrap();
+    let (_, body, _) = open(&frame(3, 1, &[0, 0, 0, 0, 0xde, 0xad])).unwrap();
     assert_eq!(body.len(), 6);
 }
 

@@ -31,7 +31,7 @@ use crate::survey::Survey;
 use crate::transport::{Frame, PeerEvent};
 
 /// Payload bytes of peers' frames that may wait for the driver.
-const MAX_PEER_BYTES: usize = 64 << 20;
+pub const MAX_PEER_BYTES: usize = 64 << 20;
 
 /// What an input counts for beside its payload: much work may come in small pieces.
 const INPUT_BYTES: usize = 256;

@@ -1,7 +1,8 @@
 //! Which part of a payload answers a fetch, and which record answers a question for a timestamp.
 //!
 //! A consumer gets whole batches, and the first is the one that *contains* the offset asked for; it skips what lies before.
-//! The batches of a payload lie one behind the other, so the answer is always one slice of it, and nothing is copied.
+//! The batches of a payload lie one behind the other, so the answer is always one slice of it. It is copied only where it would
+//! keep a payload in memory that is much longer than itself.
 
 use std::ops::ControlFlow;
 
@@ -12,6 +13,9 @@ use super::record_check::RecordError;
 use crate::ids::{LeaderEpoch, Offset, TimestampMs};
 use trilog_protocol::batch::{BatchError, BatchHeader, TimestampType};
 use trilog_protocol::records::walk_records;
+
+/// A slice of less than this part of its payload is copied: whoever counts what answers hold counts the slice.
+const COPIED_PART: usize = 4;
 
 /// The part of a payload that a fetch gets.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,7 +74,9 @@ pub fn slice_for_fetch(
         }
         position = end;
     }
-    Ok(FetchSlice { bytes: payload.slice(slice), next_offset, limit_reached })
+    let is_small_part = slice.len() < payload.len() / COPIED_PART;
+    let bytes = if is_small_part { Bytes::copy_from_slice(&payload[slice]) } else { payload.slice(slice) };
+    Ok(FetchSlice { bytes, next_offset, limit_reached })
 }
 
 /// The first record at or behind `from` whose timestamp is at least `timestamp`, if the payload has one.

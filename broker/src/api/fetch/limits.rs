@@ -7,13 +7,31 @@ pub(super) struct Limits {
     max_bytes: usize,
 }
 
+/// The memory that an answer has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Memory {
+    /// So many bytes.
+    Bytes(usize),
+    /// As much as its first batch takes, and nothing more.
+    FirstBatch,
+}
+
 /// What one partition may add.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Allowance {
     /// So many bytes.
     pub(super) max_bytes: usize,
-    /// A first batch even if it is larger, because nobody else has anything.
-    pub(super) at_least_one: bool,
+    /// A first batch even if it is larger, because nobody else has anything: one of so many bytes, or of any number.
+    pub(super) first: Option<FirstBatch>,
+}
+
+/// How large the first batch of an answer may be, whatever the client's limits (KIP-74).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum FirstBatch {
+    /// As large as there is memory for now.
+    UpTo(usize),
+    /// As large as it is.
+    Any,
 }
 
 impl Limits {
@@ -24,12 +42,22 @@ impl Limits {
         Self { min_bytes: usize::try_from(min_bytes).unwrap_or(0).min(max_bytes), max_bytes }
     }
 
-    /// What a partition may add that asks for `partition_max`, when the others have `others` bytes together.
-    pub(super) fn allow(self, partition_max: usize, others: usize) -> Allowance {
+    /// What a partition may add that asks for `partition_max`, when the others have `others` bytes together, and there is memory
+    /// for the answer.
+    pub(super) fn allow(self, partition_max: usize, others: usize, memory: Memory) -> Allowance {
+        let (most, first) = match memory {
+            Memory::Bytes(bytes) => (self.max_bytes.min(bytes), FirstBatch::UpTo(bytes)),
+            Memory::FirstBatch => (0, FirstBatch::Any),
+        };
         Allowance {
-            max_bytes: partition_max.min(self.max_bytes.saturating_sub(others)),
-            at_least_one: others == 0,
+            max_bytes: partition_max.min(most.saturating_sub(others)),
+            first: (others == 0).then_some(first),
         }
+    }
+
+    /// The most bytes that the answer may have, one larger batch aside.
+    pub(super) const fn max_bytes(self) -> usize {
+        self.max_bytes
     }
 
     /// Whether so many bytes are worth an answer.
@@ -54,9 +82,17 @@ mod tests {
     #[test]
     fn partitions_share_the_room() {
         let limits = Limits::new(1, 500, CEILING);
-        assert_eq!(limits.allow(300, 0), Allowance { max_bytes: 300, at_least_one: true });
-        assert_eq!(limits.allow(300, 300), Allowance { max_bytes: 200, at_least_one: false });
-        assert_eq!(limits.allow(300, 900), Allowance { max_bytes: 0, at_least_one: false });
+        let allow = |partition_max, others, memory| {
+            let Allowance { max_bytes, first } = limits.allow(partition_max, others, memory);
+            (max_bytes, first)
+        };
+        assert_eq!(allow(300, 0, Memory::FirstBatch), (0, Some(FirstBatch::Any)));
+        assert_eq!(allow(300, 300, Memory::FirstBatch), (0, None));
+        assert_eq!(allow(300, 300, Memory::Bytes(900)), (200, None));
+        assert_eq!(allow(300, 900, Memory::Bytes(900)), (0, None));
+        assert_eq!(allow(300, 0, Memory::Bytes(100)), (100, Some(FirstBatch::UpTo(100))));
+        assert_eq!(allow(300, 50, Memory::Bytes(100)), (50, None));
+        assert_eq!(allow(300, 0, Memory::Bytes(900)), (300, Some(FirstBatch::UpTo(900))));
     }
 
     #[test]

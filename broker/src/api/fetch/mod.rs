@@ -14,6 +14,8 @@
 //! order asked for, and after that only those that have changed. What is in memory is read on the spot. If
 //! anything has to come from disk, the whole pass moves to a thread that may wait.
 //!
+//! How much a fetch reads also depends on the memory that the node has for answers ([`memory`]).
+//!
 //! There are no fetch sessions (KIP-227): every answer is complete and has session id 0, which clients take
 //! for a broker without room for sessions.
 //!
@@ -24,6 +26,7 @@
 //! * v16: the new leader comes with NOT_LEADER_OR_FOLLOWER and FENCED_LEADER_EPOCH (KIP-951).
 
 mod limits;
+mod memory;
 mod partition;
 mod pass;
 mod response;
@@ -40,6 +43,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use self::limits::Limits;
+use self::memory::MemoryOfFetch;
 use self::partition::Source;
 use self::pass::Pass;
 use super::broker::Broker;
@@ -85,14 +89,15 @@ impl Handler for Fetch {
         let pass = Pass::plan(broker, request.topics, limits, context.version);
         let broker = Arc::clone(broker);
         Reply::later(async move {
-            let pass = read_enough(&broker, pass, deadline).await;
+            let mut fetch = MemoryOfFetch::new(context.share(), Arc::clone(context.memory()), &pass);
+            let pass = read_enough(&broker, pass, &mut fetch, deadline).await;
             let image = broker.image();
             let endpoints = broker.endpoints(&image, context.listener());
             context.count_errors(pass.error_codes());
             pass.count_traffic();
             let leadership = |group| broker.node.leadership(group);
             let body = response::body(pass.into_topics(), form, leadership, &endpoints);
-            context.reply_to().answer_body(body)
+            context.reply_to().answer_body(body, fetch.into_share())
         })
     }
 }
@@ -115,30 +120,35 @@ impl AskedTopic for FetchTopic {
 }
 
 /// Reads until there is enough for an answer, or the time is over, and keeps what this node leads for certain.
-async fn read_enough(broker: &Broker, pass: Pass, deadline: Instant) -> Pass {
+async fn read_enough(broker: &Broker, pass: Pass, memory: &mut MemoryOfFetch, deadline: Instant) -> Pass {
     let asked_at = Instant::now();
     let confirming = broker.node.confirm(pass.led());
-    let mut pass = read(pass).await;
+    let mut pass = memory.read(pass).await;
     pass.keep_confirmed(&confirming.await);
     if pass.is_enough() || deadline <= Instant::now() {
         return pass;
     }
-    pass = read_more(pass, deadline).await;
+    pass = read_more(pass, memory, deadline).await;
     if asked_at.elapsed() > CONFIRMED_FOR {
         pass.keep_confirmed(&broker.node.confirm(pass.led()).await);
     }
     pass
 }
 
-/// Waits for more to read, and reads it.
-async fn read_more(mut pass: Pass, deadline: Instant) -> Pass {
+/// Waits for more to read, and reads it. What holds memory meanwhile does not wait while others wait for memory.
+async fn read_more(mut pass: Pass, memory: &mut MemoryOfFetch, deadline: Instant) -> Pass {
     let changed = Arc::new(Notify::new());
     // Whatever changes from here on is noticed, so the pass after this sees it, or the notification is kept.
     let _watches = pass.watch(&changed);
     loop {
-        pass = read(pass).await;
-        if pass.is_enough() || tokio::time::timeout_at(deadline, changed.notified()).await.is_err() {
+        pass = memory.read(pass).await;
+        if pass.is_enough() {
             return pass;
+        }
+        tokio::select! {
+            () = changed.notified() => {}
+            () = tokio::time::sleep_until(deadline) => return pass,
+            () = memory.is_wanted(), if pass.bytes() > 0 => return pass,
         }
     }
 }

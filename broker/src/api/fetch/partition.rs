@@ -11,7 +11,7 @@ use trilog_cluster::replica::{InMemory, ReadError, Replica, ReplicaStatus};
 use trilog_protocol::batch::batches;
 
 use super::super::led_partition::{LedPartition, NO_EPOCH, check_epoch, end_of_epoch};
-use super::limits::Allowance;
+use super::limits::{Allowance, FirstBatch};
 use super::zstd::before_zstd;
 
 /// From this version on clients know zstd.
@@ -71,6 +71,8 @@ pub(super) struct Reading {
     pub(super) batches: Vec<Bytes>,
     /// How many bytes they are.
     pub(super) bytes: usize,
+    /// Whether nothing was read although there is something: its first batch is larger than there was memory for.
+    pub(super) lacks_memory: bool,
     /// Where the log parts from what the client has of it, if it does: then nothing was read.
     pub(super) diverging: Option<(LeaderEpoch, Offset)>,
 }
@@ -136,6 +138,11 @@ impl PartitionFetch {
         self.outcome.as_ref().map_or(0, |reading| reading.bytes)
     }
 
+    /// Whether there was too little memory for its first batch.
+    pub(super) fn lacks_memory(&self) -> bool {
+        self.outcome.as_ref().is_ok_and(|reading| reading.lacks_memory)
+    }
+
     /// Whether the answer should leave at once: something is wrong, which the client should know.
     pub(super) fn is_urgent(&self) -> bool {
         self.outcome.as_ref().map_or(true, |reading| reading.diverging.is_some())
@@ -172,7 +179,7 @@ impl PartitionFetch {
             high_watermark: status.high_watermark,
             log_start_offset: status.log_start_offset,
         };
-        if self.seen == Some(now) {
+        if self.seen == Some(now) && !self.lacks_memory() {
             return Ok(());
         }
         self.outcome = match self.asked.read(replica, status, allowance, source) {
@@ -216,19 +223,21 @@ impl Asked {
         if reading.diverging.is_some() {
             return Ok(reading);
         }
-        let Allowance { max_bytes, at_least_one } = allowance;
-        let read = match source {
-            Source::Memory => led.replica.read_in_memory(self.offset, max_bytes, at_least_one),
-            Source::Disk => {
-                led.replica.read_blocking(self.offset, max_bytes, at_least_one).map(InMemory::Batches)
-            }
-        };
-        let batches = match read.map_err(|error| read_error(&led.replica, error))? {
-            InMemory::OnDisk => return Err(ReadFailure::NotInMemory),
-            InMemory::Batches(batches) if self.zstd_known => batches,
-            InMemory::Batches(batches) => {
-                before_zstd(batches).ok_or(ResponseError::UnsupportedCompressionType)?
-            }
+        let is_behind = self.offset < led.status.high_watermark;
+        let read = |max_bytes, at_least_one| self.read_batches(&led, source, max_bytes, at_least_one);
+        let mut batches = read(allowance.max_bytes, allowance.first == Some(FirstBatch::Any))?;
+        if batches.is_empty()
+            && is_behind
+            && let Some(FirstBatch::UpTo(most)) = allowance.first
+        {
+            batches = first_batch(read(most, false)?);
+        }
+        let lacks_memory = batches.is_empty() && is_behind && allowance.first.is_some();
+        let reading = Reading { lacks_memory, ..reading };
+        let batches = if self.zstd_known {
+            batches
+        } else {
+            before_zstd(batches).ok_or(ResponseError::UnsupportedCompressionType)?
         };
         #[cfg(feature = "faults")]
         let (reading, batches) = {
@@ -237,6 +246,25 @@ impl Asked {
             (Reading { high_watermark, ..reading }, batches)
         };
         Ok(Reading { bytes: batches.iter().map(Bytes::len).sum(), batches, ..reading })
+    }
+
+    fn read_batches(
+        &self,
+        led: &LedPartition,
+        source: Source,
+        max_bytes: usize,
+        at_least_one: bool,
+    ) -> Result<Vec<Bytes>, ReadFailure> {
+        let read = match source {
+            Source::Memory => led.replica.read_in_memory(self.offset, max_bytes, at_least_one),
+            Source::Disk => {
+                led.replica.read_blocking(self.offset, max_bytes, at_least_one).map(InMemory::Batches)
+            }
+        };
+        match read.map_err(|error| read_error(&led.replica, error))? {
+            InMemory::OnDisk => Err(ReadFailure::NotInMemory),
+            InMemory::Batches(batches) => Ok(batches),
+        }
     }
 
     /// Where the log parts from the client's, whose last record has the epoch it states (KIP-595).
@@ -249,6 +277,13 @@ impl Asked {
         let parts = epoch.0 < self.last_fetched_epoch || end < self.offset;
         Ok(parts.then_some((epoch, end)))
     }
+}
+
+/// The first of the batches that were read.
+fn first_batch(mut read: Vec<Bytes>) -> Vec<Bytes> {
+    read.truncate(1);
+    let first = read.first().and_then(|slice| batches(slice).next()?.ok());
+    first.map_or(read, |(_, batch)| vec![batch])
 }
 
 /// What is answered to a read that failed. One that met damage ends the node, too.

@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::super::broker::Broker;
 use super::super::led_partition::group_of;
-use super::limits::Limits;
+use super::limits::{Limits, Memory};
 use super::partition::{NotInMemory, PartitionFetch, Source};
 
 /// From this version on topics are named by id.
@@ -37,6 +37,7 @@ pub(super) struct Pass {
     limits: Limits,
     /// What all partitions have read together.
     bytes: usize,
+    memory: Memory,
 }
 
 impl Pass {
@@ -55,7 +56,7 @@ impl Pass {
             let name = TopicName(StrBytes::from_string(asked.topic.to_string()));
             TopicFetch { partitions, name, id }
         });
-        Self { topics: topics.collect(), limits, bytes: 0 }
+        Self { topics: topics.collect(), limits, bytes: 0, memory: Memory::Bytes(0) }
     }
 
     /// Reads every partition about which something has changed, in order, within the limits.
@@ -66,11 +67,37 @@ impl Pass {
     pub(super) fn read(&mut self, source: Source) -> Result<(), NotInMemory> {
         for partition in self.topics.iter_mut().flat_map(|topic| &mut topic.partitions) {
             let others = self.bytes - partition.bytes();
-            let allowance = self.limits.allow(partition.max_bytes(), others);
+            let allowance = self.limits.allow(partition.max_bytes(), others, self.memory);
             partition.read(allowance, source)?;
             self.bytes = others + partition.bytes();
         }
         Ok(())
+    }
+
+    /// Gives it so much memory for what it reads.
+    pub(super) const fn set_memory(&mut self, memory: Memory) {
+        self.memory = memory;
+    }
+
+    /// Bytes that were read.
+    pub(super) const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// The most bytes that the answer may have, one larger batch aside.
+    pub(super) const fn max_bytes(&self) -> usize {
+        self.limits.max_bytes()
+    }
+
+    /// How many partitions are asked for.
+    pub(super) fn partitions(&self) -> usize {
+        self.topics.iter().map(|topic| topic.partitions.len()).sum()
+    }
+
+    /// Whether nothing was read, because there was too little memory for the first batch.
+    pub(super) fn lacks_memory(&self) -> bool {
+        self.bytes == 0
+            && self.topics.iter().flat_map(|topic| &topic.partitions).any(PartitionFetch::lacks_memory)
     }
 
     /// The partitions that this node shows to lead, to be confirmed.

@@ -57,7 +57,7 @@ pub(super) struct TopicIntake<'a> {
 impl<'a> Intake<'a> {
     /// For a request that arrives now.
     pub(super) fn new(broker: &'a Broker, acks_all: bool, context: &CallContext) -> Self {
-        let held = Held::new(Arc::clone(&context.hold) as _);
+        let held = context.hold.upgrade().map(|hold| Held::new(hold as _)).unwrap_or_default();
         Self { broker, acks_all, zstd_allowed: context.version >= ZSTD_FROM, now: wall_clock(), held }
     }
 

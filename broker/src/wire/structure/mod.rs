@@ -28,13 +28,14 @@ use kafka_protocol::messages::ApiKey;
 pub(super) use self::cursor::Cursor;
 pub(crate) use self::error::StructureError;
 pub(crate) use self::schema::Schema;
+pub(crate) use self::walk::Extent;
 
 /// The shape of this API's requests, or `None` for an API that no version of Trilog decodes.
 pub(crate) fn schema_of(api_key: ApiKey) -> Option<&'static Schema> {
     api::SCHEMAS.iter().copied().find(|schema| schema.api_key == api_key)
 }
 
-/// Checks a request's body and returns how many of its bytes the fields take.
+/// Checks a request's body and returns how much of it the fields take.
 ///
 /// # Errors
 ///
@@ -43,6 +44,6 @@ pub(crate) fn schema_of(api_key: ApiKey) -> Option<&'static Schema> {
 /// # Panics
 ///
 /// When the schema does not [cover](Schema::covers) `version`.
-pub(crate) fn check(schema: &Schema, version: i16, body: &[u8]) -> Result<usize, StructureError> {
+pub(crate) fn check(schema: &Schema, version: i16, body: &[u8]) -> Result<Extent, StructureError> {
     walk::Walk::new(schema, version, body).run(schema.fields)
 }

@@ -19,6 +19,15 @@ use super::schema::{Field, Kind, Schema};
 /// topics, partitions or groups in one request; Kafka's largest clusters have 200,000 partitions.
 pub(super) const MAX_ELEMENTS: usize = 1 << 18;
 
+/// What a request takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Extent {
+    /// Bytes of its fields.
+    pub(crate) bytes: usize,
+    /// Array elements and tagged fields, numbers in arrays not counted.
+    pub(crate) elements: usize,
+}
+
 /// Whether a string's length takes two bytes or four, in versions that are not flexible.
 #[derive(Clone, Copy)]
 enum LengthWidth {
@@ -41,10 +50,10 @@ impl<'a> Walk<'a> {
         Self { cursor: Cursor::new(body), version, flexible: schema.is_flexible(version), elements: 0 }
     }
 
-    /// Walks over `fields` and returns the number of bytes they take.
-    pub(super) fn run(mut self, fields: &[Field]) -> Result<usize, StructureError> {
+    /// Walks over `fields` and returns what they take.
+    pub(super) fn run(mut self, fields: &[Field]) -> Result<Extent, StructureError> {
         self.structure(fields)?;
-        Ok(self.cursor.offset())
+        Ok(Extent { bytes: self.cursor.offset(), elements: self.elements })
     }
 
     /// Fields in their places, then the tagged ones.

@@ -8,3 +8,4 @@ mod pipelined;
 mod repeated_names;
 mod slow_writers;
 mod unacknowledged;
+mod unread_answers;

@@ -34,6 +34,7 @@ fn fetch(index: i32, outcome: Result<Reading, ResponseError>) -> PartitionFetch 
 fn reading(batches: &[&[u8]]) -> Reading {
     let batches: Vec<_> = batches.iter().map(|batch| Bytes::copy_from_slice(batch)).collect();
     Reading {
+        lacks_memory: false,
         high_watermark: Offset(90),
         log_start_offset: Offset(10),
         bytes: batches.iter().map(Bytes::len).sum(),
