@@ -72,3 +72,32 @@ fn partition(told: &MetadataResponsePartition) -> Partition {
     let leader_epoch = told.leader_epoch.max(UNKNOWN_EPOCH);
     Partition { leader: (leader >= 0).then_some(leader), leader_epoch }
 }
+
+#[cfg(test)]
+mod tests {
+    use kafka_protocol::messages::BrokerId;
+    use kafka_protocol::messages::metadata_response::MetadataResponseBroker;
+
+    use super::*;
+
+    #[test]
+    fn a_broker_that_listens_nowhere_spoils_the_answer() {
+        for (host, port) in [("", 9092), ("a b", 9092), ("h", 0), ("h", -1), ("h", 65536)] {
+            let host = StrBytes::from_static_str(host);
+            let broker = MetadataResponseBroker::default().with_node_id(BrokerId(1)).with_host(host);
+            let response = MetadataResponse::default().with_brokers(vec![broker.with_port(port)]);
+            assert!(matches!(answer(response), Err(Error::Malformed { .. })), "port {port}");
+        }
+    }
+
+    #[test]
+    fn a_negative_leader_is_none() {
+        let told = MetadataResponsePartition::default().with_leader_id(BrokerId(-1)).with_leader_epoch(-5);
+        assert_eq!(partition(&told), Partition { leader: None, leader_epoch: UNKNOWN_EPOCH });
+    }
+
+    #[test]
+    fn only_the_topics_in_use_are_asked_for() {
+        assert_eq!(request(&[], true).topics, Some(Vec::new()), "none, where null would be all");
+    }
+}

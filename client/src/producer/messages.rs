@@ -152,3 +152,42 @@ pub(super) async fn producer_id(connection: &Connection) -> Result<(i64, i16), E
     }
     Ok((id, epoch))
 }
+
+#[cfg(test)]
+mod tests {
+    use kafka_protocol::messages::BrokerId;
+    use kafka_protocol::messages::produce_response::{NodeEndpoint, TopicProduceResponse};
+
+    use super::*;
+
+    fn asked() -> Addressees {
+        vec![("a".into(), 0), ("b".into(), 1)]
+    }
+
+    fn response(topic: &'static str, replies: Vec<PartitionProduceResponse>) -> ProduceResponse {
+        let name = TopicName(StrBytes::from_static_str(topic));
+        let topic = TopicProduceResponse::default().with_name(name).with_partition_responses(replies);
+        ProduceResponse::default().with_responses(vec![topic])
+    }
+
+    #[test]
+    fn each_part_finds_its_reply_and_what_was_not_asked_is_ignored() {
+        let reply = |index| PartitionProduceResponse::default().with_index(index).with_base_offset(7);
+        let replies = part_replies(response("b", vec![reply(1), reply(9)]), &asked());
+        assert!(matches!(replies[0].outcome, PartOutcome::Missing));
+        let appended = &replies[1].outcome;
+        assert!(matches!(appended, PartOutcome::Appended { base_offset: Some(7), append_time: None }));
+    }
+
+    #[test]
+    fn a_refusal_names_the_next_leader_and_where_it_listens() {
+        let leader = LeaderIdAndEpoch::default().with_leader_id(BrokerId(3)).with_leader_epoch(5);
+        let reply = PartitionProduceResponse::default().with_error_code(6).with_current_leader(leader);
+        let host = StrBytes::from_static_str("three");
+        let endpoint = NodeEndpoint::default().with_node_id(BrokerId(3)).with_host(host).with_port(9);
+        let told = response("a", vec![reply]).with_node_endpoints(vec![endpoint]);
+        let reply = part_replies(told, &asked()).swap_remove(0);
+        let address = Some(Address { host: "three".to_owned(), port: 9 });
+        assert_eq!(reply.hint, Some(LeaderHint { leader: 3, leader_epoch: 5, address }));
+    }
+}

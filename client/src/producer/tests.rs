@@ -1,1 +1,129 @@
+//! A producer against brokers that do not keep to the protocol: each costs an error in time, and nothing else.
 
+use std::time::Duration;
+
+use bytes::BytesMut;
+use kafka_protocol::messages::ApiVersionsResponse;
+use kafka_protocol::messages::api_versions_response::ApiVersion;
+use kafka_protocol::protocol::Encodable;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+use super::*;
+use crate::ErrorClass;
+
+/// How a broker treats a connection: what it does with the request of this number, by its correlation id.
+type Manners = fn(usize, [u8; 4]) -> Vec<u8>;
+
+/// A frame with a length that is true.
+fn frame(correlation_id: [u8; 4], body: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(4 + body.len()).unwrap();
+    [&length.to_be_bytes()[..], &correlation_id, body].concat()
+}
+
+/// What a sound broker answers to ApiVersions in version 4.
+fn api_versions(correlation_id: [u8; 4]) -> Vec<u8> {
+    let rows = [(0, 0, 11), (3, 0, 12), (18, 0, 4), (22, 0, 4)].map(|(key, min, max)| {
+        ApiVersion::default().with_api_key(key).with_min_version(min).with_max_version(max)
+    });
+    let mut body = BytesMut::new();
+    ApiVersionsResponse::default().with_api_keys(rows.to_vec()).encode(&mut body, 4).unwrap();
+    frame(correlation_id, &body)
+}
+
+/// Serves every connection by these manners, and returns the address.
+async fn broker(manners: Manners) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(serve(stream, manners));
+        }
+    });
+    address
+}
+
+/// Answers request by request, until an answer is empty or the client leaves.
+async fn serve(mut stream: TcpStream, manners: Manners) {
+    for number in 0.. {
+        let Ok(length) = stream.read_u32().await else { return };
+        let mut request = vec![0; usize::try_from(length).unwrap()];
+        if stream.read_exact(&mut request).await.is_err() {
+            return;
+        }
+        let answer = manners(number, request[4..8].try_into().unwrap());
+        if answer.is_empty() || stream.write_all(&answer).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Sends a record to a broker of these manners, and returns why it failed.
+async fn failure(manners: Manners) -> Error {
+    let names = [("request.timeout.ms", "300"), ("max.block.ms", "400"), ("delivery.timeout.ms", "400")];
+    let config = ProducerConfig::new(&broker(manners).await).unwrap().with_names(names).unwrap();
+    let producer = Producer::new(config).unwrap();
+    let delivery = producer.send(Record::to("t").value("v")).await.unwrap();
+    producer.close().await;
+    assert!(matches!(producer.send(Record::to("t")).await, Err(Error::Closed)));
+    assert_eq!(producer.metrics().buffered_bytes, 0);
+    let error = delivery.await.unwrap_err();
+    assert_eq!(error.class(), ErrorClass::Retriable, "{error}");
+    error
+}
+
+#[tokio::test]
+async fn a_broker_that_does_not_keep_to_the_protocol_costs_an_error_in_time() {
+    let all: [(&str, Manners); 8] = [
+        ("closes at once", |_, _| Vec::new()),
+        ("speaks HTTP", |_, _| b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec()),
+        ("negative length", |_, _| vec![0xff; 8]),
+        ("length above the bound", |_, _| vec![0x7f, 0xff, 0xff, 0xff, 0, 0, 0, 1]),
+        ("frame that is too short", |_, _| vec![0, 0, 0, 2, 0, 0]),
+        ("another request's answer", |_, id| api_versions((u32::from_be_bytes(id) + 1).to_be_bytes())),
+        ("half an answer", |_, id| {
+            let mut answer = api_versions(id);
+            answer.truncate(10);
+            answer
+        }),
+        ("metadata that is none", |number, id| match number {
+            0 => api_versions(id),
+            _ => frame(id, &[0, 0, 0]),
+        }),
+    ];
+    for (manners, broker) in all {
+        let error = failure(broker).await;
+        assert!(matches!(error, Error::Timeout { .. }), "{manners}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn a_record_that_can_never_be_sent_is_refused_at_once() {
+    let config = ProducerConfig::new("127.0.0.1:1").unwrap().max_request_size(1000);
+    let producer = Producer::new(config).unwrap();
+    let refused = async |record| producer.send(record).await.unwrap_err();
+    let large = refused(Record::to("t").value(vec![0; 1000])).await;
+    assert!(matches!(large, Error::RecordTooLarge { limit: 1000, .. }), "{large}");
+    for name in ["", ".", "a/b", "naïve", &"t".repeat(250)] {
+        assert_eq!(refused(Record::to(name)).await.class(), ErrorClass::Refused, "{name}");
+    }
+    assert_eq!(refused(Record::to("t").timestamp(-1)).await.class(), ErrorClass::Refused);
+}
+
+#[tokio::test]
+async fn full_memory_gives_the_record_back_or_makes_it_wait() {
+    let limit = Duration::from_millis(50);
+    let config = ProducerConfig::new("127.0.0.1:1").unwrap().batch_size(1000).buffer_memory(1000);
+    let producer = Producer::new(config.max_block(limit)).unwrap();
+    drop(producer.try_send(Record::to("t").value(vec![0; 500])).unwrap());
+    let record = Record::to("t").value(vec![1; 500]);
+    match producer.try_send(record.clone()) {
+        Err(TrySendError::Full(back)) => assert_eq!(*back, record),
+        other => panic!("{other:?}"),
+    }
+    // The first record gives its memory back once its topic has stayed unknown for as long.
+    let outcome = producer.send(record).await;
+    assert!(matches!(outcome, Ok(_) | Err(Error::Timeout { .. })), "{outcome:?}");
+    producer.close().await;
+    assert_eq!(producer.metrics().buffered_bytes, 0);
+}
