@@ -1,15 +1,15 @@
 //! A Kafka client in Rust, for Trilog and every other broker that speaks the Kafka protocol.
 //!
-//! Start with [`Producer`]. Errors are one enum, [`Error`], whose [class](Error::class) says what to do about them; settings have
-//! typed methods and Kafka's own names ([`ProducerConfig`]).
+//! Start with [`Producer`] or [`Consumer`]. Errors are one enum, [`Error`], whose [class](Error::class) says what to do about them; settings have
+//! typed methods and Kafka's own names ([`ProducerConfig`], [`ConsumerConfig`]).
 //!
 //! | room | what it tells |
 //! | --- | --- |
 //! | [`producer`] | sending records |
+//! | [`consumer`] | reading records, alone or in a group |
 //! | `cluster` | connections to brokers, and metadata that is kept fresh |
 //! | `metadata` | what is known of brokers, topics and leaders, without sockets and clocks |
 //! | `config` | settings by method and by name |
-//! | [`consumer`] | what a consumer decides, without sockets and clocks |
 //! | [`wire`] | the low level: one connection, any request |
 //!
 //! **Limit.** A connection trusts its broker: the message decoder allocates by the counts it reads, so a hostile *broker* could
@@ -30,6 +30,7 @@ pub mod producer;
 pub mod wire;
 
 pub use config::ConfigError;
+pub use consumer::{Consumer, ConsumerConfig};
 pub use error::{Error, ErrorClass};
 pub use metrics::Metrics;
 pub use producer::{Acks, Delivered, Delivery, Partitioner, Producer, ProducerConfig, Record, TrySendError};

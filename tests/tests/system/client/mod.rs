@@ -1,5 +1,6 @@
-//! The bundled client against real nodes, read back by librdkafka.
+//! The bundled client against real nodes, beside librdkafka.
 
+mod consumer;
 mod errors;
 mod producer;
 mod read_back;

@@ -176,6 +176,12 @@ impl ClassicMember {
         })
     }
 
+    /// Whether the member is on its way from one generation to the next: what it sends in the old one comes too late.
+    #[must_use]
+    pub const fn is_joining(&self) -> bool {
+        matches!(self.phase, Phase::Joining | Phase::Counting(_) | Phase::Syncing)
+    }
+
     /// Replaces the topics that the member wants: names, or what a regular expression matches by now.
     pub fn subscribe(&mut self, topics: BTreeSet<Arc<str>>, now: Duration) {
         if self.topics == topics {
@@ -282,11 +288,16 @@ impl ClassicMember {
     /// When [`next_action`](Self::next_action) will have something to do although nothing has happened until then.
     #[must_use]
     pub fn deadline(&self) -> Option<Duration> {
+        if self.failure.is_some() {
+            return None;
+        }
         let join = match self.phase {
             Phase::Join { from } if !self.holding.is_calling() => Some(from),
             _ => None,
         };
-        let beating = self.beats() && !self.heartbeat.in_flight;
+        // Nothing is sent before the coordinator is found.
+        let join = join.filter(|_| self.coordinator != Coordinator::Asked);
+        let beating = self.beats() && !self.heartbeat.in_flight && self.coordinator != Coordinator::Asked;
         let beat = beating.then_some(self.heartbeat.next);
         let stall = self.may_stall().then(|| self.polled + self.options.max_poll_interval);
         let session = self.in_session().then(|| self.heartbeat.answered + self.options.session_timeout);

@@ -257,10 +257,16 @@ impl ModernMember {
     /// When [`next_action`](Self::next_action) will have something to do although nothing has happened until then.
     #[must_use]
     pub fn deadline(&self) -> Option<Duration> {
-        let beat = (self.beats() && self.heartbeat.in_flight.is_none()).then_some(self.heartbeat.next);
+        if self.failure.is_some() {
+            return None;
+        }
+        // Nothing is sent before the coordinator is found.
+        let beating =
+            self.beats() && self.heartbeat.in_flight.is_none() && self.coordinator != Coordinator::Asked;
+        let beat = beating.then_some(self.heartbeat.next);
         let stall = self.may_stall().then(|| self.polled + self.options.max_poll_interval);
         let naming = match self.naming {
-            Naming::From(from) if !self.unnamed().is_empty() => Some(from),
+            Naming::From(from) if !self.holding.is_calling() && !self.unnamed().is_empty() => Some(from),
             _ => None,
         };
         [beat, stall, naming].into_iter().flatten().min()

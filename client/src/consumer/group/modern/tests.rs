@@ -48,6 +48,8 @@ impl Stage {
 
     fn nothing(&mut self) {
         assert_eq!(self.member.next_action(self.now), None);
+        let deadline = self.member.deadline();
+        assert!(deadline.is_none_or(|deadline| deadline > self.now), "{deadline:?} has passed in vain");
     }
 
     fn beats(&mut self) -> HeartbeatRequest {

@@ -1,0 +1,268 @@
+//! The task with the clock and the sockets: it does what [`State`](super::state::State) wants done, and tells it what came of it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until, timeout};
+use trilog_protocol::ErrorCode;
+use uuid::Uuid;
+
+use super::group::classic;
+use super::group::modern::HeartbeatAnswer;
+use super::ledger::Committable;
+use super::membership::Membership;
+use super::partition::TopicPartition;
+use super::positions::Ticket;
+use super::requests::group::{self, ClassicAnswer};
+use super::requests::log::{self, Fetched, PerPartition};
+use super::requests::offsets;
+use super::shared::{Shared, wall_clock};
+use super::state::{FetchJob, Job, Lifetime};
+use crate::Error;
+use crate::cluster::Cluster;
+use crate::metadata::{NodeId, Snapshot};
+use crate::wire::Connection;
+
+/// How long a consumer that ends may take to leave its group.
+const LEAVE_WITHIN: Duration = Duration::from_secs(5);
+
+/// What came of a job.
+enum Outcome {
+    Coordinator(Result<NodeId, Error>),
+    Classic(classic::Request, Result<ClassicAnswer, Error>),
+    Modern(Result<Result<HeartbeatAnswer, ErrorCode>, Error>),
+    Named(Result<BTreeMap<Uuid, Arc<str>>, Error>),
+    Committed(BTreeMap<TopicPartition, Ticket>, Result<PerPartition<Option<Committable>>, Error>),
+    Landmarks(BTreeMap<TopicPartition, (Ticket, i64)>, Result<PerPartition<Option<Committable>>, Error>),
+    EpochEnds(
+        BTreeMap<TopicPartition, (Ticket, i32, Option<i32>)>,
+        Result<PerPartition<Option<Committable>>, Error>,
+    ),
+    Fetched(FetchJob, Result<Fetched, Error>),
+}
+
+impl Outcome {
+    /// Whether it answers a request that a member has sent.
+    const fn is_of_member(&self) -> bool {
+        matches!(self, Self::Classic(..) | Self::Modern(_))
+    }
+}
+
+/// The tasks that wait for answers.
+struct Jobs {
+    tasks: JoinSet<Outcome>,
+    /// How many of them a member has sent: the last of them says that it leaves.
+    of_member: usize,
+}
+
+impl Jobs {
+    fn start(&mut self, shared: &Arc<Shared>, jobs: Vec<Job>) {
+        for job in jobs {
+            self.of_member += usize::from(matches!(job, Job::Classic { .. } | Job::Modern { .. }));
+            self.tasks.spawn(perform(Arc::clone(shared), job));
+        }
+    }
+}
+
+/// Runs until the consumer was closed or dropped and has left its group.
+pub(super) async fn run(shared: Arc<Shared>) {
+    let _ends = Ends(Arc::clone(&shared));
+    let mut metadata = shared.cluster.watch();
+    let mut jobs = Jobs { tasks: JoinSet::new(), of_member: 0 };
+    let mut end = None;
+    loop {
+        let snapshot = metadata.borrow_and_update().clone();
+        let turn = turn(&shared, &snapshot);
+        jobs.start(&shared, turn.jobs);
+        if turn.has_left && jobs.of_member == 0 {
+            break;
+        }
+        if turn.is_ending && !turn.is_calling {
+            end.get_or_insert_with(|| Instant::now() + LEAVE_WITHIN);
+        } else {
+            // The application's callback takes the time that it takes.
+            end = None;
+        }
+        let deadline = turn.deadline.map(|deadline| shared.started + deadline);
+        let wake = deadline.into_iter().chain(end).min();
+        tokio::select! {
+            () = shared.driver.notified() => {}
+            changed = metadata.changed() => if changed.is_err() { break },
+            Some(outcome) = jobs.tasks.join_next() => {
+                if let Ok(outcome) = outcome {
+                    jobs.of_member -= usize::from(outcome.is_of_member());
+                    let more = take_in(&shared, outcome);
+                    jobs.start(&shared, more);
+                }
+            }
+            () = sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => {}
+        }
+        if end.is_some_and(|end| end <= Instant::now()) {
+            break;
+        }
+    }
+}
+
+/// Tells that the driver has ended, in whichever way.
+struct Ends(Arc<Shared>);
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        self.0.ended.send_replace(true);
+        self.0.application.notify_one();
+    }
+}
+
+/// What one look at the state brought.
+struct Turn {
+    jobs: Vec<Job>,
+    deadline: Option<Duration>,
+    is_ending: bool,
+    /// The application has a callback to run.
+    is_calling: bool,
+    has_left: bool,
+}
+
+fn turn(shared: &Shared, snapshot: &Snapshot) -> Turn {
+    let now = shared.now();
+    let mut state = shared.state();
+    if state.phase == Lifetime::Abandoned && state.callback.is_some() {
+        state.callback_ends(now);
+    }
+    let is_ending = state.phase != Lifetime::Consuming;
+    if is_ending {
+        state.member.leave();
+    }
+    let jobs = state.jobs(now, wall_clock(), snapshot);
+    for topic in state.topics() {
+        shared.cluster.uses(&topic);
+    }
+    if std::mem::take(&mut state.metadata_is_stale) {
+        shared.cluster.ask_anew();
+    }
+    if state.has_news() {
+        shared.application.notify_one();
+    }
+    let abandoned_callback = state.phase == Lifetime::Abandoned && state.callback.is_some();
+    if abandoned_callback {
+        // Nobody answers it: the next turn does.
+        shared.driver.notify_one();
+    }
+    let is_calling = state.callback.is_some();
+    let has_left = is_ending && !is_calling && state.member.has_left();
+    Turn { jobs, deadline: state.deadline(), is_ending, is_calling, has_left }
+}
+
+fn take_in(shared: &Shared, outcome: Outcome) -> Vec<Job> {
+    let now = shared.now();
+    let mut more = Vec::new();
+    let mut state = shared.state();
+    match outcome {
+        Outcome::Coordinator(found) => state.coordinator_answered(found, now),
+        Outcome::Classic(_, Ok(answer)) => state.classic_answered(answer, now, &mut more),
+        Outcome::Classic(request, Err(error)) => state.classic_failed(&request, error, now),
+        Outcome::Modern(answer) => state.heartbeat_answered(answer, now),
+        Outcome::Named(names) => {
+            if let Membership::Modern(member) = &mut state.member {
+                member.topics_named(names.unwrap_or_default(), now);
+            }
+        }
+        Outcome::Committed(asked, answer) => state.committed_answered(&asked, answer, now),
+        Outcome::Landmarks(asked, answer) => state.landmarks_answered(&asked, answer, now),
+        Outcome::EpochEnds(asked, answer) => state.epoch_ends_answered(&asked, answer, now),
+        Outcome::Fetched(job, answer) => state.fetch_answered(job, answer, now),
+    }
+    more
+}
+
+async fn perform(shared: Arc<Shared>, job: Job) -> Outcome {
+    let config = &shared.config;
+    let patience = config.common.request_timeout;
+    match job {
+        Job::FindCoordinator => Outcome::Coordinator(shared.find_coordinator().await),
+        Job::Classic { node, request } => {
+            // JoinGroup is answered when the rebalance is over; the connection itself limits how long that may take.
+            let patience = match request {
+                classic::Request::Join { .. } => config.max_poll_interval.saturating_add(patience),
+                _ => patience,
+            };
+            let sent = request.clone();
+            let answer = on_node(&shared.group_cluster, node, patience, async |connection| {
+                group::classic(connection, shared.group(), config, sent).await
+            });
+            Outcome::Classic(request, answer.await)
+        }
+        Job::Modern { node, request } => {
+            let answer = on_node(&shared.group_cluster, node, patience, async |connection| {
+                group::heartbeat(connection, shared.group(), request).await
+            });
+            Outcome::Modern(answer.await)
+        }
+        Job::NameTopics(ids) => Outcome::Named(name_topics(&shared, &ids).await),
+        Job::Committed { node, partitions } => {
+            let places: Vec<_> = partitions.keys().cloned().collect();
+            let answer = on_node(&shared.group_cluster, node, patience, async |connection| {
+                offsets::committed(connection, shared.group(), &places).await
+            });
+            let only_offset = |found: Option<offsets::Committed>| found.map(|found| found.offset);
+            let rows = answer
+                .await
+                .map(|rows| rows.into_iter().map(|(place, found)| (place, found.map(only_offset))).collect());
+            Outcome::Committed(partitions, rows)
+        }
+        Job::Landmarks { node, times } => {
+            let wanted = times.iter().map(|(place, (_, time))| (place.clone(), *time)).collect();
+            let answer = on_node(&shared.cluster, node, patience, async |connection| {
+                log::offsets(connection, &wanted, config.read_committed).await
+            });
+            Outcome::Landmarks(times, answer.await)
+        }
+        Job::EpochEnds { node, epochs } => {
+            let wanted =
+                epochs.iter().map(|(place, (_, epoch, leader))| (place.clone(), (*epoch, *leader))).collect();
+            let answer = on_node(&shared.cluster, node, patience, async |connection| {
+                log::ends_of_epochs(connection, &wanted).await
+            });
+            Outcome::EpochEnds(epochs, answer.await)
+        }
+        Job::Fetch(job) => {
+            let patience = patience.saturating_add(config.fetch_max_wait);
+            let answer = on_node(&shared.cluster, job.node, patience, async |connection| {
+                log::fetch(connection, config, job.request.clone(), job.reserved).await
+            });
+            let answer = answer.await;
+            Outcome::Fetched(job, answer)
+        }
+    }
+}
+
+async fn name_topics(
+    shared: &Shared,
+    ids: &std::collections::BTreeSet<Uuid>,
+) -> Result<BTreeMap<Uuid, Arc<str>>, Error> {
+    let connection = shared.cluster.any().await?;
+    group::topic_names(&connection, ids).await
+}
+
+/// Asks one broker. A connection that does not answer in time is given up, so that the next request has a new one.
+pub(super) async fn on_node<T>(
+    cluster: &Cluster,
+    node: NodeId,
+    patience: Duration,
+    ask: impl AsyncFnOnce(&Connection) -> Result<T, Error>,
+) -> Result<T, Error> {
+    let late = |cause: &str| Error::Timeout { what: "a request", limit: patience, cause: cause.to_owned() };
+    let Ok(connection) = timeout(patience, cluster.connection(node)).await else {
+        return Err(late("the broker cannot be reached"));
+    };
+    let connection = connection?;
+    match timeout(patience, ask(&connection)).await {
+        Ok(answer) => answer,
+        Err(_) => {
+            cluster.discard(node, &connection).await;
+            Err(late("the broker does not answer"))
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! What a consumer asks brokers on the application's behalf: committed offsets, offsets by time, watermarks.
+
+use std::collections::BTreeMap;
+
+use tokio::time::{Instant, sleep};
+use trilog_protocol::ErrorCode;
+
+use super::driver::on_node;
+use super::ledger::Committable;
+use super::partition::TopicPartition;
+use super::requests::log::{self, BEGINNING, END};
+use super::requests::offsets;
+use super::{CommitOffset, Consumer};
+use crate::Error;
+use crate::metadata::NodeId;
+
+impl Consumer {
+    /// The group's committed offsets, of those partitions that have one.
+    ///
+    /// Cancel safety: nothing is changed.
+    ///
+    /// # Errors
+    ///
+    /// Of the first partition that the group refuses, or of the coordinator.
+    pub async fn committed(
+        &self,
+        partitions: impl IntoIterator<Item = TopicPartition>,
+    ) -> Result<BTreeMap<TopicPartition, CommitOffset>, Error> {
+        let places: Vec<_> = partitions.into_iter().collect();
+        let shared = &self.shared;
+        let asked = || async {
+            let node = shared.find_coordinator().await?;
+            let patience = shared.config.common.request_timeout;
+            on_node(&shared.group_cluster, node, patience, async |connection| {
+                offsets::committed(connection, shared.group(), &places).await
+            })
+            .await
+        };
+        let mut committed = BTreeMap::new();
+        for (place, found) in self.patiently(asked).await? {
+            if let Some(found) = found.map_err(Error::code)? {
+                let Committable { offset, leader_epoch } = found.offset;
+                committed.insert(place, CommitOffset { offset, leader_epoch, metadata: found.metadata });
+            }
+        }
+        Ok(committed)
+    }
+
+    /// The offset of each partition's first record of a time (milliseconds since 1970) or later. Partitions without such a
+    /// record are left out.
+    ///
+    /// Cancel safety: nothing is changed.
+    ///
+    /// # Errors
+    ///
+    /// Of the first partition that cannot be asked.
+    pub async fn offsets_for_times(
+        &self,
+        times: BTreeMap<TopicPartition, i64>,
+    ) -> Result<BTreeMap<TopicPartition, i64>, Error> {
+        self.patiently(|| self.list(&times)).await
+    }
+
+    /// The offset of the first record of each partition, and the one behind the last.
+    ///
+    /// Cancel safety: nothing is changed.
+    ///
+    /// # Errors
+    ///
+    /// Of the first partition that cannot be asked.
+    pub async fn watermarks(
+        &self,
+        partitions: impl IntoIterator<Item = TopicPartition>,
+    ) -> Result<BTreeMap<TopicPartition, (i64, i64)>, Error> {
+        let places: Vec<_> = partitions.into_iter().collect();
+        let all = |time| places.iter().map(|place| (place.clone(), time)).collect::<BTreeMap<_, _>>();
+        let (beginnings, ends) = (all(BEGINNING), all(END));
+        let lows = self.patiently(|| self.list(&beginnings)).await?;
+        let mut highs = self.patiently(|| self.list(&ends)).await?;
+        let both = |(place, low)| highs.remove(&place).map(|high| (place, (low, high)));
+        Ok(lows.into_iter().filter_map(both).collect())
+    }
+
+    async fn list(
+        &self,
+        times: &BTreeMap<TopicPartition, i64>,
+    ) -> Result<BTreeMap<TopicPartition, i64>, Error> {
+        let shared = &self.shared;
+        let mut by_leader = BTreeMap::<NodeId, BTreeMap<TopicPartition, i64>>::new();
+        let snapshot = shared.cluster.watch().borrow().clone();
+        for (place, time) in times {
+            shared.cluster.uses(&place.topic);
+            let Some(leader) = snapshot.leader(&place.topic, place.partition) else {
+                shared.cluster.ask_anew();
+                return Err(Error::code(ErrorCode::LEADER_NOT_AVAILABLE));
+            };
+            by_leader.entry(leader).or_default().insert(place.clone(), *time);
+        }
+        let mut listed = BTreeMap::new();
+        for (node, times) in by_leader {
+            let patience = shared.config.common.request_timeout;
+            let rows = on_node(&shared.cluster, node, patience, async |connection| {
+                log::offsets(connection, &times, shared.config.read_committed).await
+            });
+            for (place, row) in rows.await? {
+                if let Err(code) = row
+                    && code.is_retriable()
+                {
+                    shared.cluster.ask_anew();
+                }
+                if let Some(found) = row.map_err(Error::code)? {
+                    listed.insert(place, found.offset);
+                }
+            }
+        }
+        Ok(listed)
+    }
+
+    /// Tries again for `default.api.timeout.ms`, where that may help.
+    async fn patiently<T, F: Future<Output = Result<T, Error>>>(
+        &self,
+        ask: impl Fn() -> F,
+    ) -> Result<T, Error> {
+        let config = &self.shared.config;
+        let end = Instant::now() + config.api_timeout;
+        let mut failures = 0;
+        loop {
+            let error = match ask().await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => error,
+            };
+            failures += 1;
+            let pause = config.common.retry.delay(failures, fastrand::f64());
+            if error.class() != crate::ErrorClass::Retriable || Instant::now() + pause > end {
+                return Err(error);
+            }
+            sleep(pause).await;
+        }
+    }
+}

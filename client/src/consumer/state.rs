@@ -1,0 +1,304 @@
+//! A consumer's whole state, and what follows from it: the machines put together. No socket and no clock.
+//!
+//! The application's side and the driver share it. Each change happens under one lock, and none waits for anything.
+
+mod answers;
+mod demand;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use trilog_protocol::records::{Record, decode_records};
+use uuid::Uuid;
+
+use super::Batch;
+use super::config::{ConsumerConfig, GroupProtocol};
+use super::fetch::prefetch::Prefetch;
+use super::fetch::readable::FetchedBatch;
+use super::fetch::session::{FetchSession, SessionRequest};
+use super::group::classic::{self, ClassicMember};
+use super::group::modern::{HeartbeatRequest, ModernMember, ModernOptions, Wanted};
+use super::group::{Callback, MemberFailure};
+use super::ledger::{Committable, Ledger};
+use super::membership::Membership;
+use super::partition::TopicPartition;
+use super::positions::{Position, Positions, Ticket};
+use super::requests::log::Asked;
+use crate::Error;
+use crate::metadata::NodeId;
+
+/// Something that only a socket can do. Each is done once and its outcome told to [`State`].
+#[derive(Debug)]
+pub(super) enum Job {
+    FindCoordinator,
+    Classic { node: NodeId, request: classic::Request },
+    Modern { node: NodeId, request: HeartbeatRequest },
+    NameTopics(BTreeSet<Uuid>),
+    Committed { node: NodeId, partitions: BTreeMap<TopicPartition, Ticket> },
+    Landmarks { node: NodeId, times: BTreeMap<TopicPartition, (Ticket, i64)> },
+    EpochEnds { node: NodeId, epochs: BTreeMap<TopicPartition, (Ticket, i32, Option<i32>)> },
+    Fetch(FetchJob),
+}
+
+/// A Fetch to one broker.
+#[derive(Debug)]
+pub(super) struct FetchJob {
+    pub(super) node: NodeId,
+    pub(super) request: SessionRequest<TopicPartition, Asked>,
+    /// The room that it has reserved, in bytes.
+    pub(super) reserved: usize,
+    /// What every partition of the session was asked for.
+    pub(super) asked: BTreeMap<TopicPartition, (Ticket, Position)>,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) config: Arc<ConsumerConfig>,
+    pub(super) member: Membership,
+    /// The broker that coordinates the group, while that is believed.
+    pub(super) coordinator: Option<NodeId>,
+    /// What was subscribed to, by name.
+    subscription: BTreeSet<Arc<str>>,
+    /// The topics whose partitions the leader of a classic group counts.
+    counting: Option<BTreeSet<Arc<str>>>,
+    pub(super) positions: Positions,
+    prefetch: Prefetch<FetchedBatch>,
+    pub(super) ledger: Ledger,
+    sessions: BTreeMap<NodeId, FetchSession<TopicPartition, Asked>>,
+    /// Brokers that are fetching for this consumer.
+    fetching: BTreeSet<NodeId>,
+    /// The coordinator is being looked for on behalf of committed offsets.
+    finding: bool,
+    /// Questions that wait for their answers.
+    asked: BTreeSet<(TopicPartition, Ticket)>,
+    /// Partitions that are left alone for a while.
+    not_before: BTreeMap<TopicPartition, Duration>,
+    /// The last known high watermarks.
+    high_watermarks: BTreeMap<TopicPartition, i64>,
+    /// What the application has to be called for.
+    pub(super) callback: Option<Callback>,
+    /// What the application is to be told.
+    errors: VecDeque<Error>,
+    /// Whether knowledge of topics or leaders has turned out to be wrong.
+    pub(super) metadata_is_stale: bool,
+    pub(super) phase: Lifetime,
+}
+
+/// Whether somebody is there to consume.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lifetime {
+    Consuming,
+    /// The application waits for the end, and answers callbacks.
+    Closing,
+    /// The application has dropped the consumer. Nobody answers callbacks.
+    Abandoned,
+}
+
+/// The most errors that wait for the application. More say nothing new.
+const MAX_ERRORS: usize = 16;
+
+impl State {
+    pub(super) fn new(config: Arc<ConsumerConfig>) -> Self {
+        Self {
+            member: Membership::Alone,
+            coordinator: None,
+            subscription: BTreeSet::new(),
+            counting: None,
+            positions: Positions::new(config.reset),
+            prefetch: Prefetch::new(config.prefetch_bytes),
+            ledger: Ledger::default(),
+            sessions: BTreeMap::new(),
+            fetching: BTreeSet::new(),
+            finding: false,
+            asked: BTreeSet::new(),
+            not_before: BTreeMap::new(),
+            high_watermarks: BTreeMap::new(),
+            callback: None,
+            errors: VecDeque::new(),
+            metadata_is_stale: false,
+            phase: Lifetime::Consuming,
+            config,
+        }
+    }
+
+    /// Subscribes, as a member of the group.
+    pub(super) fn subscribe(&mut self, wanted: Wanted, now: Duration) {
+        self.subscription.clone_from(&wanted.names);
+        if matches!(self.member, Membership::Alone) {
+            self.assign(&BTreeSet::new());
+            self.member = match self.config.protocol {
+                GroupProtocol::Classic => Membership::Classic(ClassicMember::new(self.config.classic(), now)),
+                GroupProtocol::Consumer => Membership::Modern(ModernMember::new(self.modern_options(), now)),
+            };
+        }
+        match &mut self.member {
+            Membership::Alone => {}
+            Membership::Classic(member) => member.subscribe(wanted.names, now),
+            Membership::Modern(member) => member.subscribe(wanted, now),
+        }
+    }
+
+    fn modern_options(&self) -> ModernOptions {
+        ModernOptions {
+            member_id: Uuid::new_v4().to_string(),
+            instance: self.config.instance.clone(),
+            rack: self.config.rack.clone(),
+            assignor: self.config.remote_assignor.clone(),
+            max_poll_interval: self.config.max_poll_interval,
+            retry_backoff: self.config.common.retry.initial,
+        }
+    }
+
+    /// Replaces the partitions of a consumer that assigns by hand. What stays goes on where it is.
+    pub(super) fn assign(&mut self, partitions: &BTreeSet<TopicPartition>) {
+        let gone: Vec<_> = self
+            .positions
+            .wants()
+            .map(|(place, _, _)| place)
+            .filter(|place| !partitions.contains(*place))
+            .cloned()
+            .collect();
+        gone.iter().for_each(|place| self.forget(place));
+        for place in partitions {
+            if !self.positions.contains(place) {
+                self.begin(place.clone());
+            }
+        }
+    }
+
+    fn begin(&mut self, place: TopicPartition) {
+        self.positions.assign(place.clone());
+        self.ledger.begin(place, None);
+    }
+
+    fn forget(&mut self, place: &TopicPartition) {
+        self.positions.remove(place);
+        self.prefetch.discard(place);
+        self.prefetch.resume(place);
+        self.ledger.end(place);
+        self.asked.retain(|(asked, _)| asked != place);
+        self.not_before.remove(place);
+        self.high_watermarks.remove(place);
+    }
+
+    /// The partitions that are assigned now.
+    pub(super) fn assignment(&self) -> BTreeSet<TopicPartition> {
+        self.positions.wants().map(|(place, _, _)| place.clone()).collect()
+    }
+
+    /// The topics whose metadata is needed.
+    pub(super) fn topics(&self) -> BTreeSet<Arc<str>> {
+        let assigned = self.positions.wants().map(|(place, _, _)| place.topic.clone());
+        let counting = self.counting.iter().flatten().cloned();
+        self.subscription.iter().cloned().chain(assigned).chain(counting).collect()
+    }
+
+    /// What was assigned begins before the application is called, so that it can seek.
+    pub(super) fn callback_begins(&mut self, callback: &Callback) {
+        if let Callback::Assign(added) = callback {
+            added.iter().for_each(|place| self.begin(place.clone()));
+        }
+    }
+
+    /// The application is done with the callback: what is given up is forgotten, and the group may go on.
+    pub(super) fn callback_ends(&mut self, now: Duration) {
+        if let Some(Callback::Revoke(places) | Callback::Lose(places)) = self.callback.take() {
+            places.iter().for_each(|place| self.forget(place));
+        }
+        self.member.callback_done(now);
+    }
+
+    /// The next batch for the application, or what it has to be told.
+    pub(super) fn take(&mut self) -> Option<Result<Batch, Error>> {
+        if let Some(error) = self.errors.pop_front() {
+            return Some(Err(error));
+        }
+        while let Some((place, fetched)) = self.prefetch.take() {
+            match decoded(&fetched, self.config.max_decompressed_bytes) {
+                Ok(records) => {
+                    let next = Committable {
+                        offset: fetched.header.next_offset().0,
+                        leader_epoch: Some(fetched.header.partition_leader_epoch.0)
+                            .filter(|epoch| *epoch >= 0),
+                    };
+                    self.ledger.handed_out(&place, next);
+                    if !records.is_empty() {
+                        return Some(Ok(Batch { partition: place, records, next_offset: next.offset }));
+                    }
+                }
+                Err(cause) => {
+                    // It stays in front: an application that goes on without a seek is told again, and skips nothing.
+                    let bytes = fetched.bytes.len();
+                    let cause = format!("{place}, offset {}: {cause}", fetched.header.base_offset.0);
+                    self.prefetch.put_back(place, fetched, bytes);
+                    return Some(Err(Error::Malformed { cause }));
+                }
+            }
+        }
+        None
+    }
+
+    /// Whether the application has a reason to come.
+    pub(super) fn has_news(&self) -> bool {
+        self.callback.is_some() || !self.errors.is_empty() || self.prefetch.has_some()
+    }
+
+    fn tell(&mut self, error: Error) {
+        if self.errors.len() < MAX_ERRORS {
+            self.errors.push_back(error);
+        }
+    }
+
+    fn failed(&mut self, failure: MemberFailure) {
+        self.tell(Error::code(failure.0));
+        self.member = Membership::Alone;
+        self.subscription.clear();
+        self.assign(&BTreeSet::new());
+    }
+
+    /// Reads on from elsewhere. What was fetched and not handed out is void.
+    pub(super) fn seek(&mut self, place: &TopicPartition, to: impl FnOnce(&mut Positions) -> bool) -> bool {
+        if !to(&mut self.positions) {
+            return false;
+        }
+        self.prefetch.discard(place);
+        self.ledger.begin(place.clone(), None);
+        self.asked.retain(|(asked, _)| asked != place);
+        self.not_before.remove(place);
+        true
+    }
+
+    pub(super) fn pause(&mut self, place: &TopicPartition) {
+        if self.positions.contains(place) {
+            self.prefetch.pause(place.clone());
+        }
+    }
+
+    pub(super) fn resume(&mut self, place: &TopicPartition) {
+        self.prefetch.resume(place);
+    }
+
+    /// The offset of the next record that the application is handed, if it is known.
+    pub(super) fn next_offset(&self, place: &TopicPartition) -> Option<i64> {
+        let waiting = self.prefetch.first(place);
+        let waiting = waiting.map(|batch| batch.from.max(batch.header.base_offset.0));
+        waiting.or_else(|| self.positions.position(place).map(|position| position.offset))
+    }
+
+    /// How many records of a partition the application has not been handed, as of the last fetch.
+    pub(super) fn lag(&self, place: &TopicPartition) -> Option<i64> {
+        let end = self.high_watermarks.get(place)?;
+        Some((end - self.next_offset(place)?).max(0))
+    }
+}
+
+fn decoded(fetched: &FetchedBatch, max: usize) -> Result<Vec<Record>, String> {
+    let records = decode_records(&fetched.header, &fetched.bytes, max).map_err(|cause| cause.to_string())?;
+    let wanted =
+        records.filter(|record| record.as_ref().map_or(true, |record| record.offset.0 >= fetched.from));
+    wanted.collect::<Result<_, _>>().map_err(|cause| cause.to_string())
+}

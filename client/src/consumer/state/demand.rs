@@ -1,0 +1,231 @@
+//! What is to be done next.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use trilog_protocol::ErrorCode;
+
+use super::{FetchJob, Job, State};
+use crate::Error;
+use crate::consumer::assignor::Topics;
+use crate::consumer::group::classic;
+use crate::consumer::membership::{Membership, Step};
+use crate::consumer::partition::TopicPartition;
+use crate::consumer::positions::{Landmark, Position, Ticket, Want};
+use crate::consumer::requests::log::{Asked, BEGINNING, END};
+use crate::metadata::{NodeId, Snapshot};
+
+/// Questions for one broker: what to ask, by partition.
+type Questions<T> = BTreeMap<NodeId, BTreeMap<TopicPartition, T>>;
+
+impl State {
+    /// All that is due at `now`. `wall_clock` is the time in milliseconds since 1970, for offsets by age.
+    pub(in crate::consumer) fn jobs(
+        &mut self,
+        now: Duration,
+        wall_clock: i64,
+        snapshot: &Snapshot,
+    ) -> Vec<Job> {
+        let mut jobs = Vec::new();
+        self.count(snapshot, &mut jobs);
+        if let Membership::Classic(member) = &mut self.member {
+            member.topics_changed(&counts(&self.subscription, snapshot));
+        }
+        while let Some(step) = self.member.next(now) {
+            self.step(step, &mut jobs);
+        }
+        self.follow_leaders(snapshot);
+        self.ask(now, wall_clock, snapshot, &mut jobs);
+        jobs
+    }
+
+    /// The earliest time at which [`jobs`](Self::jobs) has something to do although nothing happens until then.
+    pub(in crate::consumer) fn deadline(&self) -> Option<Duration> {
+        self.not_before.values().copied().chain(self.member.deadline()).min()
+    }
+
+    /// A leader's question for the numbers of partitions is answered when something is known of each topic.
+    fn count(&mut self, snapshot: &Snapshot, jobs: &mut Vec<Job>) {
+        let known = |topic: &Arc<str>| {
+            snapshot
+                .topics
+                .get(topic)
+                .is_some_and(|topic| topic.error.is_some() || !topic.partitions.is_empty())
+        };
+        let Some(topics) = self.counting.take_if(|topics| topics.iter().all(known)) else { return };
+        let Membership::Classic(member) = &mut self.member else { return };
+        if let Some(action) = member.topics_counted(counts(&topics, snapshot)) {
+            self.step(action.into(), jobs);
+        }
+    }
+
+    pub(super) fn step(&mut self, step: Step, jobs: &mut Vec<Job>) {
+        match (step, self.coordinator) {
+            (Step::FindCoordinator, _) => jobs.push(Job::FindCoordinator),
+            (Step::Classic(request), Some(node)) => jobs.push(Job::Classic { node, request }),
+            (Step::Modern(request), Some(node)) => jobs.push(Job::Modern { node, request }),
+            (Step::Classic(request), None) => self.unsent(&request),
+            (Step::Modern(_), None) => self.unsent_heartbeat(),
+            (Step::Call(callback), _) => {
+                self.callback_begins(&callback);
+                self.callback = Some(callback);
+            }
+            (Step::Count(topics), _) => self.counting = Some(topics),
+            (Step::Name(ids), _) => jobs.push(Job::NameTopics(ids)),
+            (Step::Fail(failure), _) => self.failed(failure),
+        }
+    }
+
+    /// The coordinator was lost since it was found: the request counts as failed.
+    fn unsent(&mut self, request: &classic::Request) {
+        if let Membership::Classic(member) = &mut self.member {
+            member.request_failed(request, Duration::ZERO);
+        }
+    }
+
+    fn unsent_heartbeat(&mut self) {
+        if let Membership::Modern(member) = &mut self.member {
+            member.heartbeat_failed(Duration::ZERO);
+        }
+    }
+
+    fn follow_leaders(&mut self, snapshot: &Snapshot) {
+        for place in self.assignment() {
+            let at = usize::try_from(place.partition).ok();
+            let known = at.and_then(|at| snapshot.topics.get(&place.topic)?.partitions.get(at));
+            if let Some(epoch) = known.map(|known| known.leader_epoch).filter(|epoch| *epoch >= 0) {
+                self.positions.led_in(&place, epoch);
+            }
+        }
+    }
+
+    /// Asks for what the positions want, one request a broker and kind.
+    fn ask(&mut self, now: Duration, wall_clock: i64, snapshot: &Snapshot, jobs: &mut Vec<Job>) {
+        self.not_before.retain(|_, until| *until > now);
+        if self.config.group.is_none() {
+            self.begin_without_a_group();
+        }
+        let mut committed = BTreeMap::new();
+        let mut landmarks = Questions::new();
+        let mut epochs = Questions::new();
+        let mut records = Questions::new();
+        let mut told = Vec::new();
+        let mut leaderless = false;
+        for (place, ticket, want) in self.positions.wants() {
+            if self.not_before.contains_key(place) || self.asked.contains(&(place.clone(), ticket)) {
+                continue;
+            }
+            if want == Want::Committed {
+                committed.insert(place.clone(), ticket);
+                continue;
+            }
+            if let Want::Nothing(lost) = want {
+                told.push((place.clone(), ticket, lost));
+                continue;
+            }
+            let Some(leader) = snapshot.leader(&place.topic, place.partition) else {
+                leaderless = true;
+                continue;
+            };
+            match want {
+                Want::Offset(landmark) => {
+                    let time = time_of(landmark, wall_clock);
+                    landmarks.entry(leader).or_default().insert(place.clone(), (ticket, time));
+                }
+                Want::EndOfEpoch { epoch, position } => {
+                    let question = (ticket, epoch, position.leader_epoch);
+                    epochs.entry(leader).or_default().insert(place.clone(), question);
+                }
+                Want::Records(position) if self.prefetch.wants(place) => {
+                    records.entry(leader).or_default().insert(place.clone(), (ticket, position));
+                }
+                Want::Records(_) | Want::Committed | Want::Nothing(_) => {}
+            }
+        }
+        for (place, ticket, lost) in told {
+            self.asked.insert((place.clone(), ticket));
+            let code = ErrorCode::OFFSET_OUT_OF_RANGE;
+            self.tell(Error::Broker { code, message: Some(format!("{place}: {lost}")) });
+        }
+        self.metadata_is_stale |= leaderless;
+        self.ask_for_committed(committed, jobs);
+        for (node, times) in landmarks {
+            self.asked.extend(times.iter().map(|(place, (ticket, _))| (place.clone(), *ticket)));
+            jobs.push(Job::Landmarks { node, times });
+        }
+        for (node, epochs) in epochs {
+            self.asked.extend(epochs.iter().map(|(place, (ticket, _, _))| (place.clone(), *ticket)));
+            jobs.push(Job::EpochEnds { node, epochs });
+        }
+        for (node, asked) in records {
+            jobs.extend(self.fetch(node, asked).map(Job::Fetch));
+        }
+    }
+
+    /// Nobody has committed anything.
+    fn begin_without_a_group(&mut self) {
+        let wants = self.positions.wants().filter(|(_, _, want)| *want == Want::Committed);
+        let places: Vec<_> = wants.map(|(place, ticket, _)| (place.clone(), ticket)).collect();
+        for (place, ticket) in places {
+            self.positions.committed(&place, ticket, None);
+        }
+    }
+
+    fn ask_for_committed(&mut self, committed: BTreeMap<TopicPartition, Ticket>, jobs: &mut Vec<Job>) {
+        if committed.is_empty() {
+            return;
+        }
+        if let Some(node) = self.coordinator {
+            self.asked.extend(committed.iter().map(|(place, ticket)| (place.clone(), *ticket)));
+            jobs.push(Job::Committed { node, partitions: committed });
+        } else if matches!(self.member, Membership::Alone) && !self.finding {
+            // A member finds its coordinator by itself.
+            self.finding = true;
+            jobs.push(Job::FindCoordinator);
+        }
+    }
+
+    /// A Fetch to a broker that has none in flight, if there is room for its answer.
+    fn fetch(
+        &mut self,
+        node: NodeId,
+        asked: BTreeMap<TopicPartition, (Ticket, Position)>,
+    ) -> Option<FetchJob> {
+        if self.fetching.contains(&node) {
+            return None;
+        }
+        let reserved = self.prefetch.reserve(self.config.fetch_max_bytes);
+        if reserved == 0 {
+            return None;
+        }
+        self.fetching.insert(node);
+        let question = |(place, (_, position)): (&TopicPartition, &(Ticket, Position))| {
+            let Position { offset, offset_epoch, leader_epoch } = *position;
+            (place.clone(), Asked { offset, leader_epoch, last_epoch: offset_epoch })
+        };
+        let session = self.sessions.entry(node).or_default();
+        let request = session.request(asked.iter().map(question).collect());
+        Some(FetchJob { node, request, reserved, asked })
+    }
+}
+
+fn counts<'a>(topics: impl IntoIterator<Item = &'a Arc<str>>, snapshot: &Snapshot) -> Topics {
+    let count = |topic: &Arc<str>| {
+        let partitions = snapshot.topics.get(topic)?.partitions.len();
+        let count = i32::try_from(partitions).ok().filter(|count| *count > 0)?;
+        Some((topic.clone(), count))
+    };
+    topics.into_iter().filter_map(count).collect()
+}
+
+fn time_of(landmark: Landmark, wall_clock: i64) -> i64 {
+    match landmark {
+        Landmark::Beginning => BEGINNING,
+        Landmark::End => END,
+        Landmark::Time(time) => time,
+        Landmark::Age(age) => {
+            wall_clock.saturating_sub(i64::try_from(age.as_millis()).unwrap_or(i64::MAX)).max(0)
+        }
+    }
+}

@@ -1,0 +1,224 @@
+use bytes::Bytes;
+use trilog_protocol::ErrorCode;
+use trilog_protocol::testing::BatchBuilder;
+
+use super::*;
+use crate::config::Address;
+use crate::consumer::fetch::session::SessionAnswer;
+use crate::consumer::positions::ResetPolicy;
+use crate::consumer::requests::log::{Fetched, FetchedPartition};
+use crate::metadata::{Partition, Snapshot, Topic};
+
+/// A consumer that assigns by hand, whose brokers the test plays.
+struct Stage {
+    state: State,
+    now: Duration,
+    snapshot: Snapshot,
+}
+
+fn place(partition: i32) -> TopicPartition {
+    TopicPartition::new("t", partition)
+}
+
+impl Stage {
+    fn new(policy: ResetPolicy) -> Self {
+        let config = ConsumerConfig::new("h:1").unwrap().reset(policy);
+        let address = Address { host: "h".to_owned(), port: 1 };
+        let led = Partition { leader: Some(1), leader_epoch: 5 };
+        let topic = Topic { partitions: vec![led, led], ..Topic::default() };
+        let snapshot = Snapshot {
+            brokers: [(1, address.clone()), (2, address)].into(),
+            topics: [(Arc::from("t"), topic)].into(),
+        };
+        Self { state: State::new(Arc::new(config)), now: Duration::from_secs(10), snapshot }
+    }
+
+    /// Two partitions, read from these offsets on.
+    fn reading(policy: ResetPolicy, offsets: [i64; 2]) -> Self {
+        let mut stage = Self::new(policy);
+        stage.state.assign(&[place(0), place(1)].into());
+        for (partition, offset) in (0..).zip(offsets) {
+            let to = Committable { offset, leader_epoch: Some(5) };
+            assert!(stage.state.seek(&place(partition), |positions| positions.seek(&place(partition), to)));
+        }
+        stage
+    }
+
+    fn jobs(&mut self) -> Vec<Job> {
+        self.state.jobs(self.now, 0, &self.snapshot)
+    }
+
+    /// The only job, which is a Fetch.
+    fn fetches(&mut self) -> FetchJob {
+        let mut jobs = self.jobs();
+        match (jobs.pop(), jobs.is_empty()) {
+            (Some(Job::Fetch(job)), true) => job,
+            (other, _) => panic!("{other:?} and {jobs:?} are no single Fetch"),
+        }
+    }
+
+    fn nothing(&mut self) {
+        let jobs = self.jobs();
+        assert!(jobs.is_empty(), "{jobs:?}");
+    }
+
+    fn answers(&mut self, job: FetchJob, rows: Vec<(i32, Result<FetchedPartition, ErrorCode>)>) {
+        let partitions = rows.into_iter().map(|(partition, row)| (place(partition), row)).collect();
+        self.state.fetch_answered(job, Ok(Fetched { session: SessionAnswer::Ok(9), partitions }), self.now);
+    }
+
+    fn taken(&mut self) -> Vec<(i32, i64)> {
+        let batches = std::iter::from_fn(|| self.state.take());
+        let rows = batches.flat_map(|batch| {
+            let batch = batch.unwrap();
+            let records = batch.records.into_iter();
+            records.map(move |record| (batch.partition.partition, record.offset.0)).collect::<Vec<_>>()
+        });
+        rows.collect()
+    }
+}
+
+/// Records from `offset` on, in batches of these sizes.
+fn records(mut offset: i64, sizes: &[u32]) -> Result<FetchedPartition, ErrorCode> {
+    let mut bytes = Vec::new();
+    for size in sizes {
+        bytes.extend(BatchBuilder::of_count(*size).base_offset(offset).leader_epoch(5).build());
+        offset += i64::from(*size);
+    }
+    Ok(FetchedPartition {
+        records: Bytes::from(bytes),
+        high_watermark: 100,
+        diverging: None,
+        aborted: Vec::new(),
+    })
+}
+
+#[test]
+fn a_partition_is_fetched_again_when_the_application_has_taken_what_waits() {
+    let mut stage = Stage::reading(ResetPolicy::None, [10, 20]);
+    let job = stage.fetches();
+    assert_eq!((job.node, job.request.fetch.len()), (1, 2));
+    stage.nothing();
+    stage.answers(job, vec![(0, records(10, &[2, 1]))]);
+    let second = stage.fetches();
+    assert_eq!(second.asked.keys().collect::<Vec<_>>(), [&place(1)]);
+    assert_eq!((second.request.session_id, second.request.forget.clone()), (9, vec![place(0)]));
+    assert_eq!(stage.state.lag(&place(0)), Some(90));
+    stage.answers(second, vec![]);
+    assert_eq!(stage.taken(), [(0, 10), (0, 11), (0, 12)]);
+    let third = stage.fetches();
+    let asked = third.request.fetch.iter().map(|(place, asked)| (place.partition, asked.offset));
+    assert_eq!(asked.collect::<Vec<_>>(), [(0, 13)]);
+}
+
+#[test]
+fn a_batch_that_begins_before_the_position_gives_only_what_was_asked_for() {
+    let mut stage = Stage::reading(ResetPolicy::None, [12, 20]);
+    let job = stage.fetches();
+    stage.answers(job, vec![(0, records(10, &[5]))]);
+    assert_eq!(stage.taken(), [(0, 12), (0, 13), (0, 14)]);
+    stage.state.ledger.given_back();
+    assert_eq!(stage.state.ledger.owed()[&place(0)].offset, 15);
+}
+
+#[test]
+fn what_was_on_its_way_before_a_seek_is_void() {
+    let mut stage = Stage::reading(ResetPolicy::None, [10, 20]);
+    let job = stage.fetches();
+    let to = Committable { offset: 50, leader_epoch: None };
+    stage.state.seek(&place(0), |positions| positions.seek(&place(0), to));
+    stage.answers(job, vec![(0, records(10, &[2])), (1, records(20, &[1]))]);
+    assert_eq!(stage.taken(), [(1, 20)]);
+    assert_eq!(stage.state.next_offset(&place(0)), Some(50));
+}
+
+#[test]
+fn what_was_on_its_way_for_a_partition_that_is_gone_is_void() {
+    let mut stage = Stage::reading(ResetPolicy::None, [10, 20]);
+    let job = stage.fetches();
+    stage.state.assign(&[place(1)].into());
+    stage.answers(job, vec![(0, records(10, &[2])), (1, records(20, &[1]))]);
+    assert_eq!(stage.taken(), [(1, 20)]);
+}
+
+#[test]
+fn without_a_group_and_an_offset_the_policy_decides() {
+    let mut stage = Stage::new(ResetPolicy::Earliest);
+    stage.state.assign(&[place(0)].into());
+    let mut jobs = stage.jobs();
+    let Some(Job::Landmarks { node: 1, times }) = jobs.pop() else { panic!("{jobs:?}") };
+    assert_eq!(times[&place(0)].1, -2);
+    stage.nothing();
+    let found = Committable { offset: 3, leader_epoch: None };
+    stage.state.landmarks_answered(&times, Ok([(place(0), Ok(Some(found)))].into()), stage.now);
+    let job = stage.fetches();
+    assert_eq!(job.request.fetch[0].1.offset, 3);
+}
+
+#[test]
+fn a_new_leader_is_asked_first_and_a_truncated_log_takes_back_what_waits() {
+    let mut stage = Stage::reading(ResetPolicy::Latest, [10, 20]);
+    stage.state.assign(&[place(0)].into());
+    let job = stage.fetches();
+    stage.answers(job, vec![(0, records(10, &[2, 2, 2]))]);
+    if let Some(topic) = stage.snapshot.topics.get_mut("t") {
+        topic.partitions[0] = Partition { leader: Some(2), leader_epoch: 6 };
+    }
+    let mut jobs = stage.jobs();
+    let Some(Job::EpochEnds { node: 2, epochs }) = jobs.pop() else { panic!("{jobs:?}") };
+    assert_eq!((epochs[&place(0)].1, epochs[&place(0)].2), (5, Some(6)));
+    let end = Committable { offset: 13, leader_epoch: Some(5) };
+    stage.state.epoch_ends_answered(&epochs, Ok([(place(0), Ok(Some(end)))].into()), stage.now);
+    // Records 10 to 12 are still part of the log and were not handed out; 13 to 15 never were.
+    assert_eq!(stage.taken(), []);
+    assert_eq!(stage.fetches().request.fetch[0].1.offset, 10);
+}
+
+#[test]
+fn an_error_of_a_partition_waits_out_and_asks_for_new_leaders() {
+    let mut stage = Stage::reading(ResetPolicy::None, [10, 20]);
+    let job = stage.fetches();
+    stage.answers(job, vec![(0, Err(ErrorCode::NOT_LEADER_OR_FOLLOWER))]);
+    assert!(stage.state.metadata_is_stale);
+    let job = stage.fetches();
+    assert_eq!(job.asked.keys().collect::<Vec<_>>(), [&place(1)]);
+    stage.answers(job, vec![(1, Err(ErrorCode::TOPIC_AUTHORIZATION_FAILED))]);
+    assert!(stage.state.take().unwrap().is_err());
+    stage.now = stage.state.deadline().unwrap();
+    assert_eq!(stage.fetches().asked.keys().collect::<Vec<_>>(), [&place(0)]);
+}
+
+#[test]
+fn an_offset_that_nobody_can_replace_is_told_once() {
+    let mut stage = Stage::reading(ResetPolicy::None, [10, 20]);
+    stage.state.assign(&[place(0)].into());
+    let job = stage.fetches();
+    stage.answers(job, vec![(0, Err(ErrorCode::OFFSET_OUT_OF_RANGE))]);
+    stage.nothing();
+    stage.nothing();
+    let error = stage.state.take().unwrap().unwrap_err().to_string();
+    assert!(error.contains("t-0") && error.contains("offset 10"), "{error}");
+    assert!(stage.state.take().is_none());
+}
+
+#[test]
+fn a_damaged_batch_is_told_again_until_somebody_seeks() {
+    let mut stage = Stage::reading(ResetPolicy::None, [10, 20]);
+    let job = stage.fetches();
+    // Three records that are two.
+    let mut batch = BatchBuilder::of_count(2).base_offset(10).leader_epoch(5);
+    batch.record_count = 3;
+    let row = FetchedPartition {
+        records: Bytes::from(batch.build()),
+        high_watermark: 100,
+        diverging: None,
+        aborted: Vec::new(),
+    };
+    stage.answers(job, vec![(0, Ok(row))]);
+    for _ in 0..2 {
+        assert!(stage.state.take().unwrap().is_err());
+    }
+    let to = Committable { offset: 12, leader_epoch: None };
+    stage.state.seek(&place(0), |positions| positions.seek(&place(0), to));
+    assert!(stage.state.take().is_none());
+}
