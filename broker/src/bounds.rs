@@ -64,6 +64,18 @@ fn table() -> Vec<Row> {
         fixed("partitions of a topic", count(bounds::MAX_PARTITIONS_PER_TOPIC)),
         fixed("partitions that a request creates", count(bounds::MAX_PARTITIONS_PER_REQUEST)),
         fixed("partitions of a cluster", count(bounds::MAX_PARTITIONS_PER_CLUSTER)),
+        fixed(
+            "partitions of a cluster in which topics are made by being named",
+            count(api::bounds::MAX_PARTITIONS),
+        ),
+        fixed(
+            "topics that a node makes in a second as they are named",
+            count(api::bounds::TOPICS_PER_SECOND as usize),
+        ),
+        fixed(
+            "topics that a node makes at once as they are named",
+            count(api::bounds::TOPICS_AT_ONCE as usize),
+        ),
         fixed("idempotent producers of a partition", count(bounds::MAX_PRODUCERS_PER_PARTITION)),
         fixed("idempotent producers of a node", count(bounds::MAX_PRODUCERS_PER_NODE)),
     ];

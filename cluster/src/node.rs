@@ -49,7 +49,7 @@ use crate::replica::Replica;
 use crate::secret::ClusterSecret;
 pub use crate::shard::effects::{AppendError, Appended, DeleteRecordsError, NotController, NotCoordinator};
 pub use crate::shard::standing::Standing;
-use crate::shard::{CheckpointPolicy, ProducerLimits, ShardConfig};
+use crate::shard::{CheckpointPolicy, OPENED_PER_ROUND, ProducerLimits, ShardConfig};
 use crate::transport::{PeerThread, RpcClient, Transport, TransportConfig};
 
 /// Recent entries that a node keeps in memory, for followers and consumers that keep up.
@@ -224,6 +224,7 @@ impl Node {
                 patterns: Arc::clone(&patterns),
                 checkpoints: CheckpointPolicy::default(),
                 producers: ProducerLimits::DEFAULT,
+                arrivals_per_round: OPENED_PER_ROUND,
             },
             store,
             tail: TailCache::new(TAIL_BYTES),

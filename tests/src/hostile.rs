@@ -17,8 +17,10 @@
 //! 2. A `mod` line and an entry in [`ALL`] below.
 //! 3. A test below `tests/tests/system/hostile/` that plays it by [`play_small`].
 
+mod auto_creation;
 mod descriptors;
 mod malformed;
+mod many_partitions;
 mod many_producers;
 pub mod memory;
 mod pipelined;
@@ -46,6 +48,8 @@ pub const ALL: &[&Scenario] = &[
     &slow_http::SCENARIO,
     &many_producers::SCENARIO,
     &pipelined::SCENARIO,
+    &many_partitions::SCENARIO,
+    &auto_creation::SCENARIO,
     &stranger::SCENARIO,
     &repeated_names::SCENARIO,
     &unacknowledged::SCENARIO,

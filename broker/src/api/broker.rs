@@ -7,6 +7,7 @@ use trilog_cluster::controller::MetadataImage;
 use trilog_cluster::controller::configs::BrokerSettings;
 use trilog_cluster::node::Node;
 
+use super::auto_creation::AutoCreation;
 use super::endpoints::Endpoints;
 use super::producer_ids::ProducerIds;
 use super::topic_settings::TopicSettingsCache;
@@ -18,6 +19,8 @@ pub(super) struct Broker {
     pub(super) node: Node,
     /// Producer ids to hand out.
     pub(super) producer_ids: ProducerIds,
+    /// What topics may be made because clients ask for them.
+    pub(super) auto_creation: AutoCreation,
     /// The topics' settings in force, parsed once.
     pub(super) topic_settings: TopicSettingsCache,
     /// The errors in answers, counted.
@@ -32,6 +35,7 @@ impl Broker {
         Self {
             node,
             producer_ids: ProducerIds::default(),
+            auto_creation: AutoCreation::default(),
             topic_settings: TopicSettingsCache::default(),
             errors,
             listed_groups: AtomicUsize::new(0),

@@ -14,7 +14,7 @@
 //!
 //! A topic that is named and does not exist is made on the way, if the client and `auto.create.topics.enable`
 //! allow it; the answer then waits a while for its leaders, so that the client's first produce request finds
-//! one.
+//! one. How fast and how many, [`auto_creation`](super::auto_creation) says.
 //!
 //! * v1: racks, controller, internal topics; all topics are asked for with null, where v0 has the empty list.
 //! * v2: cluster id. v3: throttle time. v4: `allow_auto_topic_creation`; below it, it is allowed.
@@ -36,6 +36,7 @@ use kafka_protocol::messages::metadata_response::{
 };
 use kafka_protocol::messages::{MetadataRequest, MetadataResponse, TopicName};
 use kafka_protocol::protocol::StrBytes;
+use tokio::time::Instant;
 use trilog_cluster::controller::{CreateTopics, MetadataImage, NewTopic, Partition, Topic, topic_name};
 use trilog_cluster::ids::{RaftGroupId, TopicId};
 use trilog_cluster::node::Leadership;
@@ -108,6 +109,7 @@ impl Handler for Metadata {
         } else {
             BTreeSet::new()
         };
+        let (missing, refused) = admit(broker, missing);
         let electing = |broker: &Broker, request: &MetadataRequest, version| {
             asked_partitions(&broker.image(), request, version, |partition| {
                 broker.node.is_electing(partition)
@@ -117,11 +119,14 @@ impl Handler for Metadata {
             broker.node.leadership(partition.group).is_some_and(|known| known.leader != broker.node.id())
         });
         if missing.is_empty() && !is_led_elsewhere && !electing(broker, &request, context.version) {
-            return context.now(&answer(broker, &request, &context, None));
+            return context.now(&answer(broker, &request, &context, refused.as_ref()));
         }
         let broker = Arc::clone(broker);
         Reply::later(async move {
-            let refused = if missing.is_empty() { None } else { Some(make(&broker, missing).await) };
+            let mut refused = refused;
+            if !missing.is_empty() {
+                refused.get_or_insert_default().extend(make(&broker, missing).await);
+            }
             if is_led_elsewhere {
                 tokio::time::sleep(NOTICED_WITHIN).await;
             }
@@ -177,6 +182,16 @@ fn topics_to_make(image: &MetadataImage, request: &MetadataRequest, version: i16
 
 /// Why topics that were to be made are not, by name. Those that are there by now have no entry.
 type Refused = BTreeMap<String, ItemError>;
+
+/// Which topics are to be made now, and why others are not, if there are any of those.
+fn admit(broker: &Broker, missing: BTreeSet<String>) -> (BTreeSet<String>, Option<Refused>) {
+    if missing.is_empty() {
+        return (missing, None);
+    }
+    let (there, each) = (broker.image().partition_count(), broker.settings().num_partitions);
+    let (admitted, refused) = broker.auto_creation.admit(missing, Instant::now(), there, each);
+    (admitted, (!refused.is_empty()).then(|| refused.into_iter().collect()))
+}
 
 /// Makes topics, and waits a while for their leaders. One that is not led in time is told so partition by
 /// partition.

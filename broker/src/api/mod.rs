@@ -20,6 +20,7 @@ mod admin_deadline;
 mod alter_configs;
 mod api_versions;
 mod authorized_operations;
+mod auto_creation;
 mod broker;
 mod call;
 mod config_alteration;
@@ -91,6 +92,7 @@ impl Api for KafkaApis {
 /// The constants that `docs/bounds.md` lists.
 #[cfg(test)]
 pub(crate) mod bounds {
+    pub(crate) use super::auto_creation::{MAX_PARTITIONS, TOPICS_AT_ONCE, TOPICS_PER_SECOND};
     pub(crate) use super::call::MAX_ANSWER_BYTES;
     pub(crate) use super::describe_configs::MOST_DESCRIBED;
 }

@@ -13,7 +13,7 @@ use crate::ids::{LeaderEpoch, RaftGroupId, TimestampMs, TopicId};
 use crate::partition::testing::{BatchBuilder, TestRecord};
 use crate::partition::{RecordLimits, TimestampType, check_record_set};
 use crate::shard::effects::{AppendError, Appended};
-use crate::shard::{CheckpointPolicy, MAX_ROUND_READ_BYTES, ProducerLimits};
+use crate::shard::{CheckpointPolicy, MAX_ROUND_READ_BYTES, OPENED_PER_ROUND, ProducerLimits};
 use crate::transport::{PeerEvent, PeerHandler, Recognition, TransportConfig, Unrecognized};
 
 const PARTITIONS: i32 = 12;
@@ -78,6 +78,7 @@ async fn config(dir: &TempDir, checkpoints: CheckpointPolicy) -> DriverConfig {
             patterns: TopicPatterns::in_place(),
             checkpoints,
             producers: ProducerLimits::DEFAULT,
+            arrivals_per_round: OPENED_PER_ROUND,
         },
         store,
         // Nothing is kept in memory, as after a restart.

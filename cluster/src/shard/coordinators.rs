@@ -72,6 +72,6 @@ impl Shard {
 
     fn stir(&mut self, id: RaftGroupId) {
         self.wake(id);
-        self.dirty.insert(id);
+        self.dirty.hurry(id);
     }
 }

@@ -9,6 +9,7 @@
 //! Architecture Invariant: a follower's acknowledgement and a vote leave only through [`Persist`](effects::Persist),
 //! that is after the sync that makes them true.
 
+mod arrivals;
 mod confirmations;
 mod coordinators;
 pub(crate) mod effects;
@@ -33,9 +34,9 @@ pub(crate) mod standing;
 mod succession;
 mod survey;
 mod topology;
+mod turns;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -43,6 +44,8 @@ use raft::eraftpb::{Message, MessageType};
 use slog::Logger;
 use trilog_storage::{FetchedEntries, Store, StoreError, TailCache, WriteBatch};
 
+use self::arrivals::Arrivals;
+pub(crate) use self::arrivals::OPENED_PER_ROUND;
 use self::confirmations::Confirmations;
 use self::effects::{
     AppendError, DeleteRecordsError, Effect, Needs, NotController, Outbox, Persist, PersistedReady, Round,
@@ -65,6 +68,7 @@ use self::room::Room;
 use self::snapshots::{Receiving, Sending};
 use self::standing::Behind;
 use self::succession::Succession;
+use self::turns::Turns;
 use crate::controller::configs::BrokerSettings;
 use crate::coordinator::TopicPatterns;
 use crate::ids::{NodeId, RaftGroupId, StoreId};
@@ -86,6 +90,9 @@ pub(crate) const MAX_ROUND_BYTES: usize = 512 << 10;
 /// input is looked at meanwhile, nor the clock.
 pub(crate) const MAX_ROUND_READ_BYTES: usize = 1 << 20;
 
+/// A round also ends with this many groups, of which each takes some microseconds though it has nothing to write.
+const MAX_ROUND_GROUPS: usize = 512;
+
 /// What a shard has to know about its place in the cluster.
 pub(crate) struct ShardConfig {
     pub(crate) node: NodeId,
@@ -97,6 +104,8 @@ pub(crate) struct ShardConfig {
     pub(crate) patterns: Arc<TopicPatterns>,
     pub(crate) checkpoints: CheckpointPolicy,
     pub(crate) producers: ProducerLimits,
+    /// How many new partitions are opened in a round.
+    pub(crate) arrivals_per_round: usize,
 }
 
 /// All Raft groups of one node.
@@ -114,12 +123,12 @@ pub(crate) struct Shard {
     /// Groups that are ticked.
     awake: BTreeSet<RaftGroupId>,
     /// Groups that may have something to write or to say.
-    dirty: BTreeSet<RaftGroupId>,
-    /// The group that had its turn last.
-    turn: RaftGroupId,
+    dirty: Turns,
     /// Groups collected in the round that is being written.
     writing: Vec<RaftGroupId>,
     orphans: Orphans,
+    arrivals: Arrivals,
+    arrivals_per_round: usize,
     peers: Peers,
     rejoin: Rejoin,
     replays: Replays,
@@ -164,10 +173,11 @@ impl Shard {
             groups: BTreeMap::new(),
             coordinators: BTreeSet::new(),
             awake: BTreeSet::new(),
-            dirty: BTreeSet::new(),
-            turn: RaftGroupId::CONTROLLER,
+            dirty: Turns::default(),
             writing: Vec::new(),
             orphans: Orphans::default(),
+            arrivals: Arrivals::default(),
+            arrivals_per_round: config.arrivals_per_round,
             rejoin: Rejoin::new(config.store_id, &others, now),
             peers: Peers::new(others),
             replays: Replays::default(),
@@ -249,6 +259,7 @@ impl Shard {
                 message.msg_type == MessageType::MsgHeartbeatResponse && message.term == group.term();
             let is_pulse = message.msg_type == MessageType::MsgHeartbeat;
             let (hopeless, deposed) = (group.has_more_than(&message), group.leader());
+            let is_waited_for = group.is_waited_for() || brings_payload(&message);
             group.step(message);
             if group.take_unanimous() {
                 self.rejoin.recovered(id);
@@ -261,7 +272,7 @@ impl Shard {
             } else if !answers_pulse {
                 self.wake(id);
             }
-            self.dirty.insert(id);
+            self.dirty.insert_as(id, is_waited_for);
         } else if self.may_come(id) {
             self.orphans.keep(id, message);
         }
@@ -288,7 +299,7 @@ impl Shard {
             _ => self.refuse_append(&request, AppendError::NotLeader),
         }
         self.wake(id);
-        self.dirty.insert(id);
+        self.dirty.hurry(id);
     }
 
     /// Why a batch cannot be taken in now, for reasons that have nothing to do with the batch.
@@ -316,7 +327,7 @@ impl Shard {
             }
         }
         self.wake(id);
-        self.dirty.insert(id);
+        self.dirty.hurry(id);
     }
 
     /// A request for the controller. Its answer is an [`Effect::Answered`].
@@ -328,7 +339,7 @@ impl Shard {
             _ => self.effects.push(Effect::Answered { ticket: request.ticket, result: Err(NotController) }),
         }
         self.wake(id);
-        self.dirty.insert(id);
+        self.dirty.hurry(id);
     }
 
     /// Old entries that a follower asked for have been read.
@@ -352,7 +363,7 @@ impl Shard {
         for ready in readies {
             if let Some(group) = self.groups.get_mut(&ready.group) {
                 group.persisted(ready.number);
-                self.dirty.insert(ready.group);
+                self.dirty.insert_as(ready.group, group.is_waited_for());
             }
         }
     }
@@ -362,6 +373,7 @@ impl Shard {
         debug_assert!(self.writing.is_empty(), "a round begins after the one before it is written");
         self.inputs.now = self.now;
         self.ask_voters();
+        self.open_arrivals()?;
         let mut round = Round {
             without_room: self.without_room(),
             sends: std::mem::take(&mut self.sends),
@@ -376,7 +388,8 @@ impl Shard {
         let groups = self.groups.len();
         while round.batch.len_bytes() < MAX_ROUND_BYTES
             && round.read_bytes < MAX_ROUND_READ_BYTES
-            && let Some(id) = self.next_dirty()
+            && self.writing.len() < MAX_ROUND_GROUPS
+            && let Some(id) = self.dirty.next()
         {
             let Some(group) = self.groups.get_mut(&id) else { continue };
             group.attend(&self.store, &mut self.effects)?;
@@ -402,15 +415,6 @@ impl Shard {
         Ok((!idle).then_some(round))
     }
 
-    /// The dirty group whose turn it is. They take turns, so that none waits while others fill round after round.
-    fn next_dirty(&mut self) -> Option<RaftGroupId> {
-        let after = self.dirty.range((Bound::Excluded(self.turn), Bound::Unbounded)).next();
-        let id = *after.or_else(|| self.dirty.first())?;
-        self.dirty.remove(&id);
-        self.turn = id;
-        Some(id)
-    }
-
     /// The round's batch is visible.
     pub(crate) fn written(&mut self) -> Result<(), StoreError> {
         let mut outcomes = Vec::with_capacity(self.writing.len());
@@ -419,7 +423,7 @@ impl Shard {
             let Some(group) = self.groups.get_mut(&id) else { continue };
             outcomes.push((id, group.written(&self.inputs, &mut self.effects)));
             // More may be committed than one round applies, and applying may have freed what was queued.
-            self.dirty.insert(id);
+            self.dirty.insert_as(id, group.is_waited_for());
         }
         for (id, outcome) in outcomes {
             self.follow_up(id, outcome)?;
@@ -458,6 +462,14 @@ impl Shard {
 
     /// Whether another round may have something to do right away.
     pub(crate) fn has_work(&self) -> bool {
-        !self.dirty.is_empty() || !self.batch.is_empty() || !self.sends.is_empty()
+        !self.dirty.is_empty()
+            || !self.arrivals.is_empty()
+            || !self.batch.is_empty()
+            || !self.sends.is_empty()
     }
+}
+
+/// Whether a message brings what somebody waits for: entries that are more than the first one of a term.
+fn brings_payload(message: &Message) -> bool {
+    message.entries.iter().any(|entry| !entry.data.is_empty())
 }

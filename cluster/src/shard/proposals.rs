@@ -34,6 +34,11 @@ impl<T> Proposals<T> {
         Self { pending: VecDeque::new() }
     }
 
+    /// Whether nobody waits.
+    pub(super) fn is_empty(&self) -> bool {
+        self.pending.is_empty()
+    }
+
     /// Remembers what this node, as leader, just appended at `index`, and gives back what an earlier term of its own
     /// had there or beyond: this leader's log lacks those entries, so they were never committed.
     pub(super) fn push(&mut self, index: RaftIndex, term: u64, waiting: T) -> Vec<T> {

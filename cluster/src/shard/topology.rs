@@ -4,7 +4,7 @@
 //!
 //! 1. The controller's entry is applied. The metadata on disk do not hold it before the next checkpoint, so that a restart
 //!    replays it.
-//! 2. The next batch creates the group, or deletes it and writes its tombstone.
+//! 2. A later batch creates the group (see [`arrivals`](super::arrivals)); the next one deletes it and writes its tombstone.
 //! 3. The purger removes the keys of a deleted group.
 //! 4. The batch with the next checkpoint of the metadata removes the tombstone.
 //!
@@ -44,10 +44,10 @@ impl Shard {
         }
     }
 
-    /// Whether a group that is unknown here may yet be made: its number was not allotted when the metadata was last
-    /// heard of.
+    /// Whether a group that is unknown here may yet be made: it is about to be opened, or its number was not allotted when
+    /// the metadata was last heard of.
     pub(super) fn may_come(&self, id: RaftGroupId) -> bool {
-        id >= self.image().next_group()
+        self.arrivals.contains(id) || id >= self.image().next_group()
     }
 
     /// Follows a change of the metadata.
@@ -84,12 +84,12 @@ impl Shard {
     fn open_mine(&mut self, partitions: &[PartitionRecord], purpose: Purpose) -> Result<(), StoreError> {
         let node = self.node;
         for partition in partitions.iter().filter(|partition| partition.replicas.contains(&node)) {
-            self.open_if_missing(RaftGroupId(partition.group), &partition.replicas, purpose)?;
+            self.arrive(RaftGroupId(partition.group), &partition.replicas, purpose)?;
         }
         Ok(())
     }
 
-    fn open_if_missing(
+    pub(super) fn open_if_missing(
         &mut self,
         group: RaftGroupId,
         replicas: &[NodeId],
@@ -104,6 +104,10 @@ impl Shard {
     /// Drops the groups that the metadata no longer places here.
     fn drop_unplaced(&mut self) -> Result<(), StoreError> {
         let image = self.image();
+        // They may be on disk: what was decided since the last checkpoint of the metadata arrives anew with each start.
+        for id in self.arrivals.drop_unplaced(|id| image.has_dropped(id)) {
+            self.batch.mark_group_deleted(id);
+        }
         let gone: Vec<RaftGroupId> =
             self.groups.keys().copied().filter(|id| image.has_dropped(*id)).collect();
         for id in gone {
@@ -112,7 +116,7 @@ impl Shard {
             }
             self.coordinators.remove(&id);
             self.awake.remove(&id);
-            self.dirty.remove(&id);
+            self.dirty.remove(id);
             self.rejoin.forget(id);
             self.replays.forget(id);
             self.known_producers.forget(id);

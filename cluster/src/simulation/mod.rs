@@ -22,7 +22,7 @@
 //!
 //! | operation | steps | crossed by |
 //! | --- | --- | --- |
-//! | create a group | entry applied; batch with the group; checkpoint of the metadata | crashes between batches, `every_entries` from 1 |
+//! | create a group | entry applied; batch with the group, one or more rounds later; checkpoint of the metadata | crashes between batches, `every_entries` from 1, `arrivals_per_round` from 1 |
 //! | delete a group | entry applied; batch with the tombstone; values blanked and keys removed one by one; tombstone says emptied; checkpoint of the metadata without it | the same, [`Change::Purge`](disk) cut short after any write, `purge_keys` from 1, `purge_pause` |
 //! | cut a log | state kept with a checkpoint; command applied; batch that moves the log's beginning; keys removed one by one | the same, `kept_entries` and `kept_bytes` from 0 |
 //! | install a snapshot | batch with state, log and hard state; sync; Raft told | crashes between write and sync |

@@ -8,13 +8,13 @@
 //! | mutant | seed | mutant | seed |
 //! | --- | --- | --- | --- |
 //! | `AcknowledgeUnsynced` | 0 | `VouchForAnybody` | 95 |
-//! | `PromiseUnsynced` | 0 | `ServeAtOnce` | 3 |
-//! | `FlushPromises` | 8 | `TrustEmptyDisk` | 0 |
+//! | `PromiseUnsynced` | 0 | `ServeAtOnce` | 5 |
+//! | `FlushPromises` | 2 | `TrustEmptyDisk` | 0 |
 //! | `AcknowledgeUnflushed` | 0 | `ReadmitAtOnce` | 0 |
-//! | `ForgetNothing` | 13 | `IgnoreTerms` | 0 |
-//! | `GoOnAfterFailedSync` | 12 | `SnapshotOfNow` | 0 |
+//! | `ForgetNothing` | 7 | `IgnoreTerms` | 0 |
+//! | `GoOnAfterFailedSync` | 2 | `SnapshotOfNow` | 0 |
 //! | `AnswerUnconfirmed` | 45 | `ForgetTruncation` | 4 |
-//! | `LoseLastAnswers` | 46 | `ForgetProducers` | 0 |
+//! | `LoseLastAnswers` | 91 | `ForgetProducers` | 0 |
 //!
 //! Not found: a leader that sets no floor for what it refuses (`partition/refusals.rs`). That takes a producer's batches on their way
 //! in the moment in which replicas return; the appender's own tests hold it.

@@ -36,6 +36,7 @@ pub(super) struct NodeOptions {
     pub(super) settings: Arc<BrokerSettings>,
     pub(super) checkpoints: CheckpointPolicy,
     pub(super) producers: ProducerLimits,
+    pub(super) arrivals_per_round: usize,
     pub(super) tail_bytes: usize,
     /// How many keys a step of a purge removes at most.
     pub(super) purge_keys: usize,
@@ -176,6 +177,7 @@ impl Node {
             patterns: TopicPatterns::in_place(),
             checkpoints: self.options.checkpoints,
             producers: self.options.producers,
+            arrivals_per_round: self.options.arrivals_per_round,
         };
         let shard = Shard::open(config, store.clone(), tail.clone(), Duration::ZERO)
             .expect("a shard opens its groups");

@@ -22,7 +22,7 @@ use super::watch::Watch;
 use super::workload::{Client, ClientId, clients};
 use crate::controller::configs::BrokerSettings;
 use crate::ids::{NodeId, RaftGroupId, Ticket};
-use crate::shard::{CheckpointPolicy, TICK};
+use crate::shard::{CheckpointPolicy, OPENED_PER_ROUND, TICK};
 use crate::transport::{Frame, PeerEvent};
 
 /// How long a transport takes to connect, or to learn that nobody listens, in milliseconds.
@@ -63,9 +63,11 @@ impl World {
         let memory = Memory::of(seed, mutant);
         let options = options(&ids, memory, &mut random, mutant);
         let wrong = wrong_clock(seed, &ids);
+        let arrivals_per_round =
+            Random::new(seed.rotate_left(16)).pick(&[1, 2, OPENED_PER_ROUND]).unwrap_or(1);
         let node = |id| {
             let wall_offset_ms = wrong.filter(|(node, _)| *node == id).map_or(0, |(_, offset)| offset);
-            (id, Node::new(id, NodeOptions { wall_offset_ms, ..options.clone() }))
+            (id, Node::new(id, NodeOptions { wall_offset_ms, arrivals_per_round, ..options.clone() }))
         };
         let nodes = ids.into_iter().map(node).collect();
         let climate = Climate::new(&mut random);
@@ -396,6 +398,7 @@ fn options(nodes: &[NodeId], memory: Memory, random: &mut Random, mutant: Option
             part_bytes: random.pick(&[40, 300, 1 << 10, 1 << 20]).unwrap_or(1 << 20),
         },
         producers: memory.limits,
+        arrivals_per_round: OPENED_PER_ROUND,
         relaxed: relaxed(nodes, random),
         tail_bytes: random.pick(&[1 << 10, 1 << 20]).unwrap_or(1 << 20),
         purge_keys: random.pick(&[1, 10, 1024]).unwrap_or(1024),

@@ -15,7 +15,7 @@ use crate::controller::configs::BrokerSettings;
 use crate::coordinator::TopicPatterns;
 use crate::ids::{NodeId, RaftGroupId, StoreId};
 use crate::shard::effects::{Effect, Needs, Persist};
-use crate::shard::{CheckpointPolicy, ProducerLimits, Shard, ShardConfig, forget};
+use crate::shard::{CheckpointPolicy, OPENED_PER_ROUND, ProducerLimits, Shard, ShardConfig, forget};
 use crate::transport::Frame;
 
 /// What all nodes of a stage are made with.
@@ -107,6 +107,7 @@ impl Node {
             patterns: TopicPatterns::in_place(),
             checkpoints: self.options.checkpoints,
             producers: ProducerLimits::DEFAULT,
+            arrivals_per_round: OPENED_PER_ROUND,
         };
         let shard = Shard::open(config, store.clone(), tail.clone(), now).unwrap();
         let (unsynced, fetches) = (VecDeque::new(), VecDeque::new());

@@ -34,6 +34,14 @@ impl Group {
         Ok(())
     }
 
+    /// Whether somebody waits for what becomes of a request: a client, or what waits for a majority's word.
+    pub(in crate::shard) fn is_waited_for(&self) -> bool {
+        !self.proposals.is_empty()
+            || !self.held.is_empty()
+            || !self.reads.is_empty()
+            || self.machine.has_queued()
+    }
+
     /// Puts queued requests into the log, as far as the bound on what is not committed allows.
     pub(in crate::shard) fn propose_queued(&mut self, inputs: &DecisionInputs, effects: &mut Vec<Effect>) {
         while self.may_propose()

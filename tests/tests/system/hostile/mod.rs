@@ -1,8 +1,10 @@
 //! Attacks at a small size: one file a scenario of [`trilog_tests::hostile`], with what else has to hold.
 
+mod auto_creation;
 mod descriptors;
 mod http;
 mod malformed;
+mod many_partitions;
 mod many_producers;
 mod pipelined;
 mod repeated_names;
