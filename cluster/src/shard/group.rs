@@ -243,12 +243,12 @@ impl Group {
         asks && (message.log_term, message.index) < (log.last_term(), log.last_index())
     }
 
-    /// A tick of Raft's timers. They stand still while this replica cannot campaign.
-    pub(super) fn tick(&mut self) {
+    /// A tick of Raft's timers, which go slower in `hardship`. They stand still while this replica cannot campaign.
+    pub(super) fn tick(&mut self, hardship: u32) {
         self.tick_ballots();
         // To a follower time only says when to stand.
         if self.may_stand() {
-            self.tick_patiently();
+            self.tick_patiently(hardship);
         }
     }
 
@@ -306,6 +306,13 @@ impl Group {
 
     pub(super) fn transfer_to(&mut self, node: NodeId) {
         self.node.transfer_leader(u64::from(node.0));
+    }
+
+    /// Goes on leading if the leadership was on its way to `node`, which is lost.
+    pub(super) fn keep_from(&mut self, node: NodeId) {
+        if self.node.raft.lead_transferee == Some(u64::from(node.0)) {
+            self.node.raft.abort_leader_transfer();
+        }
     }
 
     pub(super) fn is_transferring(&self) -> bool {

@@ -10,14 +10,24 @@
 //! A node whose disk stands still, or did so lately, does the same and does not end. It is slow and no worse: it takes records in
 //! where nobody else can lead, it is sent all entries, and it counts towards a majority. If it did not, a disk that was
 //! slow for two seconds would end the service of a cluster that has just lost another node.
+//!
+//! Where such a node is needed for a majority, everything takes as long as its disk: votes, entries, and at times even its
+//! heartbeats, as its driver waits for the disk, too. By their usual timeouts its fellows would begin one election after the
+//! other and finish none. So they count time more slowly in these groups ([`Leaving::hardship`]).
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::peers::LOST_AFTER;
+use super::peers::{LOST_AFTER, Peers};
 use super::{Group, Shard};
 use crate::ids::{NodeId, RaftGroupId};
 use crate::transport::Frame;
+
+/// How long a node counts as slow after it last said that it leaves, unless its process is gone.
+const SLOW_FOR: Duration = Duration::from_secs(10);
+
+/// How often the time of a group is halved that needs a slow node: to election timeouts of four seconds.
+const NEEDS_SLOW: u32 = 3;
 
 /// Who leaves.
 #[derive(Default)]
@@ -26,8 +36,16 @@ pub(super) struct Leaving {
     ends: bool,
     /// Whether its disk stands still, or is not trusted yet.
     is_stalled: bool,
-    /// The peers that said so, and until when that is believed.
-    peers: BTreeMap<NodeId, Duration>,
+    /// The peers that said so.
+    peers: BTreeMap<NodeId, Said>,
+}
+
+/// What a peer said of itself.
+struct Said {
+    /// The last time.
+    at: Duration,
+    /// Its process may be another one since then, which has not said so.
+    is_past: bool,
 }
 
 impl Leaving {
@@ -38,7 +56,33 @@ impl Leaving {
 
     /// Whether a peer does.
     pub(super) fn of_peer(&self, peer: NodeId, now: Duration) -> bool {
-        self.peers.get(&peer).is_some_and(|until| *until > now)
+        self.peers.get(&peer).is_some_and(|said| now < said.at + LOST_AFTER)
+    }
+
+    /// Whether a peer does, or did a while ago and is the same process: its disk may be slow still.
+    fn is_slow(&self, peer: NodeId, now: Duration) -> bool {
+        self.peers.get(&peer).is_some_and(|said| !said.is_past && now < said.at + SLOW_FOR)
+    }
+
+    /// How often the time of a group with these voters is halved, as a node whose disk is slow is needed for its majority.
+    /// That node itself halves once more, so that others stand before it.
+    pub(super) fn hardship(&self, node: NodeId, voters: &[NodeId], peers: &Peers, now: Duration) -> u32 {
+        let own = self.is_stalled;
+        if !own && self.peers.is_empty() {
+            return 0;
+        }
+        let is_slow = |voter: NodeId| if voter == node { own } else { self.is_slow(voter, now) };
+        let is_quick = |voter: &NodeId| (*voter == node || peers.is_alive(*voter)) && !is_slow(*voter);
+        let quick = voters.iter().filter(|voter| is_quick(voter)).count();
+        let needs_slow = quick <= voters.len() / 2 && voters.iter().any(|voter| is_slow(*voter));
+        if needs_slow { NEEDS_SLOW + u32::from(own) } else { 0 }
+    }
+
+    /// A peer's process is gone, or may be another one.
+    pub(super) fn process_changed(&mut self, peer: NodeId) {
+        if let Some(said) = self.peers.get_mut(&peer) {
+            said.is_past = true;
+        }
     }
 }
 
@@ -122,7 +166,7 @@ impl Shard {
 
     /// A peer leaves.
     pub(super) fn learn_leaving(&mut self, peer: NodeId) {
-        self.leaving.peers.insert(peer, self.now + LOST_AFTER);
+        self.leaving.peers.insert(peer, Said { at: self.now, is_past: false });
     }
 
     /// Whether a peer wants to lead nothing, as it is about to end or its disk stands still.

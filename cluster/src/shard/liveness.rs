@@ -66,7 +66,7 @@ impl Shard {
 
     fn tick_group(&mut self, id: RaftGroupId) {
         let Some(group) = self.groups.get_mut(&id) else { return };
-        group.tick();
+        group.tick(self.leaving.hardship(self.node, group.voters(), &self.peers, self.now));
         if group.campaign_at.take_if(|at| *at <= self.now).is_some()
             && group.leader().is_none_or(|leader| leader != self.node && !self.peers.is_alive(leader))
         {
@@ -91,11 +91,13 @@ impl Shard {
             PeerEvent::Recognized(recognition) => self.recognized(peer, recognition),
             // A process that has just connected may be a new one that has forgotten what it led and followed.
             PeerEvent::Connected => {
+                self.leaving.process_changed(peer);
                 self.sends.frame(peer, Frame::Leadership(self.leaderships.own_rows()));
                 self.peer_changed(PeerChange::Returned(peer), Evidence::Silence);
             }
             PeerEvent::Disconnected => {}
             PeerEvent::Refused => {
+                self.leaving.process_changed(peer);
                 if let Some(change) = self.peers.gone(peer) {
                     self.peer_changed(change, Evidence::ProcessGone);
                 }
@@ -147,6 +149,7 @@ impl Shard {
             return;
         };
         if group.is_leader() {
+            group.keep_from(peer);
             // Whether a majority is left, Raft's own quorum check finds out.
             self.wake(id);
             self.review_in_sync(id);
@@ -156,6 +159,7 @@ impl Shard {
             return;
         }
         group.forget_leader();
+        let hardship = self.leaving.hardship(self.node, group.voters(), &self.peers, self.now);
         let (peers, room, leaving, now) = (&self.peers, &self.room, &self.leaving, self.now);
         // Who has no room or leaves stands last, lest it has to hand over what it has just won.
         let is_last = !room.own() || leaving.own();
@@ -166,7 +170,7 @@ impl Shard {
         match rank {
             Some(0) if evidence == Evidence::ProcessGone => group.campaign_now(),
             Some(0) => group.campaign(),
-            Some(rank) => group.campaign_at = Some(self.now + HEARTBEAT_INTERVAL * rank),
+            Some(rank) => group.campaign_at = Some(self.now + turn(rank, hardship)),
             None => {}
         }
         self.wake(id);
@@ -182,10 +186,11 @@ impl Shard {
         let may_stand = |node| {
             node == self.node || node != candidate && Some(node) != deposed && self.peers.is_alive(node)
         };
+        let hardship = self.leaving.hardship(self.node, group.voters(), &self.peers, self.now);
         match rank(group, self.node, may_stand) {
             Some(0) => group.campaign(),
             Some(rank) => {
-                let at = self.now + HEARTBEAT_INTERVAL * rank;
+                let at = self.now + turn(rank, hardship);
                 group.campaign_at = Some(group.campaign_at.map_or(at, |planned| planned.min(at)));
             }
             None => {}
@@ -236,6 +241,11 @@ enum Evidence {
     Silence,
     /// Its connections were reset and new ones refused: the process is gone.
     ProcessGone,
+}
+
+/// How long the replica of this rank waits for those before it.
+fn turn(rank: u32, hardship: u32) -> Duration {
+    HEARTBEAT_INTERVAL * (rank << hardship)
 }
 
 /// The place of `node` among a group's voters that `counts`, in order of preference.

@@ -54,7 +54,7 @@ fn play(name: &str) {
 }
 
 /// Every script, each of which has a test below.
-const SCRIPTS: [&str; 31] = [
+const SCRIPTS: [&str; 32] = [
     "behind",
     "confirm",
     "conflict",
@@ -82,6 +82,7 @@ const SCRIPTS: [&str; 31] = [
     "restart",
     "sleep",
     "slow_disks",
+    "slow_majority",
     "snapshot",
     "snapshot_parts",
     "stale_answers",
@@ -231,6 +232,11 @@ fn sleep() {
 #[test]
 fn slow_disks() {
     play("slow_disks");
+}
+
+#[test]
+fn slow_majority() {
+    play("slow_majority");
 }
 
 #[test]

@@ -5,48 +5,72 @@
 //! before the votes are on disk, begin another term, and so forth until the disks are at rest again. So each election
 //! that had no outcome doubles the time that the next one gets.
 //!
+//! An outcome is an entry of the new leader that is committed. A leader that was elected and no more than that may lose its
+//! followers again before the disks have taken that entry, and the time in which it has to hear from them grows as well.
+//!
 //! Elections are counted by their terms. Without a majority there are none, as nobody gets beyond the pre-vote, and time
 //! goes on as always.
+//!
+//! Where it is known that a disk is slow, time is slow from the start ([`Leaving::hardship`](super::super::leaving::Leaving::hardship)).
 
 use super::Group;
 
 /// The most that time is slowed down: to an election timeout of about half a minute.
 const MAX_DOUBLINGS: u32 = 6;
 
-/// The elections since there was a leader.
+/// The elections since a leader last committed something.
 #[derive(Default)]
 pub(super) struct Patience {
-    /// The term of the last one, or of the last leader.
+    /// The term of the last one, or of that leader.
     term: u64,
     elections: u32,
     ticks: u64,
 }
 
 impl Patience {
-    /// A tick in this term. Returns whether it counts.
-    fn tick(&mut self, term: u64, led: bool) -> bool {
-        if led {
-            *self = Self { term, ..Self::default() };
-            return true;
-        }
-        if term > self.term {
+    /// Whether it is known that a leader committed something in this term.
+    const fn is_settled(&self, term: u64) -> bool {
+        self.term == term && self.elections == 0
+    }
+
+    /// A tick in this term, in which a leader has committed something or not yet. Returns whether it counts. In hardship
+    /// at most one of `2^hardship` does.
+    fn tick(&mut self, term: u64, is_settled: bool, hardship: u32) -> bool {
+        if is_settled {
+            *self = Self { term, ticks: self.ticks, ..Self::default() };
+        } else if term > self.term {
             self.term = term;
             self.elections = self.elections.saturating_add(1);
             self.ticks = 0;
         }
-        self.ticks += 1;
-        let doublings = self.elections.saturating_sub(1).min(MAX_DOUBLINGS);
+        self.ticks = self.ticks.wrapping_add(1);
+        let doublings = self.elections.saturating_sub(1).max(hardship).min(MAX_DOUBLINGS);
         self.ticks.is_multiple_of(1 << doublings)
     }
 }
 
 impl Group {
-    /// Lets a tick pass, unless time goes slower.
-    pub(super) fn tick_patiently(&mut self) {
-        let (term, led) = (self.term(), self.leader().is_some());
-        if self.patience.tick(term, led) {
+    /// Lets a tick pass, unless time goes slower. A leader's heartbeats keep their pace: its followers need not know why it is
+    /// patient.
+    pub(super) fn tick_patiently(&mut self, hardship: u32) {
+        let term = self.term();
+        // A look at the log costs too much for every tick.
+        let has_committed = || self.patience.is_settled(term) || self.has_committed_in_term();
+        let is_settled = self.leader().is_some() && has_committed();
+        let counts = self.patience.tick(term, is_settled, hardship);
+        if !counts && self.is_leader() {
+            let raft = &mut self.node.raft;
+            raft.election_elapsed = raft.election_elapsed.saturating_sub(1);
+        }
+        if counts || self.is_leader() {
             self.node.tick();
         }
+    }
+
+    /// Whether this replica knows of an entry of its term that is committed.
+    fn has_committed_in_term(&self) -> bool {
+        let log = &self.node.raft.raft_log;
+        log.term(log.committed).is_ok_and(|term| term == self.term())
     }
 }
 
@@ -55,8 +79,8 @@ mod tests {
     use super::*;
 
     /// How many of 64 ticks count.
-    fn counted(patience: &mut Patience, term: u64, led: bool) -> usize {
-        (0..64).filter(|_| patience.tick(term, led)).count()
+    fn counted(patience: &mut Patience, term: u64, is_settled: bool) -> usize {
+        (0..64).filter(|_| patience.tick(term, is_settled, 0)).count()
     }
 
     #[test]
@@ -68,5 +92,15 @@ mod tests {
         assert_eq!(slower, [64, 32, 16, 8, 4, 2, 1, 1]);
         assert_eq!(counted(&mut patience, 10, true), 64);
         assert_eq!(counted(&mut patience, 11, false), 64);
+    }
+
+    #[test]
+    fn time_is_slow_in_hardship_and_slower_after_many_elections() {
+        let mut patience = Patience::default();
+        let mut counted = |term, is_settled| (0..64).filter(|_| patience.tick(term, is_settled, 3)).count();
+        assert_eq!(counted(1, true), 8, "a leader has more time to hear from its followers");
+        let slower: Vec<usize> = (2..8).map(|term| counted(term, false)).collect();
+        assert_eq!(slower, [8, 8, 8, 8, 4, 2]);
+        assert_eq!(counted(8, true), 8);
     }
 }
