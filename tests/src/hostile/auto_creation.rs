@@ -19,11 +19,11 @@ pub(super) const SCENARIO: Scenario = Scenario {
     attack: |cluster, size| -> Attack<'_> { Box::pin(attack(cluster, size)) },
 };
 
-/// Topics that a request names.
-const NAMED_AT_ONCE: usize = 100;
+/// Topics that a request names: more than a node makes at once.
+const NAMED_AT_ONCE: usize = 500;
 
 async fn attack(cluster: &mut Cluster, size: Size) {
-    let requests = size.choose(10, 167);
+    let requests = size.choose(2, 34);
     let mut clients = JoinSet::new();
     for id in cluster.ids() {
         let connection = cluster.connect(id).await;
