@@ -3,7 +3,7 @@
 //! | codec | what it holds at most |
 //! | --- | --- |
 //! | gzip | a 32 KiB window |
-//! | snappy | one block; a raw block is the whole batch, at most 22 times its compressed length |
+//! | snappy | one block; a raw block is the whole batch, at most 22 times its compressed length, and no more than the caller takes |
 //! | lz4 | two blocks, of up to 4 MiB each |
 //! | zstd | its window, up to 128 MiB; the pages are touched only as far as data fills them |
 
@@ -27,17 +27,18 @@ pub(crate) enum Decompressor<'a> {
 }
 
 impl<'a> Decompressor<'a> {
-    /// The decompressor of a codec, None for uncompressed records.
+    /// The decompressor of a codec, None for uncompressed records. `max` is how many bytes the caller takes: what a codec would
+    /// hold beyond them is an error of [`io::ErrorKind::FileTooLarge`] while reading. The other codecs may give more.
     ///
     /// # Errors
     ///
     /// When LZ4 does not begin as a frame of independent blocks does, or when there is no memory for zstd's context. Other
     /// damage shows while reading.
-    pub(crate) fn new(codec: Codec, compressed: &'a [u8]) -> io::Result<Option<Self>> {
+    pub(crate) fn new(codec: Codec, compressed: &'a [u8], max: usize) -> io::Result<Option<Self>> {
         Ok(Some(match codec {
             Codec::None => return Ok(None),
             Codec::Gzip => Self::Gzip(GzDecoder::new(compressed)),
-            Codec::Snappy => Self::Snappy(SnappyReader::new(compressed)),
+            Codec::Snappy => Self::Snappy(SnappyReader::new(compressed, max)),
             Codec::Lz4 => Self::Lz4(Lz4Reader::new(compressed)?),
             Codec::Zstd => {
                 let mut decoder = zstd::stream::read::Decoder::with_buffer(compressed)?;

@@ -7,7 +7,7 @@ mod snappy;
 #[cfg(test)]
 mod tests;
 
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 
 pub use self::compress::{Compression, InvalidLevel};
 pub(crate) use self::decompress::Decompressor;
@@ -39,7 +39,7 @@ pub enum DecompressError {
 ///
 /// As [`DecompressError`] says.
 pub fn decompress(codec: Codec, compressed: &[u8], max: usize) -> Result<Vec<u8>, DecompressError> {
-    let Some(mut decompressor) = Decompressor::new(codec, compressed)? else {
+    let Some(mut decompressor) = Decompressor::new(codec, compressed, max)? else {
         return if compressed.len() > max {
             Err(DecompressError::TooLarge { max })
         } else {
@@ -48,7 +48,11 @@ pub fn decompress(codec: Codec, compressed: &[u8], max: usize) -> Result<Vec<u8>
     };
     let mut plain = Vec::new();
     let limit = u64::try_from(max).unwrap_or(u64::MAX).saturating_add(1);
-    decompressor.by_ref().take(limit).read_to_end(&mut plain)?;
+    let read = decompressor.by_ref().take(limit).read_to_end(&mut plain);
+    read.map_err(|error| match error.kind() {
+        ErrorKind::FileTooLarge => DecompressError::TooLarge { max },
+        _ => error.into(),
+    })?;
     if plain.len() > max {
         return Err(DecompressError::TooLarge { max });
     }

@@ -8,7 +8,7 @@
 //! ```
 //!
 //! A raw block states its decompressed length up front. Before any memory is taken, the statement is held against what
-//! the format can do at best, 64 bytes for an element of three, so that a lie costs nothing.
+//! the format can do at best, 64 bytes for an element of three, and against the caller's bound, so that a lie costs nothing.
 
 use std::io::{self, Read};
 
@@ -22,6 +22,8 @@ pub(crate) struct SnappyReader<'a> {
     /// What is not yet decompressed.
     rest: &'a [u8],
     framed: bool,
+    /// How many bytes may still come out.
+    left: usize,
     /// The block at hand. Kept from block to block, so that it grows once.
     block: Vec<u8>,
     /// The part of `block` that is decompressed and not yet read.
@@ -30,10 +32,11 @@ pub(crate) struct SnappyReader<'a> {
 }
 
 impl<'a> SnappyReader<'a> {
-    pub(super) fn new(compressed: &'a [u8]) -> Self {
+    /// A reader of at most `max` bytes. The block that would exceed them is an error of [`io::ErrorKind::FileTooLarge`].
+    pub(super) fn new(compressed: &'a [u8], max: usize) -> Self {
         let framed = compressed.starts_with(XERIAL_MAGIC) && compressed.len() >= XERIAL_HEADER_LEN;
         let rest = if framed { &compressed[XERIAL_HEADER_LEN..] } else { compressed };
-        Self { rest, framed, block: Vec::new(), start: 0, end: 0 }
+        Self { rest, framed, left: max, block: Vec::new(), start: 0, end: 0 }
     }
 
     pub(super) const fn ended_cleanly(&self) -> bool {
@@ -62,6 +65,7 @@ impl<'a> SnappyReader<'a> {
         if stated > compressed.len().saturating_mul(MAX_EXPANSION) {
             return Err(invalid("a block states a length that it cannot have"));
         }
+        self.left = self.left.checked_sub(stated).ok_or(io::ErrorKind::FileTooLarge)?;
         if self.block.len() < stated {
             self.block.resize(stated, 0);
         }

@@ -42,6 +42,20 @@ fn one_byte_more_than_the_bound_is_refused() {
 }
 
 #[test]
+fn a_snappy_block_is_held_against_the_bound_before_it_is_decompressed() {
+    // A length of 1000, which 50 bytes may have, and no element that exists.
+    let raw = [&[0xe8, 0x07][..], &[0xff; 50]].concat();
+    let header = [0x82, b'S', b'N', b'A', b'P', b'P', b'Y', 0, 0, 0, 0, 1, 0, 0, 0, 1];
+    let framed = [&header[..], &52_u32.to_be_bytes(), &raw].concat();
+    for block in [raw, framed] {
+        let beyond = decompress(Codec::Snappy, &block, 999);
+        assert!(matches!(beyond, Err(DecompressError::TooLarge { max: 999 })), "{beyond:?}");
+        let within = decompress(Codec::Snappy, &block, 1000);
+        assert!(matches!(within, Err(DecompressError::Damaged(_))), "{within:?}");
+    }
+}
+
+#[test]
 fn a_cut_or_something_behind_is_refused() {
     for packing in Packing::ALL.into_iter().filter(|packing| packing.codec() != Codec::None) {
         let packed = packing.pack(&[7; 1000]);

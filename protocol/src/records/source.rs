@@ -1,6 +1,6 @@
 //! Where a walk takes its bytes from: a slice, or a decompressor's output.
 
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 
 use super::walk::{MAX_DECOMPRESSED_BYTES, WalkError};
 use crate::compression::Decompressor;
@@ -94,7 +94,10 @@ impl<'a> DecompressedSource<'a> {
         self.before += self.end as u64;
         self.start = 0;
         self.end = 0;
-        self.end = self.decompressor.read(&mut self.buffer)?;
+        self.end = self.decompressor.read(&mut self.buffer).map_err(|error| match error.kind() {
+            ErrorKind::FileTooLarge => WalkError::DecompressedTooLarge,
+            _ => error.into(),
+        })?;
         if self.before + self.end as u64 > MAX_DECOMPRESSED_BYTES {
             return Err(WalkError::DecompressedTooLarge);
         }

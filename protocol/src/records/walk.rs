@@ -88,7 +88,8 @@ pub fn walk_records(
     let records = &batch[HEADER_LEN..];
     let count =
         u32::try_from(header.record_count).map_err(|_| WalkError::InvalidLength(header.record_count))?;
-    match Decompressor::new(header.attributes.codec()?, records)? {
+    let max = usize::try_from(MAX_DECOMPRESSED_BYTES).unwrap_or(usize::MAX);
+    match Decompressor::new(header.attributes.codec()?, records, max)? {
         Some(decompressor) => walk(&mut DecompressedSource::new(decompressor), count, visit),
         None => walk(&mut SliceSource::new(records), count, visit),
     }
