@@ -116,6 +116,13 @@ impl AnswerMemory {
         poll_fn(|_| if self.is_turn() { Poll::Ready(()) } else { Poll::Pending }).await;
     }
 
+    /// Waits until the reply that waits is the oldest of its connection. What waits for memory has to be: the others are not always
+    /// worked on, and would keep what they are given meanwhile.
+    async fn head(&self) {
+        let is_head = || self.turn.load(Ordering::Relaxed);
+        poll_fn(|_| if is_head() { Poll::Ready(()) } else { Poll::Pending }).await;
+    }
+
     /// Waits until memory is scarce: another answer has waited for long.
     pub(crate) async fn scarce(&self) {
         self.budget.scarce.notified().await;
@@ -185,7 +192,7 @@ impl Share {
         if self.try_grow_to(bytes) {
             return;
         }
-        self.memory.turn().await;
+        self.memory.head().await;
         if !self.try_grow_to(bytes) {
             self.wait_for(bytes).await;
         }
@@ -194,7 +201,7 @@ impl Share {
     /// Waits until it covers an answer of any size.
     pub(crate) async fn overdraw(&mut self) {
         if self.overdraft.is_none() {
-            self.memory.turn().await;
+            self.memory.head().await;
             self.wait_for(usize::MAX).await;
         }
     }
@@ -322,6 +329,23 @@ mod tests {
         drop(built);
         assert_eq!((budget.taken.get(), budget.bytes.available_permits()), (0, SIZE));
         assert!(memory.try_share(SIZE).unwrap().handed_over(10).is_none(), "a small one keeps nothing");
+    }
+
+    #[tokio::test]
+    async fn only_the_oldest_reply_of_a_connection_waits_for_memory() {
+        let budget = budget();
+        let (first, second) = (connection(&budget), connection(&budget));
+        let taken = first.try_share(SIZE / 2).unwrap();
+        second.turn.store(false, Ordering::Relaxed);
+        let mut share = second.nothing();
+        assert!(share.try_grow_to(SIZE / 4), "what there is plenty of anybody may have");
+        let mut waiting = Box::pin(share.grow_to(SIZE));
+        assert!(!is_ready(&mut waiting).await);
+        drop(taken);
+        assert!(!is_ready(&mut waiting).await, "it is not given what it may not be there to use");
+        assert!(first.try_share(SIZE / 2).is_some());
+        second.turn.store(true, Ordering::Relaxed);
+        assert!(is_ready(&mut waiting).await);
     }
 
     #[tokio::test]

@@ -149,7 +149,10 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin, A: Api> Connection<R, W, A> {
                     self.stop_at = Some(now + SHUTDOWN_GRACE);
                 }
                 Event::Frame(frame) => self.take(frame)?,
-                Event::AnswersReady => self.hand_over(),
+                Event::AnswersReady => {
+                    self.hand_over();
+                    self.note_unread();
+                }
                 Event::Written(written) => {
                     written?;
                     self.answers.written(now, unwritten - self.writer.waiting_bytes());

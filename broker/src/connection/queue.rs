@@ -164,6 +164,10 @@ impl ReplyQueue {
         });
         if let Some(reason) = failed {
             self.unanswered.clear();
+            // Nothing behind it would be worked on, and what has not begun need not be answered.
+            if matches!(self.slots.back(), Some(Slot { state: State::Deferred(_), .. })) {
+                self.slots.pop_back();
+            }
             self.slots.push_back(Slot { state: State::Ready(Answer::Close(reason)), timer: None });
         }
         self.unanswered.len() < before
@@ -251,6 +255,18 @@ mod tests {
             () = queue.ready() => true,
             () = std::future::ready(()) => false,
         }
+    }
+
+    #[tokio::test]
+    async fn a_request_without_an_answer_that_failed_closes_before_what_waits_for_memory() {
+        let mut queue = ReplyQueue::default();
+        let (fail, failed) = oneshot::channel();
+        queue.push(Reply::unanswered(async { Err(failed.await.unwrap()) }), None);
+        queue.push(Reply::deferred(std::future::pending()), None);
+        assert!(!run(&mut queue).await && queue.pop().is_none());
+        fail.send(CloseReason::Shutdown).unwrap();
+        assert!(run(&mut queue).await);
+        assert!(matches!(queue.pop(), Some(Answer::Close(CloseReason::Shutdown))));
     }
 
     #[tokio::test]

@@ -339,6 +339,7 @@ impl Driver {
     fn carry_out(&mut self, effect: Effect) {
         match effect {
             Effect::Appended { ticket, result } => self.replies.appends.answer(ticket, result),
+            Effect::Logged(tickets) => self.replies.appends.release(&tickets),
             Effect::RecordsDeleted { ticket, result } => self.replies.deletions.answer(ticket, result),
             Effect::Answered { ticket, result } => self.replies.controls.answer(ticket, result),
             Effect::Coordinated { ticket, result } => self.replies.coordinations.answer(ticket, result),

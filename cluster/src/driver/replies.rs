@@ -21,8 +21,9 @@ pub(super) struct Replies {
     pub(super) confirmations: Waiting<ConfirmReply>,
 }
 
-/// Those who appended, with what they hold until it is decided. None is forgotten before, or what it holds would be given back
-/// while its batch still waits. Every append is decided, and how many wait is bounded by what they hold.
+/// Those who appended, with what they hold until it is decided, or until their batch is in the log of a leader that leads no more:
+/// that may stay undecided for as long as a majority is away, and others must not wait for it. None is forgotten before, or what it
+/// holds would be given back while its batch still waits.
 #[derive(Default)]
 pub(super) struct Appends(HashMap<Ticket, (AppendReply, Held)>);
 
@@ -30,6 +31,15 @@ impl Appends {
     /// Takes note of who waits for the answer to `ticket`.
     pub(super) fn expect(&mut self, ticket: Ticket, reply: AppendReply, held: Held) {
         self.0.insert(ticket, (reply, held));
+    }
+
+    /// What these hold is given back, and their answers are waited for still.
+    pub(super) fn release(&mut self, tickets: &[Ticket]) {
+        for ticket in tickets {
+            if let Some((_, held)) = self.0.get_mut(ticket) {
+                *held = Held::default();
+            }
+        }
     }
 
     /// Gives the answer to `ticket`, and what was held back. Where nobody waits for it any more, the receiver is gone.
@@ -104,6 +114,21 @@ mod tests {
         }
         waiting.forget_abandoned();
         (waiting.0.len(), receiver)
+    }
+
+    #[test]
+    fn an_append_holds_nothing_once_its_batch_is_in_the_log_and_is_answered_all_the_same() {
+        let mut appends = Appends::default();
+        let held = Arc::new(());
+        let (reply, mut receiver) = oneshot::channel();
+        appends.expect(Ticket(1), reply, Held::new(Arc::clone(&held) as _));
+        appends.release(&[Ticket(7)]);
+        assert_eq!(Arc::strong_count(&held), 2);
+        appends.release(&[Ticket(1)]);
+        assert_eq!(Arc::strong_count(&held), 1);
+        assert!(receiver.try_recv().is_err());
+        appends.answer(Ticket(1), Err(AppendError::Unknown));
+        assert!(receiver.try_recv().unwrap().is_err());
     }
 
     #[test]

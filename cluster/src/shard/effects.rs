@@ -86,6 +86,9 @@ pub(crate) enum Effect {
     Standing(Standing),
     /// The answer to an append.
     Appended { ticket: Ticket, result: Result<Appended, AppendError> },
+    /// These appends are in the log, and their answers are to come: from more replicas, or from whoever leads next. Their batches
+    /// take no memory any more.
+    Logged(Vec<Ticket>),
     /// The answer to a request to delete records: the log start offset after it.
     RecordsDeleted { ticket: Ticket, result: Result<Offset, DeleteRecordsError> },
     /// The answer to a controller request.
@@ -125,6 +128,7 @@ impl Effect {
             | Self::Leadership { .. }
             | Self::Peers { .. }
             | Self::Standing(_)
+            | Self::Logged(_)
             | Self::Refused
             | Self::LogCompacted
             | Self::Fetch { .. } => false,

@@ -39,6 +39,11 @@ impl<T> Proposals<T> {
         self.pending.is_empty()
     }
 
+    /// All that wait.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
+        self.pending.iter().map(|pending| &pending.waiting)
+    }
+
     /// Remembers what this node, as leader, just appended at `index`, and gives back what an earlier term of its own
     /// had there or beyond: this leader's log lacks those entries, so they were never committed.
     pub(super) fn push(&mut self, index: RaftIndex, term: u64, waiting: T) -> Vec<T> {

@@ -107,6 +107,7 @@ impl Shard {
         // They may be on disk: what was decided since the last checkpoint of the metadata arrives anew with each start.
         for id in self.arrivals.drop_unplaced(|id| image.has_dropped(id)) {
             self.batch.mark_group_deleted(id);
+            self.effects.push(Effect::LogCompacted);
         }
         let gone: Vec<RaftGroupId> =
             self.groups.keys().copied().filter(|id| image.has_dropped(*id)).collect();

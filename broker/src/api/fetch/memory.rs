@@ -46,6 +46,11 @@ impl MemoryOfFetch {
         pass
     }
 
+    /// Whether others could use what it has.
+    pub(super) fn holds_any(&self) -> bool {
+        self.share.is_any()
+    }
+
     /// Waits until others wait for memory.
     pub(super) async fn is_wanted(&self) {
         self.node.scarce().await;

@@ -148,7 +148,7 @@ async fn read_more(mut pass: Pass, memory: &mut MemoryOfFetch, deadline: Instant
         tokio::select! {
             () = changed.notified() => {}
             () = tokio::time::sleep_until(deadline) => return pass,
-            () = memory.is_wanted(), if pass.bytes() > 0 => return pass,
+            () = memory.is_wanted(), if memory.holds_any() => return pass,
         }
     }
 }

@@ -77,6 +77,7 @@ impl Handler for Produce {
         #[cfg(feature = "faults")]
         let is_refused = crate::faults::is_refused(&request);
         let topics = take_in(broker, request, &context);
+        context.release_share();
         if acks == ACKS_NONE {
             return unanswered(topics, deadline);
         }

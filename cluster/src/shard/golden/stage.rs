@@ -291,7 +291,7 @@ impl Stage {
             Effect::Coordinated { .. } => debug_assert!(false, "no script asks a coordinator here"),
             Effect::Refused if self.is_hostile => {}
             Effect::Refused => panic!("{id} refuses what an honest peer says"),
-            Effect::Leadership { .. } | Effect::Fetch { .. } | Effect::LogCompacted => {}
+            Effect::Leadership { .. } | Effect::Logged(_) | Effect::Fetch { .. } | Effect::LogCompacted => {}
         }
     }
 

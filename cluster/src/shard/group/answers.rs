@@ -11,7 +11,7 @@ use trilog_storage::{Store, StoreError};
 use super::{Group, epoch};
 use crate::ids::RaftIndex;
 use crate::replica::{RecentEntry, ReplicaStatus};
-use crate::shard::effects::{AppendError, Effect};
+use crate::shard::effects::{AppendError, Effect, Ticket};
 use crate::shard::machine::{DecisionInputs, Machine, Proposal, Waiting};
 use crate::shard::proposals::Fate;
 use crate::shard::room::is_partition;
@@ -116,6 +116,7 @@ impl Group {
                 effects.push(waiting.unknown());
             }
             Fate::Committed(waiting @ Waiting::Append { replicas: Some(_), .. }) => {
+                effects.push(Effect::Logged(waiting.append_ticket().into_iter().collect()));
                 self.held.push((index, waiting));
             }
         }
@@ -180,6 +181,10 @@ impl Group {
         self.serving = None;
         self.node.mut_store().forget_snapshot();
         self.machine.stop_leading(effects);
+        let logged: Vec<Ticket> = self.proposals.iter().filter_map(Waiting::append_ticket).collect();
+        if !logged.is_empty() {
+            effects.push(Effect::Logged(logged));
+        }
         self.refuse_reads(effects);
         // These are committed: a client that asks again gets the same answer from the next leader.
         effects.extend(self.held.drain(..).map(|(_, waiting)| waiting.unknown()));

@@ -49,6 +49,14 @@ pub(super) enum Waiting {
 }
 
 impl Waiting {
+    /// The ticket of an append.
+    pub(super) const fn append_ticket(&self) -> Option<Ticket> {
+        match self {
+            Self::Append { ticket, .. } | Self::Refusal { ticket, .. } => Some(*ticket),
+            Self::Deletion { .. } | Self::Control { .. } | Self::Group { .. } => None,
+        }
+    }
+
     /// The answer when the proposal is known not to be in the log.
     pub(super) fn refused(self) -> Effect {
         match self {

@@ -71,7 +71,7 @@ impl Process {
                     self.leaders.insert(group, leadership.leader);
                 }
             }
-            Effect::Peers { .. } | Effect::Standing(_) => {}
+            Effect::Peers { .. } | Effect::Standing(_) | Effect::Logged(_) => {}
             Effect::Refused => panic!("what an honest peer said was refused"),
             Effect::Fetch { group, fetch, .. } => outputs.push(Output::Fetch(group, fetch)),
             Effect::Appended { ticket, result } => {

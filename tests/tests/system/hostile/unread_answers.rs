@@ -42,7 +42,9 @@ async fn read_slowly(partition: &Partition) -> usize {
     let length = usize::try_from(stream.read_i32().await.unwrap()).unwrap();
     let (mut piece, mut read) = (vec![0; 8 << 10], 0);
     while read < length {
-        read += stream.read(&mut piece).await.unwrap();
+        let taken = stream.read(&mut piece).await.unwrap();
+        assert!(taken > 0, "the connection was closed after {read} of {length} bytes");
+        read += taken;
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     read
