@@ -8,7 +8,7 @@ use kafka_protocol::messages::{
 };
 use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 
 use super::*;
 use crate::wire::frame::{FrameError, take_frame};
@@ -105,10 +105,6 @@ fn listing() -> ApiVersionsResponse {
 /// A Metadata answer that can be told from others.
 fn metadata(controller: i32) -> MetadataResponse {
     MetadataResponse::default().with_controller_id(controller.into())
-}
-
-fn impatient() -> ConnectionOptions {
-    ConnectionOptions { request_timeout: Duration::from_millis(500), ..ConnectionOptions::default() }
 }
 
 #[tokio::test]
@@ -216,8 +212,11 @@ async fn an_api_without_a_common_version_is_refused_before_it_is_sent() {
 #[tokio::test]
 async fn a_late_answer_is_dropped_and_the_connection_goes_on() {
     let broker = FakeBroker::start().await;
-    let (connection, mut peer) = broker.connected(&impatient()).await;
+    let (connection, mut peer) = broker.connected(&ConnectionOptions::default()).await;
+    // The handshake and the second answer have real time, the silence has none.
+    tokio::time::pause();
     let late = connection.request(MetadataRequest::default()).await;
+    tokio::time::resume();
     assert!(matches!(late, Err(ClientError::Timeout { .. })), "{late:?}");
     let serve = async {
         for controller in [1, 2] {
@@ -331,7 +330,10 @@ async fn an_undecodable_answer_fails_its_request_only() {
 
 #[tokio::test]
 async fn nobody_listening_is_said_with_the_address() {
-    let address = FakeBroker::start().await.address;
+    // Bound, so that nobody else gets the port, and not listening.
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = socket.local_addr().unwrap().to_string();
     let error = Connection::connect(&address, &ConnectionOptions::default()).await.unwrap_err();
     assert!(error.to_string().starts_with(&format!("cannot connect to {address}: ")), "{error}");
 }
@@ -339,7 +341,8 @@ async fn nobody_listening_is_said_with_the_address() {
 #[tokio::test]
 async fn a_broker_that_never_answers_the_handshake_is_left() {
     let broker = FakeBroker::start().await;
-    let options = impatient();
+    let request_timeout = Duration::from_millis(500);
+    let options = ConnectionOptions { request_timeout, ..ConnectionOptions::default() };
     let (connection, _peer) = tokio::join!(Connection::connect(&broker.address, &options), broker.accept());
     let timed_out =
         matches!(&connection, Err(ConnectError::Handshake { source: ClientError::Timeout { .. }, .. }));
