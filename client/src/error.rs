@@ -94,13 +94,19 @@ pub enum Error {
         /// The partitions that the topic has.
         count: usize,
     },
+    /// The application's own partitioner panicked over the record.
+    #[error("the partitioner panicked: {cause}")]
+    Partitioner {
+        /// What the panic said.
+        cause: String,
+    },
     /// A record that cannot be written in Kafka's format.
     #[error("the record cannot be encoded: {cause}")]
     Unencodable {
         /// What is wrong with it.
         cause: String,
     },
-    /// The client was closed.
+    /// The client was closed, or its runtime has ended.
     #[error("the client is closed")]
     Closed,
 }
@@ -114,9 +120,10 @@ impl Error {
                 ErrorClass::Retriable
             }
             Self::Broker { code, .. } => class_of(*code),
-            Self::RecordTooLarge { .. } | Self::NoSuchPartition { .. } | Self::Unencodable { .. } => {
-                ErrorClass::Refused
-            }
+            Self::RecordTooLarge { .. }
+            | Self::NoSuchPartition { .. }
+            | Self::Partitioner { .. }
+            | Self::Unencodable { .. } => ErrorClass::Refused,
             Self::Config(_) | Self::Malformed { .. } | Self::Unsupported { .. } | Self::Closed => {
                 ErrorClass::Fatal
             }

@@ -9,6 +9,8 @@
 
 mod links;
 mod refresh;
+#[cfg(test)]
+mod tests;
 mod translate;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -144,10 +146,31 @@ impl Cluster {
     ///
     /// [`Error::Unreachable`] with the last attempt's cause.
     pub(crate) async fn any(&self) -> Result<Connection, Error> {
+        self.any_node().await.map(|(_, connection)| connection)
+    }
+
+    /// Asks any broker. A connection on which the request times out is forgotten, so that the next attempt prefers another one.
+    ///
+    /// # Errors
+    ///
+    /// As [`any`](Self::any), and what `ask` fails with.
+    pub(crate) async fn on_any<T>(
+        &self,
+        ask: impl AsyncFnOnce(&Connection) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let (node, connection) = self.any_node().await?;
+        let answer = ask(&connection).await;
+        if matches!(answer, Err(Error::Timeout { .. })) {
+            self.discard(node, &connection).await;
+        }
+        answer
+    }
+
+    async fn any_node(&self) -> Result<(NodeId, Connection), Error> {
         let mut failure = self.unreachable();
         for node in self.shared.nodes_by_preference() {
             match self.connection(node).await {
-                Ok(connection) => return Ok(connection),
+                Ok(connection) => return Ok((node, connection)),
                 Err(error) => failure = error,
             }
         }

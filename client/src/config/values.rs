@@ -4,6 +4,15 @@ use std::time::Duration;
 
 use trilog_protocol::batch::Codec;
 
+/// The longest time that a setting has: 2^31 - 1 ms, which Kafka's types bound it to. Sums of several, and points in time that
+/// lie so far ahead, stay within their types.
+const LONGEST: Duration = Duration::from_millis(0x7fff_ffff);
+
+/// A time of a setting: the longest one where it would be longer.
+pub(crate) const fn bounded(time: Duration) -> Duration {
+    if time.as_millis() > LONGEST.as_millis() { LONGEST } else { time }
+}
+
 /// A time in milliseconds, as Kafka's settings ending in `.ms` have it.
 pub(crate) fn milliseconds(value: &str) -> Result<Duration, String> {
     // librdkafka takes fractions for linger.ms.

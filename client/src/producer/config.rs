@@ -9,7 +9,7 @@ use trilog_protocol::compression::Compression;
 use super::partitioner::Partitioner;
 use super::queue::Rules;
 use crate::config::{
-    Address, Common, ConfigError, Setting, apply, bytes, codec, count, flag, level, milliseconds,
+    Address, Common, ConfigError, Setting, apply, bounded, bytes, codec, count, flag, level, milliseconds,
 };
 
 /// The most requests in flight to one broker by which a broker still tells a retry from a new batch.
@@ -36,7 +36,8 @@ impl Acks {
     }
 }
 
-/// A producer's configuration, with Kafka 4's names and defaults. Each method names the setting that it sets.
+/// A producer's configuration, with Kafka 4's names and defaults. Each method names the setting that it sets. Times are at most
+/// 2^31 - 1 ms, about 25 days, as in Kafka; longer ones count as that.
 ///
 /// ```
 /// use std::time::Duration;
@@ -160,7 +161,7 @@ impl ProducerConfig {
     /// `linger.ms`, 5 by default: how long a batch waits for more records.
     #[must_use]
     pub const fn linger(mut self, time: Duration) -> Self {
-        self.linger = time;
+        self.linger = bounded(time);
         self
     }
 
@@ -202,21 +203,21 @@ impl ProducerConfig {
     /// `delivery.timeout.ms`, 120 s by default: how long a record is tried for.
     #[must_use]
     pub const fn delivery_timeout(mut self, time: Duration) -> Self {
-        self.delivery_timeout = Some(time);
+        self.delivery_timeout = Some(bounded(time));
         self
     }
 
     /// `request.timeout.ms`, 30 s by default: how long a broker may take for an answer.
     #[must_use]
     pub const fn request_timeout(mut self, time: Duration) -> Self {
-        self.common.request_timeout = time;
+        self.common.request_timeout = bounded(time);
         self
     }
 
     /// `max.block.ms`, 60 s by default: how long `send` waits for memory, and a record for its topic to be known.
     #[must_use]
     pub const fn max_block(mut self, time: Duration) -> Self {
-        self.max_block = time;
+        self.max_block = bounded(time);
         self
     }
 
@@ -236,7 +237,7 @@ impl ProducerConfig {
     /// What the queues follow.
     pub(super) fn rules(&self) -> Rules {
         // By default the delivery timeout makes room for the others, as in Java.
-        let least = self.linger + self.common.request_timeout;
+        let least = bounded(self.linger + self.common.request_timeout);
         let usual = Duration::from_secs(120).max(least);
         Rules {
             batch_size: self.batch_size,
@@ -275,7 +276,7 @@ impl ProducerConfig {
         if self.max_in_flight == 0 {
             return conflict("max.in.flight.requests.per.connection cannot be 0");
         }
-        let least = self.linger + self.common.request_timeout;
+        let least = bounded(self.linger + self.common.request_timeout);
         if self.delivery_timeout.is_some_and(|timeout| timeout < least) {
             return conflict("delivery.timeout.ms is below linger.ms and request.timeout.ms together");
         }
@@ -385,6 +386,17 @@ mod tests {
         assert_eq!(slow.rules().delivery_timeout, Duration::from_millis(200_005));
         let text = refused(&[("delivery.timeout.ms", "30000")]);
         assert!(text.contains("below linger.ms and request.timeout.ms"), "{text}");
+    }
+
+    #[test]
+    fn times_without_an_end_count_as_the_longest() {
+        let times = ProducerConfig::new("h:1").unwrap().linger(Duration::MAX).request_timeout(Duration::MAX);
+        let times = times.max_block(Duration::MAX);
+        let longest = Duration::from_millis(i32::MAX.unsigned_abs().into());
+        assert_eq!((times.max_block, times.common.request_timeout), (longest, longest));
+        assert_eq!(times.rules().delivery_timeout, longest);
+        times.validate().unwrap();
+        times.delivery_timeout(Duration::MAX).validate().unwrap();
     }
 
     #[test]

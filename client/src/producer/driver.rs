@@ -32,6 +32,16 @@ pub(super) struct Driver {
     sender: mpsc::Sender<Event>,
     /// Topics and partitions of each request on its way, to tell the cluster of leaders.
     asked: HashMap<RequestId, messages::Addressees>,
+    _ends: Ends,
+}
+
+/// Gives up what has no fate when the driver ends, in whichever way: a panic, or the end of its runtime.
+struct Ends(Arc<Shared>);
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        self.0.end();
+    }
 }
 
 impl Driver {
@@ -39,7 +49,8 @@ impl Driver {
         let (sender, events) = mpsc::channel(QUEUED_EVENTS);
         let known = cluster.watch();
         let (lanes, asked) = (HashMap::new(), HashMap::new());
-        Self { shared, cluster, terms, lanes, max_in_flight, known, events, sender, asked }
+        let ends = Ends(Arc::clone(&shared));
+        Self { shared, cluster, terms, lanes, max_in_flight, known, events, sender, asked, _ends: ends }
     }
 
     /// Works until the producer is closed and every record has its fate.
@@ -60,7 +71,6 @@ impl Driver {
                 self.take(event);
             }
         }
-        self.shared.settle(u64::MAX);
     }
 
     /// Has the machine do what is due, and does what it asks for. Returns when to look again.
@@ -171,6 +181,5 @@ impl Driver {
 
 /// Asks any broker for a producer id.
 async fn identify(cluster: &Cluster) -> Result<(i64, i16), Error> {
-    let connection = cluster.any().await?;
-    messages::producer_id(&connection).await
+    cluster.on_any(async |connection| messages::producer_id(connection).await).await
 }

@@ -147,6 +147,10 @@ impl<T> Machine<T> {
     }
 
     /// Appends a record. Returns whether the driver should look at the machine.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Closed`], after [`close`](Self::close).
     pub(super) fn append(
         &mut self,
         record: Record,
@@ -154,13 +158,16 @@ impl<T> Machine<T> {
         charge: usize,
         timestamp: i64,
         now: Duration,
-    ) -> bool {
+    ) -> Result<bool, Error> {
+        if self.is_closing {
+            return Err(Error::Closed);
+        }
         let generation = self.generations.enter();
         let entry = Entry { token, charge, generation, timestamp };
         if let Identity::Refused(error) = &self.identity {
             let error = error.clone();
             self.finished.push(entry.finish(Err(error)));
-            return true;
+            return Ok(true);
         }
         let name = if let Some((name, _)) = self.topics.get_key_value(record.topic.as_str()) {
             Arc::clone(name)
@@ -170,14 +177,14 @@ impl<T> Machine<T> {
             self.adopt(&name, now);
             name
         };
-        let Some(topic) = self.topics.get_mut(&name) else { return false };
+        let Some(topic) = self.topics.get_mut(&name) else { return Ok(false) };
         let was_touched = std::mem::replace(&mut topic.is_touched, true);
         if topic.is_unknown() {
             let is_first = topic.pending.is_empty();
             topic.pending.push_back(Pending { record, entry, since: now });
-            return is_first;
+            return Ok(is_first);
         }
-        self.enqueue(&name, &record, entry, now) || !was_touched
+        Ok(self.enqueue(&name, &record, entry, now) || !was_touched)
     }
 
     /// Puts a record of a known topic into its queue. Returns whether the driver should look.
@@ -185,7 +192,13 @@ impl<T> Machine<T> {
         let count = self.topics.get(name).map_or(0, |topic| topic.queues.len());
         let partitions = u32::try_from(count).unwrap_or(u32::MAX);
         let custom = self.setup.partitioner.as_deref();
-        let chosen = destination(record, partitions, custom, self.setup.ignores_keys);
+        let chosen = match destination(record, partitions, custom, self.setup.ignores_keys) {
+            Ok(chosen) => chosen,
+            Err(error) => {
+                self.finished.push(entry.finish(Err(error)));
+                return true;
+            }
+        };
         let is_sticky = chosen.is_none();
         let partition = chosen.unwrap_or_else(|| self.sticky_partition(name, now));
         let place =
@@ -326,6 +339,24 @@ impl<T> Machine<T> {
     /// Flushes below this number are over.
     pub(super) fn settled(&self) -> u64 {
         self.generations.settled()
+    }
+
+    /// Gives up every record, also those in flight, and takes no more: nobody will look at the machine again.
+    pub(super) fn abandon(&mut self, error: &Error) -> Vec<Finished<T>> {
+        self.close();
+        self.fail_all(error);
+        let flying = self.queues.iter_mut().flat_map(|(_, queue)| queue.abandon(error));
+        self.finished.extend(flying);
+        self.take_finished()
+    }
+
+    /// The fates that nobody was told of yet.
+    fn take_finished(&mut self) -> Vec<Finished<T>> {
+        let finished = std::mem::take(&mut self.finished);
+        for record in &finished {
+            self.generations.leave(record.generation);
+        }
+        finished
     }
 
     /// Nothing more will be appended: nothing lingers.

@@ -55,10 +55,10 @@ mod topic;
 mod verdict;
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use thiserror::Error;
+use tokio::sync::{SemaphorePermit, TryAcquireError};
 use tokio::time::timeout;
 
 pub use self::config::{Acks, ProducerConfig};
@@ -97,8 +97,7 @@ struct Handle {
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        self.shared.machine().close();
-        self.shared.changed.notify_one();
+        self.shared.close();
     }
 }
 
@@ -154,7 +153,7 @@ impl Producer {
         let handle = Handle {
             shared,
             cluster,
-            max_record: config.max_request_size.min(config.buffer_memory - RECORD_OVERHEAD),
+            max_record: config.max_request_size.min(config.buffer_memory.saturating_sub(RECORD_OVERHEAD)),
             max_block: config.max_block,
             bootstrap: addresses.join(","),
         };
@@ -188,8 +187,7 @@ impl Producer {
             };
             acquired.map_err(full)?.map_err(|_| Error::Closed)?
         };
-        permit.forget();
-        Ok(self.accept(record, charge, timestamp))
+        self.accept(record, charge, timestamp, permit)
     }
 
     /// Accepts a record if there is memory for it.
@@ -201,15 +199,15 @@ impl Producer {
         let (charge, timestamp) = self.admit(&record)?;
         let permits = u32::try_from(charge).unwrap_or(u32::MAX);
         match self.handle.shared.memory.try_acquire_many(permits) {
-            Ok(permit) => permit.forget(),
-            Err(_) => return Err(TrySendError::Full(Box::new(record))),
+            Ok(permit) => Ok(self.accept(record, charge, timestamp, permit)?),
+            Err(TryAcquireError::NoPermits) => Err(TrySendError::Full(Box::new(record))),
+            Err(TryAcquireError::Closed) => Err(Error::Closed.into()),
         }
-        Ok(self.accept(record, charge, timestamp))
     }
 
     /// What a record takes of the memory, and its timestamp.
     fn admit(&self, record: &Record) -> Result<(usize, i64), Error> {
-        if self.handle.shared.is_closed.load(Ordering::Acquire) {
+        if self.handle.shared.is_closed() {
             return Err(Error::Closed);
         }
         if !is_topic_name(&record.topic) {
@@ -227,14 +225,23 @@ impl Producer {
         Ok((size + RECORD_OVERHEAD, timestamp))
     }
 
-    fn accept(&self, record: Record, charge: usize, timestamp: i64) -> Delivery {
+    /// Appends a record, unless the producer was closed meanwhile: then its memory is free again.
+    fn accept(
+        &self,
+        record: Record,
+        charge: usize,
+        timestamp: i64,
+        memory: SemaphorePermit<'_>,
+    ) -> Result<Delivery, Error> {
         let shared = &self.handle.shared;
         let (token, delivery) = Delivery::channel();
+        let is_due = shared.machine().append(record, token, charge, timestamp, shared.now())?;
+        memory.forget();
         shared.counters.accepted.add(1);
-        if shared.machine().append(record, token, charge, timestamp, shared.now()) {
+        if is_due {
             shared.changed.notify_one();
         }
-        delivery
+        Ok(delivery)
     }
 
     /// Sends what was accepted before without lingering, and waits until every such record has its fate.
@@ -250,13 +257,13 @@ impl Producer {
     }
 
     /// Accepts no further record, from any clone, and waits until every accepted one has its fate: at most
-    /// `delivery.timeout.ms`, or `max.block.ms` for a topic that does not exist.
+    /// `delivery.timeout.ms`, or `max.block.ms` for a topic that does not exist. A `send` that waits for memory is refused.
     ///
     /// # Cancel safety
     ///
     /// Dropped, the producer closes all the same.
     pub async fn close(&self) {
-        self.handle.shared.is_closed.store(true, Ordering::Release);
+        self.handle.shared.close();
         self.flush().await;
     }
 

@@ -396,6 +396,15 @@ impl<T> Queue<T> {
         oldest.map(|created| created + rules.delivery_timeout)
     }
 
+    /// Gives up everything, also what is in flight: no answer will come.
+    pub(super) fn abandon(&mut self, error: &Error) -> Vec<Finished<T>> {
+        let flights = std::mem::take(&mut self.in_flight);
+        let mut finished = self.fail(error);
+        let flying = flights.into_iter().flat_map(|flight| flight.batch.finish(|_, _| Err(error.clone())));
+        finished.extend(flying);
+        finished
+    }
+
     /// Gives up everything that waits, for good.
     pub(super) fn fail(&mut self, error: &Error) -> Vec<Finished<T>> {
         let waiting = std::mem::take(&mut self.waiting);

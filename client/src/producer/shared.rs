@@ -1,6 +1,6 @@
 //! What the handles of a producer and its driver share.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -25,12 +25,11 @@ pub(super) struct Shared {
     machine: Mutex<Machine<Token>>,
     /// The driver is to look at the machine.
     pub(super) changed: Notify,
-    /// Bytes of `buffer.memory` that are free.
+    /// Bytes of `buffer.memory` that are free. Closed with the producer, so that nobody waits for them any more.
     pub(super) memory: Semaphore,
     pub(super) buffer_memory: usize,
     /// Calls of `send` that wait for memory.
     starved: AtomicUsize,
-    pub(super) is_closed: AtomicBool,
     /// Flushes below this number are over.
     settled: watch::Sender<u64>,
     pub(super) counters: Counters,
@@ -54,7 +53,6 @@ impl Shared {
             memory: Semaphore::new(buffer_memory),
             buffer_memory,
             starved: AtomicUsize::new(0),
-            is_closed: AtomicBool::new(false),
             settled: watch::Sender::new(0),
             counters: Counters::default(),
         }
@@ -66,8 +64,28 @@ impl Shared {
     }
 
     pub(super) fn machine(&self) -> MutexGuard<'_, Machine<Token>> {
-        // A custom partitioner may panic while it is held, before the machine has changed.
+        // Only the driver's end looks at what a panic may have left half-done, and only to give it up.
         self.machine.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Accepts no further record; what was accepted is sent.
+    pub(super) fn close(&self) {
+        self.machine().close();
+        self.memory.close();
+        self.changed.notify_one();
+    }
+
+    /// Gives up all records and accepts no further one: there is no driver any more. Nothing waits afterwards.
+    pub(super) fn end(&self) {
+        let abandoned = self.machine().abandon(&Error::Closed);
+        self.memory.close();
+        self.resolve(abandoned);
+        self.settle(u64::MAX);
+    }
+
+    /// Whether it was closed.
+    pub(super) fn is_closed(&self) -> bool {
+        self.memory.is_closed()
     }
 
     /// Whether somebody waits for memory.

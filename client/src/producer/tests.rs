@@ -127,3 +127,43 @@ async fn full_memory_gives_the_record_back_or_makes_it_wait() {
     producer.close().await;
     assert_eq!(producer.metrics().buffered_bytes, 0);
 }
+
+#[tokio::test]
+async fn memory_that_holds_no_record_is_told_with_each() {
+    let config = ProducerConfig::new("127.0.0.1:1").unwrap().batch_size(10).buffer_memory(100);
+    let producer = Producer::new(config).unwrap();
+    let refused = producer.send(Record::to("t")).await.unwrap_err();
+    assert!(matches!(refused, Error::RecordTooLarge { limit: 0, .. }), "{refused}");
+}
+
+#[tokio::test]
+async fn a_send_that_waits_for_memory_is_refused_by_close() {
+    let config = ProducerConfig::new("127.0.0.1:1").unwrap().batch_size(1000).buffer_memory(1000);
+    let producer = Producer::new(config.max_block(Duration::from_millis(300))).unwrap();
+    let record = Record::to("t").value(vec![0; 500]);
+    drop(producer.send(record.clone()).await.unwrap());
+    let (waiting, ()) = tokio::join!(producer.send(record.clone()), producer.close());
+    assert!(matches!(waiting, Err(Error::Closed)), "{waiting:?}");
+    assert!(matches!(producer.try_send(record), Err(TrySendError::Refused(Error::Closed))));
+    assert_eq!(producer.metrics().buffered_bytes, 0);
+}
+
+#[test]
+fn nothing_waits_for_a_driver_that_has_ended() {
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let first = runtime();
+    let (producer, delivery) = first.block_on(async {
+        let producer = Producer::new(ProducerConfig::new("127.0.0.1:1").unwrap()).unwrap();
+        let delivery = producer.send(Record::to("t").value("v")).await.unwrap();
+        (producer, delivery)
+    });
+    // The driver ends with its runtime, as it would by a panic.
+    drop(first);
+    runtime().block_on(async {
+        assert!(matches!(delivery.await, Err(Error::Closed)));
+        producer.flush().await;
+        assert!(matches!(producer.send(Record::to("t")).await, Err(Error::Closed)));
+        producer.close().await;
+        assert_eq!((producer.metrics().records_failed, producer.metrics().buffered_bytes), (1, 0));
+    });
+}

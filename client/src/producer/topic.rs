@@ -26,7 +26,7 @@ pub(super) struct Topic<T> {
     pub(super) queues: Vec<usize>,
     pub(super) sticky: Sticky,
     pub(super) pending: VecDeque<Pending<T>>,
-    /// Whether it was appended to since the cluster was last told that it is used.
+    /// Whether the cluster is to be told that it is used: it was appended to since, or its records wait for a leader.
     pub(super) is_touched: bool,
 }
 

@@ -18,6 +18,7 @@ use tokio::net::{TcpStream, lookup_host};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use crate::config::bounded;
 use crate::wire::error::{ClientError, CloseReason, ConnectError};
 use crate::wire::frame::{decode_response, encode_request};
 use crate::wire::handshake::{self, Verdict};
@@ -76,7 +77,7 @@ impl Connection {
             pipeline: PipelineHandle::start(stream, options.max_response_bytes),
             next_correlation_id: AtomicI32::new(1),
             client_id: StrBytes::from_string(options.client_id.clone()),
-            request_timeout: options.request_timeout,
+            request_timeout: bounded(options.request_timeout),
         };
         let versions = link.agree(address).await?;
         Ok(Self { shared: Arc::new(Shared { address: address.to_owned(), link, versions }) })

@@ -23,25 +23,21 @@ impl<T> Machine<T> {
         self.expire(now, &mut alarm);
         let hasty = starved || self.is_closing || self.generations.is_flushing();
         let mut effects = Vec::new();
-        self.use_topics(&mut effects);
         // A queue with several full batches sends one a request.
-        let mut sends = true;
-        while std::mem::take(&mut sends) {
+        let mut again = true;
+        while std::mem::take(&mut again) {
             let by_node = self.ready_queues(now, hasty, &mut alarm);
             if !by_node.is_empty() && self.has_identity(now, &mut effects, &mut alarm) {
                 for (node, queues) in by_node {
-                    sends |= self.send_to(node, queues, &mut effects);
+                    again |= self.send_to(node, queues, &mut effects);
                 }
             }
         }
+        self.use_topics(&mut effects);
         if std::mem::take(&mut self.is_stale) {
             effects.push(Effect::Refresh);
         }
-        let finished = std::mem::take(&mut self.finished);
-        for record in &finished {
-            self.generations.leave(record.generation);
-        }
-        Polled { effects, finished, wake_at: alarm.0 }
+        Polled { effects, finished: self.take_finished(), wake_at: alarm.0 }
     }
 
     fn expire(&mut self, now: Duration, alarm: &mut Alarm) {
@@ -89,6 +85,8 @@ impl<T> Machine<T> {
             }
             let Some(leader) = self.known.leader(topic, queue.number()) else {
                 self.is_stale = true;
+                // While its records waited, the topic may have been forgotten as idle.
+                self.topics.get_mut(topic).into_iter().for_each(|topic| topic.is_touched = true);
                 continue;
             };
             match queue.ready_at(leader, hasty, &self.setup.rules) {
@@ -117,14 +115,14 @@ impl<T> Machine<T> {
         }
     }
 
-    /// Fills requests for a node with the batches that are ready for it, one of each queue in a request. Returns whether there
-    /// was any.
+    /// Fills requests for a node with the batches that are ready for it, one of each queue in a request. Returns whether to look
+    /// at the queues again: there was a request, or there is no producer id any more.
     fn send_to(&mut self, node: NodeId, mut queues: Vec<usize>, effects: &mut Vec<Effect>) -> bool {
         // No queue is the first each time.
         let start = self.random.usize(..queues.len());
         queues.rotate_left(start);
         let mut queues = queues.into_iter().peekable();
-        let mut sends = false;
+        let mut again = false;
         while queues.peek().is_some() {
             match self.nodes.access(node) {
                 Access::Busy => break,
@@ -151,9 +149,11 @@ impl<T> Machine<T> {
                 }
             }
             if parts.is_empty() {
+                // The last epoch of the producer id is used up: the next look asks for another id.
+                again = true;
                 break;
             }
-            sends = true;
+            again = true;
             self.next_request += 1;
             self.nodes.sent(node);
             self.tally.requests += 1;
@@ -161,6 +161,6 @@ impl<T> Machine<T> {
             self.requests.insert(id, (node, places));
             effects.push(Effect::Send(node, Outbound { id, parts }));
         }
-        sends
+        again
     }
 }

@@ -57,7 +57,7 @@ fn names(effects: &[Effect]) -> Vec<String> {
 #[test]
 fn a_record_waits_for_its_topic_then_an_id_then_a_connection() {
     let mut machine = Machine::new(setup());
-    assert!(machine.append(Record::to("t").value("v"), 1, 10, 1000, at(0)));
+    assert!(machine.append(Record::to("t").value("v"), 1, 10, 1000, at(0)).unwrap());
     assert_eq!(names(&machine.poll(at(0), false).effects), ["use t"]);
     machine.learn(known(&[Some(1)]), at(10));
     let polled = machine.poll(at(10), false);
@@ -77,7 +77,7 @@ fn a_record_waits_for_its_topic_then_an_id_then_a_connection() {
 #[test]
 fn a_topic_that_does_not_exist_fails_its_records_in_time() {
     let mut machine = Machine::new(setup());
-    machine.append(Record::to("other").value("v"), 1, 10, 1000, at(0));
+    machine.append(Record::to("other").value("v"), 1, 10, 1000, at(0)).unwrap();
     assert_eq!(machine.poll(at(0), false).wake_at, Some(at(10_000)));
     let finished = machine.poll(at(10_000), false).finished;
     let error = finished[0].result.as_ref().unwrap_err();
@@ -87,14 +87,91 @@ fn a_topic_that_does_not_exist_fails_its_records_in_time() {
 #[test]
 fn a_partition_that_does_not_exist_is_refused_at_once() {
     let mut machine = Machine::new(setup());
-    machine.append(Record::to("t"), 0, 10, 1000, at(0));
+    machine.append(Record::to("t"), 0, 10, 1000, at(0)).unwrap();
     machine.learn(known(&[Some(1)]), at(0));
     for partition in [-1, 1, i32::MAX] {
-        machine.append(Record::to("t").partition(partition), 1, 10, 1000, at(0));
+        machine.append(Record::to("t").partition(partition), 1, 10, 1000, at(0)).unwrap();
     }
     let finished = machine.poll(at(0), false).finished;
     assert_eq!(finished.len(), 3);
     assert!(matches!(finished[0].result, Err(Error::NoSuchPartition { partition: -1, count: 1, .. })));
+}
+
+#[derive(Debug)]
+struct Panics;
+
+impl Partitioner for Panics {
+    fn partition(&self, record: &Record, _: u32) -> Option<i32> {
+        assert!(record.key.is_some(), "no key");
+        Some(0)
+    }
+}
+
+#[test]
+fn a_panic_of_the_partitioner_fails_its_record_and_no_other() {
+    let mut machine = Machine::new(Setup { partitioner: Some(Arc::new(Panics)), ..setup() });
+    machine.append(Record::to("t"), 1, 10, 1000, at(0)).unwrap();
+    machine.append(Record::to("t").key("k"), 2, 10, 1000, at(0)).unwrap();
+    machine.learn(known(&[Some(1)]), at(0));
+    machine.append(Record::to("t"), 3, 10, 1000, at(0)).unwrap();
+    let finished = machine.poll(at(0), false).finished;
+    assert_eq!(finished.iter().map(|record| record.token).collect::<Vec<_>>(), [1, 3]);
+    let error = finished[0].result.as_ref().unwrap_err();
+    assert_eq!(error.to_string(), "the partitioner panicked: no key");
+    assert_eq!(machine.queues[0].1.batches(), 1);
+}
+
+#[test]
+fn times_without_an_end_can_be_counted_with() {
+    let config = crate::ProducerConfig::new("h:1").unwrap();
+    let config = config.delivery_timeout(Duration::MAX).max_block(Duration::MAX).linger(at(5));
+    let endless = Setup { rules: config.rules(), max_block: config.max_block, ..setup() };
+    let mut machine = Machine::new(endless);
+    machine.append(Record::to("t"), 1, 10, 1000, at(1)).unwrap();
+    assert!(machine.poll(at(1), false).wake_at.is_some());
+    machine.learn(known(&[Some(1)]), at(2));
+    assert_eq!(machine.poll(at(2), false).wake_at, Some(at(7)));
+}
+
+#[test]
+fn an_abandoned_machine_has_no_record_left_and_takes_none() {
+    let mut machine = Machine::new(Setup { is_idempotent: false, ..setup() });
+    machine.learn(known(&[Some(1)]), at(0));
+    machine.connected(1);
+    machine.append(Record::to("t").value("in flight"), 1, 10, 1000, at(0)).unwrap();
+    assert_eq!(names(&machine.poll(at(5), false).effects), ["send 1: 1", "use t"]);
+    machine.append(Record::to("t").value("waiting"), 2, 10, 1000, at(5)).unwrap();
+    machine.append(Record::to("unknown"), 3, 10, 1000, at(5)).unwrap();
+    let mut tokens: Vec<_> = machine.abandon(&Error::Closed).iter().map(|record| record.token).collect();
+    tokens.sort_unstable();
+    assert_eq!(tokens, [1, 2, 3]);
+    assert!(machine.is_done());
+    assert!(matches!(machine.append(Record::to("t"), 4, 10, 1000, at(6)), Err(Error::Closed)));
+}
+
+#[test]
+fn the_end_of_the_last_epoch_asks_for_another_id_at_once() {
+    let mut machine = Machine::new(setup());
+    machine.learn(known(&[Some(1)]), at(0));
+    machine.connected(1);
+    machine.append(Record::to("t"), 1, 10, 1000, at(0)).unwrap();
+    machine.poll(at(5), false);
+    machine.identified(Ok((7, i16::MAX)), at(5));
+    assert_eq!(names(&machine.poll(at(5), false).effects), ["send 1: 1"]);
+    machine.answered(0, vec![Verdict::OutOfSequence(Error::Closed)], at(6));
+    assert_eq!(names(&machine.poll(at(1000), false).effects), ["ask for a producer id"]);
+    machine.identified(Ok((8, 0)), at(1000));
+    assert_eq!(names(&machine.poll(at(1000), false).effects), ["send 1: 1"]);
+}
+
+#[test]
+fn a_topic_that_was_forgotten_while_records_wait_is_asked_for_again() {
+    let mut machine = Machine::new(setup());
+    machine.learn(known(&[None]), at(0));
+    machine.append(Record::to("t"), 1, 10, 1000, at(0)).unwrap();
+    machine.poll(at(0), false);
+    machine.learn(Arc::default(), at(10));
+    assert_eq!(names(&machine.poll(at(10), false).effects), ["use t", "refresh"]);
 }
 
 #[test]
@@ -103,7 +180,7 @@ fn a_request_takes_a_batch_of_each_partition_and_a_node_five_requests() {
     machine.learn(known(&[Some(1), Some(1)]), at(0));
     for record in 0..20 {
         let full = Record::to("t").partition(record % 2).value(vec![0; 250]);
-        machine.append(full, record, 10, 1000, at(0));
+        machine.append(full, record, 10, 1000, at(0)).unwrap();
     }
     machine.poll(at(0), false);
     machine.connected(1);
@@ -116,14 +193,14 @@ fn a_request_takes_a_batch_of_each_partition_and_a_node_five_requests() {
 fn a_refused_producer_id_fails_everything() {
     let mut machine = Machine::new(setup());
     machine.learn(known(&[Some(1)]), at(0));
-    machine.append(Record::to("t"), 1, 10, 1000, at(0));
+    machine.append(Record::to("t"), 1, 10, 1000, at(0)).unwrap();
     machine.poll(at(5), false);
     machine.identified(Err(Error::code(ErrorCode::COORDINATOR_LOAD_IN_PROGRESS)), at(6));
     let waits = machine.poll(at(6), false);
     assert!(waits.finished.is_empty() && waits.effects.is_empty());
     machine.poll(at(200), false);
     machine.identified(Err(Error::code(ErrorCode::CLUSTER_AUTHORIZATION_FAILED)), at(200));
-    machine.append(Record::to("t"), 2, 10, 1000, at(200));
+    machine.append(Record::to("t"), 2, 10, 1000, at(200)).unwrap();
     let finished = machine.poll(at(200), false).finished;
     assert_eq!(finished.iter().filter(|record| record.result.is_err()).count(), 2);
 }
@@ -133,7 +210,7 @@ fn a_flush_lets_nothing_linger() {
     let mut machine = Machine::new(Setup { is_idempotent: false, ..setup() });
     machine.learn(known(&[Some(1)]), at(0));
     machine.connected(1);
-    machine.append(Record::to("t"), 1, 10, 1000, at(0));
+    machine.append(Record::to("t"), 1, 10, 1000, at(0)).unwrap();
     assert_eq!(names(&machine.poll(at(0), false).effects), ["use t"]);
     let flush = machine.begin_flush();
     assert_eq!(names(&machine.poll(at(0), false).effects), ["send 1: 1"]);

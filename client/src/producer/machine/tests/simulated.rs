@@ -191,13 +191,9 @@ impl World {
                 let mut value = next.to_be_bytes().to_vec();
                 value.resize(self.random.usize(4..150), 0);
                 let partition = self.random.i32(0..2);
-                self.machine.append(
-                    Record::to("t").partition(partition).value(value),
-                    *next,
-                    1,
-                    1000,
-                    self.now,
-                );
+                self.machine
+                    .append(Record::to("t").partition(partition).value(value), *next, 1, 1000, self.now)
+                    .unwrap();
                 *next += 1;
             }
             0..=64 => self.serve(node),
