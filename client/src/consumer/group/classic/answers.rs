@@ -29,8 +29,10 @@ impl ClassicMember {
     /// JoinGroup answered `MEMBER_ID_REQUIRED` with this id: the member joins again under it, at once (KIP-394).
     pub fn member_id_given(&mut self, member_id: String, now: Duration) {
         if matches!(self.phase, Phase::Joining) {
+            // One that has an id already should not be given another one, and is not given any without a pause.
+            let pause = if self.member_id.is_empty() { Duration::ZERO } else { self.options.retry_backoff };
             self.member_id = member_id;
-            self.phase = Phase::Join { from: now };
+            self.phase = Phase::Join { from: now + pause };
         }
     }
 
@@ -49,7 +51,9 @@ impl ClassicMember {
             // A new member of an assignor that knows nothing of it is sent no bytes at all.
             Ok(None) => self.assigned(BTreeSet::new(), now),
             Err(code) => {
-                self.phase = Phase::Join { from: now };
+                let is_expected = code == ErrorCode::REBALANCE_IN_PROGRESS;
+                let pause = if is_expected { Duration::ZERO } else { self.options.retry_backoff };
+                self.phase = Phase::Join { from: now + pause };
                 self.refused(code, now);
             }
         }
@@ -158,10 +162,8 @@ impl ClassicMember {
 
     /// What a refused JoinGroup or SyncGroup means. The member is on its way to join again.
     fn refused(&mut self, code: ErrorCode, now: Duration) {
-        match code {
-            ErrorCode::REBALANCE_IN_PROGRESS => {}
-            ErrorCode::MEMBER_ID_REQUIRED => self.phase = Phase::Join { from: now },
-            _ => self.refused_in_group(code, now),
+        if code != ErrorCode::REBALANCE_IN_PROGRESS {
+            self.refused_in_group(code, now);
         }
     }
 

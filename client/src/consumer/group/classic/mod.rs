@@ -339,16 +339,17 @@ impl ClassicMember {
     }
 
     fn needs_coordinator(&self, now: Duration) -> bool {
-        match self.phase {
-            Phase::Join { from } => from <= now && !self.holding.is_calling(),
-            _ => self.beats() && self.heartbeat.next <= now,
-        }
+        let joins = matches!(self.phase, Phase::Join { from } if from <= now && !self.holding.is_calling());
+        joins || self.heartbeat_due(now)
     }
 
     fn beats(&self) -> bool {
-        self.generation.is_some()
-            && matches!(self.phase, Phase::Stable | Phase::Counting(_) | Phase::Join { .. })
-            || self.departs()
+        let is_member = match self.phase {
+            Phase::Stable | Phase::Counting(_) | Phase::Join { .. } => true,
+            Phase::Leaving => self.holding.is_calling(),
+            Phase::Idle | Phase::Joining | Phase::Syncing | Phase::Stalled => false,
+        };
+        self.generation.is_some() && is_member || self.departs()
     }
 
     /// Whether the coordinator is still to be told that a stalled member is gone.

@@ -345,3 +345,47 @@ fn another_coordinator_is_found_before_anything_is_sent_again() {
     stage.member.joined(Err(ErrorCode::INCONSISTENT_GROUP_PROTOCOL), stage.now);
     assert!(matches!(stage.only(), Action::Fail(_)));
 }
+
+#[test]
+fn heartbeats_go_on_while_a_member_that_leaves_is_called() {
+    let mut stage = Stage::consuming(Assignor::Range, None, &[0]);
+    stage.member.leave();
+    stage.calls(Callback::Revoke(places(&[0])));
+    stage.now = stage.member.deadline().unwrap();
+    assert_eq!(stage.beats(), 1);
+    stage.member.heartbeat_answered(1, Err(ErrorCode::REBALANCE_IN_PROGRESS), stage.now);
+    stage.nothing();
+    stage.done();
+    assert_eq!(stage.only(), Action::Send(Request::Leave { member_id: "m".into() }));
+}
+
+#[test]
+fn a_coordinator_that_is_lost_during_a_callback_is_found_again_at_once() {
+    let mut stage = Stage::consuming(Assignor::Range, None, &[0]);
+    stage.told_to_rebalance();
+    stage.calls(Callback::Revoke(places(&[0])));
+    stage.now = stage.member.deadline().unwrap();
+    let heartbeat = Request::Heartbeat { generation: stage.beats(), member_id: "m".into() };
+    stage.member.request_failed(&heartbeat, stage.now);
+    stage.nothing();
+    stage.now = stage.member.deadline().unwrap();
+    assert_eq!(stage.only(), Action::FindCoordinator);
+    stage.nothing();
+    stage.member.coordinator_found();
+    assert_eq!(stage.beats(), 1);
+    stage.nothing();
+}
+
+#[test]
+fn a_join_that_failed_is_not_waited_for_in_vain() {
+    let mut stage = Stage::consuming(Assignor::CooperativeSticky, None, &[0]);
+    stage.told_to_rebalance();
+    stage.sends_join();
+    stage.now += secs(10);
+    let join = Request::Join { member_id: "m".into(), protocols: Vec::new() };
+    stage.member.request_failed(&join, stage.now);
+    assert_eq!(stage.only(), Action::FindCoordinator);
+    stage.nothing();
+    stage.member.coordinator_missing(stage.now);
+    stage.nothing();
+}

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use trilog_protocol::{ErrorCode, Meaning};
 
-use super::{Coordinator, HeartbeatAnswer, JOINING, ModernMember, Phase};
+use super::{Coordinator, HeartbeatAnswer, JOINING, ModernMember};
 
 impl ModernMember {
     /// The heartbeat was answered.
     pub fn heartbeat_answered(&mut self, answer: Result<HeartbeatAnswer, ErrorCode>, now: Duration) {
         let Some(request) = self.heartbeat.in_flight.take() else { return };
-        let Phase::In { epoch } = self.phase else { return };
+        let Some(epoch) = self.epoch() else { return };
         // The answer to what was sent in another life: the member was given up and has begun anew meanwhile.
         if request.epoch != epoch {
             return;
@@ -24,7 +24,7 @@ impl ModernMember {
                     self.heartbeat.known = Some((wanted, owned));
                 }
                 self.options.member_id = answer.member_id;
-                self.phase = Phase::In { epoch: answer.epoch };
+                self.enter(answer.epoch);
                 if answer.assignment.is_some() {
                     self.target = answer.assignment;
                 }
@@ -48,7 +48,7 @@ impl ModernMember {
     /// A commit of this epoch was refused with this code, which may say that the member is out of the group, or that its
     /// epoch is an old one, which the next heartbeat puts right.
     pub fn commit_refused(&mut self, epoch: i32, code: ErrorCode, now: Duration) {
-        if self.phase != (Phase::In { epoch }) {
+        if self.epoch() != Some(epoch) {
             return;
         }
         match code {
@@ -68,7 +68,7 @@ impl ModernMember {
             Meaning::Success | Meaning::Retry | Meaning::Refresh => {}
             Meaning::Rejoin => {
                 self.lose_all();
-                self.phase = Phase::In { epoch: JOINING };
+                self.enter(JOINING);
             }
             Meaning::Fenced | Meaning::Abort | Meaning::Fatal | Meaning::Refused => {
                 self.lose_all();

@@ -67,8 +67,8 @@ enum Phase {
     In { epoch: i32 },
     /// The application does not poll; the coordinator is to be told so, or has been.
     Stalled { told: bool },
-    /// The member leaves when the callbacks are done.
-    Leaving,
+    /// The member leaves when the callbacks are done. Until then it is in the group, unless the epoch is 0.
+    Leaving { epoch: i32 },
 }
 
 /// A member of a group of the consumer protocol.
@@ -144,14 +144,28 @@ impl ModernMember {
     /// Under which id and epoch offsets are committed. None outside the group.
     #[must_use]
     pub fn identity(&self) -> Option<Identity> {
+        let generation = self.epoch().filter(|epoch| *epoch > JOINING)?;
+        Some(Identity {
+            member_id: self.options.member_id.clone(),
+            generation,
+            instance: self.options.instance.clone(),
+        })
+    }
+
+    /// The epoch of a member that is in the group or on its way into it.
+    const fn epoch(&self) -> Option<i32> {
         match self.phase {
-            Phase::In { epoch } if epoch > JOINING => Some(Identity {
-                member_id: self.options.member_id.clone(),
-                generation: epoch,
-                instance: self.options.instance.clone(),
-            }),
-            _ => None,
+            Phase::In { epoch } | Phase::Leaving { epoch } => Some(epoch),
+            Phase::Idle | Phase::Stalled { .. } => None,
         }
+    }
+
+    /// The coordinator has put the member into this epoch. One that leaves goes on leaving.
+    const fn enter(&mut self, epoch: i32) {
+        self.phase = match self.phase {
+            Phase::Leaving { .. } => Phase::Leaving { epoch },
+            _ => Phase::In { epoch },
+        };
     }
 
     /// Replaces what the member wants. The coordinator is told at once.
@@ -166,7 +180,7 @@ impl ModernMember {
                 self.join(now);
             }
             Phase::In { .. } => self.heartbeat.next = self.heartbeat.next.min(now),
-            Phase::Idle | Phase::Stalled { .. } | Phase::Leaving => {}
+            Phase::Idle | Phase::Stalled { .. } | Phase::Leaving { .. } => {}
         }
     }
 
@@ -181,7 +195,7 @@ impl ModernMember {
 
     /// Ends the membership: what the member has is revoked, then the coordinator is told.
     pub fn leave(&mut self) {
-        if matches!(self.phase, Phase::Idle | Phase::Leaving) {
+        if matches!(self.phase, Phase::Idle | Phase::Leaving { .. }) {
             return;
         }
         if self.identity().is_some() {
@@ -189,7 +203,7 @@ impl ModernMember {
         } else {
             self.lose_all();
         }
-        self.phase = Phase::Leaving;
+        self.phase = Phase::Leaving { epoch: self.epoch().unwrap_or(JOINING) };
     }
 
     /// Whether nothing more will happen without a new subscription.
@@ -211,7 +225,11 @@ impl ModernMember {
 
     /// These topics have these names. Those that [`Action::NameTopics`] named and this does not are asked for again.
     pub fn topics_named(&mut self, names: impl IntoIterator<Item = (Uuid, Arc<str>)>, now: Duration) {
-        self.names.extend(names);
+        for (id, name) in names {
+            // A topic that was made again has its former name and another id.
+            self.names.retain(|_, known| *known != name);
+            self.names.insert(id, name);
+        }
         self.naming = Naming::From(now + NAMES_AGAIN);
     }
 
@@ -234,7 +252,7 @@ impl ModernMember {
             return if self.holding.is_calling() { None } else { self.fail(code) };
         }
         if !self.holding.is_calling() {
-            if self.phase == Phase::Leaving {
+            if matches!(self.phase, Phase::Leaving { .. }) {
                 return self.finish_leaving();
             }
             if let Some(action) = self.reconcile(now) {
@@ -303,7 +321,9 @@ impl ModernMember {
             Phase::In { epoch: JOINING } => self.holding.is_settled(),
             Phase::In { .. } => true,
             Phase::Stalled { told } => !told,
-            Phase::Idle | Phase::Leaving => false,
+            // A slow callback costs the membership no more than it does otherwise.
+            Phase::Leaving { epoch } => epoch > JOINING && self.holding.is_calling(),
+            Phase::Idle => false,
         }
     }
 
@@ -312,7 +332,7 @@ impl ModernMember {
     }
 
     fn beat(&mut self) -> Action {
-        let Phase::In { epoch } = self.phase else {
+        let Some(epoch) = self.epoch() else {
             self.phase = Phase::Stalled { told: true };
             return Action::Send(self.departure());
         };

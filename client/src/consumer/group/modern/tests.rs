@@ -237,3 +237,56 @@ fn an_old_epoch_of_a_commit_is_put_right_by_a_heartbeat() {
     stage.member.commit_refused(1, ErrorCode::STALE_MEMBER_EPOCH, stage.now);
     assert_eq!(stage.beats().epoch, 1);
 }
+
+#[test]
+fn offsets_can_be_committed_while_the_member_leaves() {
+    let mut stage = Stage::consuming(None, &[0]);
+    stage.member.leave();
+    stage.calls(Callback::Revoke(places(&[0])));
+    assert_eq!(stage.member.identity().map(|identity| identity.generation), Some(1));
+    // The callback takes its time: heartbeats go on, and bring the epoch that a commit needs.
+    let beat = stage.next_beat();
+    assert_eq!((beat.epoch, beat.owned), (1, None));
+    stage.answered(2, Some(by_id(TOPIC, &[0, 1])));
+    stage.nothing();
+    assert_eq!(stage.member.identity().map(|identity| identity.generation), Some(2));
+    stage.member.commit_refused(2, ErrorCode::STALE_MEMBER_EPOCH, stage.now);
+    assert_eq!(stage.beats().epoch, 2);
+    stage.done();
+    assert_eq!(stage.beats().epoch, -1);
+    assert_eq!(stage.member.identity(), None);
+    assert!(stage.member.has_left());
+}
+
+#[test]
+fn a_member_that_is_fenced_while_it_leaves_has_lost_its_partitions() {
+    let mut stage = Stage::consuming(None, &[0]);
+    stage.member.leave();
+    stage.calls(Callback::Revoke(places(&[0])));
+    stage.next_beat();
+    stage.member.heartbeat_answered(Err(ErrorCode::FENCED_MEMBER_EPOCH), stage.now);
+    assert_eq!(stage.member.identity(), None);
+    stage.nothing();
+    stage.done();
+    assert_eq!(stage.beats().epoch, -1);
+    assert!(stage.member.has_left());
+}
+
+#[test]
+fn a_topic_that_was_made_again_is_told_by_its_new_id() {
+    // Whichever of the ids is the greater one.
+    for id in [Uuid::from_u128(1), OTHER] {
+        let mut stage = Stage::consuming(None, &[0]);
+        stage.next_beat();
+        stage.answered(2, Some(by_id(id, &[0])));
+        stage.calls(Callback::Revoke(places(&[0])));
+        stage.done();
+        stage.calls(Callback::Assign(BTreeSet::new()));
+        stage.done();
+        assert_eq!(stage.only(), Action::NameTopics([id].into()));
+        stage.member.topics_named([(id, Arc::from("t"))], stage.now);
+        stage.calls(Callback::Assign(places(&[0])));
+        stage.done();
+        assert_eq!(stage.beats().owned, Some(by_id(id, &[0])));
+    }
+}
