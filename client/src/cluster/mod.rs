@@ -23,7 +23,7 @@ use tokio::time::Instant;
 use self::links::Links;
 pub(crate) use self::translate::address;
 use crate::Error;
-use crate::config::Common;
+use crate::config::{Address, Common};
 use crate::metadata::{Cache, Demand, LeaderHint, NodeId, Pace, Snapshot};
 use crate::metrics::ClusterCounters;
 use crate::wire::{Connection, ConnectionOptions};
@@ -124,6 +124,14 @@ impl Cluster {
             self.shared.published.send_replace(knowledge.cache.snapshot());
         }
         is_news
+    }
+
+    /// Another answer than Metadata told where a broker listens.
+    pub(crate) fn located(&self, node: NodeId, address: Address) {
+        let mut knowledge = self.shared.knowledge();
+        if knowledge.cache.located(node, address) {
+            self.shared.published.send_replace(knowledge.cache.snapshot());
+        }
     }
 
     /// A connection to a broker: the one that stands, or a new one, after the reconnect back-off.

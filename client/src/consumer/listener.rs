@@ -69,12 +69,11 @@ impl Committer {
     /// [`Error::Broker`] if the group does not take it, as from a member that it has given up; else as far as a retry did not
     /// help within `default.api.timeout.ms`.
     pub async fn commit(&self) -> Result<(), Error> {
-        let owed = self.shared.state().ledger.owed();
-        let offsets = owed.into_iter().map(|(place, next)| (place, CommitOffset::from(next))).collect();
-        self.shared.commit(offsets).await
+        self.shared.commit_owed().await
     }
 
-    /// Commits these offsets: each that of the next record to read.
+    /// Commits these offsets: each that of the next record to read. If a partition goes to another member before that is done, the
+    /// commit ends with `ILLEGAL_GENERATION`.
     ///
     /// Cancel safety: as [`commit`](Self::commit).
     ///

@@ -81,10 +81,24 @@ impl Shared {
             let connection = self.group_cluster.any().await?;
             find_coordinator(&connection, self.group()).await
         });
-        found.await.unwrap_or_else(|_| {
+        let found = found.await.unwrap_or_else(|_| {
             let cause = "no broker has named the coordinator".to_owned();
             Err(Error::Timeout { what: "FindCoordinator", limit, cause })
-        })
+        });
+        match found {
+            Ok((node, address)) => {
+                // It may be newer than the metadata, or have moved.
+                self.group_cluster.located(node, address);
+                Ok(node)
+            }
+            Err(error) => {
+                if !matches!(error, Error::Broker { .. }) {
+                    // None of the brokers that are known answers.
+                    self.group_cluster.ask_anew();
+                }
+                Err(error)
+            }
+        }
     }
 
     /// The coordinator as it is known, or as it is found now.
@@ -102,15 +116,37 @@ impl Shared {
 
     /// Commits offsets, and tries again for `default.api.timeout.ms` where that may help.
     pub(super) async fn commit(&self, offsets: BTreeMap<TopicPartition, CommitOffset>) -> Result<(), Error> {
+        // Before it waits for its turn: partitions may go meanwhile.
+        let tenures = self.state().tenures(offsets.keys());
+        let _order = self.committing.lock().await;
+        self.commit_in_turn(offsets, &tenures).await
+    }
+
+    /// Commits what the application is done with when the commits of before are over.
+    pub(super) async fn commit_owed(&self) -> Result<(), Error> {
+        let _order = self.committing.lock().await;
+        let (owed, tenures) = {
+            let state = self.state();
+            let owed = state.ledger.owed();
+            let tenures = state.tenures(owed.keys());
+            (owed, tenures)
+        };
+        let offsets = owed.into_iter().map(|(place, next)| (place, CommitOffset::from(next))).collect();
+        self.commit_in_turn(offsets, &tenures).await
+    }
+
+    async fn commit_in_turn(
+        &self,
+        mut offsets: BTreeMap<TopicPartition, CommitOffset>,
+        tenures: &BTreeMap<TopicPartition, u64>,
+    ) -> Result<(), Error> {
         if self.config.group.is_none() {
             return Err(Error::code(ErrorCode::INVALID_GROUP_ID));
         }
-        let _order = self.committing.lock().await;
-        let mut offsets = offsets;
         let end = Instant::now() + self.config.api_timeout;
         let mut failures = 0;
         while !offsets.is_empty() {
-            let Some(error) = self.commit_once(&mut offsets).await? else { continue };
+            let Some(error) = self.commit_once(&mut offsets, tenures).await? else { continue };
             failures += 1;
             let pause = self.config.common.retry.delay(failures, fastrand::f64());
             if Instant::now() + pause > end {
@@ -125,9 +161,15 @@ impl Shared {
     async fn commit_once(
         &self,
         offsets: &mut BTreeMap<TopicPartition, CommitOffset>,
+        tenures: &BTreeMap<TopicPartition, u64>,
     ) -> Result<Option<Error>, Error> {
         let (identity, is_joining) = {
             let state = self.state();
+            // Under the generation of now, the coordinator would take the offset of a partition that somebody else has.
+            if let Some(place) = state.gone_since(tenures) {
+                let message = Some(format!("{place} has gone: offsets not committed"));
+                return Err(Error::Broker { code: ErrorCode::ILLEGAL_GENERATION, message });
+            }
             (state.member.identity(), state.member.is_joining())
         };
         // A member that is out of its group has lost its partitions: somebody else has begun with them.
@@ -148,7 +190,8 @@ impl Shared {
         let codes = match outcome {
             Ok(codes) => codes,
             Err(error) if error.class() == crate::ErrorClass::Retriable => {
-                self.state().coordinator = None;
+                self.state().coordinator_lost(self.now());
+                self.driver.notify_one();
                 return Ok(Some(error));
             }
             Err(error) => return Err(error),
@@ -177,7 +220,8 @@ impl Shared {
                 }
                 Meaning::Retry | Meaning::Refresh => again = Some(Error::code(code)),
                 Meaning::RefreshCoordinator => {
-                    state.coordinator = None;
+                    state.coordinator_lost(now);
+                    self.driver.notify_one();
                     again = Some(Error::code(code));
                 }
                 // The next heartbeat brings the epoch that the coordinator expects.
@@ -186,8 +230,8 @@ impl Shared {
                     self.driver.notify_one();
                     again = Some(Error::code(code));
                 }
-                // The partitions are still this member's: they go only by a callback, and the application waits here. The
-                // commit is tried again under the generation that the rebalance brings.
+                // The commit is tried again under the generation that the rebalance brings, if the partitions are still this
+                // member's then.
                 Meaning::Rejoin if code != ErrorCode::UNKNOWN_MEMBER_ID && !is_modern => {
                     state.member.commit_refused(identity.generation, code, now);
                     self.driver.notify_one();

@@ -71,6 +71,10 @@ pub(super) struct State {
     sessions: BTreeMap<NodeId, FetchSession<TopicPartition, Asked>>,
     /// Brokers that are fetching for this consumer.
     fetching: BTreeSet<NodeId>,
+    /// The number of each broker's last Fetch: the one that has waited longest is given room first.
+    last_fetch: BTreeMap<NodeId, u64>,
+    /// How many Fetches there were.
+    fetches: u64,
     /// The coordinator is being looked for on behalf of committed offsets.
     finding: bool,
     /// Questions that wait for their answers.
@@ -83,6 +87,9 @@ pub(super) struct State {
     pub(super) callback: Option<Callback>,
     /// What the application is to be told.
     errors: VecDeque<Error>,
+    /// Tells an assignment of a partition from the next one of the same partition.
+    tenures: BTreeMap<TopicPartition, u64>,
+    next_tenure: u64,
     /// Whether knowledge of topics or leaders has turned out to be wrong.
     pub(super) metadata_is_stale: bool,
     pub(super) phase: Lifetime,
@@ -113,12 +120,16 @@ impl State {
             ledger: Ledger::default(),
             sessions: BTreeMap::new(),
             fetching: BTreeSet::new(),
+            last_fetch: BTreeMap::new(),
+            fetches: 0,
             finding: false,
             asked: BTreeSet::new(),
             not_before: BTreeMap::new(),
             high_watermarks: BTreeMap::new(),
             callback: None,
             errors: VecDeque::new(),
+            tenures: BTreeMap::new(),
+            next_tenure: 0,
             metadata_is_stale: false,
             phase: Lifetime::Consuming,
             config,
@@ -172,11 +183,14 @@ impl State {
 
     fn begin(&mut self, place: TopicPartition) {
         self.positions.assign(place.clone());
+        self.next_tenure += 1;
+        self.tenures.insert(place.clone(), self.next_tenure);
         self.ledger.begin(place, None);
     }
 
     fn forget(&mut self, place: &TopicPartition) {
         self.positions.remove(place);
+        self.tenures.remove(place);
         self.prefetch.discard(place);
         self.prefetch.resume(place);
         self.ledger.end(place);
@@ -188,6 +202,34 @@ impl State {
     /// The partitions that are assigned now.
     pub(super) fn assignment(&self) -> BTreeSet<TopicPartition> {
         self.positions.wants().map(|(place, _, _)| place.clone()).collect()
+    }
+
+    /// Under which assignments a member commits offsets of these partitions. Nobody takes partitions from a consumer that is no
+    /// member, and a member may commit for partitions that it never had.
+    pub(super) fn tenures<'a>(
+        &self,
+        places: impl IntoIterator<Item = &'a TopicPartition>,
+    ) -> BTreeMap<TopicPartition, u64> {
+        if matches!(self.member, Membership::Alone) {
+            return BTreeMap::new();
+        }
+        let tenure = |place: &TopicPartition| Some((place.clone(), *self.tenures.get(place)?));
+        places.into_iter().filter_map(tenure).collect()
+    }
+
+    /// A partition that has gone since, even if it is back.
+    pub(super) fn gone_since<'a>(
+        &self,
+        tenures: &'a BTreeMap<TopicPartition, u64>,
+    ) -> Option<&'a TopicPartition> {
+        let gone = tenures.iter().find(|(place, tenure)| self.tenures.get(*place) != Some(tenure));
+        gone.map(|(place, _)| place)
+    }
+
+    /// The broker that was taken for the coordinator does not answer as one.
+    pub(super) fn coordinator_lost(&mut self, now: Duration) {
+        self.coordinator = None;
+        self.member.coordinator(false, now);
     }
 
     /// The topics whose metadata is needed.

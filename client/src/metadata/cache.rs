@@ -82,6 +82,15 @@ impl Cache {
         true
     }
 
+    /// Another answer than Metadata told where a broker listens. Returns whether that is news.
+    pub(crate) fn located(&mut self, node: NodeId, address: Address) -> bool {
+        if self.snapshot.brokers.get(&node) == Some(&address) {
+            return false;
+        }
+        Arc::make_mut(&mut self.snapshot).brokers.insert(node, address);
+        true
+    }
+
     /// Forgets the topics that nobody uses any more.
     pub(crate) fn retain(&mut self, is_used: impl Fn(&str) -> bool) {
         if self.snapshot.topics.keys().any(|topic| !is_used(topic)) {
@@ -141,6 +150,17 @@ mod tests {
             partitions: numbered,
         };
         Answer { brokers: [(1, address(1)), (2, address(2))].into(), topics: vec![topic] }
+    }
+
+    #[test]
+    fn a_broker_is_known_from_whichever_answer_told_of_it_last() {
+        let mut cache = Cache::default();
+        assert!(cache.located(3, address(3)));
+        assert!(!cache.located(3, address(3)), "nothing new");
+        assert!(cache.located(3, address(4)));
+        assert_eq!(cache.snapshot().brokers, [(3, address(4))].into());
+        cache.merge(answer(7, &[led(1, 0)]));
+        assert_eq!(cache.snapshot().brokers, [(1, address(1)), (2, address(2))].into());
     }
 
     fn refused(error: ErrorCode) -> Answer {

@@ -104,6 +104,12 @@ pub enum Lost {
         /// Where the log now differs from what was read.
         end: i64,
     },
+    /// The topic was deleted and made again, and there is no `auto.offset.reset`.
+    #[error("the log in which offset {offset} was to be read next is gone: its topic was made again")]
+    Replaced {
+        /// The next offset that would have been read in the former log.
+        offset: i64,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -229,19 +235,31 @@ impl Positions {
 
     /// The partition is led in this epoch now. If that is news, the position is checked against the new leader's log before
     /// anything more is read.
+    ///
+    /// Within one log, leader epochs do not fall. A lower one is that of a new log, as its topic was deleted and made again, or is
+    /// out of date: the leader is asked, and refuses to answer in an epoch that is not its own.
     pub fn led_in(&mut self, partition: &TopicPartition, epoch: i32) {
-        let Some(Partition { state: State::Ready(position) | State::Validate(position), .. }) =
+        let Some(Partition { state: state @ (State::Ready(position) | State::Validate(position)), .. }) =
             self.partitions.get(partition).copied()
         else {
             return;
         };
-        if position.leader_epoch.is_some_and(|known| known >= epoch) {
+        if position.leader_epoch == Some(epoch) {
             return;
         }
+        let falls = position.leader_epoch.is_some_and(|known| known > epoch);
+        let may_be_new = falls || matches!(state, State::Validate(_));
         let position = Position { leader_epoch: Some(epoch), ..position };
         // Without the epoch of the last record, and for one of the leader's own, there is nothing to compare.
-        let comparable = position.offset_epoch.is_some_and(|last| last < epoch);
+        let comparable = position.offset_epoch.is_some_and(|last| last < epoch || may_be_new && last > epoch);
         self.change(partition, if comparable { State::Validate(position) } else { State::Ready(position) });
+    }
+
+    /// Whether the partition is read from where `auto.offset.reset` says, or from nowhere, as its log is another one.
+    #[must_use]
+    pub fn begins_anew(&self, partition: &TopicPartition) -> bool {
+        let state = self.partitions.get(partition).map(|known| known.state);
+        matches!(state, Some(State::Reset(_) | State::Lost(Lost::Replaced { .. })))
     }
 
     /// Records were fetched: the position moves behind them. The ticket stays, as the question does.
@@ -271,10 +289,23 @@ impl Positions {
         if !self.is_current(partition, ticket) {
             return;
         }
-        let Some(position) = self.position(partition) else { return };
+        let (position, is_new_log) = match self.partitions.get(partition).map(|known| known.state) {
+            Some(State::Ready(position)) => (position, false),
+            // No log has records of later epochs than that of its leader.
+            Some(State::Validate(position)) => (position, position.leader_epoch < position.offset_epoch),
+            _ => return,
+        };
         let offset = position.offset;
         let state = match end {
-            Some(end) if end.offset >= offset => State::Ready(position),
+            _ if is_new_log => self.reset_or(Lost::Replaced { offset }),
+            // The leader may have none of the epoch of the last record: what it names instead is what it is asked by next.
+            Some(end) if end.offset >= offset => {
+                let offset_epoch = match (position.offset_epoch, end.leader_epoch) {
+                    (Some(last), Some(found)) => Some(last.min(found)),
+                    (last, _) => last,
+                };
+                State::Ready(Position { offset_epoch, ..position })
+            }
             Some(end) if self.policy == ResetPolicy::None => {
                 State::Lost(Lost::Truncated { offset, end: end.offset })
             }

@@ -114,8 +114,42 @@ fn a_new_leader_is_asked_whether_its_log_is_the_one_that_was_read() {
     stage.0.epoch_ends(&place(), ticket, Some(at(9, 3)));
     assert_eq!(stage.reads(), (7, Some(3)));
     stage.0.led_in(&place(), 5);
-    stage.0.led_in(&place(), 4);
     assert_eq!(stage.reads(), (7, Some(3)), "nothing new");
+}
+
+#[test]
+fn a_leader_whose_epoch_is_below_that_of_the_last_record_leads_a_new_log() {
+    for (policy, expected) in [
+        (ResetPolicy::Earliest, Want::Offset(Landmark::Beginning)),
+        (ResetPolicy::None, Want::Nothing(Lost::Replaced { offset: 7 })),
+    ] {
+        let mut stage = Stage::new(policy);
+        stage.committed(Some(at(7, 5)));
+        stage.0.led_in(&place(), 6);
+        let (ticket, _) = stage.wants();
+        stage.0.epoch_ends(&place(), ticket, Some(at(7, 5)));
+        for epoch in [0, 1] {
+            stage.0.led_in(&place(), epoch);
+            let want = stage.wants().1;
+            let Want::EndOfEpoch { epoch: 5, position } = want else { panic!("{want:?}") };
+            assert_eq!(position.leader_epoch, Some(epoch));
+        }
+        let (ticket, _) = stage.wants();
+        stage.0.epoch_ends(&place(), ticket, Some(at(100, 1)));
+        assert_eq!(stage.wants().1, expected);
+    }
+}
+
+#[test]
+fn an_epoch_that_is_out_of_date_changes_nothing_once_it_is_put_right() {
+    let mut stage = Stage::new(ResetPolicy::Latest);
+    stage.committed(Some(at(7, 5)));
+    stage.0.led_in(&place(), 5);
+    stage.0.led_in(&place(), 4);
+    assert!(matches!(stage.wants().1, Want::EndOfEpoch { epoch: 5, .. }));
+    // The leader refuses to answer in epoch 4, and metadata are asked for.
+    stage.0.led_in(&place(), 5);
+    assert_eq!(stage.reads(), (7, Some(5)));
 }
 
 #[test]
@@ -151,23 +185,28 @@ fn what_is_not_assigned_cannot_be_sought() {
 }
 
 proptest! {
-    /// While nobody seeks, resets or truncates, a position never moves back, whatever order answers come in.
+    /// While nobody seeks, resets or truncates, a position never moves back, whatever order answers come in. Metadata may be out of
+    /// date: the leader, in the highest epoch of all, answers in no other.
     #[test]
     fn positions_only_move_forward(steps in prop::collection::vec((0..4_u8, 1..5_i64, 0..6_i32), 0..50)) {
         let mut stage = Stage::new(ResetPolicy::None);
         stage.committed(Some(at(0, 0)));
         let mut tickets = vec![stage.wants().0];
         let mut offset = 0;
+        let mut leads_in = 0;
         for (step, count, number) in steps {
             let (ticket, want) = stage.wants();
             tickets.push(ticket);
             match (step, want) {
-                (0 | 1, Want::Records(position)) => {
+                (0 | 1, Want::Records(position)) if position.leader_epoch.is_none_or(|epoch| epoch == leads_in) => {
                     offset = position.offset + count;
                     stage.0.advance(&place(), ticket, at(offset, position.leader_epoch.unwrap_or(0)));
                 }
-                (2, _) => stage.0.led_in(&place(), number),
-                (3, Want::EndOfEpoch { epoch, position }) => {
+                (2, _) => {
+                    leads_in = leads_in.max(number);
+                    stage.0.led_in(&place(), number);
+                }
+                (3, Want::EndOfEpoch { epoch, position }) if position.leader_epoch == Some(leads_in) => {
                     stage.0.epoch_ends(&place(), ticket, Some(at(position.offset + count, epoch)));
                 }
                 _ => {

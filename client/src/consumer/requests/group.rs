@@ -18,6 +18,8 @@ use uuid::Uuid;
 
 use super::{ask, group_id, millis, text, topic_name, version};
 use crate::Error;
+use crate::cluster::address;
+use crate::config::Address;
 use crate::consumer::assignor::Assignor;
 use crate::consumer::config::ConsumerConfig;
 use crate::consumer::group::classic::{Joined, Request};
@@ -48,15 +50,15 @@ pub(in crate::consumer) enum ClassicAnswer {
     Left,
 }
 
-/// Which broker coordinates the group.
+/// Which broker coordinates the group, and where it listens.
 pub(in crate::consumer) async fn find_coordinator(
     connection: &Connection,
     group: &str,
-) -> Result<NodeId, Error> {
+) -> Result<(NodeId, Address), Error> {
     // Later versions ask for many at once.
     let answer = ask(connection, FindCoordinatorRequest::default().with_key(text(group)), 3).await?;
     ErrorCode(answer.error_code).check().map_err(Error::code)?;
-    Ok(answer.node_id.0)
+    Ok((answer.node_id.0, address(&answer.host, answer.port)?))
 }
 
 /// Sends a request of the classic protocol.

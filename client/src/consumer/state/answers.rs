@@ -106,8 +106,7 @@ impl State {
             positions.committed(place, ticket, committed);
         };
         if answer.is_err() {
-            self.coordinator = None;
-            self.member.coordinator(false, now);
+            self.coordinator_lost(now);
         }
         self.looked_up(asked, answer, now, each);
     }
@@ -135,21 +134,30 @@ impl State {
         let tickets = asked.iter().map(|(place, (ticket, _, _))| (place.clone(), *ticket)).collect();
         let before: BTreeMap<_, _> =
             asked.keys().filter_map(|place| Some((place.clone(), self.positions.position(place)?))).collect();
-        self.looked_up(&tickets, answer, now, Positions::epoch_ends);
+        let mut ends = BTreeMap::new();
+        self.looked_up(&tickets, answer, now, |positions, place, ticket, end| {
+            ends.insert(place.clone(), end);
+            positions.epoch_ends(place, ticket, end);
+        });
         for (place, position) in before {
-            self.cut_off(&place, position);
+            self.cut_off(&place, position, ends.remove(&place).flatten());
         }
     }
 
-    /// A log that was truncated takes with it what was fetched of the part that is gone. What the application has not been handed
-    /// of the part that stays is fetched again.
-    fn cut_off(&mut self, place: &TopicPartition, before: Position) {
-        let Some(after) = self.positions.position(place).filter(|after| after.offset < before.offset) else {
+    /// A log that was truncated to `end`, or has nothing in common with what was read, takes with it what was fetched of the part
+    /// that is gone. What the application has not been handed of the part that stays is fetched again: it has lost nothing then.
+    fn cut_off(&mut self, place: &TopicPartition, before: Position, end: Option<Committable>) {
+        if self.positions.position(place).is_some_and(|after| after.offset >= before.offset) {
             return;
-        };
+        }
         let waiting = self.prefetch.first(place).map(|batch| batch.from.max(batch.header.base_offset.0));
         self.prefetch.discard(place);
-        if let Some(offset) = waiting.filter(|waiting| *waiting < after.offset) {
+        if self.positions.begins_anew(place) {
+            // An offset of the former log says nothing in the new one.
+            self.ledger.begin(place.clone(), None);
+        } else if let (Some(offset), Some(end)) = (waiting, end)
+            && offset <= end.offset
+        {
             self.positions.seek(place, Committable { offset, leader_epoch: None });
         }
     }
@@ -204,6 +212,11 @@ impl State {
             }
         };
         session.answered(fetched.session);
+        if !matches!(fetched.session, SessionAnswer::Ok(_)) {
+            // A broker that refuses every session is not asked without a pause.
+            let until = now + self.config.common.retry.initial;
+            self.not_before.extend(asked.keys().map(|place| (place.clone(), until)));
+        }
         for (place, row) in fetched.partitions {
             let Some(&(ticket, position)) = asked.get(&place) else { continue };
             if !self.positions.is_current(&place, ticket) {
@@ -227,7 +240,11 @@ impl State {
     ) {
         if row.diverging.is_some() {
             self.positions.epoch_ends(place, ticket, row.diverging);
-            self.cut_off(place, position);
+            self.cut_off(place, position, row.diverging);
+            if self.positions.position(place) == Some(position) {
+                // It says nothing new, and would say it again at once.
+                self.not_before.insert(place.clone(), now + self.config.common.retry.initial);
+            }
             return;
         }
         self.high_watermarks.insert(place.clone(), row.high_watermark);

@@ -158,6 +158,8 @@ impl State {
             self.asked.extend(epochs.iter().map(|(place, (ticket, _, _))| (place.clone(), *ticket)));
             jobs.push(Job::EpochEnds { node, epochs });
         }
+        let mut records: Vec<_> = records.into_iter().collect();
+        records.sort_by_key(|(node, _)| self.last_fetch.get(node).copied());
         for (node, asked) in records {
             jobs.extend(self.fetch(node, asked).map(Job::Fetch));
         }
@@ -195,11 +197,15 @@ impl State {
         if self.fetching.contains(&node) {
             return None;
         }
-        let reserved = self.prefetch.reserve(self.config.fetch_max_bytes);
+        // More than its partitions may bring would only be taken from other brokers.
+        let may_bring = self.config.partition_max_bytes.saturating_mul(asked.len());
+        let reserved = self.prefetch.reserve(self.config.fetch_max_bytes.min(may_bring));
         if reserved == 0 {
             return None;
         }
         self.fetching.insert(node);
+        self.fetches += 1;
+        self.last_fetch.insert(node, self.fetches);
         let question = |(place, (_, position)): (&TopicPartition, &(Ticket, Position))| {
             let Position { offset, offset_epoch, leader_epoch } = *position;
             (place.clone(), Asked { offset, leader_epoch, last_epoch: offset_epoch })

@@ -67,6 +67,44 @@ impl Stage {
         self.state.fetch_answered(job, Ok(Fetched { session: SessionAnswer::Ok(9), partitions }), self.now);
     }
 
+    /// The Fetches that are due: brokers, with the room that each has reserved.
+    fn fetches_of_many(&mut self) -> Vec<FetchJob> {
+        let fetch = |job| match job {
+            Job::Fetch(job) => job,
+            other => panic!("{other:?} is no Fetch"),
+        };
+        self.jobs().into_iter().map(fetch).collect()
+    }
+
+    /// A consumer that reads `each` partitions of each of these brokers.
+    fn led_by(brokers: &[NodeId], each: usize) -> Self {
+        let mut stage = Self::new(ResetPolicy::None);
+        let address = Address { host: "h".to_owned(), port: 1 };
+        stage.snapshot.brokers = brokers.iter().map(|broker| (*broker, address.clone())).collect();
+        let led = |leader| Partition { leader: Some(leader), leader_epoch: 5 };
+        let partitions: Vec<_> =
+            brokers.iter().flat_map(|broker| std::iter::repeat_n(led(*broker), each)).collect();
+        let places: BTreeSet<_> = (0..).zip(&partitions).map(|(number, _)| place(number)).collect();
+        stage.snapshot.topics = [(Arc::from("t"), Topic { partitions, ..Topic::default() })].into();
+        stage.state.assign(&places);
+        for place in &places {
+            let to = Committable { offset: 0, leader_epoch: Some(5) };
+            assert!(stage.state.seek(place, |positions| positions.seek(place, to)));
+        }
+        stage
+    }
+
+    /// Partition 0 has a new leader, which is asked first.
+    fn led_in_epoch(&mut self, leader_epoch: i32) -> BTreeMap<TopicPartition, (Ticket, i32, Option<i32>)> {
+        let topic = self.snapshot.topics.get_mut("t").unwrap();
+        topic.partitions[0] = Partition { leader: Some(2), leader_epoch };
+        let mut jobs = self.jobs();
+        match (jobs.pop(), jobs.is_empty()) {
+            (Some(Job::EpochEnds { node: 2, epochs }), true) => epochs,
+            (other, _) => panic!("{other:?} and {jobs:?} are no single question for the end of an epoch"),
+        }
+    }
+
     fn taken(&mut self) -> Vec<(i32, i64)> {
         let batches = std::iter::from_fn(|| self.state.take());
         let rows = batches.flat_map(|batch| {
@@ -221,4 +259,135 @@ fn a_damaged_batch_is_told_again_until_somebody_seeks() {
     let to = Committable { offset: 12, leader_epoch: None };
     stage.state.seek(&place(0), |positions| positions.seek(&place(0), to));
     assert!(stage.state.take().is_none());
+}
+
+#[test]
+fn a_fetch_reserves_no_more_than_its_partitions_may_bring() {
+    let mut stage = Stage::led_by(&[1, 2, 3, 4], 2);
+    let reserved = stage.fetches_of_many().into_iter().map(|job| (job.node, job.reserved >> 20));
+    assert_eq!(reserved.collect::<Vec<_>>(), [(1, 2), (2, 2), (3, 2), (4, 2)]);
+}
+
+#[test]
+fn room_goes_to_the_broker_that_has_waited_longest() {
+    let mut stage = Stage::led_by(&[1, 2, 3], 60);
+    let mut answered = Vec::new();
+    let mut waiting = stage.fetches_of_many();
+    assert_eq!(
+        waiting.iter().map(|job| (job.node, job.reserved >> 20)).collect::<Vec<_>>(),
+        [(1, 50), (2, 14)]
+    );
+    for _ in 0..6 {
+        let first = waiting.remove(0);
+        answered.push(first.node);
+        stage.answers(first, vec![]);
+        waiting.extend(stage.fetches_of_many());
+    }
+    assert_eq!(answered, [1, 2, 3, 1, 2, 3]);
+}
+
+#[test]
+fn a_log_that_shares_nothing_takes_back_all_that_waits() {
+    for (policy, end) in [
+        (ResetPolicy::Earliest, None),
+        (ResetPolicy::None, None),
+        (ResetPolicy::None, Some(Committable { offset: 4, leader_epoch: Some(3) })),
+    ] {
+        let mut stage = Stage::reading(policy, [10, 20]);
+        stage.state.assign(&[place(0)].into());
+        let job = stage.fetches();
+        stage.answers(job, vec![(0, records(10, &[2, 2, 2]))]);
+        let epochs = stage.led_in_epoch(6);
+        stage.state.epoch_ends_answered(&epochs, Ok([(place(0), Ok(end))].into()), stage.now);
+        assert_eq!(stage.taken(), [], "{policy:?} {end:?}");
+    }
+}
+
+#[test]
+fn a_truncation_of_what_was_not_handed_out_is_no_loss() {
+    let mut stage = Stage::reading(ResetPolicy::None, [10, 20]);
+    stage.state.assign(&[place(0)].into());
+    let job = stage.fetches();
+    stage.answers(job, vec![(0, records(10, &[2, 2, 2]))]);
+    let epochs = stage.led_in_epoch(6);
+    let end = Committable { offset: 10, leader_epoch: Some(5) };
+    stage.state.epoch_ends_answered(&epochs, Ok([(place(0), Ok(Some(end)))].into()), stage.now);
+    assert_eq!(
+        stage.fetches().request.fetch[0].1,
+        Asked { offset: 10, leader_epoch: Some(6), last_epoch: None }
+    );
+    assert!(stage.state.take().is_none());
+}
+
+/// Where the log differs, as a Fetch is answered.
+fn diverges(offset: i64, epoch: i32) -> Result<FetchedPartition, ErrorCode> {
+    let diverging = Some(Committable { offset, leader_epoch: Some(epoch) });
+    Ok(FetchedPartition { records: Bytes::new(), high_watermark: 100, diverging, aborted: Vec::new() })
+}
+
+#[test]
+fn a_log_that_differs_in_epochs_alone_is_read_on() {
+    let mut stage = Stage::reading(ResetPolicy::None, [10, 20]);
+    stage.state.assign(&[place(0)].into());
+    let job = stage.fetches();
+    stage.answers(job, vec![(0, diverges(10, 3))]);
+    let job = stage.fetches();
+    let expected = Asked { offset: 10, leader_epoch: Some(5), last_epoch: Some(3) };
+    assert_eq!(job.request.fetch, [(place(0), expected)]);
+    // The same once more says nothing: the broker is left alone for a while.
+    stage.answers(job, vec![(0, diverges(10, 3))]);
+    stage.nothing();
+    stage.now = stage.state.deadline().unwrap();
+    stage.fetches();
+}
+
+#[test]
+fn a_topic_that_was_made_again_is_read_as_a_new_log() {
+    let mut stage = Stage::reading(ResetPolicy::Earliest, [10, 20]);
+    stage.state.assign(&[place(0)].into());
+    let job = stage.fetches();
+    stage.answers(job, vec![(0, records(10, &[2]))]);
+    let epochs = stage.led_in_epoch(1);
+    assert_eq!(
+        (epochs[&place(0)].1, epochs[&place(0)].2),
+        (5, Some(1)),
+        "the leader confirms that it is one"
+    );
+    let end = Committable { offset: 40, leader_epoch: Some(1) };
+    stage.state.epoch_ends_answered(&epochs, Ok([(place(0), Ok(Some(end)))].into()), stage.now);
+    assert_eq!(stage.taken(), []);
+    let jobs = stage.jobs();
+    assert!(matches!(&jobs[..], [Job::Landmarks { node: 2, times }] if times[&place(0)].1 == -2), "{jobs:?}");
+}
+
+#[test]
+fn a_commit_of_a_member_ends_with_its_hold_of_the_partitions() {
+    let mut stage = Stage::new(ResetPolicy::None);
+    let wanted = Wanted { names: [Arc::from("t")].into(), pattern: None };
+    stage.state.subscribe(wanted, stage.now);
+    let assign = |state: &mut State, partition| {
+        state.callback_begins(&Callback::Assign([place(partition)].into()));
+    };
+    assign(&mut stage.state, 0);
+    assign(&mut stage.state, 1);
+    let tenures = stage.state.tenures(&[place(0), place(1), place(7)]);
+    assert_eq!(stage.state.gone_since(&tenures), None, "seven was never held");
+    stage.state.callback = Some(Callback::Revoke([place(1)].into()));
+    assert_eq!(stage.state.gone_since(&tenures), None, "until the callback is done");
+    stage.state.callback_ends(stage.now);
+    assert_eq!(stage.state.gone_since(&tenures), Some(&place(1)));
+    // Somebody else may have read on meanwhile.
+    assign(&mut stage.state, 1);
+    assert_eq!(stage.state.gone_since(&tenures), Some(&place(1)));
+}
+
+#[test]
+fn a_broker_that_refuses_every_session_is_not_asked_without_a_pause() {
+    let mut stage = Stage::reading(ResetPolicy::None, [10, 20]);
+    let job = stage.fetches();
+    let refused = Fetched { session: SessionAnswer::NotFound, partitions: BTreeMap::new() };
+    stage.state.fetch_answered(job, Ok(refused), stage.now);
+    stage.nothing();
+    stage.now = stage.state.deadline().unwrap();
+    stage.fetches();
 }
