@@ -302,7 +302,8 @@ impl Consumer {
         sought
     }
 
-    /// Stops giving out records of these partitions. They stay assigned, and what was fetched stays.
+    /// Stops giving out records of these partitions. They stay assigned, and what was fetched stays while
+    /// others have room beside it.
     pub fn pause<'a>(&mut self, partitions: impl IntoIterator<Item = &'a TopicPartition>) {
         let mut state = self.shared.state();
         partitions.into_iter().for_each(|partition| state.pause(partition));

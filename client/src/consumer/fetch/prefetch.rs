@@ -122,7 +122,7 @@ impl<B> Prefetch<B> {
         }
     }
 
-    /// Stops handing a partition's records out. What waits stays, so that nothing is fetched twice.
+    /// Stops handing a partition's records out. What waits stays, so that nothing is fetched twice while there is room.
     pub fn pause(&mut self, partition: TopicPartition) {
         self.paused.insert(partition);
     }

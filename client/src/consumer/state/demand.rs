@@ -10,6 +10,7 @@ use super::{FetchJob, Job, State};
 use crate::Error;
 use crate::consumer::assignor::Topics;
 use crate::consumer::group::classic;
+use crate::consumer::ledger::Committable;
 use crate::consumer::membership::{Membership, Step};
 use crate::consumer::partition::TopicPartition;
 use crate::consumer::positions::{Landmark, Position, Ticket, Want};
@@ -188,6 +189,16 @@ impl State {
         }
     }
 
+    /// Paused partitions hold all of the room, and nobody may take what waits: it is fetched again when they are resumed.
+    fn make_room(&mut self) {
+        for place in self.prefetch.paused().clone() {
+            let Some(batch) = self.prefetch.first(&place) else { continue };
+            let offset = batch.from.max(batch.header.base_offset.0);
+            self.prefetch.discard(&place);
+            self.positions.seek(&place, Committable { offset, leader_epoch: None });
+        }
+    }
+
     /// A Fetch to a broker that has none in flight, if there is room for its answer.
     fn fetch(
         &mut self,
@@ -199,7 +210,12 @@ impl State {
         }
         // More than its partitions may bring would only be taken from other brokers.
         let may_bring = self.config.partition_max_bytes.saturating_mul(asked.len());
-        let reserved = self.prefetch.reserve(self.config.fetch_max_bytes.min(may_bring));
+        let most = self.config.fetch_max_bytes.min(may_bring);
+        let mut reserved = self.prefetch.reserve(most);
+        if reserved == 0 && self.fetching.is_empty() && !self.prefetch.has_some() {
+            self.make_room();
+            reserved = self.prefetch.reserve(most);
+        }
         if reserved == 0 {
             return None;
         }

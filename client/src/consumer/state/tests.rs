@@ -391,3 +391,20 @@ fn a_broker_that_refuses_every_session_is_not_asked_without_a_pause() {
     stage.now = stage.state.deadline().unwrap();
     stage.fetches();
 }
+
+#[test]
+fn paused_partitions_make_room_for_the_others() {
+    let mut stage = Stage::reading(ResetPolicy::None, [10, 20]);
+    stage.state.prefetch = Prefetch::new(10);
+    let job = stage.fetches();
+    stage.answers(job, vec![(0, records(10, &[2, 2]))]);
+    stage.nothing();
+    stage.state.pause(&place(0));
+    let job = stage.fetches();
+    assert_eq!(job.asked.keys().collect::<Vec<_>>(), [&place(1)]);
+    assert_eq!(stage.state.next_offset(&place(0)), Some(10));
+    stage.answers(job, vec![]);
+    stage.state.resume(&place(0));
+    let asked = stage.fetches().asked;
+    assert_eq!(asked[&place(0)].1.offset, 10);
+}

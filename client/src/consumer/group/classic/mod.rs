@@ -17,6 +17,7 @@
 
 mod action;
 mod answers;
+mod options;
 #[cfg(test)]
 mod tests;
 
@@ -28,6 +29,7 @@ use trilog_protocol::ErrorCode;
 use trilog_protocol::consumer_protocol::{Subscription, encode_assignment};
 
 pub use self::action::{Action, Identity, Joined, Request};
+pub use self::options::ClassicOptions;
 use super::MemberFailure;
 use super::holding::Holding;
 use crate::consumer::assignor::{Assignor, RebalanceProtocol, Topics};
@@ -35,40 +37,6 @@ use crate::consumer::partition::{TopicPartition, by_topic};
 
 /// The version of subscriptions and assignments that is written. Every client reads it, as later versions only append.
 const EMBEDDED_VERSION: i16 = 3;
-
-/// How a member behaves. The names are Kafka's.
-#[derive(Clone, Debug)]
-pub struct ClassicOptions {
-    /// `group.instance.id`, for a static member.
-    pub instance: Option<String>,
-    /// `client.rack`.
-    pub rack: Option<String>,
-    /// `partition.assignment.strategy`, the preferred one first. Not empty.
-    pub assignors: Vec<Assignor>,
-    /// `session.timeout.ms`: a member that is silent for so long is given up.
-    pub session_timeout: Duration,
-    /// `heartbeat.interval.ms`.
-    pub heartbeat_interval: Duration,
-    /// `max.poll.interval.ms`: how long the application may take between two polls, and a rebalance for its callbacks.
-    pub max_poll_interval: Duration,
-    /// How long to wait before a request is sent again.
-    pub retry_backoff: Duration,
-}
-
-impl Default for ClassicOptions {
-    /// The values of Kafka's Java client, with the assignor that keeps members consuming.
-    fn default() -> Self {
-        Self {
-            instance: None,
-            rack: None,
-            assignors: vec![Assignor::CooperativeSticky],
-            session_timeout: Duration::from_secs(45),
-            heartbeat_interval: Duration::from_secs(3),
-            max_poll_interval: Duration::from_secs(300),
-            retry_backoff: Duration::from_millis(100),
-        }
-    }
-}
 
 /// Where the member stands.
 #[derive(Clone, Debug)]
@@ -228,6 +196,9 @@ impl ClassicMember {
             self.lose_all();
         }
         self.phase = Phase::Leaving;
+        if self.holding.is_settled() {
+            self.heartbeat.next = Duration::ZERO;
+        }
     }
 
     /// Whether nothing more will happen without a new subscription.
@@ -253,6 +224,10 @@ impl ClassicMember {
     /// The callback that was given out last is done: the application has let go of what was revoked or lost.
     pub fn callback_done(&mut self) {
         self.holding.done();
+        if matches!(self.phase, Phase::Leaving) && self.holding.is_settled() {
+            // A coordinator that is not known is found at once, to be told.
+            self.heartbeat.next = Duration::ZERO;
+        }
     }
 
     /// The next thing to do at `now`, if there is any. To be asked until it gives None.
@@ -268,7 +243,7 @@ impl ClassicMember {
             self.prepare_join(now);
             return self.next_action(now);
         }
-        if matches!(self.phase, Phase::Leaving) && !self.holding.is_calling() {
+        if matches!(self.phase, Phase::Leaving) && !self.holding.is_calling() && !self.waits_to_tell() {
             return self.finish_leaving();
         }
         if self.coordinator == Coordinator::Unknown && self.needs_coordinator(now) {
@@ -343,10 +318,16 @@ impl ClassicMember {
         joins || self.heartbeat_due(now)
     }
 
+    /// Whether the coordinator is to be told that the member leaves, and is not known.
+    fn waits_to_tell(&self) -> bool {
+        let is_member = self.generation.is_some() && self.options.instance.is_none();
+        is_member && self.coordinator != Coordinator::Known
+    }
+
     fn beats(&self) -> bool {
         let is_member = match self.phase {
             Phase::Stable | Phase::Counting(_) | Phase::Join { .. } => true,
-            Phase::Leaving => self.holding.is_calling(),
+            Phase::Leaving => self.holding.is_calling() || self.waits_to_tell(),
             Phase::Idle | Phase::Joining | Phase::Syncing | Phase::Stalled => false,
         };
         self.generation.is_some() && is_member || self.departs()

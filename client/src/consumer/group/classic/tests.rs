@@ -389,3 +389,60 @@ fn a_join_that_failed_is_not_waited_for_in_vain() {
     stage.member.coordinator_missing(stage.now);
     stage.nothing();
 }
+
+#[test]
+fn a_member_finds_its_coordinator_to_tell_it_that_it_leaves() {
+    for partitions in [&[0][..], &[]] {
+        let mut stage = Stage::consuming(Assignor::Range, None, partitions);
+        stage.now = stage.member.deadline().unwrap();
+        let heartbeat = Request::Heartbeat { generation: stage.beats(), member_id: "m".into() };
+        stage.member.request_failed(&heartbeat, stage.now);
+        stage.member.leave();
+        if !partitions.is_empty() {
+            stage.calls(Callback::Revoke(places(partitions)));
+            stage.done();
+        }
+        assert_eq!(stage.only(), Action::FindCoordinator);
+        stage.nothing();
+        stage.member.coordinator_missing(stage.now);
+        stage.nothing();
+        assert!(!stage.member.has_left());
+        stage.now = stage.member.deadline().unwrap();
+        assert_eq!(stage.only(), Action::FindCoordinator);
+        stage.member.coordinator_found();
+        assert_eq!(stage.only(), Action::Send(Request::Leave { member_id: "m".into() }));
+        assert!(stage.member.has_left());
+    }
+}
+
+#[test]
+fn a_member_that_never_joined_waits_for_no_coordinator() {
+    let mut stage = Stage::new(Assignor::Range, None);
+    stage.member.subscribe(topics(&["t"]), stage.now);
+    assert_eq!(stage.only(), Action::FindCoordinator);
+    stage.member.leave();
+    stage.nothing();
+    assert!(stage.member.has_left());
+}
+
+#[test]
+fn a_coordinator_that_gives_ids_or_refuses_for_ever_is_not_asked_without_a_pause() {
+    let mut stage = Stage::consuming(Assignor::CooperativeSticky, None, &[0]);
+    stage.told_to_rebalance();
+    stage.sends_join();
+    stage.member.member_id_given("n".into(), stage.now);
+    stage.nothing();
+    stage.now = stage.member.deadline().unwrap();
+    assert_eq!(stage.sends_join().0, "n");
+    let joined = Joined {
+        generation: 2,
+        member_id: "n".into(),
+        assignor: Assignor::CooperativeSticky,
+        leads: false,
+        skip_assignment: false,
+        members: Vec::new(),
+    };
+    stage.member.joined(Ok(joined), stage.now).unwrap();
+    stage.member.synced(Err(ErrorCode::COORDINATOR_LOAD_IN_PROGRESS), stage.now);
+    stage.nothing();
+}

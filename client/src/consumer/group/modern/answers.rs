@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use trilog_protocol::{ErrorCode, Meaning};
 
-use super::{Coordinator, HeartbeatAnswer, JOINING, ModernMember};
+use super::{Coordinator, HeartbeatAnswer, JOINING, ModernMember, Phase};
 
 impl ModernMember {
     /// The heartbeat was answered.
@@ -25,7 +25,8 @@ impl ModernMember {
                 }
                 self.options.member_id = answer.member_id;
                 self.enter(answer.epoch);
-                if answer.assignment.is_some() {
+                // A member that leaves takes nothing more.
+                if answer.assignment.is_some() && matches!(self.phase, Phase::In { .. }) {
                     self.target = answer.assignment;
                 }
                 // What has changed since the request left is told at once.

@@ -203,7 +203,11 @@ impl ModernMember {
         } else {
             self.lose_all();
         }
+        self.target = None;
         self.phase = Phase::Leaving { epoch: self.epoch().unwrap_or(JOINING) };
+        if self.holding.is_settled() {
+            self.heartbeat.next = Duration::ZERO;
+        }
     }
 
     /// Whether nothing more will happen without a new subscription.
@@ -237,7 +241,7 @@ impl ModernMember {
     pub fn callback_done(&mut self, now: Duration) {
         self.holding.done();
         // The coordinator learns at once what the member has come to: others wait for it.
-        if self.holding.is_settled() && matches!(self.phase, Phase::In { .. }) {
+        if self.holding.is_settled() && matches!(self.phase, Phase::In { .. } | Phase::Leaving { .. }) {
             self.heartbeat.next = self.heartbeat.next.min(now);
         }
     }
@@ -252,7 +256,7 @@ impl ModernMember {
             return if self.holding.is_calling() { None } else { self.fail(code) };
         }
         if !self.holding.is_calling() {
-            if matches!(self.phase, Phase::Leaving { .. }) {
+            if matches!(self.phase, Phase::Leaving { .. }) && !self.waits_to_tell() {
                 return self.finish_leaving();
             }
             if let Some(action) = self.reconcile(now) {
@@ -315,6 +319,12 @@ impl ModernMember {
         matches!(self.phase, Phase::In { .. }) && self.holding.is_settled()
     }
 
+    /// Whether the coordinator is to be told that the member leaves, and is not known.
+    fn waits_to_tell(&self) -> bool {
+        let is_member = matches!(self.phase, Phase::Leaving { epoch } if epoch > JOINING);
+        is_member && self.coordinator != Coordinator::Known
+    }
+
     fn beats(&self) -> bool {
         // A member that has everything to join with says so only when nothing of its former life is left.
         match self.phase {
@@ -322,7 +332,9 @@ impl ModernMember {
             Phase::In { .. } => true,
             Phase::Stalled { told } => !told,
             // A slow callback costs the membership no more than it does otherwise.
-            Phase::Leaving { epoch } => epoch > JOINING && self.holding.is_calling(),
+            Phase::Leaving { epoch } => {
+                epoch > JOINING && (self.holding.is_calling() || self.waits_to_tell())
+            }
             Phase::Idle => false,
         }
     }

@@ -290,3 +290,35 @@ fn a_topic_that_was_made_again_is_told_by_its_new_id() {
         assert_eq!(stage.beats().owned, Some(by_id(id, &[0])));
     }
 }
+
+#[test]
+fn a_member_finds_its_coordinator_to_tell_it_that_it_leaves() {
+    for has_some in [true, false] {
+        let mut stage = Stage::consuming(None, &[0]);
+        stage.next_beat();
+        if !has_some {
+            stage.answered(2, Some(by_id(TOPIC, &[])));
+            stage.calls(Callback::Revoke(places(&[0])));
+            stage.done();
+            stage.calls(Callback::Assign(places(&[])));
+            stage.done();
+            stage.beats();
+        }
+        stage.member.heartbeat_failed(stage.now);
+        stage.member.leave();
+        if has_some {
+            stage.calls(Callback::Revoke(places(&[0])));
+            stage.done();
+        }
+        assert_eq!(stage.only(), Action::FindCoordinator);
+        stage.nothing();
+        stage.member.coordinator_missing(stage.now);
+        stage.nothing();
+        assert!(!stage.member.has_left());
+        stage.now = stage.member.deadline().unwrap();
+        assert_eq!(stage.only(), Action::FindCoordinator);
+        stage.member.coordinator_found();
+        assert_eq!(stage.beats().epoch, -1);
+        assert!(stage.member.has_left());
+    }
+}
