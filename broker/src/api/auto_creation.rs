@@ -1,8 +1,8 @@
 //! How fast topics come into being because clients ask for them, and how many.
 //!
-//! With `auto.create.topics.enable` whoever names a topic makes it. A mistake in a loop, or a stranger, would take all partitions
-//! that a cluster may have, and then nobody could create any more, with intent or without. So each node lets a few hundred come
-//! at once and then a few tens a second, and half of the cluster's partitions are only for those who create topics.
+//! With `auto.create.topics.enable` a client makes a topic by naming it. A loop with a mistake, or a stranger, could so take all the
+//! partitions that a cluster may have, and nobody could create any more. So each node lets a few hundred topics come at once and
+//! then a few tens a second, and it keeps half of the cluster's partitions for those who create topics.
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};

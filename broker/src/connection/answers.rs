@@ -8,7 +8,7 @@
 //! there is always progress.
 //!
 //! Small answers need no share, up to [`SMALL_ANSWERS_BYTES`] on a connection: while so much waits for a client to read it, the
-//! connection is not read. So acknowledgements and heartbeats pass, whatever others wait for.
+//! connection is not read. So acknowledgements and heartbeats pass while others wait.
 //!
 //! Once half of the memory is taken, a connection gets one share at a time, for the oldest of its replies, as Kafka works on one
 //! request of a connection at a time. So one that asks often waits as one that asks once, and no reply holds what an earlier one

@@ -167,7 +167,7 @@ impl Reply {
         Self::Deferred(Box::pin(reply))
     }
 
-    /// No reply at all, from a request that goes on until this is done.
+    /// The request gets no reply. It ends with this future.
     pub(crate) fn unanswered(end: impl Future<Output = Result<(), CloseReason>> + Send + 'static) -> Self {
         Self::Unanswered(Box::pin(end))
     }

@@ -78,7 +78,7 @@ impl Arrivals {
         self.put_out(now, false);
     }
 
-    /// Puts out all that stand still, or the slowest if none does, unless that was done just now.
+    /// Puts out all that stand still. Where none does, it puts out the slowest. It does nothing if it did so just now.
     pub(super) fn put_out_still(&self, now: Instant) {
         self.put_out(now, true);
     }

@@ -25,7 +25,7 @@ pub(super) struct Allowance {
     pub(super) first: Option<FirstBatch>,
 }
 
-/// How large the first batch of an answer may be, whatever the client's limits (KIP-74).
+/// How large the first batch of an answer may be. The client's limits do not apply to it (KIP-74).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum FirstBatch {
     /// As large as there is memory for now.
