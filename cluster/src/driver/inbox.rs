@@ -59,8 +59,8 @@ pub struct Append {
     pub held: Held,
 }
 
-/// Something that the sender of a batch holds until it is decided whether the batch enters the log: dropped then, and not
-/// before, whether the sender still waits for the answer or not.
+/// Something that the sender of a batch holds until it is decided whether the batch enters the log, or the leader that has it in its
+/// log leads no more: dropped then, and not before, whether the sender still waits for the answer or not.
 #[derive(Clone, Default)]
 pub struct Held(Option<Arc<dyn Any + Send + Sync>>);
 

@@ -8,7 +8,8 @@
 //!
 //! A request's memory is held until all of its record sets are decided, also when there is no answer, when that was
 //! REQUEST_TIMED_OUT, and when the client has left: they wait in queues that nothing else bounds. A connection whose requests
-//! hold as much as they may is not read.
+//! hold as much as they may is not read. Where a leader is deposed, what is in its log is held no longer: without a majority it would
+//! stay undecided, and keep the memory from other partitions.
 //!
 //! The order of record sets in a partition is that of the requests on a connection: checking and queueing are
 //! done before a request's turn ends, and only the wait is left for later.
