@@ -25,7 +25,7 @@ use trilog_cluster::node::{DeleteRecordsError, DeleteRecordsFuture};
 
 use super::broker::Broker;
 use super::call::{Call, Handler, Versions};
-use super::distinct::{AskedTopic, Counts, keep_one};
+use super::distinct::{Counts, asked_topic, keep_one};
 use super::led_partition::group_of;
 use crate::connection::Reply;
 
@@ -58,22 +58,7 @@ impl Handler for DeleteRecords {
     }
 }
 
-impl AskedTopic for DeleteRecordsTopic {
-    type Name = TopicName;
-    type Partition = DeleteRecordsPartition;
-
-    fn name(&self) -> Self::Name {
-        self.name.clone()
-    }
-
-    fn partitions(&mut self) -> &mut Vec<Self::Partition> {
-        &mut self.partitions
-    }
-
-    fn index(partition: &Self::Partition) -> i32 {
-        partition.partition_index
-    }
-}
+asked_topic!(DeleteRecordsTopic: name, DeleteRecordsPartition: partition_index);
 
 /// A topic's deletions, each refused or on its way into the log.
 struct TopicDeletions {

@@ -48,6 +48,29 @@ pub(super) trait AskedTopic {
     fn index(partition: &Self::Partition) -> i32;
 }
 
+/// A topic of a request that goes by its name: which field that is, and which one is a partition's index.
+macro_rules! asked_topic {
+    ($topic:ty: $name:ident, $partition:ty: $index:ident) => {
+        impl $crate::api::distinct::AskedTopic for $topic {
+            type Name = kafka_protocol::messages::TopicName;
+            type Partition = $partition;
+
+            fn name(&self) -> Self::Name {
+                self.$name.clone()
+            }
+
+            fn partitions(&mut self) -> &mut Vec<Self::Partition> {
+                &mut self.partitions
+            }
+
+            fn index(partition: &Self::Partition) -> i32 {
+                partition.$index
+            }
+        }
+    };
+}
+pub(super) use asked_topic;
+
 /// Leaves one mention of each partition. A topic of whose partitions none is left goes, if it is mentioned elsewhere.
 pub(super) fn keep_one<T: AskedTopic>(topics: &mut Vec<T>, counts: Counts) {
     let is_rising =

@@ -36,7 +36,7 @@ use trilog_cluster::replica::Replica;
 
 use super::broker::Broker;
 use super::call::{Call, Handler, Versions};
-use super::distinct::{AskedTopic, Counts, keep_one, repeated};
+use super::distinct::{Counts, asked_topic, keep_one, repeated};
 use super::led_partition::{LedPartition, confirm_all, group_of};
 use crate::connection::Reply;
 
@@ -76,22 +76,7 @@ impl Handler for ListOffsets {
     }
 }
 
-impl AskedTopic for ListOffsetsTopic {
-    type Name = TopicName;
-    type Partition = ListOffsetsPartition;
-
-    fn name(&self) -> Self::Name {
-        self.name.clone()
-    }
-
-    fn partitions(&mut self) -> &mut Vec<Self::Partition> {
-        &mut self.partitions
-    }
-
-    fn index(partition: &Self::Partition) -> i32 {
-        partition.partition_index
-    }
-}
+asked_topic!(ListOffsetsTopic: name, ListOffsetsPartition: partition_index);
 
 /// What a timestamp in a request asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

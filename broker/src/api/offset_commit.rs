@@ -27,7 +27,7 @@ use trilog_cluster::ids::{LeaderEpoch, Offset, PartitionIndex};
 
 use super::broker::Broker;
 use super::call::{Call, Handler, Versions};
-use super::distinct::{AskedTopic, Counts, keep_one};
+use super::distinct::{Counts, asked_topic, keep_one};
 use super::group_coordinator::{ask, error_code, group_id, response_error, text};
 use crate::connection::Reply;
 
@@ -62,22 +62,7 @@ impl Handler for OffsetCommit {
     }
 }
 
-impl AskedTopic for OffsetCommitRequestTopic {
-    type Name = TopicName;
-    type Partition = OffsetCommitRequestPartition;
-
-    fn name(&self) -> Self::Name {
-        self.name.clone()
-    }
-
-    fn partitions(&mut self) -> &mut Vec<Self::Partition> {
-        &mut self.partitions
-    }
-
-    fn index(partition: &Self::Partition) -> i32 {
-        partition.partition_index
-    }
-}
+asked_topic!(OffsetCommitRequestTopic: name, OffsetCommitRequestPartition: partition_index);
 
 fn commit(request: &OffsetCommitRequest, version: i16) -> CommitOffsets {
     let retention = Some(request.retention_time_ms).filter(|_| version <= RETENTION_UNTIL);

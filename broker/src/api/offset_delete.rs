@@ -17,7 +17,7 @@ use trilog_cluster::ids::PartitionIndex;
 
 use super::broker::Broker;
 use super::call::{Call, Handler, Versions};
-use super::distinct::{AskedTopic, Counts, keep_one};
+use super::distinct::{Counts, asked_topic, keep_one};
 use super::group_coordinator::{ask, error_code, group_id, response_error, text};
 use crate::connection::Reply;
 
@@ -46,22 +46,7 @@ impl Handler for OffsetDelete {
     }
 }
 
-impl AskedTopic for OffsetDeleteRequestTopic {
-    type Name = TopicName;
-    type Partition = OffsetDeleteRequestPartition;
-
-    fn name(&self) -> Self::Name {
-        self.name.clone()
-    }
-
-    fn partitions(&mut self) -> &mut Vec<Self::Partition> {
-        &mut self.partitions
-    }
-
-    fn index(partition: &Self::Partition) -> i32 {
-        partition.partition_index
-    }
-}
+asked_topic!(OffsetDeleteRequestTopic: name, OffsetDeleteRequestPartition: partition_index);
 
 fn partitions_of(topic: &OffsetDeleteRequestTopic) -> (Arc<str>, Vec<PartitionIndex>) {
     let partitions = topic.partitions.iter().map(|partition| PartitionIndex(partition.partition_index));

@@ -16,14 +16,14 @@ use kafka_protocol::messages::offset_for_leader_epoch_request::{
 use kafka_protocol::messages::offset_for_leader_epoch_response::{
     EpochEndOffset, OffsetForLeaderTopicResult,
 };
-use kafka_protocol::messages::{OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse, TopicName};
+use kafka_protocol::messages::{OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse};
 use trilog_cluster::controller::MetadataImage;
 use trilog_cluster::ids::{LeaderEpoch, Offset};
 use trilog_cluster::node::Confirmed;
 
 use super::broker::Broker;
 use super::call::{Call, Handler, Versions};
-use super::distinct::{AskedTopic, Counts, keep_one};
+use super::distinct::{Counts, asked_topic, keep_one};
 use super::led_partition::{LedPartition, confirm_all, end_of_epoch, group_of};
 use crate::connection::Reply;
 
@@ -51,22 +51,7 @@ impl Handler for OffsetForLeaderEpoch {
     }
 }
 
-impl AskedTopic for OffsetForLeaderTopic {
-    type Name = TopicName;
-    type Partition = OffsetForLeaderPartition;
-
-    fn name(&self) -> Self::Name {
-        self.topic.clone()
-    }
-
-    fn partitions(&mut self) -> &mut Vec<Self::Partition> {
-        &mut self.partitions
-    }
-
-    fn index(partition: &Self::Partition) -> i32 {
-        partition.partition
-    }
-}
+asked_topic!(OffsetForLeaderTopic: topic, OffsetForLeaderPartition: partition);
 
 fn look_up(
     broker: &Broker,
@@ -100,6 +85,7 @@ fn answer(
 #[cfg(test)]
 mod tests {
     use bytes::BytesMut;
+    use kafka_protocol::messages::TopicName;
     use kafka_protocol::protocol::{Encodable, StrBytes};
 
     use super::*;
