@@ -48,9 +48,13 @@ pub(super) trait AskedTopic {
     fn index(partition: &Self::Partition) -> i32;
 }
 
-/// A topic of a request that goes by its name: which field that is, and which one is a partition's index.
+/// A topic of a request that goes by its name: which field that is, and which one of its partitions is their index; or which field
+/// has its partitions, and what the index of one is.
 macro_rules! asked_topic {
     ($topic:ty: $name:ident, $partition:ty: $index:ident) => {
+        asked_topic!($topic: $name, partitions of $partition, |partition| partition.$index);
+    };
+    ($topic:ty: $name:ident, $partitions:ident of $partition:ty, |$one:ident| $index:expr) => {
         impl $crate::api::distinct::AskedTopic for $topic {
             type Name = kafka_protocol::messages::TopicName;
             type Partition = $partition;
@@ -60,11 +64,11 @@ macro_rules! asked_topic {
             }
 
             fn partitions(&mut self) -> &mut Vec<Self::Partition> {
-                &mut self.partitions
+                &mut self.$partitions
             }
 
-            fn index(partition: &Self::Partition) -> i32 {
-                partition.$index
+            fn index($one: &Self::Partition) -> i32 {
+                $index
             }
         }
     };

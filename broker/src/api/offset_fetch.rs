@@ -28,7 +28,7 @@ use trilog_cluster::ids::PartitionIndex;
 
 use super::broker::Broker;
 use super::call::{Call, Handler, Versions};
-use super::distinct::{AskedTopic, Counts, keep_one};
+use super::distinct::{Counts, asked_topic, keep_one};
 use super::group_coordinator::{ask, ask_each, group_id, response_error, text};
 use crate::connection::Reply;
 
@@ -105,39 +105,8 @@ fn drop_repeated(request: &mut OffsetFetchRequest) {
     request.groups = groups;
 }
 
-impl AskedTopic for OffsetFetchRequestTopic {
-    type Name = TopicName;
-    type Partition = i32;
-
-    fn name(&self) -> Self::Name {
-        self.name.clone()
-    }
-
-    fn partitions(&mut self) -> &mut Vec<Self::Partition> {
-        &mut self.partition_indexes
-    }
-
-    fn index(partition: &Self::Partition) -> i32 {
-        *partition
-    }
-}
-
-impl AskedTopic for OffsetFetchRequestTopics {
-    type Name = TopicName;
-    type Partition = i32;
-
-    fn name(&self) -> Self::Name {
-        self.name.clone()
-    }
-
-    fn partitions(&mut self) -> &mut Vec<Self::Partition> {
-        &mut self.partition_indexes
-    }
-
-    fn index(partition: &Self::Partition) -> i32 {
-        *partition
-    }
-}
+asked_topic!(OffsetFetchRequestTopic: name, partition_indexes of i32, |index| *index);
+asked_topic!(OffsetFetchRequestTopics: name, partition_indexes of i32, |index| *index);
 
 fn pick(response: GroupResponse) -> Option<Result<Vec<FetchedTopic>, GroupErrorCode>> {
     match response {
