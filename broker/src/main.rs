@@ -22,6 +22,8 @@ mod bounds;
 mod cli;
 mod connection;
 mod dev;
+#[cfg(test)]
+mod documents;
 #[cfg(feature = "faults")]
 mod faults;
 mod health;

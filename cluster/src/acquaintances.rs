@@ -13,7 +13,7 @@
 //! mounted may simply be there again.
 //!
 //! What cannot be told: a disk that was set back to an earlier state of itself (a backup, a snapshot of a virtual machine)
-//! has the same id and has forgotten just as much. It must not be done, and the README says so.
+//! has the same id and has forgotten just as much. It must not be done, and docs/operations.md says so.
 
 use std::collections::BTreeMap;
 

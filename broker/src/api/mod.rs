@@ -89,6 +89,12 @@ impl Api for KafkaApis {
     }
 }
 
+/// Key and versions of every API, for the documents.
+#[cfg(test)]
+pub(crate) fn served() -> impl Iterator<Item = (i16, i16, i16)> {
+    table::served()
+}
+
 /// The constants that `docs/bounds.md` lists.
 #[cfg(test)]
 pub(crate) mod bounds {

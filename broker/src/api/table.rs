@@ -155,6 +155,12 @@ pub(super) fn listed() -> impl Iterator<Item = ApiVersion> {
     })
 }
 
+/// The list as the documents show it: key, lowest and highest version that is served.
+#[cfg(test)]
+pub(super) fn served() -> impl Iterator<Item = (i16, i16, i16)> {
+    TABLE.iter().map(|entry| (entry.key, entry.served.min, entry.served.max))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

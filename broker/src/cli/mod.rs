@@ -114,6 +114,12 @@ fn filter(text: &str) -> Result<String, logging::LogFilterError> {
     logging::check(text).map(|()| text.to_owned())
 }
 
+/// The definition of the command line, for the documents.
+#[cfg(test)]
+pub(crate) fn command() -> clap::Command {
+    Cli::command()
+}
+
 /// What a command line comes to, its error as text.
 #[cfg(test)]
 pub(crate) fn invoke(line: &[&str]) -> Result<Invocation, String> {
