@@ -1,8 +1,9 @@
 //! What is committed is on the disks of a majority, for certain: synced, and not merely written. This is what an
 //! acknowledgement promises. A disk that was lost since counts as far as it went: what it held it had acknowledged, and the
-//! leader may hear of that after it is gone.
+//! leader may hear of that after it is gone. A deleted topic's entries need no disk: some replicas are removed while the leader
+//! still applies what they acknowledged before.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Invariant;
 use super::losses::Lost;
@@ -14,6 +15,7 @@ pub(super) struct CommittedIsDurable {
     durable: BTreeMap<(RaftGroupId, NodeId), LogTerms>,
     lost: BTreeMap<(RaftGroupId, NodeId), Vec<LogTerms>>,
     committed: BTreeMap<RaftGroupId, u64>,
+    removed: BTreeSet<RaftGroupId>,
 }
 
 impl Invariant for CommittedIsDurable {
@@ -34,6 +36,11 @@ impl Invariant for CommittedIsDurable {
                 }
                 Ok(())
             }
+            Observation::Removed { group } => {
+                self.removed.insert(*group);
+                Ok(())
+            }
+            Observation::Applied { group, .. } if self.removed.contains(group) => Ok(()),
             Observation::Applied { group, voters, entry, .. } => {
                 let committed = self.committed.entry(*group).or_default();
                 if entry.index <= *committed {
