@@ -11,13 +11,14 @@ ARG OPT_LEVEL=3
 ENV RUSTFLAGS="-C target-feature=+crt-static" CARGO_PROFILE_RELEASE_DEBUG=false CARGO_PROFILE_RELEASE_OPT_LEVEL=$OPT_LEVEL
 COPY Cargo.toml Cargo.lock ./
 COPY broker/Cargo.toml broker/
+COPY cli/Cargo.toml cli/
 COPY client/Cargo.toml client/
 COPY cluster/Cargo.toml cluster/
 COPY protocol/Cargo.toml protocol/
 COPY storage/Cargo.toml storage/
 COPY tests/Cargo.toml tests/
-RUN mkdir -p broker/src client/src cluster/src protocol/src storage/src storage/benches tests/src \
- && touch client/src/lib.rs cluster/src/lib.rs protocol/src/lib.rs storage/src/lib.rs storage/benches/commit.rs storage/benches/opening.rs tests/src/lib.rs \
+RUN mkdir -p broker/src cli/src client/src cluster/src protocol/src storage/src storage/benches tests/src \
+ && touch cli/src/lib.rs client/src/lib.rs cluster/src/lib.rs protocol/src/lib.rs storage/src/lib.rs storage/benches/commit.rs storage/benches/opening.rs tests/src/lib.rs \
  && echo 'fn main() {}' > broker/src/main.rs \
  && cargo build --release --locked -p trilog --target "$(rustc --print host-tuple)"
 
@@ -25,7 +26,7 @@ FROM dependencies AS build
 # The sources are older than what was just built from the empty ones, and cargo goes by time. Names of functions stay in
 # the executable for backtraces; what the libraries of C and Rust have of debug information does not.
 COPY . .
-RUN touch broker/src/main.rs client/src/lib.rs cluster/src/lib.rs protocol/src/lib.rs storage/src/lib.rs \
+RUN touch broker/src/main.rs cli/src/lib.rs client/src/lib.rs cluster/src/lib.rs protocol/src/lib.rs storage/src/lib.rs \
  && cargo build --release --locked -p trilog --target "$(rustc --print host-tuple)" \
  && mkdir -p /image/usr/local/bin /image/etc /data \
  && strip --strip-debug -o /image/usr/local/bin/trilog "target/$(rustc --print host-tuple)/release/trilog" \

@@ -1,11 +1,11 @@
 //! `trilog`: a small broker that speaks the Kafka protocol.
 //!
 //! One binary for everything: `trilog serve` runs one node, `trilog dev` a local cluster of them, `trilog health` asks a
-//! node whether it can be used, `trilog secret` makes the secret of a cluster. This file reads the command line, starts the log and the runtime, and turns an error
-//! into one line and exit code 1.
+//! node whether it can be used, `trilog secret` makes the secret of a cluster. The other commands speak to a cluster and are those of
+//! `trilog-cli`. This file reads the command line, starts the log and the runtime, and turns an error into one line and exit code 1.
 
 use std::error::Error;
-use std::io;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use mimalloc::MiMalloc;
@@ -62,6 +62,7 @@ fn main() -> ExitCode {
             let found = if made { "holds a new secret" } else { "holds a secret already" };
             say(format!("{} {found}", file.display()));
         }),
+        Invocation::Cluster(command) => return trilog_cli::run(*command, cli::definition()),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -92,10 +93,9 @@ fn block_on<T, E: Error + 'static>(
     Ok(outcome?)
 }
 
-/// The one line that a command is asked for.
-#[expect(clippy::print_stdout, reason = "it is what the command is for")]
+/// The one line that a command is asked for. A reader that has gone does not want it.
 fn say(line: String) {
-    println!("{line}");
+    let _ = writeln!(io::stdout(), "{line}");
 }
 
 /// An error and what lies beneath it. A cause that its parent's message quotes already is not said twice.

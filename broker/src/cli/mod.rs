@@ -38,6 +38,12 @@ pub(crate) use serve::ServeOptions;
 
 use crate::logging::{self, LogFormat};
 
+/// What the processes that serve log unless they are told otherwise.
+const DEFAULT_FILTER: &str = "info";
+
+/// Nothing. Commands that end by themselves say what went wrong, and no more unless they are asked to.
+const NO_LOG: &str = "off";
+
 /// A small broker that speaks the Kafka protocol.
 #[derive(Debug, Parser)]
 #[command(name = "trilog", version, about, propagate_version = true)]
@@ -45,9 +51,9 @@ struct Cli {
     #[command(subcommand)]
     command: Command,
     /// What is logged, to standard error: a level (error, warn, info, debug, trace) or directives such as
-    /// info,trilog_cluster=debug.
-    #[arg(long, global = true, env = "TRILOG_LOG", default_value = "info", value_name = "FILTER", value_parser = filter)]
-    log: String,
+    /// info,trilog_cluster=debug [default: info for nodes, off for commands that speak to a cluster].
+    #[arg(long, global = true, env = "TRILOG_LOG", value_name = "FILTER", value_parser = filter)]
+    log: Option<String>,
     /// How log lines look.
     #[arg(long, global = true, env = "TRILOG_LOG_FORMAT", value_enum, default_value = "text")]
     log_format: LogFormat,
@@ -72,6 +78,9 @@ enum Command {
     Health(health::HealthArgs),
     /// Make a file with a new secret for --cluster-secret-file, unless it is there already.
     Secret(secret::SecretArgs),
+    /// What speaks to a cluster.
+    #[command(flatten)]
+    Cluster(trilog_cli::Command),
 }
 
 /// What the process was asked to do.
@@ -85,6 +94,8 @@ pub(crate) enum Invocation {
     Health(HealthOptions),
     /// `trilog secret`, with the file to make
     Secret(PathBuf),
+    /// A command that speaks to a cluster
+    Cluster(Box<trilog_cli::Command>),
 }
 
 /// The command line and the environment of this process, or the end of it: with a message about what is wrong, or the
@@ -94,7 +105,9 @@ pub(crate) fn parse() -> (Invocation, LogOptions) {
 }
 
 fn read(cli: Cli) -> Result<(Invocation, LogOptions), clap::Error> {
-    let log = LogOptions { filter: cli.log, format: cli.log_format };
+    let quiet = matches!(cli.command, Command::Cluster(_));
+    let unasked = if quiet { NO_LOG } else { DEFAULT_FILTER };
+    let log = LogOptions { filter: cli.log.unwrap_or_else(|| unasked.to_owned()), format: cli.log_format };
     let wrong = |error: String| Cli::command().error(ErrorKind::ValueValidation, error);
     let invocation = match cli.command {
         Command::Dev(args) => {
@@ -105,8 +118,14 @@ fn read(cli: Cli) -> Result<(Invocation, LogOptions), clap::Error> {
         }
         Command::Health(args) => Invocation::Health(args.into_options()),
         Command::Secret(args) => Invocation::Secret(args.file),
+        Command::Cluster(command) => Invocation::Cluster(Box::new(command)),
     };
     Ok((invocation, log))
+}
+
+/// The whole command line, for completions and manual pages.
+pub(crate) fn definition() -> clap::Command {
+    Cli::command()
 }
 
 /// A log filter that can be used.
@@ -134,6 +153,17 @@ mod tests {
     #[test]
     fn the_definition_is_sound() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn commands_that_speak_to_a_cluster_log_when_they_are_asked_to() {
+        let filter = |line: &[&str]| {
+            let cli = Cli::try_parse_from([&["trilog"], line].concat()).unwrap();
+            read(cli).unwrap().1.filter
+        };
+        assert_eq!(filter(&["serve"]), "info");
+        assert_eq!(filter(&["man"]), "off");
+        assert_eq!(filter(&["man", "--log", "debug"]), "debug");
     }
 
     #[test]

@@ -36,6 +36,11 @@ pub(crate) fn apply<C, N: AsRef<str>, V: AsRef<str>>(
     Ok(())
 }
 
+/// Whether a client's own table, or the one that all clients share, has a setting of this name.
+pub(crate) fn is_known<C>(own: &'static [Setting<C>], name: &str) -> bool {
+    find(own, name).is_some() || find(COMMON, name).is_some()
+}
+
 fn find<C>(table: &'static [Setting<C>], name: &str) -> Option<(&'static str, &'static Setting<C>)> {
     table
         .iter()

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::assignor::{Assignor, RebalanceProtocol};
 use super::group::classic::ClassicOptions;
 use super::positions::ResetPolicy;
-use crate::config::{Common, ConfigError, Setting, apply, bytes, count, flag, milliseconds, text};
+use crate::config::{Common, ConfigError, Setting, apply, bytes, count, flag, is_known, milliseconds, text};
 
 /// Which protocol a consumer speaks with its group (`group.protocol`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,6 +121,18 @@ impl ConsumerConfig {
     ) -> Result<Self, ConfigError> {
         apply(&mut self, CONSUMER, |config| &mut config.common, settings)?;
         Ok(self)
+    }
+
+    /// Whether there is a setting of this name, so that a file of settings may serve several clients.
+    #[must_use]
+    pub fn knows(name: &str) -> bool {
+        is_known(CONSUMER, name)
+    }
+
+    /// `bootstrap.servers`, each as `host:port`.
+    #[must_use]
+    pub fn bootstrap_servers(&self) -> Vec<String> {
+        self.common.bootstrap.iter().map(ToString::to_string).collect()
     }
 
     /// `group.id`.

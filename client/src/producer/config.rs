@@ -9,7 +9,7 @@ use trilog_protocol::compression::Compression;
 use super::partitioner::Partitioner;
 use super::queue::Rules;
 use crate::config::{
-    Address, Common, ConfigError, Setting, apply, bounded, bytes, codec, count, flag, level, milliseconds,
+    Common, ConfigError, Setting, apply, bounded, bytes, codec, count, flag, is_known, level, milliseconds,
 };
 
 /// The most requests in flight to one broker by which a broker still tells a retry from a new batch.
@@ -135,6 +135,18 @@ impl ProducerConfig {
     ) -> Result<Self, ConfigError> {
         apply(&mut self, SETTINGS, |config| &mut config.common, settings)?;
         Ok(self)
+    }
+
+    /// Whether there is a setting of this name, so that a file of settings may serve several clients.
+    #[must_use]
+    pub fn knows(name: &str) -> bool {
+        is_known(SETTINGS, name)
+    }
+
+    /// `bootstrap.servers`, each as `host:port`.
+    #[must_use]
+    pub fn bootstrap_servers(&self) -> Vec<String> {
+        self.common.bootstrap.iter().map(ToString::to_string).collect()
     }
 
     /// `client.id`: what brokers' logs and quotas know this client by.
@@ -287,11 +299,6 @@ impl ProducerConfig {
             return conflict("buffer.memory is above 4 GiB");
         }
         self.compression_level().map(|_| ())
-    }
-
-    /// Where the brokers are, for messages.
-    pub(super) fn bootstrap(&self) -> &[Address] {
-        &self.common.bootstrap
     }
 }
 

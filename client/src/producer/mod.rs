@@ -149,13 +149,12 @@ impl Producer {
         };
         let driver = Driver::new(Arc::clone(&shared), cluster.clone(), terms, config.max_in_flight);
         tokio::spawn(driver.run());
-        let addresses: Vec<_> = config.bootstrap().iter().map(ToString::to_string).collect();
         let handle = Handle {
             shared,
             cluster,
             max_record: config.max_request_size.min(config.buffer_memory.saturating_sub(RECORD_OVERHEAD)),
             max_block: config.max_block,
-            bootstrap: addresses.join(","),
+            bootstrap: config.bootstrap_servers().join(","),
         };
         Ok(Self { handle: Arc::new(handle) })
     }

@@ -40,6 +40,22 @@ pub enum FrameError {
         /// The bound in force.
         limit: usize,
     },
+    /// The first bytes are those of another protocol, which would be a length above the bound.
+    #[error("it speaks {protocol}, not the Kafka protocol without TLS")]
+    Foreign {
+        /// The protocol: HTTP or TLS.
+        protocol: &'static str,
+    },
+}
+
+/// The protocol that begins with these bytes, of those that are often met on a wrong port.
+fn foreign(prefix: [u8; LENGTH_PREFIX]) -> Option<&'static str> {
+    match prefix {
+        [b'H', b'T', b'T', b'P'] => Some("HTTP"),
+        // A record of the handshake, or an alert.
+        [0x15 | 0x16, 3, 0..=4, _] => Some("TLS"),
+        _ => None,
+    }
 }
 
 /// Cuts the next whole frame, without its length prefix, from what has been read so far. `None` means that more bytes
@@ -52,7 +68,8 @@ pub fn take_frame(buffer: &mut BytesMut, limit: usize) -> Result<Option<Bytes>, 
     let stated = i32::from_be_bytes(*prefix);
     let length = usize::try_from(stated).map_err(|_| FrameError::Negative { length: stated })?;
     if length > limit {
-        return Err(FrameError::TooLarge { length, limit });
+        let foreign = foreign(*prefix).map(|protocol| FrameError::Foreign { protocol });
+        return Err(foreign.unwrap_or(FrameError::TooLarge { length, limit }));
     }
     if buffer.len() < LENGTH_PREFIX + length {
         return Ok(None);
@@ -152,6 +169,14 @@ mod tests {
         assert_eq!(take_frame(&mut negative, 10), Err(FrameError::Negative { length: -2 }));
         let mut large = BytesMut::from(&[0, 0, 0, 11][..]);
         assert_eq!(take_frame(&mut large, 10), Err(FrameError::TooLarge { length: 11, limit: 10 }));
+    }
+
+    #[test]
+    fn other_protocols_are_named() {
+        let named = |bytes: &[u8]| take_frame(&mut BytesMut::from(bytes), 100 << 20).unwrap_err();
+        assert_eq!(named(b"HTTP/1.1 400 Bad Request"), FrameError::Foreign { protocol: "HTTP" });
+        let alert = [0x15, 3, 3, 0, 2, 2, 70];
+        assert_eq!(named(&alert), FrameError::Foreign { protocol: "TLS" });
     }
 
     proptest! {

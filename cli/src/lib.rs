@@ -1,0 +1,101 @@
+//! The commands of `trilog` that speak to a cluster: Trilog's, or any other of the Kafka protocol.
+//!
+//! A command is a type that clap fills ([`Command`]), and a function that does it. The binary adds these commands to its own and
+//! hands what was chosen to [`run`]. Nothing here knows how a broker is made; everything goes through `trilog-client`.
+//!
+//! | room | what it tells |
+//! | --- | --- |
+//! | [`connection`] | where the cluster is: `-b`, `--config`, `-X`, and the check that it answers |
+//! | [`properties`] | files of Kafka settings |
+//! | [`failure`] | why a command failed: one sentence and the exit code |
+//! | [`screen`] | standard output: text, JSON, colours, pipes that close |
+//! | [`table`] | aligned columns |
+//! | [`interrupt`] | Ctrl-C and SIGTERM |
+//! | `completions`, `man` | what shells and manuals are told of the command line |
+//!
+//! # Rules for commands
+//!
+//! - Results go to standard output, everything else to standard error. Nothing is logged unless `--log` asks for it.
+//! - Exit code 0: done. 1: failed, with one sentence. 2: the command line is wrong. 130: interrupted before it was done.
+//! - A pipe that is closed by its reader ends a command without a word.
+//! - JSON has a documented shape (`docs/cli.md`), which grows and does not change.
+
+mod completions;
+pub mod connection;
+pub mod failure;
+pub mod interrupt;
+mod man;
+pub mod properties;
+pub mod screen;
+pub mod table;
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+
+use self::failure::Failure;
+use self::screen::Screen;
+
+/// What a command line can ask of a cluster.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Command {
+    /// Print the script by which a shell completes this command line.
+    Completions(completions::CompletionsArgs),
+    /// Print a manual page, or write all of them.
+    Man(man::ManArgs),
+}
+
+/// Does a command, and says in one line why it failed. `definition` is the whole command line of the binary.
+#[must_use]
+pub fn run(command: Command, definition: clap::Command) -> ExitCode {
+    let mut screen = Screen::stdout();
+    let outcome = perform(command, definition, &mut screen).and_then(|()| screen.flush());
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            failure.tell();
+            failure.exit_code()
+        }
+    }
+}
+
+fn perform(command: Command, definition: clap::Command, screen: &mut Screen) -> Result<(), Failure> {
+    match command {
+        Command::Completions(args) => completions::print(&args, definition, screen),
+        Command::Man(args) => man::print(&args, definition, screen),
+    }
+}
+
+/// Runs a command that waits for sockets.
+///
+/// # Errors
+///
+/// Those of the command, and [`Failure::Failed`] if the system gives no runtime.
+pub fn block_on(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    // The command itself runs on this thread, and may block it with its output; connections go on beside it.
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::Failed(format!("cannot start: {error}")))?;
+    let outcome = runtime.block_on(work);
+    // A read of standard input cannot be ended, and is not waited for.
+    runtime.shutdown_background();
+    outcome
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory, Parser};
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    #[command(name = "trilog")]
+    struct Alone {
+        #[command(subcommand)]
+        _command: Command,
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        Alone::command().debug_assert();
+    }
+}
