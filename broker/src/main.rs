@@ -62,7 +62,7 @@ fn main() -> ExitCode {
             let found = if made { "holds a new secret" } else { "holds a secret already" };
             say(format!("{} {found}", file.display()));
         }),
-        Invocation::Cluster(command) => return trilog_cli::run(*command, cli::definition()),
+        Invocation::Cluster(command) => return trilog_cli::run(*command, cli::command()),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -123,20 +123,14 @@ fn read(cli: Cli) -> Result<(Invocation, LogOptions), clap::Error> {
     Ok((invocation, log))
 }
 
-/// The whole command line, for completions and manual pages.
-pub(crate) fn definition() -> clap::Command {
+/// The whole command line, for completions, manual pages and documents.
+pub(crate) fn command() -> clap::Command {
     Cli::command()
 }
 
 /// A log filter that can be used.
 fn filter(text: &str) -> Result<String, logging::LogFilterError> {
     logging::check(text).map(|()| text.to_owned())
-}
-
-/// The definition of the command line, for the documents.
-#[cfg(test)]
-pub(crate) fn command() -> clap::Command {
-    Cli::command()
 }
 
 /// What a command line comes to, its error as text.
