@@ -48,7 +48,7 @@ fn table() -> Vec<Row> {
             "rate of a request, or of reading answers, while others wait for memory, at least",
             rate(connection::FAST_BYTES_PER_SECOND),
         ),
-        fixed("wait for memory before somebody goes", time(Some(connection::WAITS))),
+        fixed("wait for memory before a connection is closed", time(Some(connection::WAITS))),
         fixed(
             "lines of the log about failed connections, of a kind",
             format!("1 in {}", time(Some(connection::EVERY))),
@@ -60,7 +60,7 @@ fn table() -> Vec<Row> {
         fixed("time for the body of an HTTP request", time(Some(http::bounds::BODY_WITHIN))),
         fixed("time of an HTTP connection", time(Some(http::bounds::EXCHANGE_WITHIN))),
         fixed("threads that wait for the disk for consumers", count(server::MAX_BLOCKING_THREADS)),
-        fixed("connections of the peer port that have not said who they are", count(bounds::MAX_STRANGERS)),
+        fixed("connections of the peer port before their handshake", count(bounds::MAX_STRANGERS)),
         fixed("partitions of a topic", count(bounds::MAX_PARTITIONS_PER_TOPIC)),
         fixed("partitions that a request creates", count(bounds::MAX_PARTITIONS_PER_REQUEST)),
         fixed("partitions of a cluster", count(bounds::MAX_PARTITIONS_PER_CLUSTER)),
