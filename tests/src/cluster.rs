@@ -10,7 +10,6 @@ use std::fs::Permissions;
 use std::ops::Deref;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -34,8 +33,8 @@ use crate::waiting::wait_until;
 
 pub use options::ClusterOptions;
 
-/// Clusters alive at once in a test process.
-const CLUSTERS_AT_ONCE: usize = 2;
+/// Clusters alive at once in a test process. Most of their time is spent waiting, so that there may be more of them than cores.
+const CLUSTERS_AT_ONCE: usize = 4;
 
 static PERMITS: Semaphore = Semaphore::const_new(CLUSTERS_AT_ONCE);
 
@@ -116,14 +115,12 @@ impl Cluster {
         cluster
     }
 
-    /// The nodes, none of which runs. The executable is copied, so that a build during the tests changes nothing when
-    /// a node is started again. A process of its own copies it: were the copy open for writing in this process, a child
-    /// that another test forks at that moment would hold it open too, and a file open for writing cannot be executed.
+    /// The nodes, none of which runs. The executable gets another name, so that a build during the tests, which replaces the
+    /// file, changes nothing when a node is started again.
     fn prepare(executable: &Path, options: &ClusterOptions, permit: SemaphorePermit<'static>) -> Self {
         let scratch = Scratch::new("cluster");
         let own_executable = scratch.join("trilog");
-        let copied = Command::new("cp").arg(executable).arg(&own_executable).status();
-        assert!(copied.expect("cp starts").success(), "the executable can be copied");
+        binary::keep(executable, &own_executable);
         let ids = (1..=options.nodes).collect::<Vec<_>>();
         let ports = ids.iter().map(|id| (*id, free_port(), free_port())).collect::<Vec<_>>();
         let peer_ports = ports.iter().map(|(id, _, peer)| (*id, *peer)).collect();

@@ -24,7 +24,6 @@
 //! | [`copies`] | what each replica has of a topic, read from it |
 //! | [`round`] | all of it together: clients, faults, judgement |
 //! | [`hostile`] | attacks, and what honest clients and the nodes' memory notice of them |
-//! | [`kcat`] | the real kcat |
 //! | [`lines`] | a big file of lines, and whether two of them are the same |
 //! | [`small_disk`] | a disk that a test can fill |
 //! | [`faulty_disk`] | a disk whose power is cut, and that is slow, hangs or fails |
@@ -50,7 +49,6 @@ pub mod group;
 pub mod history;
 pub mod hostile;
 pub mod http;
-pub mod kcat;
 pub mod lines;
 pub mod links;
 pub mod nemesis;

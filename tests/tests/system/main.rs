@@ -14,7 +14,6 @@ mod groups;
 mod health;
 mod hostile;
 mod http;
-mod kcat;
 mod protocol;
 mod rdkafka;
 mod restart;
