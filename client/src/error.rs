@@ -9,7 +9,7 @@ use thiserror::Error;
 use trilog_protocol::{ErrorCode, Meaning};
 
 use crate::config::ConfigError;
-use crate::wire::{ClientError, ConnectError};
+use crate::wire::{Api, ClientError, ConnectError};
 
 /// What an application does about an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,6 +76,12 @@ pub enum Error {
         /// The request, and the versions of both sides.
         cause: String,
     },
+    /// The broker does not serve the request in any version.
+    #[error("the broker does not serve {api}")]
+    NotServed {
+        /// The request.
+        api: Api,
+    },
     /// A record, its batch included, is longer than `max.request.size` or `buffer.memory`.
     #[error("a record of {size} bytes is above the limit of {limit} bytes (max.request.size, buffer.memory)")]
     RecordTooLarge {
@@ -123,6 +129,7 @@ impl Error {
             Self::RecordTooLarge { .. }
             | Self::NoSuchPartition { .. }
             | Self::Partitioner { .. }
+            | Self::NotServed { .. }
             | Self::Unencodable { .. } => ErrorClass::Refused,
             Self::Config(_) | Self::Malformed { .. } | Self::Unsupported { .. } | Self::Closed => {
                 ErrorClass::Fatal
@@ -161,6 +168,7 @@ impl From<ClientError> for Error {
                 Self::Timeout { what: "a request", limit: timeout, cause }
             }
             ClientError::Closed { .. } => Self::Disconnected { cause },
+            ClientError::UnsupportedVersion { api, theirs: None, .. } => Self::NotServed { api },
             ClientError::UnsupportedVersion { .. } => Self::Unsupported { cause },
             ClientError::Encode { .. } => Self::Unencodable { cause },
             ClientError::Decode { .. } | ClientError::TrailingBytes { .. } => Self::Malformed { cause },

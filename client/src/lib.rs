@@ -1,12 +1,13 @@
 //! A Kafka client in Rust, for Trilog and every other broker that speaks the Kafka protocol.
 //!
-//! Start with [`Producer`] or [`Consumer`]. Errors are one enum, [`Error`], whose [class](Error::class) says what to do about them; settings have
-//! typed methods and Kafka's own names ([`ProducerConfig`], [`ConsumerConfig`]).
+//! Start with [`Producer`], [`Consumer`] or [`Admin`]. Errors are one enum, [`Error`], whose [class](Error::class) says what to do
+//! about them; settings have typed methods and Kafka's own names ([`ProducerConfig`], [`ConsumerConfig`], [`AdminConfig`]).
 //!
 //! | room | what it tells |
 //! | --- | --- |
 //! | [`producer`] | sending records |
 //! | [`consumer`] | reading records, alone or in a group |
+//! | [`admin`] | topics, configurations, groups, records and the cluster itself |
 //! | `cluster` | connections to brokers, and metadata that is kept fresh |
 //! | `metadata` | what is known of brokers, topics and leaders, without sockets and clocks |
 //! | `config` | settings by method and by name |
@@ -19,18 +20,21 @@
 #[doc = include_str!("../README.md")]
 struct ReadmeExamples;
 
+pub mod admin;
 mod backoff;
 mod cluster;
 mod config;
 pub mod consumer;
 mod error;
+mod messages;
 mod metadata;
 mod metrics;
 pub mod producer;
 pub mod wire;
 
-pub use config::ConfigError;
-pub use consumer::{Consumer, ConsumerConfig};
+pub use admin::{Admin, AdminConfig};
+pub use config::{ConfigError, nearest_name};
+pub use consumer::{Consumer, ConsumerConfig, TopicPartition};
 pub use error::{Error, ErrorClass};
 pub use metrics::Metrics;
 pub use producer::{Acks, Delivered, Delivery, Partitioner, Producer, ProducerConfig, Record, TrySendError};

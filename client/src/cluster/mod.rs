@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
 use tokio::task::AbortHandle;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use self::links::Links;
 pub(crate) use self::translate::address;
@@ -194,6 +194,29 @@ impl Cluster {
     /// What it counts.
     pub(crate) fn counters(&self) -> &ClusterCounters {
         &self.shared.counters
+    }
+}
+
+/// Asks one broker. A connection that does not answer in time is given up, so that the next request has a new one.
+pub(crate) async fn on_node<T>(
+    cluster: &Cluster,
+    node: NodeId,
+    patience: Duration,
+    ask: impl AsyncFnOnce(&Connection) -> Result<T, Error>,
+) -> Result<T, Error> {
+    let Ok(connection) = timeout(patience, cluster.connection(node)).await else {
+        return Err(Error::Unreachable {
+            cause: format!("broker {node} was not reached within {patience:?}"),
+        });
+    };
+    let connection = connection?;
+    match timeout(patience, ask(&connection)).await {
+        Ok(answer) => answer,
+        Err(_) => {
+            cluster.discard(node, &connection).await;
+            let cause = "the broker does not answer".to_owned();
+            Err(Error::Timeout { what: "a request", limit: patience, cause })
+        }
     }
 }
 

@@ -15,6 +15,7 @@ use thiserror::Error;
 
 pub(crate) use self::address::Address;
 pub(crate) use self::common::{COMMON, Common};
+pub use self::names::nearest_name;
 pub(crate) use self::names::{Setting, apply, is_known};
 pub(crate) use self::values::{bounded, bytes, codec, count, flag, level, milliseconds, text};
 

@@ -51,10 +51,26 @@ fn names<C>(table: &'static [Setting<C>]) -> impl Iterator<Item = &'static str> 
     table.iter().flat_map(|setting| setting.names.iter().copied())
 }
 
-/// The name that takes the fewest changes to reach, if these are few for its length.
+/// The setting's name that is nearest, whatever separates its words.
 fn nearest(name: &str, known: impl Iterator<Item = &'static str>) -> Option<&'static str> {
-    let plain = name.to_ascii_lowercase().replace(['_', '-'], ".");
-    let ranked = known.map(|known| (distance(&plain, known), known)).min()?;
+    nearest_name(&name.to_ascii_lowercase().replace(['_', '-'], "."), known)
+}
+
+/// The longest name that is compared. Topics' names have at most 249 bytes.
+const LONGEST: usize = 256;
+
+/// The known name that takes the fewest changes to reach, if these are few for its length: for messages about misspelt names.
+///
+/// ```
+/// use trilog_client::nearest_name;
+///
+/// let topics = ["orders", "payments"];
+/// assert_eq!(nearest_name("ordrs", topics.into_iter()), Some("orders"));
+/// assert_eq!(nearest_name("stock", topics.into_iter()), None);
+/// ```
+pub fn nearest_name<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let may_be = |known: &&str| known.len().max(name.len()) <= LONGEST;
+    let ranked = known.filter(may_be).map(|known| (distance(name, known), known)).min()?;
     (ranked.0 <= ranked.1.len().div_ceil(3)).then_some(ranked.1)
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until};
 use trilog_protocol::ErrorCode;
 use uuid::Uuid;
 
@@ -21,9 +21,8 @@ use super::requests::offsets;
 use super::shared::{Shared, wall_clock};
 use super::state::{FetchJob, Job, Lifetime};
 use crate::Error;
-use crate::cluster::Cluster;
+use crate::cluster::on_node;
 use crate::metadata::{NodeId, Snapshot};
-use crate::wire::Connection;
 
 /// How long a consumer that ends may take to leave its group.
 const LEAVE_WITHIN: Duration = Duration::from_secs(5);
@@ -244,25 +243,4 @@ async fn name_topics(
 ) -> Result<BTreeMap<Uuid, Arc<str>>, Error> {
     let connection = shared.cluster.any().await?;
     group::topic_names(&connection, ids).await
-}
-
-/// Asks one broker. A connection that does not answer in time is given up, so that the next request has a new one.
-pub(super) async fn on_node<T>(
-    cluster: &Cluster,
-    node: NodeId,
-    patience: Duration,
-    ask: impl AsyncFnOnce(&Connection) -> Result<T, Error>,
-) -> Result<T, Error> {
-    let late = |cause: &str| Error::Timeout { what: "a request", limit: patience, cause: cause.to_owned() };
-    let Ok(connection) = timeout(patience, cluster.connection(node)).await else {
-        return Err(late("the broker cannot be reached"));
-    };
-    let connection = connection?;
-    match timeout(patience, ask(&connection)).await {
-        Ok(answer) => answer,
-        Err(_) => {
-            cluster.discard(node, &connection).await;
-            Err(late("the broker does not answer"))
-        }
-    }
 }

@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use tokio::time::{Instant, sleep};
 use trilog_protocol::ErrorCode;
 
-use super::driver::on_node;
 use super::ledger::Committable;
 use super::partition::TopicPartition;
 use super::requests::log::{self, BEGINNING, END};
 use super::requests::offsets;
 use super::{CommitOffset, Consumer};
 use crate::Error;
+use crate::cluster::on_node;
 use crate::metadata::NodeId;
 
 impl Consumer {

@@ -10,7 +10,6 @@ use trilog_protocol::{ErrorCode, Meaning};
 
 use super::CommitOffset;
 use super::config::ConsumerConfig;
-use super::driver::on_node;
 use super::group::classic::Identity;
 use super::membership::Membership;
 use super::partition::TopicPartition;
@@ -18,7 +17,7 @@ use super::requests::group::find_coordinator;
 use super::requests::offsets;
 use super::state::State;
 use crate::Error;
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, on_node};
 use crate::metadata::NodeId;
 
 /// See the module.

@@ -1,0 +1,85 @@
+//! ListPartitionReassignments: replicas that are on the move (KIP-455).
+
+use std::collections::BTreeMap;
+
+use kafka_protocol::messages::ListPartitionReassignmentsRequest;
+use kafka_protocol::messages::list_partition_reassignments_request::ListPartitionReassignmentsTopics;
+use kafka_protocol::messages::list_partition_reassignments_response::OngoingPartitionReassignment;
+
+use super::requests::{by_topic, checked, nodes, rows};
+use super::rounds::Policy;
+use super::route::Route;
+use super::run::{Attempt, Operation};
+use super::{Admin, Results, TopicPartition};
+use crate::Error;
+use crate::messages::millis;
+
+/// A partition whose replicas move.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reassignment {
+    /// The brokers that have a replica.
+    pub replicas: Vec<i32>,
+    /// The brokers that are getting one.
+    pub adding: Vec<i32>,
+    /// The brokers that are to lose theirs.
+    pub removing: Vec<i32>,
+}
+
+impl Admin {
+    /// Lists the reassignments that are under way, of these partitions or of all.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotServed`] with brokers that do not reassign; if no broker answers in time.
+    pub async fn list_reassignments(
+        &self,
+        partitions: Option<Vec<TopicPartition>>,
+    ) -> Result<BTreeMap<TopicPartition, Reassignment>, Error> {
+        self.run_one(ListReassignments { partitions }, ()).await
+    }
+}
+
+struct ListReassignments {
+    partitions: Option<Vec<TopicPartition>>,
+}
+
+impl Operation for ListReassignments {
+    type Key = ();
+    type Value = BTreeMap<TopicPartition, Reassignment>;
+    const POLICY: Policy = Policy::FREE;
+
+    fn route(&self, (): &()) -> Route {
+        Route::Controller
+    }
+
+    async fn ask(
+        &self,
+        attempt: Attempt<'_>,
+        _all: &[()],
+    ) -> Result<Results<(), BTreeMap<TopicPartition, Reassignment>>, Error> {
+        let topics = self.partitions.as_ref().map(|places| {
+            let row = |place: &TopicPartition| (place.clone(), place.partition);
+            by_topic(places.iter().map(row), |name, partitions| {
+                ListPartitionReassignmentsTopics::default().with_name(name).with_partition_indexes(partitions)
+            })
+        });
+        let request = ListPartitionReassignmentsRequest::default()
+            .with_topics(topics)
+            .with_timeout_ms(millis(attempt.limit));
+        let answer = attempt.connection.request(request).await?;
+        checked(answer.error_code, answer.error_message)?;
+        let moves = rows(
+            answer.topics,
+            |topic| (topic.name, topic.partitions),
+            |row: OngoingPartitionReassignment| {
+                let reassignment = Reassignment {
+                    replicas: nodes(&row.replicas),
+                    adding: nodes(&row.adding_replicas),
+                    removing: nodes(&row.removing_replicas),
+                };
+                (row.partition_index, reassignment)
+            },
+        );
+        Ok([((), Ok(moves))].into())
+    }
+}
