@@ -8,7 +8,7 @@ use clap::Args;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use trilog_client::wire::{Connection, ConnectionOptions};
-use trilog_client::{ConfigError, ConsumerConfig, ProducerConfig};
+use trilog_client::{AdminConfig, ConfigError, ConsumerConfig, ProducerConfig};
 
 use crate::failure::Failure;
 use crate::properties;
@@ -148,9 +148,19 @@ impl Configuration for ConsumerConfig {
     }
 }
 
+impl Configuration for AdminConfig {
+    fn knows(name: &str) -> bool {
+        Self::knows(name)
+    }
+
+    fn with(self, name: &str, value: &str) -> Result<Self, ConfigError> {
+        self.with_names([(name, value)])
+    }
+}
+
 /// Whether any client has a setting of this name.
 fn is_known(name: &str) -> bool {
-    ProducerConfig::knows(name) || ConsumerConfig::knows(name)
+    ProducerConfig::knows(name) || ConsumerConfig::knows(name) || AdminConfig::knows(name)
 }
 
 impl Settings {

@@ -11,6 +11,7 @@
 //! | [`screen`] | standard output: text, JSON, colours, pipes that close |
 //! | [`table`] | aligned columns |
 //! | [`interrupt`] | Ctrl-C and SIGTERM |
+//! | [`admin`] | topics, groups, configurations, records, the cluster |
 //! | `completions`, `man` | what shells and manuals are told of the command line |
 //!
 //! # Rules for commands
@@ -20,6 +21,7 @@
 //! - A pipe that is closed by its reader ends a command without a word.
 //! - JSON has a documented shape (`docs/cli.md`), which grows and does not change.
 
+pub mod admin;
 mod completions;
 pub mod connection;
 pub mod failure;
@@ -39,6 +41,9 @@ use self::screen::Screen;
 /// What a command line can ask of a cluster.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Command {
+    #[expect(missing_docs, reason = "clap takes no help for commands that are merged into this list")]
+    #[command(flatten)]
+    Admin(admin::AdminCommand),
     /// Print the script by which a shell completes this command line.
     Completions(completions::CompletionsArgs),
     /// Print a manual page, or write all of them.
@@ -61,6 +66,7 @@ pub fn run(command: Command, definition: clap::Command) -> ExitCode {
 
 fn perform(command: Command, definition: clap::Command, screen: &mut Screen) -> Result<(), Failure> {
     match command {
+        Command::Admin(command) => admin::perform(command, screen),
         Command::Completions(args) => completions::print(&args, definition, screen),
         Command::Man(args) => man::print(&args, definition, screen),
     }
