@@ -28,7 +28,7 @@ use self::bind::BindError;
 #[cfg(test)]
 pub(crate) use self::open_files::{RESERVED_FOR_STORE, RESERVED_PER_PEER};
 use self::open_files::{Shares, TooFewFiles};
-use crate::api::KafkaApis;
+use crate::api::{KafkaApis, Started};
 use crate::cli::{ServeOptions, serve};
 use crate::connection::{self, Limits, Listener, PerAddress};
 use crate::http::{self, Lifecycle, Routes};
@@ -131,8 +131,8 @@ async fn run_until_asked(
             return Ok(());
         };
         let scraper = Scraper::new(metrics.clone(), options.data_dir.clone());
-        let started =
-            http::start(listener?, Routes::new(lifecycle.clone(), scraper, log, address.host.clone()));
+        let routes = Routes::new(lifecycle.clone(), scraper, log, address.host.clone());
+        let started = http::start(listener?, routes);
         http = Some(started.map_err(ServeError::Http)?);
     }
     let reserve = Reserve(options.min_free_space.0);
@@ -151,13 +151,14 @@ async fn run_until_asked(
     files.announce();
     let limits = (Limits { max_connections: files.clients, ..limits(&options) }, per_address(&options));
     let (members, topics) = (options.members().len(), options.topics.clone());
+    let begun = Started::new(&options);
     let starting = Node::start(config(options, secret, peer_listener));
     let Some(node) = unless_asked(signals, "the start was complete", starting).await else { return Ok(()) };
     let node = node?;
     tokio::spawn(advertised::watch(node.clone(), FOREVER));
     tokio::spawn(topics::create_missing(node.clone(), members, topics));
     lifecycle.started(node.clone());
-    let clients = Clients { listeners: sockets, limits, metrics, http };
+    let clients = Clients { begun, listeners: sockets, limits, metrics, http };
     serve_clients(&node, clients, &lifecycle, signals).await
 }
 
@@ -178,6 +179,8 @@ async fn unless_asked<T>(
 
 /// What clients come in on, and what becomes of them.
 struct Clients {
+    /// What the node was started with.
+    begun: Started,
     listeners: Vec<Listener>,
     limits: (Limits, PerAddress),
     metrics: Metrics,
@@ -279,8 +282,8 @@ async fn serve_clients(
     signals: &mut ShutdownSignals,
 ) -> Result<(), ServeError> {
     let (stop, stopped) = watch::channel(false);
-    let Clients { listeners, limits, metrics, http } = clients;
-    let apis = Arc::new(KafkaApis::new(node.clone(), metrics.errors.clone()));
+    let Clients { begun, listeners, limits, metrics, http } = clients;
+    let apis = Arc::new(KafkaApis::new(node.clone(), begun, metrics.errors.clone()));
     let serving = async {
         let mut ended = stopped.clone();
         tokio::select! {

@@ -3,6 +3,7 @@
 //! Everything here is either a look at what the [driver](crate::driver) published, or a message to it. Requests for
 //! the controller go to wherever it leads; any node takes them.
 
+mod administration;
 mod append;
 mod confirmation;
 mod coordinators;
@@ -22,7 +23,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use bytes::Bytes;
 use tokio::sync::watch;
 use tokio::time::Instant;
 pub use trilog_storage::{BootId, NotABootId, free_space};
@@ -404,19 +404,7 @@ impl Node {
         timeout: Duration,
     ) -> Result<Option<ControllerResponse>, SubmitError> {
         let Some(controller) = self.controller() else { return Ok(None) };
-        if controller == self.shared.node {
-            let decided = link::control(&self.shared.inbox, request.clone());
-            return Ok(tokio::time::timeout(timeout, decided).await.ok().and_then(Result::ok));
-        }
-        let body = Bytes::from(request.encode());
-        match self.shared.rpc.call(&self.shared.transport, controller, body, timeout).await {
-            Ok(body) if body.is_empty() => Ok(None),
-            Ok(body) => ControllerResponse::decode(&body).map(Some).map_err(|_| SubmitError::BadAnswer),
-            Err(error) => {
-                tracing::debug!(%error, controller = controller.0, "the controller did not answer");
-                Ok(None)
-            }
-        }
+        self.ask(controller, request, timeout).await
     }
 
     /// Hands every leadership over, writes everything to disk and stops.

@@ -6,6 +6,7 @@
 
 mod by_time;
 mod retention;
+mod size;
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

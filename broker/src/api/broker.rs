@@ -10,6 +10,7 @@ use trilog_cluster::node::Node;
 use super::auto_creation::AutoCreation;
 use super::endpoints::Endpoints;
 use super::producer_ids::ProducerIds;
+use super::started::Started;
 use super::topic_settings::TopicSettingsCache;
 use crate::metrics::ErrorMetrics;
 
@@ -17,6 +18,8 @@ use crate::metrics::ErrorMetrics;
 pub(super) struct Broker {
     /// The node itself.
     pub(super) node: Node,
+    /// What it was started with.
+    pub(super) started: Started,
     /// Producer ids to hand out.
     pub(super) producer_ids: ProducerIds,
     /// What topics may be made because clients ask for them.
@@ -30,10 +33,11 @@ pub(super) struct Broker {
 }
 
 impl Broker {
-    /// The APIs' view of `node`.
-    pub(super) fn new(node: Node, errors: ErrorMetrics) -> Self {
+    /// The APIs' view of `node`, which was `started` so.
+    pub(super) fn new(node: Node, started: Started, errors: ErrorMetrics) -> Self {
         Self {
             node,
+            started,
             producer_ids: ProducerIds::default(),
             auto_creation: AutoCreation::default(),
             topic_settings: TopicSettingsCache::default(),

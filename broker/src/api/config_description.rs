@@ -7,6 +7,12 @@ use trilog_cluster::controller::configs::{ConfigSource, Domain};
 pub(super) const TOPIC: i8 = 2;
 /// Kafka's number for a broker's settings.
 pub(super) const BROKER: i8 = 4;
+/// Kafka's number for the levels of a broker's loggers (KIP-412).
+pub(super) const BROKER_LOGGER: i8 = 8;
+/// Kafka's number for what clients are to measure (KIP-714).
+pub(super) const CLIENT_METRICS: i8 = 16;
+/// Kafka's number for a group's settings (KIP-848).
+pub(super) const GROUP: i8 = 32;
 
 /// Kafka's `DescribeConfigsResponse.ConfigSource`.
 pub(super) const fn source_code(source: ConfigSource) -> i8 {

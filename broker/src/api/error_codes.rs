@@ -6,13 +6,18 @@
 use std::iter::once;
 
 use kafka_protocol::messages::{
-    AlterConfigsResponse, ApiVersionsResponse, ConsumerGroupDescribeResponse, ConsumerGroupHeartbeatResponse,
-    CreatePartitionsResponse, CreateTopicsResponse, DeleteGroupsResponse, DeleteRecordsResponse,
-    DeleteTopicsResponse, DescribeClusterResponse, DescribeConfigsResponse, DescribeGroupsResponse,
-    DescribeTopicPartitionsResponse, FetchResponse, FindCoordinatorResponse, HeartbeatResponse,
+    AlterConfigsResponse, AlterPartitionReassignmentsResponse, ApiVersionsResponse,
+    ConsumerGroupDescribeResponse, ConsumerGroupHeartbeatResponse, CreatePartitionsResponse,
+    CreateTopicsResponse, DeleteGroupsResponse, DeleteRecordsResponse, DeleteTopicsResponse,
+    DescribeAclsResponse, DescribeClientQuotasResponse, DescribeClusterResponse, DescribeConfigsResponse,
+    DescribeGroupsResponse, DescribeLogDirsResponse, DescribeProducersResponse, DescribeQuorumResponse,
+    DescribeTopicPartitionsResponse, DescribeTransactionsResponse, DescribeUserScramCredentialsResponse,
+    ElectLeadersResponse, FetchResponse, FindCoordinatorResponse, HeartbeatResponse,
     IncrementalAlterConfigsResponse, InitProducerIdResponse, JoinGroupResponse, LeaveGroupResponse,
-    ListGroupsResponse, ListOffsetsResponse, MetadataResponse, OffsetCommitResponse, OffsetDeleteResponse,
+    ListConfigResourcesResponse, ListGroupsResponse, ListOffsetsResponse, ListPartitionReassignmentsResponse,
+    ListTransactionsResponse, MetadataResponse, OffsetCommitResponse, OffsetDeleteResponse,
     OffsetFetchResponse, OffsetForLeaderEpochResponse, ProduceResponse, SyncGroupResponse,
+    UpdateFeaturesResponse,
 };
 
 /// A response that says which error codes it holds.
@@ -57,14 +62,20 @@ macro_rules! code_by_partition {
 one_code!(
     ApiVersionsResponse,
     ConsumerGroupHeartbeatResponse,
+    DescribeAclsResponse,
+    DescribeClientQuotasResponse,
     DescribeClusterResponse,
     // Its partitions are counted where they are read: the response is encoded without them.
     FetchResponse,
     HeartbeatResponse,
     InitProducerIdResponse,
     JoinGroupResponse,
+    ListConfigResourcesResponse,
     ListGroupsResponse,
+    ListPartitionReassignmentsResponse,
+    ListTransactionsResponse,
     SyncGroupResponse,
+    UpdateFeaturesResponse,
 );
 
 code_by_item!(
@@ -76,10 +87,14 @@ code_by_item!(
     DeleteTopicsResponse: responses,
     DescribeConfigsResponse: results,
     DescribeGroupsResponse: groups,
+    DescribeTransactionsResponse: transaction_states,
+    DescribeUserScramCredentialsResponse: results,
     IncrementalAlterConfigsResponse: responses,
 );
 
 code_by_partition!(
+    DescribeProducersResponse: topics.partitions,
+    AlterPartitionReassignmentsResponse: responses.partitions,
     DeleteRecordsResponse: topics.partitions,
     ListOffsetsResponse: topics.partitions,
     OffsetCommitResponse: topics.partitions,
@@ -90,6 +105,26 @@ code_by_partition!(
 impl ErrorCodes for OffsetDeleteResponse {
     fn error_codes(&self) -> impl Iterator<Item = i16> {
         let partitions = self.topics.iter().flat_map(|topic| &topic.partitions);
+        once(self.error_code).chain(partitions.map(|partition| partition.error_code))
+    }
+}
+
+impl ErrorCodes for DescribeLogDirsResponse {
+    fn error_codes(&self) -> impl Iterator<Item = i16> {
+        once(self.error_code).chain(self.results.iter().map(|directory| directory.error_code))
+    }
+}
+
+impl ErrorCodes for DescribeQuorumResponse {
+    fn error_codes(&self) -> impl Iterator<Item = i16> {
+        let partitions = self.topics.iter().flat_map(|topic| &topic.partitions);
+        once(self.error_code).chain(partitions.map(|partition| partition.error_code))
+    }
+}
+
+impl ErrorCodes for ElectLeadersResponse {
+    fn error_codes(&self) -> impl Iterator<Item = i16> {
+        let partitions = self.replica_election_results.iter().flat_map(|topic| &topic.partition_result);
         once(self.error_code).chain(partitions.map(|partition| partition.error_code))
     }
 }

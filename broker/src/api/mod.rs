@@ -18,6 +18,7 @@
 
 mod admin_deadline;
 mod alter_configs;
+mod alter_partition_reassignments;
 mod api_versions;
 mod authorized_operations;
 mod auto_creation;
@@ -32,11 +33,19 @@ mod create_topics;
 mod delete_groups;
 mod delete_records;
 mod delete_topics;
+mod describe_acls;
+mod describe_client_quotas;
 mod describe_cluster;
 mod describe_configs;
 mod describe_groups;
+mod describe_log_dirs;
+mod describe_producers;
+mod describe_quorum;
 mod describe_topic_partitions;
+mod describe_transactions;
+mod describe_user_scram_credentials;
 mod distinct;
+mod elect_leaders;
 mod endpoints;
 mod error_codes;
 mod fetch;
@@ -49,8 +58,11 @@ mod item_error;
 mod join_group;
 mod leave_group;
 mod led_partition;
+mod list_config_resources;
 mod list_groups;
 mod list_offsets;
+mod list_partition_reassignments;
+mod list_transactions;
 mod metadata;
 mod offset_commit;
 mod offset_delete;
@@ -59,15 +71,18 @@ mod offset_for_leader_epoch;
 mod partition_description;
 mod produce;
 mod producer_ids;
+mod started;
 mod sync_group;
 mod table;
 mod topic_settings;
+mod update_features;
 
 use std::sync::Arc;
 
 use trilog_cluster::node::Node;
 
 use self::broker::Broker;
+pub(crate) use self::started::Started;
 use crate::connection::{Api, Reply, Request};
 use crate::metrics::ErrorMetrics;
 
@@ -77,9 +92,9 @@ pub(crate) struct KafkaApis {
 }
 
 impl KafkaApis {
-    /// Serves clients of `node`; the errors that they are answered are counted in `errors`.
-    pub(crate) fn new(node: Node, errors: ErrorMetrics) -> Self {
-        Self { broker: Arc::new(Broker::new(node, errors)) }
+    /// Serves clients of `node`, which was `started` so; the errors that they are answered are counted in `errors`.
+    pub(crate) fn new(node: Node, started: Started, errors: ErrorMetrics) -> Self {
+        Self { broker: Arc::new(Broker::new(node, started, errors)) }
     }
 }
 

@@ -7,6 +7,7 @@ use kafka_protocol::messages::api_versions_response::ApiVersion;
 use kafka_protocol::protocol::Request as RequestMessage;
 
 use super::alter_configs::AlterConfigs;
+use super::alter_partition_reassignments::AlterPartitionReassignments;
 use super::api_versions::{self, ApiVersions};
 use super::broker::Broker;
 use super::call::{Call, Handler, Versions};
@@ -17,10 +18,18 @@ use super::create_topics::CreateTopics;
 use super::delete_groups::DeleteGroups;
 use super::delete_records::DeleteRecords;
 use super::delete_topics::DeleteTopics;
+use super::describe_acls::DescribeAcls;
+use super::describe_client_quotas::DescribeClientQuotas;
 use super::describe_cluster::DescribeCluster;
 use super::describe_configs::DescribeConfigs;
 use super::describe_groups::DescribeGroups;
+use super::describe_log_dirs::DescribeLogDirs;
+use super::describe_producers::DescribeProducers;
+use super::describe_quorum::DescribeQuorum;
 use super::describe_topic_partitions::DescribeTopicPartitions;
+use super::describe_transactions::DescribeTransactions;
+use super::describe_user_scram_credentials::DescribeUserScramCredentials;
+use super::elect_leaders::ElectLeaders;
 use super::error_codes::ErrorCodes;
 use super::fetch::Fetch;
 use super::find_coordinator::FindCoordinator;
@@ -29,8 +38,11 @@ use super::incremental_alter_configs::IncrementalAlterConfigs;
 use super::init_producer_id::InitProducerId;
 use super::join_group::JoinGroup;
 use super::leave_group::LeaveGroup;
+use super::list_config_resources::ListConfigResources;
 use super::list_groups::ListGroups;
 use super::list_offsets::ListOffsets;
+use super::list_partition_reassignments::ListPartitionReassignments;
+use super::list_transactions::ListTransactions;
 use super::metadata::Metadata;
 use super::offset_commit::OffsetCommit;
 use super::offset_delete::OffsetDelete;
@@ -38,6 +50,7 @@ use super::offset_fetch::OffsetFetch;
 use super::offset_for_leader_epoch::OffsetForLeaderEpoch;
 use super::produce::Produce;
 use super::sync_group::SyncGroup;
+use super::update_features::UpdateFeatures;
 use crate::connection::{CloseReason, Reply, Request, Share};
 
 /// Every API that is served, by key.
@@ -61,15 +74,28 @@ static TABLE: &[Entry] = &[
     Entry::of::<DeleteRecords>(),
     Entry::of::<InitProducerId>(),
     Entry::of::<OffsetForLeaderEpoch>(),
+    Entry::of::<DescribeAcls>(),
     Entry::of::<DescribeConfigs>(),
     Entry::of::<AlterConfigs>(),
+    Entry::of::<DescribeLogDirs>(),
     Entry::of::<CreatePartitions>(),
     Entry::of::<DeleteGroups>(),
+    Entry::of::<ElectLeaders>(),
     Entry::of::<IncrementalAlterConfigs>(),
+    Entry::of::<AlterPartitionReassignments>(),
+    Entry::of::<ListPartitionReassignments>(),
     Entry::of::<OffsetDelete>(),
+    Entry::of::<DescribeClientQuotas>(),
+    Entry::of::<DescribeUserScramCredentials>(),
+    Entry::of::<DescribeQuorum>(),
+    Entry::of::<UpdateFeatures>(),
     Entry::of::<DescribeCluster>(),
+    Entry::of::<DescribeProducers>(),
+    Entry::of::<DescribeTransactions>(),
+    Entry::of::<ListTransactions>(),
     Entry::of::<ConsumerGroupHeartbeat>(),
     Entry::of::<ConsumerGroupDescribe>(),
+    Entry::of::<ListConfigResources>(),
     Entry::of::<DescribeTopicPartitions>(),
 ];
 

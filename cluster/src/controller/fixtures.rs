@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::configs::BrokerSettings;
 use super::requests::{ControllerRequest, ControllerResponse, CreateTopics, NewTopic};
-use super::{Broker, ControllerRecord, Decision, DecisionContext, Listener, MetadataImage, decide};
+use super::{Broker, ControllerRecord, Decision, DecisionContext, Listener, MetadataImage, Quorum, decide};
 use crate::ids::{NodeId, TopicId};
 
 /// An image with everything around it that a decision needs.
@@ -65,6 +65,7 @@ impl Cluster {
             has_room: self.has_room,
             defaults: &self.settings,
             new_topic_id: &mut new_topic_id,
+            quorum: &Quorum::default(),
         };
         decide(&self.image, request, &mut context)
     }

@@ -28,6 +28,7 @@ mod errors;
 mod image;
 mod limits;
 mod placement;
+mod quorum;
 mod records;
 mod requests;
 mod topic;
@@ -45,6 +46,7 @@ pub use image::{MetadataImage, PartitionView};
 pub use limits::{
     MAX_PARTITIONS_PER_CLUSTER, MAX_PARTITIONS_PER_REQUEST, MAX_PARTITIONS_PER_TOPIC, PRODUCER_ID_BLOCK,
 };
+pub use quorum::{Handover, Quorum, Voter};
 pub use records::{Broker, ControllerRecord, Listener, PartitionRecord, decode_entry, encode_entry};
 pub use requests::{
     AlterTopicConfigs, Assignment, ConfigAlteration, ConfigChange, ConfigEntry, ConfigOperation,

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::configs::{ConfigSource, Configs};
 use super::errors::ControllerError;
+use super::quorum::{Handover, Quorum};
 use super::records::Broker;
 use crate::encoding::{self, DecodeError};
 use crate::ids::{ProducerId, TopicId};
@@ -27,6 +28,11 @@ pub enum ControllerRequest {
     AlterTopicConfigs(AlterTopicConfigs),
     /// A node needs producer ids to hand out (KIP-730).
     AllocateProducerIds,
+    /// How the controller's own group stands (KIP-595).
+    DescribeQuorum,
+    /// The leaderships of these Raft groups are to go to their preferred replicas (KIP-460). Put to the node that leads them,
+    /// whether it is the controller or not.
+    HandToPreferred(Vec<u64>),
 }
 
 /// The answer, of the request's kind.
@@ -44,6 +50,10 @@ pub enum ControllerResponse {
     AlterTopicConfigs(Vec<ItemResult<String, ()>>),
     /// To [`ControllerRequest::AllocateProducerIds`].
     AllocateProducerIds(Result<ProducerIdBlock, ControllerError>),
+    /// To [`ControllerRequest::DescribeQuorum`].
+    DescribeQuorum(Quorum),
+    /// To [`ControllerRequest::HandToPreferred`].
+    HandToPreferred(Vec<Handover>),
 }
 
 /// What became of one item of a request: the item as the client named it, and its outcome.
@@ -250,5 +260,38 @@ pub(super) fn without_nulls(configs: &[(String, Option<String>)]) -> Result<Conf
         Ok(configs.iter().filter_map(|(name, value)| Some((name.clone(), value.clone()?))).collect())
     } else {
         Err(nulls)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::controller::Voter;
+    use crate::ids::NodeId;
+
+    /// Nodes of another release read these bytes.
+    #[test]
+    fn what_nodes_say_to_each_other_stays_as_it_is() {
+        let requests = [
+            (ControllerRequest::AllocateProducerIds, vec![2, 5]),
+            (ControllerRequest::DescribeQuorum, vec![2, 6]),
+            (ControllerRequest::HandToPreferred(vec![3, 300]), vec![2, 7, 2, 3, 0xac, 2]),
+        ];
+        for (request, bytes) in requests {
+            assert_eq!(request.encode(), bytes);
+            assert_eq!(ControllerRequest::decode(&bytes), Ok(request));
+        }
+        let voter = Voter { node: NodeId(2), log_end: 9, silent_ms: Some(5), behind_ms: None };
+        let quorum = Quorum { leader: Some(NodeId(1)), epoch: 4, high_watermark: 9, voters: vec![voter] };
+        let handovers =
+            vec![Handover::UnderWay, Handover::NotNeeded, Handover::NotLeader, Handover::Unavailable];
+        let responses = [
+            (ControllerResponse::DescribeQuorum(quorum), vec![2, 6, 1, 1, 8, 9, 1, 2, 9, 1, 5, 0]),
+            (ControllerResponse::HandToPreferred(handovers), vec![2, 7, 4, 0, 1, 2, 3]),
+        ];
+        for (response, bytes) in responses {
+            assert_eq!(response.encode(), bytes);
+            assert_eq!(ControllerResponse::decode(&bytes), Ok(response));
+        }
     }
 }

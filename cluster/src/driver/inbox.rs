@@ -11,7 +11,7 @@
 //! bounded here: above [`MAX_PEER_BYTES`] they are dropped, and Raft sends again.
 
 use std::any::Any;
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -23,6 +23,7 @@ use super::fatal::FatalError;
 use crate::controller::{ControllerRequest, ControllerResponse};
 use crate::coordinator::{GroupRequest, GroupResponse};
 use crate::ids::{LeaderEpoch, NodeId, Offset, RaftGroupId, TimestampMs, TopicId};
+use crate::partition::ActiveProducer;
 use crate::partition::{CheckedBatch, TimestampType};
 use crate::shard::effects::{
     AppendError, Appended, DeleteRecordsError, NotController, NotCoordinator, PersistedReady,
@@ -106,6 +107,8 @@ pub(crate) enum Input {
     Confirm(Vec<RaftGroupId>, ConfirmReply),
     /// Tell how the groups stand.
     Survey(oneshot::Sender<Survey>),
+    /// Tell which producers this node's replicas of these partitions know.
+    Producers(Vec<RaftGroupId>, oneshot::Sender<BTreeMap<RaftGroupId, Vec<ActiveProducer>>>),
     /// Offsets that are too old are to go.
     ExpireOffsets,
     Frame {
@@ -142,6 +145,7 @@ impl Input {
             | Self::Control { .. }
             | Self::Coordinate { .. }
             | Self::Confirm(..)
+            | Self::Producers(..)
             | Self::ExpireOffsets
             | Self::Frame { .. } => true,
             Self::Survey(_)

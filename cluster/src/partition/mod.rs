@@ -45,7 +45,7 @@ pub use appender::{Appender, Prepared};
 pub use checkpoint::DecodeError;
 pub use leader_epochs::LeaderEpochs;
 pub use payload::{Command, CommandError, batches_of_entry};
-pub use producers::{AGE_STEPS, ProducerError, ProducerVerdict, Producers};
+pub use producers::{AGE_STEPS, ActiveProducer, ProducerError, ProducerVerdict, Producers};
 pub use reader::{
     FetchSlice, TimestampedOffset, offset_for_timestamp, offset_of_max_timestamp, slice_for_fetch,
 };

@@ -87,6 +87,19 @@ impl Producer {
     }
 }
 
+/// A producer as administrators are told of it (KIP-664).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ActiveProducer {
+    /// The producer.
+    pub id: ProducerId,
+    /// The epoch of its last batch.
+    pub epoch: ProducerEpoch,
+    /// The sequence number of its last record.
+    pub last_sequence: i32,
+    /// The greatest timestamp of its last batch.
+    pub last_timestamp: TimestampMs,
+}
+
 /// What becomes of a batch, by its producer's numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProducerVerdict {
@@ -229,6 +242,16 @@ impl Producers {
         }
         let displaced = self.by_last_offset.insert(batch.last_offset, id);
         assert!(displaced.is_none(), "two producers wrote one offset");
+    }
+
+    /// All producers that are remembered, the one silent for longest first.
+    pub fn active(&self) -> impl Iterator<Item = ActiveProducer> {
+        self.iter().map(|(id, producer)| ActiveProducer {
+            id,
+            epoch: producer.epoch,
+            last_sequence: producer.last().last_sequence,
+            last_timestamp: producer.last().max_timestamp,
+        })
     }
 
     /// The number of the next step of time.

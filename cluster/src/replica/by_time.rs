@@ -96,7 +96,7 @@ impl Replica {
         }
     }
 
-    fn payload(&self, row: &OffsetIndexRow) -> Result<Bytes, ReadError> {
+    pub(super) fn payload(&self, row: &OffsetIndexRow) -> Result<Bytes, ReadError> {
         let entry = self.reader.entry(self.group, row.raft_index)?;
         entry.map(|entry| entry.payload).ok_or_else(|| self.damaged(row.base_offset, "the entry is missing"))
     }

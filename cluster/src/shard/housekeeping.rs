@@ -9,6 +9,7 @@
 use std::time::Duration;
 
 use super::Shard;
+use super::group::Group;
 use crate::ids::{NodeId, RaftGroupId, RaftIndex};
 use crate::transport::{Frame, LeadershipRow, SleepRow};
 
@@ -122,16 +123,19 @@ impl Shard {
         let Some(preferred) = group.voters().first().copied().filter(|node| *node != self.node) else {
             return false;
         };
-        let caught_up = group.progress(preferred).is_some_and(|(matched, _)| matched >= group.commit());
-        if !caught_up
-            || !self.has_room(preferred)
-            || self.is_leaving(preferred)
+        if !self.could_lead(group, preferred)
             || !self.peers.is_steady(preferred, self.now, STEADY_BEFORE_PREFERRED)
         {
             return false;
         }
         self.transfer(id, preferred);
         true
+    }
+
+    /// Whether a replica of a group that this node leads holds everything, has room and stays.
+    pub(super) fn could_lead(&self, group: &Group, replica: NodeId) -> bool {
+        let caught_up = group.progress(replica).is_some_and(|(matched, _)| matched >= group.commit());
+        caught_up && self.has_room(replica) && !self.is_leaving(replica)
     }
 
     pub(super) fn transfer(&mut self, id: RaftGroupId, to: NodeId) {

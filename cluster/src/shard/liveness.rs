@@ -57,6 +57,7 @@ impl Shard {
         self.pursue_leaving();
         self.report_succession();
         self.tick_confirmations();
+        self.watch_quorum();
         self.pursue_snapshots();
         if now >= self.next_housekeeping {
             self.next_housekeeping = now + super::housekeeping::INTERVAL;

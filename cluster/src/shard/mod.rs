@@ -25,6 +25,7 @@ mod orphans;
 mod peers;
 mod producers;
 mod proposals;
+mod quorum;
 mod refused;
 mod rejoin;
 mod replay;
@@ -61,6 +62,7 @@ use self::orphans::Orphans;
 use self::peers::Peers;
 use self::producers::KnownProducers;
 pub(crate) use self::producers::ProducerLimits;
+use self::quorum::CaughtUp;
 use self::refused::Refused;
 use self::rejoin::Rejoin;
 use self::replay::Replays;
@@ -70,6 +72,7 @@ use self::standing::Behind;
 use self::succession::Succession;
 use self::turns::Turns;
 use crate::controller::configs::BrokerSettings;
+use crate::controller::{ControllerRequest, ControllerResponse, Quorum};
 use crate::coordinator::TopicPatterns;
 use crate::ids::{NodeId, RaftGroupId, StoreId};
 use crate::leadership::Leaderships;
@@ -136,6 +139,7 @@ pub(crate) struct Shard {
     confirmations: Confirmations,
     room: Room,
     behind: Behind,
+    caught_up: CaughtUp,
     succession: Succession,
     leaderships: Leaderships,
     inputs: DecisionInputs,
@@ -185,6 +189,7 @@ impl Shard {
             confirmations: Confirmations::default(),
             room: Room::default(),
             behind: Behind::default(),
+            caught_up: CaughtUp::default(),
             succession: Succession::default(),
             leaderships: Leaderships::new(config.node),
             inputs: DecisionInputs {
@@ -195,6 +200,7 @@ impl Shard {
                 image: Arc::default(),
                 producer_room: KnownProducers::new(config.producers).room(1),
                 now,
+                quorum: Quorum::default(),
             },
             batch: WriteBatch::new(),
             sends: Outbox::default(),
@@ -333,6 +339,16 @@ impl Shard {
     /// A request for the controller. Its answer is an [`Effect::Answered`].
     pub(crate) fn control(&mut self, now: Duration, request: ControlRequest) {
         self.advance(now);
+        match &request.request {
+            ControllerRequest::DescribeQuorum => self.inputs.quorum = self.quorum(),
+            ControllerRequest::HandToPreferred(groups) => {
+                let handovers =
+                    groups.iter().map(|group| self.hand_to_preferred(RaftGroupId(*group))).collect();
+                let result = Ok(ControllerResponse::HandToPreferred(handovers));
+                return self.effects.push(Effect::Answered { ticket: request.ticket, result });
+            }
+            _ => {}
+        }
         let id = RaftGroupId::CONTROLLER;
         match self.groups.get_mut(&id).map(Group::machine_mut) {
             Some(Machine::Controller(machine)) => machine.enqueue(request, &mut self.effects),

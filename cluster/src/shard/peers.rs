@@ -57,6 +57,11 @@ impl Peers {
         self.peers.get(&node).is_some_and(|peer| peer.alive_since.is_some())
     }
 
+    /// When `node` was last heard.
+    pub(super) fn heard_at(&self, node: NodeId) -> Option<Duration> {
+        self.peers.get(&node)?.heard_at
+    }
+
     /// Whether `node` has been alive without a break for `span`.
     pub(super) fn is_steady(&self, node: NodeId, now: Duration, span: Duration) -> bool {
         self.peers.get(&node).and_then(|peer| peer.alive_since).is_some_and(|since| now >= since + span)

@@ -18,7 +18,7 @@ use super::Shard;
 use super::group::Group;
 use super::machine::Machine;
 use crate::ids::RaftGroupId;
-use crate::partition::AGE_STEPS;
+use crate::partition::{AGE_STEPS, ActiveProducer};
 
 /// Partitions whose producers age in one tick: much is due at once after an election of all.
 const AGE_PER_TICK: usize = 64;
@@ -129,6 +129,18 @@ impl KnownProducers {
 }
 
 impl Shard {
+    /// The idempotent producers of these partitions, as far as this node has replicas of them.
+    pub(crate) fn active_producers(
+        &self,
+        groups: &[RaftGroupId],
+    ) -> BTreeMap<RaftGroupId, Vec<ActiveProducer>> {
+        let of = |id: &RaftGroupId| match self.groups.get(id)?.machine() {
+            Machine::Partition(machine) => Some((*id, machine.active_producers())),
+            _ => Some((*id, Vec::new())),
+        };
+        groups.iter().filter_map(of).collect()
+    }
+
     /// How long a step of producers' age is.
     fn age_step(&self) -> Duration {
         self.inputs.defaults.producer_id_expiration / AGE_STEPS

@@ -18,6 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::configs::BrokerSettings;
 use super::errors::{ControllerError, ErrorCode};
 use super::image::MetadataImage;
+use super::quorum::{Handover, Quorum};
 use super::records::ControllerRecord;
 use super::requests::{ControllerRequest, ControllerResponse};
 use crate::ids::{NodeId, TopicId};
@@ -33,6 +34,8 @@ pub struct DecisionContext<'a> {
     /// Where the ids of new topics come from. Random ids, never the same twice, and none of the two that Kafka
     /// reserves (0 and 1).
     pub new_topic_id: &'a mut dyn FnMut() -> TopicId,
+    /// How the controller's own group stands.
+    pub quorum: &'a Quorum,
 }
 
 /// What comes of a request.
@@ -61,7 +64,19 @@ pub fn decide(
         ControllerRequest::CreatePartitions(request) => create_partitions::decide(image, request, context),
         ControllerRequest::AlterTopicConfigs(request) => alter_topic_configs::decide(image, request, context),
         ControllerRequest::AllocateProducerIds => allocate_producer_ids::decide(image),
+        ControllerRequest::DescribeQuorum => {
+            answer(ControllerResponse::DescribeQuorum(context.quorum.clone()))
+        }
+        // The shard carries these out, and leaves none to the controller.
+        ControllerRequest::HandToPreferred(groups) => {
+            answer(ControllerResponse::HandToPreferred(vec![Handover::NotLeader; groups.len()]))
+        }
     }
+}
+
+/// A decision that changes nothing.
+const fn answer(response: ControllerResponse) -> Decision {
+    Decision { records: Vec::new(), response }
 }
 
 /// The items that occur more than once: such a request cannot be carried out in any order that its sender would

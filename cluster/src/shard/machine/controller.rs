@@ -107,6 +107,7 @@ impl ControllerMachine {
                 has_room: inputs.has_room,
                 defaults: &inputs.defaults,
                 new_topic_id: &mut new_topic_id,
+                quorum: &inputs.quorum,
             };
             let decision = decide(&self.image, &request, &mut context);
             waiting.push(Waiting::Control { ticket, response: decision.response });

@@ -230,7 +230,7 @@ mod tests {
 
     use super::*;
     use crate::controller::configs::BrokerSettings;
-    use crate::controller::{ControllerRecord, PartitionRecord};
+    use crate::controller::{ControllerRecord, PartitionRecord, Quorum};
     use crate::coordinator::{CommitOffsets, CommitPartition, CommitTopic, TopicPatterns};
     use crate::ids::{NodeId, Offset, PartitionIndex, TopicId};
     use crate::shard::ProducerLimits;
@@ -253,6 +253,7 @@ mod tests {
             image: Arc::new(image),
             producer_room: KnownProducers::new(ProducerLimits::DEFAULT).room(1),
             now: Duration::ZERO,
+            quorum: Quorum::default(),
         });
         machine
     }

@@ -24,7 +24,7 @@ use super::effects::{
 };
 use super::producers::ProducerRoom;
 use crate::controller::configs::BrokerSettings;
-use crate::controller::{ControllerRecord, ControllerResponse, MetadataImage};
+use crate::controller::{ControllerRecord, ControllerResponse, MetadataImage, Quorum};
 use crate::coordinator::{GroupResponse, TopicPatterns};
 use crate::ids::{LeaderEpoch, NodeId, Offset, RaftGroupId, RaftIndex};
 use crate::partition::ProducerError;
@@ -108,6 +108,8 @@ pub(crate) struct DecisionInputs {
     /// The room for new idempotent producers.
     pub(super) producer_room: ProducerRoom,
     pub(crate) now: Duration,
+    /// How the controller's group stood when that was asked for last.
+    pub(crate) quorum: Quorum,
 }
 
 /// Something to propose, and what waits for it.

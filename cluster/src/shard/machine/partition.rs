@@ -18,7 +18,7 @@ use super::{CheckpointPolicy, DecisionInputs, ENTRY_READ_BYTES, Proposal, Replay
 use crate::ids::{LeaderEpoch, RaftGroupId, RaftIndex, TimestampMs};
 use crate::partition::time_index::TimeSpan;
 use crate::partition::{
-    Appender, CheckedBatch, Command, LeaderEpochs, PartitionState, Prepared, TimestampType,
+    ActiveProducer, Appender, CheckedBatch, Command, LeaderEpochs, PartitionState, Prepared, TimestampType,
 };
 use crate::replica::{RecentEntry, ReplicaStatus};
 use crate::shard::effects::{AppendError, Appended, Effect, Ticket};
@@ -225,6 +225,11 @@ impl PartitionMachine {
     /// The next thing to propose, if requests wait for one.
     pub(super) fn next_proposal(&mut self, inputs: &DecisionInputs) -> Option<Proposal> {
         self.propose_deletions().or_else(|| self.propose_age()).or_else(|| self.propose_batches(inputs))
+    }
+
+    /// The idempotent producers of the applied state.
+    pub(crate) fn active_producers(&self) -> Vec<ActiveProducer> {
+        self.state.producers().active().collect()
     }
 
     /// How many idempotent producers are remembered, or will be.

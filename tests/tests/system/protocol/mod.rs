@@ -1,5 +1,6 @@
 //! Every API in every version, as clients need it. Nearly all of these share one cluster, and they break nothing.
 
+mod administration;
 mod delete_records;
 mod describe_cluster;
 mod fetch;

@@ -1,4 +1,4 @@
-//! Configurations: DescribeConfigs (32), AlterConfigs (33), IncrementalAlterConfigs (44).
+//! Configurations: DescribeConfigs (32), AlterConfigs (33), IncrementalAlterConfigs (44), ListConfigResources (74).
 
 use kafka_protocol::messages::ApiKey;
 
@@ -65,4 +65,12 @@ pub(super) static INCREMENTAL_ALTER_CONFIGS: Schema = Schema {
         ),
         field("validate_only", BOOL),
     ],
+};
+
+/// Flexible from the start; v0 lists subscriptions of client metrics alone (KIP-1142).
+pub(super) static LIST_CONFIG_RESOURCES: Schema = Schema {
+    api_key: ApiKey::ListConfigResources,
+    versions: (0, 1),
+    flexible_from: 0,
+    fields: &[field("resource_types", Array(&INT8)).since(1)],
 };

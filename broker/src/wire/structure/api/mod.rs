@@ -12,6 +12,7 @@ mod metadata;
 mod offset_commit;
 mod offsets;
 mod produce;
+mod security;
 mod session;
 mod topics;
 mod transactions;
@@ -44,16 +45,28 @@ pub(super) static SCHEMAS: &[&Schema] = &[
     &transactions::ADD_OFFSETS_TO_TXN,
     &transactions::END_TXN,
     &transactions::TXN_OFFSET_COMMIT,
+    &security::DESCRIBE_ACLS,
     &configs::DESCRIBE_CONFIGS,
     &configs::ALTER_CONFIGS,
+    &topics::DESCRIBE_LOG_DIRS,
     &session::SASL_AUTHENTICATE,
     &topics::CREATE_PARTITIONS,
     &group_admin::DELETE_GROUPS,
+    &topics::ELECT_LEADERS,
     &configs::INCREMENTAL_ALTER_CONFIGS,
+    &topics::ALTER_PARTITION_REASSIGNMENTS,
     &topics::LIST_PARTITION_REASSIGNMENTS,
     &group_admin::OFFSET_DELETE,
+    &security::DESCRIBE_CLIENT_QUOTAS,
+    &security::DESCRIBE_USER_SCRAM_CREDENTIALS,
+    &metadata::DESCRIBE_QUORUM,
+    &metadata::UPDATE_FEATURES,
     &metadata::DESCRIBE_CLUSTER,
+    &transactions::DESCRIBE_PRODUCERS,
+    &transactions::DESCRIBE_TRANSACTIONS,
+    &transactions::LIST_TRANSACTIONS,
     &consumer_group::CONSUMER_GROUP_HEARTBEAT,
     &consumer_group::CONSUMER_GROUP_DESCRIBE,
+    &configs::LIST_CONFIG_RESOURCES,
     &metadata::DESCRIBE_TOPIC_PARTITIONS,
 ];

@@ -1,5 +1,6 @@
 //! Producer ids and transactions: InitProducerId (22), AddPartitionsToTxn (24), AddOffsetsToTxn (25), EndTxn
-//! (26), TxnOffsetCommit (28). Versions above 3 of the latter four belong to KIP-890.
+//! (26), TxnOffsetCommit (28). Versions above 3 of the latter four belong to KIP-890. Looking after them:
+//! DescribeProducers (61), DescribeTransactions (65), ListTransactions (66).
 
 use kafka_protocol::messages::ApiKey;
 
@@ -99,5 +100,37 @@ pub(super) static TXN_OFFSET_COMMIT: Schema = Schema {
                 ),
             ])),
         ),
+    ],
+};
+
+/// Flexible from the start (KIP-664).
+pub(super) static DESCRIBE_PRODUCERS: Schema = Schema {
+    api_key: ApiKey::DescribeProducers,
+    versions: (0, 0),
+    flexible_from: 0,
+    fields: &[field(
+        "topics",
+        Array(&Struct(&[field("name", String), field("partition_indexes", Array(&INT32))])),
+    )],
+};
+
+/// Flexible from the start (KIP-664).
+pub(super) static DESCRIBE_TRANSACTIONS: Schema = Schema {
+    api_key: ApiKey::DescribeTransactions,
+    versions: (0, 0),
+    flexible_from: 0,
+    fields: &[field("transactional_ids", Array(&String))],
+};
+
+/// Flexible from the start (KIP-664); v1 filters by duration (KIP-994), v2 by a pattern of ids (KIP-1152).
+pub(super) static LIST_TRANSACTIONS: Schema = Schema {
+    api_key: ApiKey::ListTransactions,
+    versions: (0, 2),
+    flexible_from: 0,
+    fields: &[
+        field("state_filters", Array(&String)),
+        field("producer_id_filters", Array(&INT64)),
+        field("duration_filter", INT64).since(1),
+        field("transactional_id_pattern", String).nullable().since(2),
     ],
 };

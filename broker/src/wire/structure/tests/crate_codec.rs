@@ -78,6 +78,18 @@ pub(super) fn codec_of(api_key: ApiKey) -> Codec {
         ApiKey::ConsumerGroupHeartbeat => codec::<ConsumerGroupHeartbeatRequest>(),
         ApiKey::ConsumerGroupDescribe => codec::<ConsumerGroupDescribeRequest>(),
         ApiKey::DescribeTopicPartitions => codec::<DescribeTopicPartitionsRequest>(),
+        ApiKey::DescribeAcls => codec::<DescribeAclsRequest>(),
+        ApiKey::DescribeLogDirs => codec::<DescribeLogDirsRequest>(),
+        ApiKey::ElectLeaders => codec::<ElectLeadersRequest>(),
+        ApiKey::AlterPartitionReassignments => codec::<AlterPartitionReassignmentsRequest>(),
+        ApiKey::DescribeClientQuotas => codec::<DescribeClientQuotasRequest>(),
+        ApiKey::DescribeUserScramCredentials => codec::<DescribeUserScramCredentialsRequest>(),
+        ApiKey::DescribeQuorum => codec::<DescribeQuorumRequest>(),
+        ApiKey::UpdateFeatures => codec::<UpdateFeaturesRequest>(),
+        ApiKey::DescribeProducers => codec::<DescribeProducersRequest>(),
+        ApiKey::DescribeTransactions => codec::<DescribeTransactionsRequest>(),
+        ApiKey::ListTransactions => codec::<ListTransactionsRequest>(),
+        ApiKey::ListConfigResources => codec::<ListConfigResourcesRequest>(),
         other => panic!("{other:?} has a schema and no codec here"),
     }
 }
