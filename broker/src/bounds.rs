@@ -76,6 +76,7 @@ fn table() -> Vec<Row> {
             "topics that a node makes at once as they are named",
             count(api::bounds::TOPICS_AT_ONCE as usize),
         ),
+        fixed("consumer groups with settings of their own", count(bounds::MAX_GROUPS_WITH_CONFIGS)),
         fixed("idempotent producers of a partition", count(bounds::MAX_PRODUCERS_PER_PARTITION)),
         fixed("idempotent producers of a node", count(bounds::MAX_PRODUCERS_PER_NODE)),
     ];

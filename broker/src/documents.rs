@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use clap::Arg;
 use kafka_protocol::messages::ApiKey;
 use trilog_cluster::controller::configs::{
-    BrokerSettings, Configs, TOPIC_CONFIGS, Unit, effective_broker_configs,
+    BrokerLayers, BrokerSettings, Configs, TOPIC_CONFIGS, Unit, effective_broker_configs,
 };
 
 use crate::{api, cli};
@@ -88,7 +88,8 @@ fn flag_row(flag: &Arg) -> Vec<String> {
 fn broker_settings() -> String {
     let topic_defaults: Vec<&str> =
         TOPIC_CONFIGS.iter().flat_map(|topic| topic.synonyms).map(|synonym| synonym.name).collect();
-    let own = effective_broker_configs(&BrokerSettings::default(), &Configs::new());
+    let (started, cluster) = (BrokerSettings::default(), Configs::new());
+    let own = effective_broker_configs(BrokerLayers::common(&started, &cluster));
     let rows = own.into_iter().filter(|config| !topic_defaults.contains(&config.name));
     let rows = rows.map(|config| {
         vec![code(config.name), code(&config.value.unwrap_or_default()), config.doc.to_owned()]

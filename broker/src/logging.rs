@@ -1,5 +1,7 @@
 //! The log: lines on standard error, as text or as JSON, through a filter that can be changed while the process runs.
 
+mod levels;
+
 use std::io::{self, IsTerminal};
 
 use clap::ValueEnum;
@@ -8,6 +10,8 @@ use tracing_subscriber::filter::{EnvFilter, ParseError};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, Registry, fmt, reload};
+
+pub(crate) use self::levels::{LogLevelError, LogLevels};
 
 /// How a log line looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -131,7 +131,7 @@ async fn run_until_asked(
             return Ok(());
         };
         let scraper = Scraper::new(metrics.clone(), options.data_dir.clone());
-        let routes = Routes::new(lifecycle.clone(), scraper, log, address.host.clone());
+        let routes = Routes::new(lifecycle.clone(), scraper, log.clone(), address.host.clone());
         let started = http::start(listener?, routes);
         http = Some(started.map_err(ServeError::Http)?);
     }
@@ -151,7 +151,7 @@ async fn run_until_asked(
     files.announce();
     let limits = (Limits { max_connections: files.clients, ..limits(&options) }, per_address(&options));
     let (members, topics) = (options.members().len(), options.topics.clone());
-    let begun = Started::new(&options);
+    let begun = Started::new(&options, log);
     let starting = Node::start(config(options, secret, peer_listener));
     let Some(node) = unless_asked(signals, "the start was complete", starting).await else { return Ok(()) };
     let node = node?;

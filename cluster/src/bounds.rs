@@ -2,7 +2,7 @@
 //! compares that list with these constants.
 
 pub use crate::controller::{
-    MAX_PARTITIONS_PER_CLUSTER, MAX_PARTITIONS_PER_REQUEST, MAX_PARTITIONS_PER_TOPIC,
+    MAX_GROUPS_WITH_CONFIGS, MAX_PARTITIONS_PER_CLUSTER, MAX_PARTITIONS_PER_REQUEST, MAX_PARTITIONS_PER_TOPIC,
 };
 pub use crate::driver::inbox::MAX_PEER_BYTES;
 use crate::shard::ProducerLimits;

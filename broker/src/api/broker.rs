@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
-use trilog_cluster::controller::MetadataImage;
-use trilog_cluster::controller::configs::BrokerSettings;
+use trilog_cluster::controller::configs::{BrokerSettings, TopicSettings};
+use trilog_cluster::controller::{MetadataImage, Topic};
 use trilog_cluster::node::Node;
 
 use super::auto_creation::AutoCreation;
@@ -25,7 +25,7 @@ pub(super) struct Broker {
     /// What topics may be made because clients ask for them.
     pub(super) auto_creation: AutoCreation,
     /// The topics' settings in force, parsed once.
-    pub(super) topic_settings: TopicSettingsCache,
+    known_topic_settings: TopicSettingsCache,
     /// The errors in answers, counted.
     pub(super) errors: ErrorMetrics,
     /// The most groups that this node has listed in an answer.
@@ -40,7 +40,7 @@ impl Broker {
             started,
             producer_ids: ProducerIds::default(),
             auto_creation: AutoCreation::default(),
-            topic_settings: TopicSettingsCache::default(),
+            known_topic_settings: TopicSettingsCache::default(),
             errors,
             listed_groups: AtomicUsize::new(0),
         }
@@ -50,6 +50,11 @@ impl Broker {
     /// one piece.
     pub(super) fn image(&self) -> Arc<MetadataImage> {
         self.node.image()
+    }
+
+    /// The settings in force for `topic` of `image` here.
+    pub(super) fn topic_settings(&self, image: &MetadataImage, topic: &Arc<Topic>) -> Arc<TopicSettings> {
+        self.known_topic_settings.get(image, topic, self.node.id(), self.settings())
     }
 
     /// What this node was started with.

@@ -14,13 +14,18 @@ pub(super) const CLIENT_METRICS: i8 = 16;
 /// Kafka's number for a group's settings (KIP-848).
 pub(super) const GROUP: i8 = 32;
 
+/// Where a logger's level comes from, by Kafka's number.
+pub(super) const DYNAMIC_BROKER_LOGGER: i8 = 6;
+
 /// Kafka's `DescribeConfigsResponse.ConfigSource`.
 pub(super) const fn source_code(source: ConfigSource) -> i8 {
     match source {
         ConfigSource::DynamicTopic => 1,
+        ConfigSource::DynamicBroker => 2,
         ConfigSource::DynamicDefaultBroker => 3,
         ConfigSource::StaticBroker => 4,
         ConfigSource::Default => 5,
+        ConfigSource::DynamicGroup => 8,
     }
 }
 

@@ -89,7 +89,7 @@ fn check(
     if topic_name::is_internal(&topic.name) {
         return Err(ResponseError::InvalidTopicException);
     }
-    let settings = broker.topic_settings.get(image, topic, broker.settings());
+    let settings = broker.topic_settings(image, topic);
     if settings.clients_may_delete { Ok(group) } else { Err(ResponseError::PolicyViolation) }
 }
 

@@ -23,7 +23,7 @@ impl Handler for DescribeAcls {
     fn handle(_: &Arc<Broker>, call: Call<Self::Request>) -> Reply {
         let response = DescribeAclsResponse::default()
             .with_error_code(ResponseError::SecurityDisabled.code())
-            .with_error_message(Some(StrBytes::from_static_str("No Authorizer is configured.")));
+            .with_error_message(Some(StrBytes::from_static_str("No Authorizer is configured on the broker")));
         call.context.now(&response)
     }
 }

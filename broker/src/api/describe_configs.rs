@@ -1,9 +1,9 @@
-//! DescribeConfigs (32), versions 1-4: the settings of topics and brokers in force, and where each comes
-//! from.
+//! DescribeConfigs (32), versions 1-4: the settings in force of topics, nodes and consumer groups, and where each comes
+//! from; and the levels of a node's loggers.
 //!
-//! A topic's settings are the same whichever node is asked. A broker's own settings are those it was started
-//! with, so only that broker is asked for them (clients do); the empty name stands for what was set for all
-//! brokers.
+//! A node's own settings depend on what it was started with, so only that node is asked for them (clients do); the empty name
+//! stands for what was set for all nodes while the cluster runs. A group has settings whether it exists or not. Clients'
+//! metrics are not collected.
 //!
 //! A request may name as many resources as it likes, but only the first 2,048 are described, and the others refused with
 //! POLICY_VIOLATION: a few megabytes of request would be gigabytes of answer.
@@ -22,16 +22,21 @@ use kafka_protocol::messages::describe_configs_response::{
 use kafka_protocol::messages::{DescribeConfigsRequest, DescribeConfigsResponse};
 use kafka_protocol::protocol::StrBytes;
 use trilog_cluster::controller::configs::{
-    ConfigSource, EffectiveConfig, effective_broker_configs, effective_topic_configs,
+    ConfigSynonym, EffectiveConfig, effective_group_configs, effective_topic_configs,
 };
 use trilog_cluster::controller::topic_name;
 
 use super::broker::Broker;
 use super::call::{Call, Handler, Versions};
-use super::config_description::{BROKER, TOPIC, source_code, type_code};
+use super::config_alteration::{check_own_id, no_client_metrics};
+use super::config_description::{
+    BROKER, BROKER_LOGGER, CLIENT_METRICS, DYNAMIC_BROKER_LOGGER, GROUP, TOPIC, source_code, type_code,
+};
 use super::distinct::keep_first;
 use super::item_error::{ItemError, parts};
+use super::node_configs;
 use crate::connection::Reply;
+use crate::logging::LogLevels;
 
 /// See the module.
 pub(super) struct DescribeConfigs;
@@ -87,94 +92,123 @@ struct Form {
     documentation: bool,
 }
 
-/// Settings of one resource, and whether clients can change them.
+/// One setting in an answer.
 struct Described {
-    configs: Vec<EffectiveConfig>,
-    read_only: bool,
+    name: StrBytes,
+    value: Option<StrBytes>,
+    source: i8,
+    synonyms: Vec<DescribeConfigsSynonym>,
+    kind: i8,
+    is_read_only: bool,
+    doc: &'static str,
 }
 
-fn configs_of(broker: &Broker, resource: &DescribeConfigsResource) -> Result<Described, ItemError> {
-    let (image, settings, name) = (broker.image(), broker.settings(), resource.resource_name.as_str());
+fn configs_of(broker: &Broker, resource: &DescribeConfigsResource) -> Result<Vec<Described>, ItemError> {
+    let (image, name) = (broker.image(), resource.resource_name.as_str());
+    let described = |configs: Vec<EffectiveConfig>| Ok(configs.into_iter().map(Described::from).collect());
     match resource.resource_type {
         TOPIC => match image.topic(name) {
             Some(topic) => {
-                let configs = effective_topic_configs(settings, image.cluster_configs(), &topic.configs);
-                Ok(Described { configs, read_only: false })
+                let layers = image.broker_layers(broker.node.id(), broker.settings());
+                described(effective_topic_configs(layers, &topic.configs))
             }
             None => Err(match topic_name::check(name) {
                 Ok(()) => ItemError::bare(ResponseError::UnknownTopicOrPartition),
                 Err(why) => ItemError::new(ResponseError::InvalidTopicException, why),
             }),
         },
+        BROKER if name.is_empty() => described(node_configs::of_all_nodes(broker, &image)),
         BROKER => {
-            let mut configs = effective_broker_configs(settings, image.cluster_configs());
-            match name {
-                "" => configs.retain(|config| config.source == ConfigSource::DynamicDefaultBroker),
-                id if id == broker.node.id().to_string() => {}
-                _ => {
-                    let own = broker.node.id();
-                    let message =
-                        format!("Unexpected broker id, expected {own} or empty string, but received {name}");
-                    return Err(ItemError::new(ResponseError::InvalidRequest, message));
-                }
-            }
-            Ok(Described { configs, read_only: true })
+            check_own_id(broker, name)?;
+            described(node_configs::all(broker, &image))
         }
-        other => {
-            let message = format!("Unsupported resource type: {other}");
-            Err(ItemError::new(ResponseError::InvalidRequest, message))
+        GROUP if name.is_empty() => Err(invalid("Group name must not be empty")),
+        GROUP => described(effective_group_configs(broker.settings(), image.group_configs(name))),
+        BROKER_LOGGER => {
+            check_own_id(broker, name)?;
+            let filter = broker.started.log.current();
+            let filter = filter.map_err(|error| ItemError::new(ResponseError::UnknownServerError, error))?;
+            Ok(LogLevels::of(&filter).all().into_iter().map(logger).collect())
         }
+        CLIENT_METRICS => Err(no_client_metrics(name)),
+        other => Err(invalid(format!("Unsupported resource type: {other}"))),
+    }
+}
+
+fn invalid(why: impl std::fmt::Display) -> ItemError {
+    ItemError::new(ResponseError::InvalidRequest, why)
+}
+
+impl From<EffectiveConfig> for Described {
+    fn from(config: EffectiveConfig) -> Self {
+        let synonym = |synonym: ConfigSynonym| {
+            DescribeConfigsSynonym::default()
+                .with_name(StrBytes::from_static_str(synonym.name))
+                .with_value(Some(StrBytes::from_string(synonym.value)))
+                .with_source(source_code(synonym.source))
+        };
+        Self {
+            name: StrBytes::from_static_str(config.name),
+            value: config.value.map(StrBytes::from_string),
+            source: source_code(config.source),
+            synonyms: config.synonyms.into_iter().map(synonym).collect(),
+            kind: type_code(config.domain),
+            is_read_only: config.is_read_only,
+            doc: config.doc,
+        }
+    }
+}
+
+/// A logger and its level. As in Kafka nothing is told of where it comes from, and of its type.
+fn logger((name, level): (String, &'static str)) -> Described {
+    Described {
+        name: StrBytes::from_string(name),
+        value: Some(StrBytes::from_static_str(level)),
+        source: DYNAMIC_BROKER_LOGGER,
+        synonyms: Vec::new(),
+        kind: 0,
+        is_read_only: false,
+        doc: "The level of what is logged by this part of the node.",
     }
 }
 
 fn result(
     resource: DescribeConfigsResource,
-    outcome: Result<Described, ItemError>,
+    outcome: Result<Vec<Described>, ItemError>,
     form: Form,
 ) -> DescribeConfigsResult {
     let (error_code, error_message) = parts(&outcome);
     let DescribeConfigsResource { resource_type, resource_name, configuration_keys, .. } = resource;
-    let keys: Option<BTreeSet<&str>> =
-        configuration_keys.as_ref().map(|keys| keys.iter().map(|key| &**key).collect());
-    let wanted = |config: &EffectiveConfig| keys.as_ref().is_none_or(|keys| keys.contains(config.name));
-    let configs = outcome.map_or_else(
-        |_| Vec::new(),
-        |described| {
-            let wanted = described.configs.into_iter().filter(wanted);
-            wanted.map(|config| describe(config, described.read_only, form)).collect()
-        },
-    );
+    // No names at all ask for all of them, as in Kafka.
+    let keys = configuration_keys.unwrap_or_default();
+    let keys: BTreeSet<&str> = keys.iter().map(|key| &**key).collect();
+    let wanted = |config: &Described| keys.is_empty() || keys.contains(config.name.as_str());
+    let configs = outcome.unwrap_or_default().into_iter().filter(wanted);
     DescribeConfigsResult::default()
         .with_error_code(error_code)
         .with_error_message(error_message)
         .with_resource_type(resource_type)
         .with_resource_name(resource_name)
-        .with_configs(configs)
+        .with_configs(configs.map(|config| describe(config, form)).collect())
 }
 
-fn describe(config: EffectiveConfig, read_only: bool, form: Form) -> DescribeConfigsResourceResult {
-    let (name, source) = (StrBytes::from_static_str(config.name), source_code(config.source));
-    let value = config.value.map(StrBytes::from_string);
-    // The layers that the value in force hides are not told.
-    let synonym = DescribeConfigsSynonym::default()
-        .with_name(name.clone())
-        .with_value(value.clone())
-        .with_source(source);
+fn describe(config: Described, form: Form) -> DescribeConfigsResourceResult {
+    let documentation = form.documentation.then(|| StrBytes::from_static_str(config.doc));
     DescribeConfigsResourceResult::default()
-        .with_name(name)
-        .with_value(value)
-        .with_read_only(read_only)
-        .with_config_source(source)
-        .with_synonyms(if form.synonyms { vec![synonym] } else { Vec::new() })
-        .with_config_type(if form.types { type_code(config.domain) } else { 0 })
-        .with_documentation(form.documentation.then(|| StrBytes::from_static_str(config.doc)))
+        .with_name(config.name)
+        .with_value(config.value)
+        .with_read_only(config.is_read_only)
+        .with_config_source(config.source)
+        .with_synonyms(if form.synonyms { config.synonyms } else { Vec::new() })
+        .with_config_type(if form.types { config.kind } else { 0 })
+        .with_documentation(documentation)
 }
 
 #[cfg(test)]
 mod tests {
     use bytes::BytesMut;
     use kafka_protocol::protocol::Encodable;
-    use trilog_cluster::controller::configs::{BrokerSettings, Configs};
+    use trilog_cluster::controller::configs::{BrokerLayers, BrokerSettings, Configs};
 
     use super::*;
 
@@ -187,10 +221,11 @@ mod tests {
             )
     }
 
-    fn described() -> Described {
+    fn described() -> Vec<Described> {
         let topic = Configs::from([("retention.ms".to_owned(), "5".to_owned())]);
-        let configs = effective_topic_configs(&BrokerSettings::default(), &Configs::new(), &topic);
-        Described { configs, read_only: false }
+        let (started, cluster) = (BrokerSettings::default(), Configs::new());
+        let configs = effective_topic_configs(BrokerLayers::common(&started, &cluster), &topic);
+        configs.into_iter().map(Described::from).collect()
     }
 
     #[test]
@@ -198,6 +233,8 @@ mod tests {
         let plain = Form { synonyms: false, types: true, documentation: false };
         let all = result(resource(None), Ok(described()), plain);
         assert!(all.configs.len() > 20);
+        let none_named = result(resource(Some(&[])), Ok(described()), plain);
+        assert_eq!(none_named.configs.len(), all.configs.len());
         let one = result(resource(Some(&["retention.ms", "nope"])), Ok(described()), plain);
         assert_eq!(one.configs.len(), 1);
         let config = &one.configs[0];

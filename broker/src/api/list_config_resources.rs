@@ -35,7 +35,7 @@ impl Handler for ListConfigResources {
 
     fn answer_bytes(broker: &Broker, _: &Self::Request, version: i16) -> usize {
         let image = broker.image();
-        let resources = image.topics().len() + 2 * image.brokers().len();
+        let resources = image.topics().len() + 2 * image.brokers().len() + image.groups_with_configs().len();
         if version < KINDS_FROM { 0 } else { resources * RESOURCE_BYTES }
     }
 
@@ -77,6 +77,7 @@ fn resources(image: &MetadataImage, kind: i8) -> Vec<ConfigResource> {
     match kind {
         TOPIC => image.topics().map(|topic| resource(topic.name.to_string())).collect(),
         BROKER | BROKER_LOGGER => image.brokers().map(|broker| resource(broker.node.to_string())).collect(),
+        GROUP => image.groups_with_configs().cloned().map(resource).collect(),
         _ => Vec::new(),
     }
 }

@@ -64,6 +64,7 @@ mod list_offsets;
 mod list_partition_reassignments;
 mod list_transactions;
 mod metadata;
+mod node_configs;
 mod offset_commit;
 mod offset_delete;
 mod offset_fetch;

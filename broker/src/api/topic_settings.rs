@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use trilog_cluster::controller::configs::{BrokerSettings, Configs, TopicSettings};
 use trilog_cluster::controller::{MetadataImage, Topic};
-use trilog_cluster::ids::TopicId;
+use trilog_cluster::ids::{NodeId, TopicId};
 
-/// Settings by topic. An entry is good as long as the image holds the very same topic and the cluster's own
-/// settings have not changed. Bounded by the number of topics: entries of topics that are gone are dropped
+/// Settings by topic. An entry is good as long as the image holds the very same topic and the settings of all nodes and of
+/// this one have not changed. Bounded by the number of topics: entries of topics that are gone are dropped
 /// before it grows to twice that.
 #[derive(Default)]
 pub(super) struct TopicSettingsCache {
@@ -18,21 +18,25 @@ pub(super) struct TopicSettingsCache {
 #[derive(Default)]
 struct Known {
     cluster_configs: Configs,
+    node_configs: Configs,
     topics: HashMap<TopicId, (Arc<Topic>, Arc<TopicSettings>)>,
 }
 
 impl TopicSettingsCache {
-    /// The settings in force for `topic` of `image`, on a node that was started with `broker`.
+    /// The settings in force for `topic` of `image` on `node`, which was started with `broker`.
     pub(super) fn get(
         &self,
         image: &MetadataImage,
         topic: &Arc<Topic>,
+        node: NodeId,
         broker: &BrokerSettings,
     ) -> Arc<TopicSettings> {
         // What the lock guards is consistent between any two statements, so a panic elsewhere does no harm.
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.cluster_configs != *image.cluster_configs() {
-            *known = Known { cluster_configs: image.cluster_configs().clone(), topics: HashMap::new() };
+        let (cluster_configs, node_configs) = (image.cluster_configs(), image.node_configs(node));
+        if known.cluster_configs != *cluster_configs || known.node_configs != *node_configs {
+            let (cluster_configs, node_configs) = (cluster_configs.clone(), node_configs.clone());
+            *known = Known { cluster_configs, node_configs, topics: HashMap::new() };
         }
         if let Some((of, settings)) = known.topics.get(&topic.id)
             && Arc::ptr_eq(of, topic)
@@ -42,7 +46,7 @@ impl TopicSettingsCache {
         if known.topics.len() >= 2 * image.topics().len() {
             known.topics.retain(|id, _| image.topic_by_id(*id).is_some());
         }
-        let settings = Arc::new(image.topic_settings(topic, broker));
+        let settings = Arc::new(image.topic_settings(topic, node, broker));
         known.topics.insert(topic.id, (Arc::clone(topic), Arc::clone(&settings)));
         settings
     }
@@ -51,7 +55,6 @@ impl TopicSettingsCache {
 #[cfg(test)]
 mod tests {
     use trilog_cluster::controller::{ControllerRecord, PartitionRecord};
-    use trilog_cluster::ids::NodeId;
     use uuid::Uuid;
 
     use super::*;
@@ -71,7 +74,7 @@ mod tests {
 
     fn settings_of(cache: &TopicSettingsCache, image: &MetadataImage, name: &str) -> TopicSettings {
         let topic = image.topic(name).unwrap();
-        TopicSettings::clone(&cache.get(image, topic, &BrokerSettings::default()))
+        TopicSettings::clone(&cache.get(image, topic, NodeId(1), &BrokerSettings::default()))
     }
 
     #[test]
@@ -84,6 +87,12 @@ mod tests {
         assert_eq!(settings_of(&cache, &image, "t1").max_message_bytes, 1_048_588);
         image.replay(&ControllerRecord::ClusterConfigsSet { configs: configs("message.max.bytes", "7") });
         assert_eq!(settings_of(&cache, &image, "t1").max_message_bytes, 7);
+        let node =
+            |node| ControllerRecord::NodeConfigsSet { node, configs: configs("message.max.bytes", "5") };
+        image.replay(&node(NodeId(2)));
+        assert_eq!(settings_of(&cache, &image, "t1").max_message_bytes, 7);
+        image.replay(&node(NodeId(1)));
+        assert_eq!(settings_of(&cache, &image, "t1").max_message_bytes, 5);
     }
 
     #[test]

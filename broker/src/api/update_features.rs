@@ -34,8 +34,8 @@ fn answer(first: Option<&FeatureUpdateKey>) -> UpdateFeaturesResponse {
     };
     let message = format!(
         "The update failed for all features since the following feature had an error: Invalid update version \
-         {max_version_level} for feature {}. Controller does not support this feature.",
-        feature.as_str()
+         {max_version_level} for feature {feature}. Feature {feature} not found.",
+        feature = feature.as_str()
     );
     UpdateFeaturesResponse::default()
         .with_error_code(ResponseError::InvalidUpdateVersion.code())

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::configs::{BrokerSettings, Configs, TopicSettings};
+use super::configs::{BrokerLayers, BrokerSettings, Configs, TopicSettings};
 use super::records::{Broker, ControllerRecord, PartitionRecord, decode_entry, encode_entry};
 use super::topic::{Partition, Topic};
 use crate::encoding::DecodeError;
@@ -14,7 +14,7 @@ mod tests;
 
 /// Brokers, topics, partitions and settings, as the records replayed so far make them.
 ///
-/// A clone costs five reference counts, so one may be handed to every request. Changing a clone copies the one map
+/// A clone costs seven reference counts, so one may be handed to every request. Changing a clone copies the one map
 /// that changes; topics are shared between all images that have them.
 ///
 /// Invariants, which `replay` keeps whatever record it is given:
@@ -22,6 +22,7 @@ mod tests;
 /// * No group is the controller's own, and every group is below `next_group`: a group is never given out twice, not
 ///   even after its topic is gone, because a node that slept through the deletion still has the old group's data.
 /// * Every topic has a partition; every partition has a replica and no node twice.
+/// * A node or a group without settings of its own is in neither map of them.
 /// * `next_group` and `next_producer_id` never go down.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MetadataImage {
@@ -30,9 +31,14 @@ pub struct MetadataImage {
     groups: Arc<BTreeMap<RaftGroupId, (TopicId, PartitionIndex)>>,
     brokers: Arc<BTreeMap<NodeId, Broker>>,
     cluster_configs: Arc<Configs>,
+    node_configs: Arc<BTreeMap<NodeId, Configs>>,
+    group_configs: Arc<BTreeMap<String, Configs>>,
     next_group: RaftGroupId,
     next_producer_id: ProducerId,
 }
+
+/// No settings.
+static NO_CONFIGS: Configs = Configs::new();
 
 /// A partition together with the topic it is of.
 #[derive(Clone, Copy, Debug)]
@@ -54,6 +60,8 @@ impl Default for MetadataImage {
             groups: Arc::default(),
             brokers: Arc::default(),
             cluster_configs: Arc::default(),
+            node_configs: Arc::default(),
+            group_configs: Arc::default(),
             next_group: RaftGroupId(RaftGroupId::CONTROLLER.0 + 1),
             next_producer_id: ProducerId(0),
         }
@@ -146,10 +154,30 @@ impl MetadataImage {
         &self.cluster_configs
     }
 
-    /// The settings in force for `topic`, where the node was started with `broker`. Worth keeping as long as the
+    /// The broker settings that were set while the cluster runs, for this node alone.
+    pub fn node_configs(&self, node: NodeId) -> &Configs {
+        self.node_configs.get(&node).unwrap_or(&NO_CONFIGS)
+    }
+
+    /// The settings that were given for a group.
+    pub fn group_configs(&self, group: &str) -> &Configs {
+        self.group_configs.get(group).unwrap_or(&NO_CONFIGS)
+    }
+
+    /// The groups that settings were given for, by name.
+    pub fn groups_with_configs(&self) -> impl ExactSizeIterator<Item = &String> {
+        self.group_configs.keys()
+    }
+
+    /// What `node` goes by, which was started with `started`.
+    pub fn broker_layers<'a>(&'a self, node: NodeId, started: &'a BrokerSettings) -> BrokerLayers<'a> {
+        BrokerLayers { node: self.node_configs(node), cluster: &self.cluster_configs, started }
+    }
+
+    /// The settings in force for `topic` on `node`, which was started with `started`. Worth keeping as long as the
     /// image does not change: it parses text.
-    pub fn topic_settings(&self, topic: &Topic, broker: &BrokerSettings) -> TopicSettings {
-        TopicSettings::effective(broker, &self.cluster_configs, &topic.configs)
+    pub fn topic_settings(&self, topic: &Topic, node: NodeId, started: &BrokerSettings) -> TopicSettings {
+        TopicSettings::effective(self.broker_layers(node, started), &topic.configs)
     }
 
     /// Applies a committed record. A record that contradicts the image, as one that is replayed after a later one
@@ -171,6 +199,12 @@ impl MetadataImage {
             }
             ControllerRecord::ClusterConfigsSet { configs } => {
                 self.cluster_configs = Arc::new(configs.clone());
+            }
+            ControllerRecord::NodeConfigsSet { node, configs } => {
+                set_configs(&mut self.node_configs, node, configs);
+            }
+            ControllerRecord::GroupConfigsSet { group, configs } => {
+                set_configs(&mut self.group_configs, group, configs);
             }
             ControllerRecord::ProducerIdsAllocated { next } => {
                 self.next_producer_id = self.next_producer_id.max(*next);
@@ -209,7 +243,15 @@ impl MetadataImage {
             ControllerRecord::ProducerIdsAllocated { next: self.next_producer_id },
             ControllerRecord::GroupsUsed { next: self.next_group.0 },
         ];
-        brokers.chain(topics).chain(rest).collect()
+        let nodes = self.node_configs.iter().map(|(node, configs)| ControllerRecord::NodeConfigsSet {
+            node: *node,
+            configs: configs.clone(),
+        });
+        let groups = self.group_configs.iter().map(|(group, configs)| ControllerRecord::GroupConfigsSet {
+            group: group.clone(),
+            configs: configs.clone(),
+        });
+        brokers.chain(topics).chain(rest).chain(nodes).chain(groups).collect()
     }
 
     fn create_topic(&mut self, name: &str, id: TopicId, partitions: &[PartitionRecord], configs: &Configs) {
@@ -271,5 +313,15 @@ impl MetadataImage {
             let before = groups.insert(partition.group, (id, index));
             assert!(before.is_none(), "a group holds one partition");
         }
+    }
+}
+
+/// Gives `key` these settings and no others.
+fn set_configs<K: Ord + Clone>(all: &mut Arc<BTreeMap<K, Configs>>, key: &K, configs: &Configs) {
+    let all = Arc::make_mut(all);
+    if configs.is_empty() {
+        all.remove(key);
+    } else {
+        all.insert(key.clone(), configs.clone());
     }
 }

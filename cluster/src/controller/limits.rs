@@ -15,3 +15,12 @@ pub const MAX_PARTITIONS_PER_CLUSTER: usize = 50_000;
 
 /// How many producer ids a node is given at a time, so that `InitProducerId` seldom reaches the controller (KIP-730).
 pub const PRODUCER_ID_BLOCK: u32 = 1_000;
+
+/// Consumer groups that may have settings of their own.
+pub const MAX_GROUPS_WITH_CONFIGS: usize = 10_000;
+
+/// Consumer groups whose settings one request may change, so that a Raft entry stays small. Beyond it: `POLICY_VIOLATION`.
+pub(super) const MAX_GROUPS_PER_REQUEST: usize = 1_000;
+
+/// The longest name of a group that may have settings of its own, in bytes. Beyond it: `POLICY_VIOLATION`.
+pub(super) const MAX_GROUP_NAME: usize = 1_024;

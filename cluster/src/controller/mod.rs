@@ -44,13 +44,15 @@ pub use decide::{Decision, DecisionContext, decide};
 pub use errors::{ControllerError, ErrorCode};
 pub use image::{MetadataImage, PartitionView};
 pub use limits::{
-    MAX_PARTITIONS_PER_CLUSTER, MAX_PARTITIONS_PER_REQUEST, MAX_PARTITIONS_PER_TOPIC, PRODUCER_ID_BLOCK,
+    MAX_GROUPS_WITH_CONFIGS, MAX_PARTITIONS_PER_CLUSTER, MAX_PARTITIONS_PER_REQUEST,
+    MAX_PARTITIONS_PER_TOPIC, PRODUCER_ID_BLOCK,
 };
 pub use quorum::{Handover, Quorum, Voter};
 pub use records::{Broker, ControllerRecord, Listener, PartitionRecord, decode_entry, encode_entry};
 pub use requests::{
-    AlterTopicConfigs, Assignment, ConfigAlteration, ConfigChange, ConfigEntry, ConfigOperation,
-    ControllerRequest, ControllerResponse, CreatePartitions, CreateTopics, CreatedTopic, DeleteTopics,
-    ItemResult, NewPartitions, NewTopic, ProducerIdBlock, TopicAlteration, TopicGrowth, TopicRef,
+    AlterConfigs, AlterTopicConfigs, Assignment, ConfigAlteration, ConfigChange, ConfigEntry,
+    ConfigOperation, ConfigResource, ControllerRequest, ControllerResponse, CreatePartitions, CreateTopics,
+    CreatedTopic, DeleteTopics, ItemResult, NewPartitions, NewTopic, ProducerIdBlock, ResourceAlteration,
+    TopicAlteration, TopicGrowth, TopicRef,
 };
 pub use topic::{Partition, Topic};

@@ -6,9 +6,9 @@ use proptest::prelude::*;
 
 use super::fixtures::{Cluster, broker, topic};
 use super::requests::{
-    AlterTopicConfigs, Assignment, ConfigAlteration, ConfigChange, ConfigOperation, ControllerRequest,
-    ControllerResponse, CreatePartitions, CreateTopics, DeleteTopics, NewTopic, TopicAlteration, TopicGrowth,
-    TopicRef,
+    AlterConfigs, AlterTopicConfigs, Assignment, ConfigAlteration, ConfigChange, ConfigOperation,
+    ConfigResource, ControllerRequest, ControllerResponse, CreatePartitions, CreateTopics, DeleteTopics,
+    NewTopic, ResourceAlteration, TopicAlteration, TopicGrowth, TopicRef,
 };
 use super::{ControllerRecord, MetadataImage, decode_entry, encode_entry};
 use crate::ids::NodeId;
@@ -59,6 +59,22 @@ fn change() -> impl Strategy<Value = ConfigChange> {
     ]
 }
 
+/// A change of settings that nodes or groups have.
+fn other_change() -> impl Strategy<Value = ConfigChange> {
+    let settings = vec![
+        ("log.cleanup.policy", "compact"),
+        ("log.retention.ms", "5"),
+        ("num.partitions", "2"),
+        ("consumer.session.timeout.ms", "50000"),
+        ("consumer.heartbeat.interval.ms", "1"),
+    ];
+    let alteration =
+        (prop::sample::select(settings), alteration()).prop_map(|((name, value), alteration)| {
+            ConfigAlteration { name: name.to_owned(), value: Some(value.to_owned()), ..alteration }
+        });
+    vec(alteration, 0..3).prop_map(ConfigChange::Incremental)
+}
+
 fn request() -> impl Strategy<Value = ControllerRequest> {
     let create = (vec(new_topic(), 1..4), prop::bool::weighted(0.1)).prop_map(|(topics, validate_only)| {
         ControllerRequest::CreateTopics(CreateTopics { topics, validate_only })
@@ -74,7 +90,18 @@ fn request() -> impl Strategy<Value = ControllerRequest> {
         .prop_map(|topics| {
             ControllerRequest::AlterTopicConfigs(AlterTopicConfigs { topics, validate_only: false })
         });
+    let resource = prop_oneof![
+        Just(ConfigResource::Cluster),
+        (1..5u32).prop_map(|node| ConfigResource::Node(NodeId(node))),
+        prop::sample::select(vec!["g", "h", ""]).prop_map(|name| ConfigResource::Group(name.to_owned())),
+    ];
+    let alter_others = vec((resource, other_change()), 1..3).prop_map(|resources| {
+        let resources =
+            resources.into_iter().map(|(resource, change)| ResourceAlteration { resource, change });
+        ControllerRequest::AlterConfigs(AlterConfigs { resources: resources.collect(), validate_only: false })
+    });
     prop_oneof![
+        2 => alter_others,
         5 => create,
         2 => delete,
         2 => grow,

@@ -67,6 +67,20 @@ pub enum ControllerRecord {
         /// The first group that was never used.
         next: u64,
     },
+    /// The settings that hold for one node and override those for every node are these and no others.
+    NodeConfigsSet {
+        /// Which node.
+        node: NodeId,
+        /// All such settings, by the broker settings' names.
+        configs: Configs,
+    },
+    /// A consumer group's settings are these and no others.
+    GroupConfigsSet {
+        /// Which group, whether there is one of that name or not.
+        group: String,
+        /// All settings given for it.
+        configs: Configs,
+    },
 }
 
 /// A node as clients see it.

@@ -11,7 +11,7 @@ use super::errors::ControllerError;
 use super::quorum::{Handover, Quorum};
 use super::records::Broker;
 use crate::encoding::{self, DecodeError};
-use crate::ids::{ProducerId, TopicId};
+use crate::ids::{NodeId, ProducerId, TopicId};
 
 /// A request to the controller. Variants are numbered by their order on the wire: new ones go to the end.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +33,8 @@ pub enum ControllerRequest {
     /// The leaderships of these Raft groups are to go to their preferred replicas (KIP-460). Put to the node that leads them,
     /// whether it is the controller or not.
     HandToPreferred(Vec<u64>),
+    /// Settings of nodes or groups are to change while the cluster runs.
+    AlterConfigs(AlterConfigs),
 }
 
 /// The answer, of the request's kind.
@@ -54,6 +56,8 @@ pub enum ControllerResponse {
     DescribeQuorum(Quorum),
     /// To [`ControllerRequest::HandToPreferred`].
     HandToPreferred(Vec<Handover>),
+    /// To [`ControllerRequest::AlterConfigs`].
+    AlterConfigs(Vec<ItemResult<ConfigResource, ()>>),
 }
 
 /// What became of one item of a request: the item as the client named it, and its outcome.
@@ -185,7 +189,36 @@ pub struct TopicAlteration {
     pub change: ConfigChange,
 }
 
-/// How a topic's settings change.
+/// Settings of nodes or groups to change.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AlterConfigs {
+    /// Whose.
+    pub resources: Vec<ResourceAlteration>,
+    /// Only to say what would come of it.
+    pub validate_only: bool,
+}
+
+/// Settings of a node, of all nodes, or of a group to change.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResourceAlteration {
+    /// Whose.
+    pub resource: ConfigResource,
+    /// What is to change.
+    pub change: ConfigChange,
+}
+
+/// What has settings beside topics. Variants are numbered by their order on the wire: new ones go to the end.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum ConfigResource {
+    /// All nodes.
+    Cluster,
+    /// One node.
+    Node(NodeId),
+    /// A consumer group.
+    Group(String),
+}
+
+/// How settings change.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ConfigChange {
     /// Setting by setting (IncrementalAlterConfigs, KIP-339).
@@ -267,7 +300,14 @@ pub(super) fn without_nulls(configs: &[(String, Option<String>)]) -> Result<Conf
 mod tests {
     use super::*;
     use crate::controller::Voter;
-    use crate::ids::NodeId;
+
+    fn alteration(resource: ConfigResource) -> ControllerRequest {
+        let change =
+            ConfigAlteration { name: "n".into(), operation: ConfigOperation::Set, value: Some("v".into()) };
+        let change = ConfigChange::Incremental(vec![change]);
+        let resources = vec![ResourceAlteration { resource, change }];
+        ControllerRequest::AlterConfigs(AlterConfigs { resources, validate_only: true })
+    }
 
     /// Nodes of another release read these bytes.
     #[test]
@@ -276,6 +316,11 @@ mod tests {
             (ControllerRequest::AllocateProducerIds, vec![2, 5]),
             (ControllerRequest::DescribeQuorum, vec![2, 6]),
             (ControllerRequest::HandToPreferred(vec![3, 300]), vec![2, 7, 2, 3, 0xac, 2]),
+            (alteration(ConfigResource::Cluster), vec![2, 8, 1, 0, 0, 1, 1, b'n', 0, 1, 1, b'v', 1]),
+            (
+                alteration(ConfigResource::Node(NodeId(3))),
+                vec![2, 8, 1, 1, 3, 0, 1, 1, b'n', 0, 1, 1, b'v', 1],
+            ),
         ];
         for (request, bytes) in requests {
             assert_eq!(request.encode(), bytes);
@@ -288,6 +333,13 @@ mod tests {
         let responses = [
             (ControllerResponse::DescribeQuorum(quorum), vec![2, 6, 1, 1, 8, 9, 1, 2, 9, 1, 5, 0]),
             (ControllerResponse::HandToPreferred(handovers), vec![2, 7, 4, 0, 1, 2, 3]),
+            (
+                ControllerResponse::AlterConfigs(vec![ItemResult {
+                    item: ConfigResource::Group("g".into()),
+                    outcome: Ok(()),
+                }]),
+                vec![2, 8, 1, 2, 1, b'g', 0],
+            ),
         ];
         for (response, bytes) in responses {
             assert_eq!(response.encode(), bytes);

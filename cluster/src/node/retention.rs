@@ -58,7 +58,7 @@ impl Node {
         let image = self.image();
         let mut bounded = Vec::new();
         for topic in image.topics().filter(|topic| !topic_name::is_internal(&topic.name)) {
-            let retention = image.topic_settings(topic, self.settings()).retention;
+            let retention = image.topic_settings(topic, self.id(), self.settings()).retention;
             if retention == Retention::default() {
                 continue;
             }

@@ -143,7 +143,8 @@ impl Shard {
 
     /// How long a step of producers' age is.
     fn age_step(&self) -> Duration {
-        self.inputs.defaults.producer_id_expiration / AGE_STEPS
+        let image = self.image();
+        image.broker_layers(self.node, &self.inputs.defaults).producer_id_expiration() / AGE_STEPS
     }
 
     /// This node leads the group from now on, or leads it no more.
@@ -153,6 +154,13 @@ impl Shard {
         });
         let step = leads.then(|| self.age_step());
         self.known_producers.wait(id, step);
+    }
+
+    /// The settings of nodes have changed, and with them perhaps how long a step is. The steps that were planned begin anew.
+    pub(super) fn plan_all_ageing(&mut self) {
+        for id in self.groups.keys().copied().collect::<Vec<_>>() {
+            self.plan_ageing(id);
+        }
     }
 
     /// Puts the steps of time into the logs that are due.

@@ -62,6 +62,10 @@ impl Shard {
                 self.open_mine(partitions, purpose.unwrap_or(Purpose::Partition))
             }
             ControllerRecord::TopicDeleted { .. } => self.drop_unplaced(),
+            ControllerRecord::ClusterConfigsSet { .. } | ControllerRecord::NodeConfigsSet { .. } => {
+                self.plan_all_ageing();
+                Ok(())
+            }
             _ => Ok(()),
         }
     }

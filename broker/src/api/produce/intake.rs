@@ -63,7 +63,7 @@ impl<'a> Intake<'a> {
 
     /// For the request's record sets of `topic`.
     pub(super) fn topic(&'a self, image: &MetadataImage, topic: &'a Arc<Topic>) -> TopicIntake<'a> {
-        let settings = self.broker.topic_settings.get(image, topic, self.broker.settings());
+        let settings = self.broker.topic_settings(image, topic);
         let limits = RecordLimits { zstd_allowed: self.zstd_allowed, ..limits(&settings, self.now) };
         TopicIntake { intake: self, topic, settings, limits }
     }

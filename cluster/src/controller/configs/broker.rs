@@ -15,6 +15,7 @@ use super::broker_table::{
     broker_domain, broker_names, flag_instead_of,
 };
 use super::domain::InvalidValue;
+use super::effective::BrokerLayers;
 use super::given::Given;
 use super::group::{OffsetsSettings, group_settings, offsets_settings};
 use super::nearest::nearest;
@@ -150,7 +151,8 @@ impl BrokerSettings {
             offsets: offsets_settings(&given)?,
             given,
         };
-        check_topic_configs(&settings, &Configs::new(), &Configs::new()).map_err(SettingError::Conflict)?;
+        check_topic_configs(BrokerLayers::common(&settings, &Configs::new()), &Configs::new())
+            .map_err(SettingError::Conflict)?;
         Ok(settings)
     }
 

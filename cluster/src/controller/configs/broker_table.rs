@@ -5,7 +5,7 @@
 
 use super::domain::Domain;
 use super::group_table::GROUP_CONFIGS;
-use super::topic_table::TOPIC_CONFIGS;
+use super::topic_table::{TOPIC_CONFIGS, TopicConfig};
 
 /// One setting of a broker.
 #[derive(Debug)]
@@ -129,6 +129,22 @@ pub(super) fn broker_domain(name: &str) -> Option<(&'static str, Domain)> {
         let synonym = topic.synonyms.iter().find(|synonym| synonym.name == name)?;
         Some((synonym.name, synonym.domain(topic)))
     })
+}
+
+/// The settings of a broker's own that may be set while the cluster runs.
+const OWN_DYNAMIC: [&str; 1] = [PRODUCER_ID_EXPIRATION_MS];
+
+/// Whether a broker's setting may be set while the cluster runs, as in Kafka: of the names of a topic's default only the
+/// strongest.
+pub(super) fn is_dynamic(name: &str) -> bool {
+    let first = |topic: &TopicConfig| topic.synonyms.first().is_some_and(|synonym| synonym.name == name);
+    OWN_DYNAMIC.contains(&name) || TOPIC_CONFIGS.iter().any(first)
+}
+
+/// The default of a broker's setting that is a list and may be set while the cluster runs.
+pub(in crate::controller) fn dynamic_list_default(name: &str) -> Option<&'static str> {
+    let is_meant = |topic: &&TopicConfig| topic.synonyms.first().is_some_and(|synonym| synonym.name == name);
+    TOPIC_CONFIGS.iter().find(is_meant).filter(|topic| topic.domain.is_list()).map(|topic| topic.default)
 }
 
 /// All names that a broker's setting can have.

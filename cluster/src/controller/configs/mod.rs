@@ -1,7 +1,7 @@
 //! Settings by Kafka's names: those of a topic, those of a broker, and which of them is in force.
 //!
-//! A topic's setting is looked for in four layers, the strongest first: what was set for the topic, what was set for
-//! all brokers while the cluster runs, what the node was started with (`--set NAME=VALUE`), and the default. In the
+//! A topic's setting is looked for in five layers, the strongest first: what was set for the topic, for the node, and for
+//! all nodes while the cluster runs, what the node was started with (`--set NAME=VALUE`), and the default. In the
 //! lower layers it goes by other names, for historical reasons several at times: `retention.ms` of a topic is
 //! `log.retention.ms`, `log.retention.minutes` or `log.retention.hours` of a broker.
 //!
@@ -12,9 +12,11 @@
 mod broker;
 mod broker_table;
 mod domain;
+mod dynamic;
 mod effective;
 mod given;
 mod group;
+mod group_configs;
 mod group_table;
 mod nearest;
 mod topic;
@@ -23,12 +25,18 @@ mod topic_table;
 use std::collections::BTreeMap;
 
 pub use broker::{BrokerSettings, SettingError};
+pub(super) use broker_table::dynamic_list_default;
 pub(super) use domain::list_value;
 pub use domain::{Domain, InvalidValue};
-pub use effective::{ConfigSource, EffectiveConfig, effective_broker_configs, effective_topic_configs};
+pub use dynamic::{DynamicConfigError, check_dynamic_configs};
+pub use effective::{
+    BrokerLayers, ConfigSource, ConfigSynonym, EffectiveConfig, effective_broker_configs,
+    effective_topic_configs,
+};
 pub use group::OffsetsSettings;
+pub use group_configs::{GroupConfigError, GroupOverrides, check_group_configs, effective_group_configs};
 pub use topic::{MAX_VALUE_LENGTH, TopicConfigError, TopicSettings, check_topic_configs};
-pub use topic_table::{Synonym, TOPIC_CONFIGS, TopicConfig, Unit, topic_config};
+pub use topic_table::{Synonym, SynonymDefault, TOPIC_CONFIGS, TopicConfig, Unit, topic_config};
 
 /// Settings as they were given: names and values. Which names and values are allowed depends on where they stand.
 pub type Configs = BTreeMap<String, String>;

@@ -3,9 +3,8 @@
 use thiserror::Error;
 
 use super::Configs;
-use super::broker::BrokerSettings;
 use super::domain::{InvalidValue, boolean, integer, list_value};
-use super::effective::resolve;
+use super::effective::{BrokerLayers, resolve};
 use super::topic_table::{
     CLEANUP_POLICY, MAX_COMPACTION_LAG_MS, MAX_MESSAGE_BYTES, MESSAGE_TIMESTAMP_AFTER_MAX_MS,
     MESSAGE_TIMESTAMP_BEFORE_MAX_MS, MESSAGE_TIMESTAMP_TYPE, MIN_COMPACTION_LAG_MS, MIN_INSYNC_REPLICAS,
@@ -52,12 +51,8 @@ pub enum TopicConfigError {
     RemoteStorage,
 }
 
-/// Whether a topic may have the settings `topic`, all of them together, on a cluster with `cluster` and `broker`.
-pub fn check_topic_configs(
-    broker: &BrokerSettings,
-    cluster: &Configs,
-    topic: &Configs,
-) -> Result<(), TopicConfigError> {
+/// Whether a topic may have the settings `topic`, all of them together, on a node with `layers`.
+pub fn check_topic_configs(layers: BrokerLayers<'_>, topic: &Configs) -> Result<(), TopicConfigError> {
     for (name, value) in topic {
         let config = topic_config(name).ok_or_else(|| TopicConfigError::UnknownName(name.clone()))?;
         if value.len() > MAX_VALUE_LENGTH {
@@ -69,7 +64,7 @@ pub fn check_topic_configs(
             reason,
         })?;
     }
-    let value = |name| effective(name, broker, cluster, topic);
+    let value = |name| effective(name, layers, topic);
     if boolean(&value(REMOTE_STORAGE_ENABLE)) == Some(true) {
         return Err(TopicConfigError::RemoteStorage);
     }
@@ -100,9 +95,9 @@ pub struct TopicSettings {
 }
 
 impl TopicSettings {
-    /// What is in force for a topic: set for it are `topic`, for all brokers `cluster`, for the node `broker`.
-    pub fn effective(broker: &BrokerSettings, cluster: &Configs, topic: &Configs) -> Self {
-        let value = |name| effective(name, broker, cluster, topic);
+    /// What is in force for a topic: set for it are `topic`, for the node `layers`.
+    pub fn effective(layers: BrokerLayers<'_>, topic: &Configs) -> Self {
+        let value = |name| effective(name, layers, topic);
         // Checked values are never below zero, so the fallback only satisfies the type.
         let size = |name| integer(&value(name)).and_then(|size| usize::try_from(size).ok()).unwrap_or(0);
         let time = |name| integer(&value(name)).unwrap_or(i64::MAX);
@@ -129,30 +124,35 @@ impl TopicSettings {
     }
 }
 
-fn effective(name: &'static str, broker: &BrokerSettings, cluster: &Configs, topic: &Configs) -> String {
+fn effective(name: &'static str, layers: BrokerLayers<'_>, topic: &Configs) -> String {
     let config = topic_config(name);
-    config.map(|config| resolve(config, broker, cluster, topic).0).unwrap_or_default()
+    config.map(|config| resolve(config, layers, topic).0).unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::broker::BrokerSettings;
     use super::*;
+
+    static NONE: Configs = Configs::new();
+
+    fn layers(started: &BrokerSettings) -> BrokerLayers<'_> {
+        BrokerLayers::common(started, &NONE)
+    }
 
     fn configs(pairs: &[(&str, &str)]) -> Configs {
         pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
     }
 
     fn refusal(pairs: &[(&str, &str)]) -> String {
-        check_topic_configs(&BrokerSettings::default(), &Configs::new(), &configs(pairs))
-            .unwrap_err()
-            .to_string()
+        check_topic_configs(layers(&BrokerSettings::default()), &configs(pairs)).unwrap_err().to_string()
     }
 
     #[test]
     fn names_and_values_are_checked() {
         let every: Configs =
             super::super::TOPIC_CONFIGS.iter().map(|c| (c.name.into(), c.default.into())).collect();
-        assert_eq!(check_topic_configs(&BrokerSettings::default(), &Configs::new(), &every), Ok(()));
+        assert_eq!(check_topic_configs(layers(&BrokerSettings::default()), &every), Ok(()));
         assert_eq!(refusal(&[("retention", "1")]), "Unknown topic config name: retention");
         assert_eq!(
             refusal(&[("retention.ms", "soon")]),
@@ -174,7 +174,7 @@ mod tests {
         let broker = BrokerSettings::from_pairs([("log.cleaner.max.compaction.lag.ms", "4")]).unwrap();
         let topic = configs(&[("min.compaction.lag.ms", "5")]);
         assert_eq!(
-            check_topic_configs(&broker, &Configs::new(), &topic),
+            check_topic_configs(layers(&broker), &topic),
             Err(TopicConfigError::CompactionLag { min: 5, max: 4 })
         );
     }
@@ -184,7 +184,7 @@ mod tests {
         let broker = BrokerSettings::from_pairs([("min.insync.replicas", "2")]).unwrap();
         let topic = configs(&[("message.timestamp.type", "LogAppendTime"), ("max.message.bytes", " 77 ")]);
         assert_eq!(
-            TopicSettings::effective(&broker, &Configs::new(), &topic),
+            TopicSettings::effective(layers(&broker), &topic),
             TopicSettings {
                 max_message_bytes: 77,
                 min_insync_replicas: 2,
@@ -202,7 +202,7 @@ mod tests {
         let broker = BrokerSettings::from_pairs([("log.retention.hours", "1")]).unwrap();
         let settings = |policy| {
             let topic = configs(&[("cleanup.policy", policy), ("retention.bytes", "5")]);
-            TopicSettings::effective(&broker, &Configs::new(), &topic)
+            TopicSettings::effective(layers(&broker), &topic)
         };
         let kept = Retention { time_ms: Some(3_600_000), bytes: Some(5) };
         assert_eq!((settings("delete").retention, settings("delete").clients_may_delete), (kept, true));
@@ -216,7 +216,7 @@ mod tests {
     #[test]
     fn a_kept_value_that_is_no_longer_allowed_counts_as_not_set() {
         let topic = configs(&[("max.message.bytes", "many")]);
-        let settings = TopicSettings::effective(&BrokerSettings::default(), &Configs::new(), &topic);
+        let settings = TopicSettings::effective(layers(&BrokerSettings::default()), &topic);
         assert_eq!(settings.max_message_bytes, 1_048_588);
     }
 }

@@ -26,6 +26,31 @@ pub struct Synonym {
     pub name: &'static str,
     /// What it counts in.
     pub unit: Unit,
+    /// Its value when it is not set.
+    pub default: SynonymDefault,
+}
+
+/// The value of a broker's setting that is not set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SynonymDefault {
+    /// The topic's default.
+    Topics,
+    /// None: a weaker name has the default.
+    None,
+    /// A value of its own, in its own unit.
+    Value(&'static str),
+}
+
+impl SynonymDefault {
+    /// The default of a broker's name for `topic`.
+    #[must_use]
+    pub const fn value(self, topic: &TopicConfig) -> Option<&'static str> {
+        match self {
+            Self::Topics => Some(topic.default),
+            Self::None => None,
+            Self::Value(value) => Some(value),
+        }
+    }
 }
 
 /// What a broker's setting counts in, against the milliseconds of the topic's.
@@ -61,7 +86,16 @@ const A_DAY_MS: &str = "86400000";
 const A_WEEK_MS: &str = "604800000";
 
 const fn same(name: &'static str) -> Synonym {
-    Synonym { name, unit: Unit::Same }
+    Synonym { name, unit: Unit::Same, default: SynonymDefault::Topics }
+}
+
+/// A name without a default, the strongest of several.
+const fn first(name: &'static str) -> Synonym {
+    Synonym { name, unit: Unit::Same, default: SynonymDefault::None }
+}
+
+const fn hours(name: &'static str, default: &'static str) -> Synonym {
+    Synonym { name, unit: Unit::Hours, default: SynonymDefault::Value(default) }
 }
 
 /// A setting that is kept and shown, but not acted on.
@@ -149,7 +183,7 @@ pub static TOPIC_CONFIGS: &[TopicConfig] = &[
         "flush.ms",
         Domain::Long { min: 0 },
         FOREVER,
-        &[same("log.flush.interval.ms"), same("log.flush.scheduler.interval.ms")],
+        &[first("log.flush.interval.ms"), same("log.flush.scheduler.interval.ms")],
         "After how many milliseconds the log is synced. Trilog syncs before every acknowledgement.",
     ),
     kept(
@@ -283,9 +317,9 @@ pub static TOPIC_CONFIGS: &[TopicConfig] = &[
         Domain::Long { min: -1 },
         A_WEEK_MS,
         &[
-            same("log.retention.ms"),
-            Synonym { name: "log.retention.minutes", unit: Unit::Minutes },
-            Synonym { name: "log.retention.hours", unit: Unit::Hours },
+            first("log.retention.ms"),
+            Synonym { name: "log.retention.minutes", unit: Unit::Minutes, default: SynonymDefault::None },
+            hours("log.retention.hours", "168"),
         ],
         "How long records are kept. -1: for ever.",
     ),
@@ -307,14 +341,14 @@ pub static TOPIC_CONFIGS: &[TopicConfig] = &[
         "segment.jitter.ms",
         Domain::Long { min: 0 },
         "0",
-        &[same("log.roll.jitter.ms"), Synonym { name: "log.roll.jitter.hours", unit: Unit::Hours }],
+        &[first("log.roll.jitter.ms"), hours("log.roll.jitter.hours", "0")],
         "By how much at most a segment is closed early, so that not all close at once.",
     ),
     kept(
         "segment.ms",
         Domain::Long { min: 1 },
         A_WEEK_MS,
-        &[same("log.roll.ms"), Synonym { name: "log.roll.hours", unit: Unit::Hours }],
+        &[first("log.roll.ms"), hours("log.roll.hours", "168")],
         "After how long a segment is closed, full or not.",
     ),
     kept(

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 
 use super::draft::Draft;
 use super::{ControllerError, Decision, DecisionContext, ErrorCode, assignment, check_room, repeated};
-use crate::controller::configs::{Configs, check_topic_configs, effective_topic_configs};
+use crate::controller::configs::{BrokerLayers, Configs, check_topic_configs, effective_topic_configs};
 use crate::controller::image::MetadataImage;
 use crate::controller::records::ControllerRecord;
 use crate::controller::requests::{
@@ -111,7 +111,7 @@ fn check_configs(
     let configs = without_nulls(&topic.configs).map_err(|names| {
         invalid(format!("Null value not supported for topic configs: {}", names.join(",")))
     })?;
-    check_topic_configs(context.defaults, image.cluster_configs(), &configs)
+    check_topic_configs(BrokerLayers::common(context.defaults, image.cluster_configs()), &configs)
         .map_err(|error| invalid(error.to_string()))?;
     Ok(configs)
 }
@@ -217,7 +217,7 @@ fn config_entries(
     configs: &Configs,
     context: &DecisionContext<'_>,
 ) -> Vec<ConfigEntry> {
-    effective_topic_configs(context.defaults, image.cluster_configs(), configs)
+    effective_topic_configs(BrokerLayers::common(context.defaults, image.cluster_configs()), configs)
         .into_iter()
         .map(|config| ConfigEntry {
             name: config.name.to_owned(),

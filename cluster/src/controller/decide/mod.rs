@@ -5,8 +5,10 @@
 //! find what they know.
 
 mod allocate_producer_ids;
+mod alter_configs;
 mod alter_topic_configs;
 mod assignment;
+mod config_change;
 mod create_partitions;
 mod create_topics;
 mod delete_topics;
@@ -63,6 +65,7 @@ pub fn decide(
         ControllerRequest::DeleteTopics(request) => delete_topics::decide(image, request, context),
         ControllerRequest::CreatePartitions(request) => create_partitions::decide(image, request, context),
         ControllerRequest::AlterTopicConfigs(request) => alter_topic_configs::decide(image, request, context),
+        ControllerRequest::AlterConfigs(request) => alter_configs::decide(image, request, context),
         ControllerRequest::AllocateProducerIds => allocate_producer_ids::decide(image),
         ControllerRequest::DescribeQuorum => {
             answer(ControllerResponse::DescribeQuorum(context.quorum.clone()))

@@ -158,7 +158,7 @@ fn settings_and_ids_are_kept() {
     ]);
     let topic = image.topic("t").unwrap();
     assert_eq!(topic.configs, configs);
-    assert_eq!(image.topic_settings(topic, &BrokerSettings::default()).max_message_bytes, 9);
+    assert_eq!(image.topic_settings(topic, NodeId(1), &BrokerSettings::default()).max_message_bytes, 9);
     assert_eq!(image.next_producer_id(), ProducerId(2_000));
 }
 
@@ -185,7 +185,57 @@ fn a_snapshot_is_the_whole_image() {
             configs: Configs::from([("message.max.bytes".into(), "9".into())]),
         },
         ControllerRecord::ProducerIdsAllocated { next: ProducerId(1_000) },
+        ControllerRecord::NodeConfigsSet { node: NodeId(1), configs: configs("message.max.bytes", "8") },
+        ControllerRecord::NodeConfigsSet { node: NodeId(2), configs: Configs::new() },
+        ControllerRecord::GroupConfigsSet {
+            group: "g".into(),
+            configs: configs("consumer.session.timeout.ms", "1"),
+        },
     ]);
     assert_eq!(MetadataImage::decode(&image.encode()), Ok(image));
     assert_eq!(MetadataImage::decode(&[]), Err(DecodeError::Empty));
+}
+
+fn configs(name: &str, value: &str) -> Configs {
+    Configs::from([(name.to_owned(), value.to_owned())])
+}
+
+#[test]
+fn settings_of_nodes_and_groups_are_kept_apart() {
+    let node = |node, configs| ControllerRecord::NodeConfigsSet { node: NodeId(node), configs };
+    let group = |group: &str, configs| ControllerRecord::GroupConfigsSet { group: group.into(), configs };
+    let mut image = image_of(&[
+        created("t", 1, &[partition(1, &[1])]),
+        ControllerRecord::ClusterConfigsSet { configs: configs("message.max.bytes", "9") },
+        node(2, configs("message.max.bytes", "8")),
+        group("g", configs("consumer.session.timeout.ms", "1")),
+    ]);
+    let settings = BrokerSettings::default();
+    let largest = |image: &MetadataImage, node| {
+        image.topic_settings(image.topic("t").unwrap(), NodeId(node), &settings).max_message_bytes
+    };
+    assert_eq!([1, 2].map(|node| largest(&image, node)), [9, 8]);
+    assert_eq!(image.groups_with_configs().collect::<Vec<_>>(), ["g"]);
+    image.replay(&node(2, Configs::new()));
+    image.replay(&group("g", Configs::new()));
+    assert_eq!(largest(&image, 2), 9);
+    assert_eq!(image.groups_with_configs().len(), 0);
+}
+
+/// What a release without settings of nodes and groups wrote. Every release reads it.
+#[test]
+fn an_older_snapshot_is_read() {
+    let image = image_of(&[
+        created("t", 1, &[partition(1, &[1])]),
+        ControllerRecord::ClusterConfigsSet { configs: configs("message.max.bytes", "9") },
+        ControllerRecord::ProducerIdsAllocated { next: ProducerId(1_000) },
+    ]);
+    let mut old = vec![2, 4, 1, 1, b't', 16];
+    old.extend([0; 15]);
+    old.extend([1, 1, 1, 1, 1, 0]);
+    old.extend([5, 1, 17]);
+    old.extend(b"message.max.bytes");
+    old.extend([1, b'9', 6, 0xd0, 0x0f, 7, 2]);
+    assert_eq!(MetadataImage::decode(&old).as_ref(), Ok(&image));
+    assert_eq!(image.encode(), old, "and this one writes the same where there are none");
 }

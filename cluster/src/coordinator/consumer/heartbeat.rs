@@ -51,7 +51,7 @@ impl GroupCoordinator {
         self.update_epoch(group, resubscribed || was_classic);
         self.update_targets(group);
         let reassigned = self.reconcile(group, &member, resubscribed, request.owned.as_deref());
-        let session = self.settings.consumer_session_timeout;
+        let session = self.session_timeout(group);
         self.timers.set(Timer::Session(group.clone(), member.clone()), self.now + session);
         self.timers.cancel(&Timer::ClassicMember(group.clone(), member.clone()));
 
@@ -182,14 +182,14 @@ impl GroupCoordinator {
     /// Whether the group's epoch or somebody's assignment changed within a heartbeat's interval.
     fn is_moving(&self, group: &GroupId) -> bool {
         let moved_at = self.consumer.get(group).and_then(|live| live.moved_at);
-        moved_at.is_some_and(|moved_at| self.now < moved_at + self.settings.consumer_heartbeat_interval)
+        moved_at.is_some_and(|moved_at| self.now < moved_at + self.heartbeat_interval(group))
     }
 
     /// How soon a member is to heartbeat again. A member learns that it has partitions to give up by its next heartbeat,
     /// and another one that they are free by the one after: in a group that is moving, both are asked to come back
     /// sooner. A group that stands still for an interval, because somebody takes its time, is left in peace.
     fn heartbeat_interval_ms(&self, group: &GroupId) -> i32 {
-        let interval = self.settings.consumer_heartbeat_interval;
+        let interval = self.heartbeat_interval(group);
         let interval = if self.is_moving(group) { interval / HASTE } else { interval };
         i32::try_from(interval.as_millis()).unwrap_or(i32::MAX)
     }

@@ -70,6 +70,7 @@ use super::records::GroupChange;
 use super::state::Membership;
 use super::timers::Timer;
 use crate::controller::MetadataImage;
+use crate::controller::configs::GroupOverrides;
 
 /// What a coordinator knows of a consumer group beyond what is replicated.
 #[derive(Debug, Default)]
@@ -90,7 +91,7 @@ impl GroupCoordinator {
             for (member_id, member) in group.members() {
                 let session = match &member.metadata.classic {
                     Some(classic) => classic.session_timeout,
-                    None => self.settings.consumer_session_timeout,
+                    None => self.session_timeout(id),
                 };
                 self.timers.set(Timer::Session(id.clone(), member_id.clone()), self.now + session);
                 if let Some(timeout) = revocation_timeout(member) {
@@ -98,6 +99,20 @@ impl GroupCoordinator {
                 }
             }
         }
+    }
+
+    /// After how long without a heartbeat a member of `group` is gone.
+    fn session_timeout(&self, group: &GroupId) -> Duration {
+        self.overrides(group).session_timeout.unwrap_or(self.settings.consumer_session_timeout)
+    }
+
+    /// How often a member of `group` is to heartbeat.
+    fn heartbeat_interval(&self, group: &GroupId) -> Duration {
+        self.overrides(group).heartbeat_interval.unwrap_or(self.settings.consumer_heartbeat_interval)
+    }
+
+    fn overrides(&self, group: &GroupId) -> GroupOverrides {
+        GroupOverrides::of(self.image.group_configs(group.as_str()))
     }
 
     /// The group is deleted.

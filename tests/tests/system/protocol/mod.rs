@@ -3,6 +3,8 @@
 mod administration;
 mod delete_records;
 mod describe_cluster;
+mod describe_configs;
+mod dynamic_configs;
 mod fetch;
 mod fetch_limits;
 mod idempotence;

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::controller::fixtures::Cluster;
-use crate::controller::requests::ControllerRequest;
+use crate::controller::requests::{ConfigAlteration, ConfigChange, ConfigOperation, ControllerRequest};
 
 use ConfigOperation::{Append, Delete, Set, Subtract};
 
