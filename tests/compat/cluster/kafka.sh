@@ -13,7 +13,8 @@ cluster_needs() {
 cluster_prepare() { "$kafka" fetch; }
 
 cluster_start() { # LOG
-  COMPAT_BOOTSTRAP=127.0.0.1:19092,127.0.0.1:19093,127.0.0.1:19094
+  local first=${KAFKA_PORT:-19092}
+  COMPAT_BOOTSTRAP=127.0.0.1:$first,127.0.0.1:$((first + 1)),127.0.0.1:$((first + 2))
   KAFKA_SETTINGS=$(printf '%s\n' "${settings[@]}") "$kafka" start 3
   {
     local topic
