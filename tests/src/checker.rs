@@ -3,7 +3,7 @@
 //! The rules are what a Kafka producer, consumer and group may rely on, in the field's words. They are one-sided on purpose:
 //! an unknown outcome may have happened or not, an operation counts for another one only if it had ended before that one
 //! began, and so a violation is one on every reading of the history. What a cluster may lose that acknowledges before its
-//! disks have synced is told in [`forgiven`].
+//! disks have synced is told in [`forgiven`], and which commits come late in [`late`].
 //!
 //! | rule | file |
 //! | --- | --- |
@@ -29,6 +29,7 @@ mod dense;
 mod doubled;
 mod forgiven;
 mod frontier;
+mod late;
 mod log;
 mod lost;
 mod order;
@@ -44,6 +45,7 @@ use std::fmt::{self, Display, Formatter};
 
 use crate::history::History;
 use forgiven::Forgiven;
+use late::Late;
 use log::FinalLogs;
 
 /// Which rule was broken.
@@ -106,7 +108,7 @@ impl Display for Violation {
 
 /// All violations in a history, rule by rule.
 pub fn check(history: &History) -> Vec<Violation> {
-    let (finals, forgiven) = (FinalLogs::of(history), Forgiven::of(history));
+    let (finals, forgiven, late) = (FinalLogs::of(history), Forgiven::of(history), Late::of(history));
     let found = [
         complete::check(history, &finals, &forgiven),
         lost::check(history, &finals, &forgiven),
@@ -115,11 +117,11 @@ pub fn check(history: &History) -> Vec<Violation> {
         aborted::check(history),
         agreement::check(history, &forgiven),
         polls::check(history, &forgiven),
-        resumed::check(history, &forgiven),
+        resumed::check(history, &forgiven, &late),
         sequence::check(history, &finals),
         order::check(history, &forgiven),
         stale::check(history, &forgiven),
-        commits::check(history, &forgiven),
+        commits::check(history, &forgiven, &late),
         owners::check(history, &forgiven),
     ];
     found.concat()

@@ -2,12 +2,14 @@
 //! told it or a later one, and a member that commits later, having gone on from it, commits no less. What the coordinator
 //! tells was committed by somebody.
 //!
-//! A history's members commit where they are, one commit at a time; they never seek.
+//! A history's members commit where they are, one commit at a time; they never seek. What may come [late](super::late) is no
+//! going back.
 
 use std::collections::HashMap;
 
 use super::forgiven::Forgiven;
 use super::frontier::Frontier;
+use super::late::Late;
 use super::{Rule, Violation};
 use crate::history::{Deed, Entry, History, Outcome, Place};
 
@@ -20,7 +22,7 @@ struct Position<'a> {
     tried: HashMap<i64, u64>,
 }
 
-pub(super) fn check(history: &History, forgiven: &Forgiven) -> Vec<Violation> {
+pub(super) fn check(history: &History, forgiven: &Forgiven, late: &Late<'_>) -> Vec<Violation> {
     let mut positions: HashMap<(&str, &Place), Position<'_>> = HashMap::new();
     for entry in &history.entries {
         let Deed::Commit { group, offsets, outcome } = &entry.deed else { continue };
@@ -35,7 +37,9 @@ pub(super) fn check(history: &History, forgiven: &Forgiven) -> Vec<Violation> {
             Deed::Commit { group, offsets, outcome: Outcome::Acknowledged } => {
                 for (place, offset) in offsets {
                     let position = positions.entry((group, place)).or_default();
-                    found.extend(went_back(position, place, *offset, entry));
+                    if !late.explains(group, place, *offset, entry.ended) {
+                        found.extend(went_back(position, place, *offset, entry));
+                    }
                     position.known.told(*offset, entry);
                 }
             }
@@ -44,7 +48,10 @@ pub(super) fn check(history: &History, forgiven: &Forgiven) -> Vec<Violation> {
                 for ((_, place), position) in positions.iter_mut().filter(|((name, _), _)| name == group) {
                     // A partition that is not told of has no committed offset, which is below all others.
                     let offset = told.get(*place).copied();
-                    found.extend(went_back(position, place, offset.unwrap_or(-1), entry));
+                    let offset_or_none = offset.unwrap_or(-1);
+                    if !late.explains(group, place, offset_or_none, entry.ended) {
+                        found.extend(went_back(position, place, offset_or_none, entry));
+                    }
                     if let Some(offset) = offset {
                         found.extend(was_tried(position, place, offset, entry));
                         position.known.told(offset, entry);

@@ -1,10 +1,12 @@
 //! An assignment goes on from what was committed: it begins no earlier than the offset whose commit had been acknowledged
-//! before, and no later than any that somebody tried to commit, as records in between would be skipped by the whole group.
+//! before, and no later than any that somebody tried to commit, as records in between would be skipped by the whole group. It
+//! may begin at a commit that came [late](super::late).
 
 use std::collections::HashMap;
 
 use super::forgiven::Forgiven;
 use super::frontier::Frontier;
+use super::late::Late;
 use super::{Rule, Violation};
 use crate::history::{Deed, Entry, History, Micros, Outcome, Place};
 
@@ -16,7 +18,7 @@ struct Position<'a> {
     tried: Vec<(Micros, i64)>,
 }
 
-pub(super) fn check(history: &History, forgiven: &Forgiven) -> Vec<Violation> {
+pub(super) fn check(history: &History, forgiven: &Forgiven, late: &Late<'_>) -> Vec<Violation> {
     let mut positions: HashMap<(&str, &Place), Position<'_>> = HashMap::new();
     for entry in &history.entries {
         let Deed::Commit { group, offsets, outcome } = &entry.deed else { continue };
@@ -42,6 +44,9 @@ pub(super) fn check(history: &History, forgiven: &Forgiven) -> Vec<Violation> {
             Deed::Read { place, records } => {
                 let Some(first) = records.first() else { continue };
                 let Some((group, assigned)) = fresh.remove(&(&*entry.client, place)) else { continue };
+                if late.explains(group, place, first.offset, entry.ended) {
+                    continue;
+                }
                 let position = positions.entry((group, place)).or_default();
                 found.extend(judge(position, place, first.offset, assigned, entry));
             }
