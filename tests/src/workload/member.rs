@@ -90,13 +90,14 @@ impl Progress {
 /// What a member has, and whether its library has given that up.
 ///
 /// librdkafka (2.12) asks for the committed offsets of what it is assigned. If a coordinator that moved refuses to tell them
-/// (`NOT_COORDINATOR`), it may never ask again, and such a member owns the partitions and reads nothing of them as long as it
-/// lives. It says so in its log, and nowhere else.
+/// (`NOT_COORDINATOR`), or the connection breaks, and the assignment has changed meanwhile, it never asks again. Such a member owns
+/// the partitions and reads nothing of them as long as it lives. After a broken connection it takes the question for one that is
+/// open, and asks about nothing else either. It says so in its log, and nowhere else.
 #[derive(Debug, Clone, Default)]
 struct Standing(Arc<Mutex<(BTreeSet<Place>, bool)>>);
 
-/// How librdkafka's line begins when it gives up on committed offsets.
-const GIVES_UP_ON_OFFSETS: &str = "Offset fetch error for ";
+/// How librdkafka's lines begin when it gives up on committed offsets: of a refusal, and of a connection that broke.
+const GIVES_UP_ON_OFFSETS: [&str; 2] = ["Offset fetch error for ", "Offset fetch error: "];
 
 impl Standing {
     fn assigned(&self, places: &[Place]) {
@@ -112,7 +113,7 @@ impl Standing {
 
     /// A line of librdkafka's log.
     fn said(&self, message: &str) {
-        if message.contains(GIVES_UP_ON_OFFSETS) {
+        if GIVES_UP_ON_OFFSETS.iter().any(|line| message.contains(line)) {
             lock(&self.0).1 = true;
         }
     }
@@ -375,7 +376,10 @@ mod tests {
         standing.said("[thrd:main]: Offset fetch error for 2 partition(s): Broker: Not coordinator");
         standing.revoked(&[place]);
         assert!(lock(&standing.0).1 && lock(&standing.0).0.contains(&other));
-        standing.revoked(&[other]);
+        standing.revoked(std::slice::from_ref(&other));
         assert!(!lock(&standing.0).1, "what it is assigned next it asks about anew");
+        standing.assigned(&[other]);
+        standing.said("[thrd:main]: Offset fetch error: Local: Broker transport failure");
+        assert!(lock(&standing.0).1);
     }
 }
