@@ -7,6 +7,10 @@ from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 
+# librdkafka asks each leader, and takes what one of them did not answer for answered: it tells this offset, and no error.
+NOT_ASKED = -1001
+
+
 class Crashed(Exception):
     """The process is gone. The next call has a new one, and so a fresh client."""
 
@@ -82,7 +86,10 @@ class _Calls:
         """The end of each partition."""
         asked = {TopicPartition(topic, index): OffsetSpec.latest() for index in range(partitions)}
         listed = self._admin.list_offsets(asked, request_timeout=self.TIMEOUT)
-        return {place.partition: future.result().offset for place, future in listed.items()}
+        ends = {place.partition: future.result().offset for place, future in listed.items()}
+        if NOT_ASKED in ends.values():
+            raise RuntimeError("no error, and no offset")
+        return ends
 
     def committed(self, group: str) -> dict[int, int]:
         """What a group has committed, by partition."""

@@ -32,6 +32,7 @@ GROUPS = 6
 FAULTS = {
     "cached coordinator": "librdkafka remembers a coordinator for five minutes, whatever it answers: ListConsumerGroupOffsets and "
     "DescribeConsumerGroups go to a node that is NOT_COORDINATOR any more",
+    "ends: no error, and no offset": "librdkafka tells offset -1001 without an error of a partition whose leader has not answered",
     "crash": "confluent-kafka 2.16.1 ends with SIGSEGV when OffsetFetch is answered NOT_COORDINATOR",
 }
 
