@@ -40,6 +40,12 @@ fn table() -> Vec<Row> {
         fixed("bytes of answers of a node", bytes(connection::NODE_ANSWER_BYTES)),
         fixed("one answer", bytes(api::bounds::MAX_ANSWER_BYTES)),
         fixed("resources of a DescribeConfigs request", count(api::bounds::MOST_DESCRIBED)),
+        (
+            "fetch sessions of a node",
+            count(settings.max_incremental_fetch_session_cache_slots),
+            "max.incremental.fetch.session.cache.slots",
+        ),
+        fixed("bytes of fetch sessions of a node", bytes(api::bounds::SESSION_BYTES)),
         fixed("frames of a peer that wait to be sent", bytes(bounds::MAX_QUEUED_BYTES)),
         fixed("frames of peers that wait to be worked on", bytes(bounds::MAX_PEER_BYTES)),
         fixed("rate of a request, at least", rate(u64::from(connection::LEAST_BYTES_PER_SECOND))),

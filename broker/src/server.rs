@@ -283,7 +283,7 @@ async fn serve_clients(
 ) -> Result<(), ServeError> {
     let (stop, stopped) = watch::channel(false);
     let Clients { begun, listeners, limits, metrics, http } = clients;
-    let apis = Arc::new(KafkaApis::new(node.clone(), begun, metrics.errors.clone()));
+    let apis = Arc::new(KafkaApis::new(node.clone(), begun, &metrics));
     let serving = async {
         let mut ended = stopped.clone();
         tokio::select! {

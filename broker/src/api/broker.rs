@@ -9,10 +9,11 @@ use trilog_cluster::node::Node;
 
 use super::auto_creation::AutoCreation;
 use super::endpoints::Endpoints;
+use super::fetch::FetchSessions;
 use super::producer_ids::ProducerIds;
 use super::started::Started;
 use super::topic_settings::TopicSettingsCache;
-use crate::metrics::ErrorMetrics;
+use crate::metrics::{ErrorMetrics, FetchSessionMetrics};
 
 /// A node as its APIs see it.
 pub(super) struct Broker {
@@ -26,6 +27,8 @@ pub(super) struct Broker {
     pub(super) auto_creation: AutoCreation,
     /// The topics' settings in force, parsed once.
     known_topic_settings: TopicSettingsCache,
+    /// What consumers have named of their partitions.
+    pub(super) fetch_sessions: FetchSessions,
     /// The errors in answers, counted.
     pub(super) errors: ErrorMetrics,
     /// The most groups that this node has listed in an answer.
@@ -34,13 +37,20 @@ pub(super) struct Broker {
 
 impl Broker {
     /// The APIs' view of `node`, which was `started` so.
-    pub(super) fn new(node: Node, started: Started, errors: ErrorMetrics) -> Self {
+    pub(super) fn new(
+        node: Node,
+        started: Started,
+        errors: ErrorMetrics,
+        fetch_sessions: FetchSessionMetrics,
+    ) -> Self {
+        let slots = node.settings().max_incremental_fetch_session_cache_slots;
         Self {
             node,
             started,
             producer_ids: ProducerIds::default(),
             auto_creation: AutoCreation::default(),
             known_topic_settings: TopicSettingsCache::default(),
+            fetch_sessions: FetchSessions::new(slots, fetch_sessions),
             errors,
             listed_groups: AtomicUsize::new(0),
         }

@@ -85,7 +85,7 @@ use trilog_cluster::node::Node;
 use self::broker::Broker;
 pub(crate) use self::started::Started;
 use crate::connection::{Api, Reply, Request};
-use crate::metrics::ErrorMetrics;
+use crate::metrics::Metrics;
 
 /// All APIs of one node, as connections call them.
 pub(crate) struct KafkaApis {
@@ -93,9 +93,10 @@ pub(crate) struct KafkaApis {
 }
 
 impl KafkaApis {
-    /// Serves clients of `node`, which was `started` so; the errors that they are answered are counted in `errors`.
-    pub(crate) fn new(node: Node, started: Started, errors: ErrorMetrics) -> Self {
-        Self { broker: Arc::new(Broker::new(node, started, errors)) }
+    /// Serves clients of `node`, which was `started` so, and counts in `metrics` what they are answered.
+    pub(crate) fn new(node: Node, started: Started, metrics: &Metrics) -> Self {
+        let Metrics { errors, fetch_sessions, .. } = metrics;
+        Self { broker: Arc::new(Broker::new(node, started, errors.clone(), fetch_sessions.clone())) }
     }
 }
 
@@ -117,4 +118,5 @@ pub(crate) mod bounds {
     pub(crate) use super::auto_creation::{MAX_PARTITIONS, TOPICS_AT_ONCE, TOPICS_PER_SECOND};
     pub(crate) use super::call::MAX_ANSWER_BYTES;
     pub(crate) use super::describe_configs::MOST_DESCRIBED;
+    pub(crate) use super::fetch::SESSION_BYTES;
 }

@@ -211,7 +211,7 @@ mod tests {
     #[test]
     fn produce_is_listed_from_0_for_the_sake_of_librdkafka() {
         let produce = listed().next().unwrap();
-        assert_eq!((produce.api_key, produce.min_version, produce.max_version), (0, 0, 11));
+        assert_eq!((produce.api_key, produce.min_version, produce.max_version), (0, 0, 13));
     }
 
     #[test]

@@ -12,6 +12,7 @@
 //! | `requests` | requests by API: how many, how long, how large |
 //! | `errors` | error codes in answers, by API |
 //! | `connections` | clients' connections by listener |
+//! | `fetch_sessions` | sessions of consumers |
 //! | `topics` | what each topic takes in and gives out, and how its partitions are |
 //! | `partitions` | how this node's partitions, and those of the cluster, are |
 //! | `raft` | terms and lags, from the survey |
@@ -35,6 +36,7 @@ mod connections;
 mod disk;
 mod errors;
 mod families;
+mod fetch_sessions;
 mod groups;
 mod partitions;
 mod process;
@@ -50,6 +52,7 @@ use prometheus::core::Collector;
 
 pub(crate) use self::connections::ConnectionMetrics;
 pub(crate) use self::errors::ErrorMetrics;
+pub(crate) use self::fetch_sessions::FetchSessionMetrics;
 pub(crate) use self::requests::{RequestMetrics, RequestTimer};
 pub(crate) use self::scrape::Scraper;
 
@@ -61,6 +64,8 @@ pub(crate) struct Metrics {
     pub(crate) requests: Arc<RequestMetrics>,
     /// Error codes in answers.
     pub(crate) errors: ErrorMetrics,
+    /// Sessions of consumers.
+    pub(crate) fetch_sessions: FetchSessionMetrics,
     /// Clients' connections.
     pub(crate) connections: ConnectionMetrics,
 }
@@ -71,6 +76,7 @@ impl Default for Metrics {
         Self {
             requests: Arc::new(RequestMetrics::new(&registry)),
             errors: ErrorMetrics::new(&registry),
+            fetch_sessions: FetchSessionMetrics::new(&registry),
             connections: ConnectionMetrics::new(&registry),
             registry,
         }

@@ -13,7 +13,7 @@ use super::read;
 use crate::connection::{AnswerMemory, Share};
 
 /// What a partition of a fetch takes beside its batches, in bytes.
-const PARTITION_BYTES: usize = 384;
+pub(super) const PARTITION_BYTES: usize = 384;
 
 /// The memory of a fetch.
 pub(super) struct MemoryOfFetch {

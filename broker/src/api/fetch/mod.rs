@@ -1,4 +1,4 @@
-//! Fetch (1), versions 4-16: records out of partitions.
+//! Fetch (1), versions 4-18: records out of partitions.
 //!
 //! Reads end at the high watermark, which is also the last stable offset as there are no transactions. An
 //! offset in the middle of a batch gets the whole batch, and the client skips; the first partition with
@@ -16,26 +16,28 @@
 //!
 //! How much a fetch reads also depends on the memory that the node has for answers ([`memory`]).
 //!
-//! There are no fetch sessions (KIP-227): every answer is complete and has session id 0, which clients take
-//! for a broker without room for sessions.
+//! A client may have a session ([`session`], KIP-227): it names its partitions once, and is answered for those that changed.
 //!
-//! * v5: log start offset. v7: sessions. v9: leader epochs (KIP-320). v10: zstd; below it, batches of zstd
-//!   are answered UNSUPPORTED_COMPRESSION_TYPE. v11: racks, of no use here.
+//! * v5: log start offset. v7: sessions. v9: leader epochs (KIP-320). v10: zstd (KIP-110); below it, clients get batches of
+//!   zstd as well, as from Kafka 4. v11: racks, of no use here.
 //! * v12: flexible; diverging epochs (KIP-595). v13: topics by id (KIP-516).
 //! * v14: nothing new on the wire. v15: the replica that asks has moved into a tagged field (KIP-903).
 //! * v16: the new leader comes with NOT_LEADER_OR_FOLLOWER and FENCED_LEADER_EPOCH (KIP-951).
+//! * v17: the directory of the replica that asks (KIP-853). v18: the high watermark that it knows (KIP-1166). Both are of Kafka's
+//!   own replicas; consumers do not send them.
 
+mod asked;
 mod limits;
 mod memory;
 mod partition;
 mod pass;
 mod response;
-mod zstd;
+mod session;
+mod sessions;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 use kafka_protocol::messages::{FetchRequest, FetchResponse, TopicName};
 use tokio::sync::Notify;
@@ -43,9 +45,13 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use self::limits::Limits;
-use self::memory::MemoryOfFetch;
+use self::memory::{MemoryOfFetch, PARTITION_BYTES};
 use self::partition::Source;
 use self::pass::Pass;
+#[cfg(test)]
+pub(crate) use self::session::SESSION_BYTES;
+use self::session::{SessionError, SessionRequest};
+pub(super) use self::sessions::FetchSessions;
 use super::broker::Broker;
 use super::call::{Call, Handler, Versions};
 use super::distinct::{AskedTopic, Counts, keep_one};
@@ -58,9 +64,6 @@ pub(super) struct Fetch;
 /// MiB; but clients ask again at once, and what a slow client has not read yet is memory.
 const MAX_RESPONSE_BYTES: usize = 16 << 20;
 
-/// The session epochs of a request that does without a session: none was ever wanted, or a new one is.
-const SESSIONLESS: [i32; 2] = [-1, 0];
-
 /// A confirmation older than this is renewed before the answer. Longer than the half second that consumers wait
 /// by default, so that this is for those that wait longer, and for a process that stood still meanwhile.
 const CONFIRMED_FOR: Duration = Duration::from_millis(600);
@@ -70,36 +73,63 @@ const READ_COMMITTED: i8 = 1;
 
 impl Handler for Fetch {
     type Request = FetchRequest;
-    const SERVED: Versions = Versions::new(4, 16);
+    const SERVED: Versions = Versions::new(4, 18);
+
+    fn answer_bytes(broker: &Broker, request: &Self::Request, _version: i16) -> usize {
+        broker.fetch_sessions.partitions_of(request.session_id) * PARTITION_BYTES
+    }
 
     fn handle(broker: &Arc<Broker>, call: Call<Self::Request>) -> Reply {
         let Call { mut request, context } = call;
-        if !SESSIONLESS.contains(&request.session_epoch) {
-            let unknown = ResponseError::FetchSessionIdNotFound.code();
-            return context.now(&FetchResponse::default().with_error_code(unknown));
-        }
         keep_one(&mut request.topics, Counts::Last);
         let deadline =
             Instant::now() + Duration::from_millis(u64::try_from(request.max_wait_ms).unwrap_or(0));
         let limits = Limits::new(request.min_bytes, request.max_bytes, MAX_RESPONSE_BYTES);
-        let form = response::Form {
-            version: context.version,
-            aborted_transactions: request.isolation_level == READ_COMMITTED,
+        let aborted_transactions = request.isolation_level == READ_COMMITTED;
+        let (ticket, partitions) = match broker.fetch_sessions.begin(of_session(&request, context.version)) {
+            Ok(begun) => begun,
+            Err(error) => return context.now(&refusal(error)),
         };
-        let pass = Pass::plan(broker, request.topics, limits, context.version);
+        drop(request);
+        let pass = Pass::plan(broker, partitions, limits);
         let broker = Arc::clone(broker);
         Reply::later(async move {
             let mut fetch = MemoryOfFetch::new(context.share(), Arc::clone(context.memory()), &pass);
-            let pass = read_enough(&broker, pass, &mut fetch, deadline).await;
+            let mut pass = read_enough(&broker, pass, &mut fetch, deadline).await;
+            let told = match broker.fetch_sessions.end(ticket, pass.seen()) {
+                Ok(told) => told,
+                Err(error) => return context.answer(&refusal(error)),
+            };
+            if let Some(partitions) = told.partitions {
+                pass.keep(partitions);
+            }
             let image = broker.image();
             let endpoints = broker.endpoints(&image, context.listener());
             context.count_errors(pass.error_codes());
             pass.count_traffic();
             let leadership = |group| broker.node.leadership(group);
+            let session_id = told.session_id;
+            let form = response::Form { version: context.version, aborted_transactions, session_id };
             let body = response::body(pass.into_topics(), form, leadership, &endpoints);
             context.reply_to().answer_body(body, fetch.into_share())
         })
     }
+}
+
+/// The part of a request that concerns its session.
+fn of_session(request: &FetchRequest, version: i16) -> SessionRequest {
+    SessionRequest {
+        id: request.session_id,
+        epoch: request.session_epoch,
+        by_id: asked::is_by_id(version),
+        partitions: asked::partitions(&request.topics, version),
+        forgotten: asked::forgotten(&request.forgotten_topics_data, version),
+    }
+}
+
+/// The answer to a request that does not fit its session.
+fn refusal(error: SessionError) -> FetchResponse {
+    FetchResponse::default().with_error_code(error.response_error().code())
 }
 
 impl AskedTopic for FetchTopic {

@@ -4,18 +4,18 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use kafka_protocol::error::ResponseError;
-use kafka_protocol::messages::fetch_request::FetchPartition;
 use trilog_cluster::ids::{LeaderEpoch, Offset, RaftGroupId};
 use trilog_cluster::node::Confirmed;
 use trilog_cluster::replica::{InMemory, ReadError, Replica, ReplicaStatus};
 use trilog_protocol::batch::batches;
 
 use super::super::led_partition::{LedPartition, NO_EPOCH, check_epoch, end_of_epoch};
+use super::asked::Asked;
 use super::limits::{Allowance, FirstBatch};
-use super::zstd::before_zstd;
+use super::session::Seen as SeenBySession;
 
-/// From this version on clients know zstd.
-const ZSTD_FROM: i16 = 10;
+/// Nothing known: an offset in a partition that failed.
+pub(super) const NO_OFFSET: i64 = -1;
 
 /// Where records may be read from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,20 +36,11 @@ pub(super) struct PartitionFetch {
     pub(super) index: i32,
     /// Its group, if there is such a partition.
     pub(super) group: Option<RaftGroupId>,
-    asked: Asked,
+    pub(super) asked: Asked,
     replica: Option<Arc<Replica>>,
     seen: Option<Seen>,
     /// What the answer says of it, as of the last pass.
     pub(super) outcome: Result<Reading, ResponseError>,
-}
-
-/// What the client asks for.
-struct Asked {
-    offset: Offset,
-    max_bytes: usize,
-    believed_epoch: i32,
-    last_fetched_epoch: i32,
-    zstd_known: bool,
 }
 
 /// What a reading depends on. While it stays the same, so does the reading.
@@ -78,11 +69,10 @@ pub(super) struct Reading {
 }
 
 impl PartitionFetch {
-    /// A partition that is asked for in `version`, with its group or what is wrong with it, and this node's
-    /// replica.
+    /// A partition that is asked for, with its group or what is wrong with it, and this node's replica.
     pub(super) fn new(
-        asked: &FetchPartition,
-        version: i16,
+        index: i32,
+        asked: Asked,
         group: Result<RaftGroupId, ResponseError>,
         replica: Option<Arc<Replica>>,
     ) -> Self {
@@ -91,20 +81,7 @@ impl PartitionFetch {
             (Ok(_), None) => Err(ResponseError::NotLeaderOrFollower),
             (Ok(_), Some(_)) => Ok(Reading::default()),
         };
-        Self {
-            index: asked.partition,
-            group: group.ok(),
-            asked: Asked {
-                offset: Offset(asked.fetch_offset),
-                max_bytes: usize::try_from(asked.partition_max_bytes).unwrap_or(0),
-                believed_epoch: asked.current_leader_epoch,
-                last_fetched_epoch: asked.last_fetched_epoch,
-                zstd_known: version >= ZSTD_FROM,
-            },
-            replica,
-            seen: None,
-            outcome,
-        }
+        Self { index, group: group.ok(), asked, replica, seen: None, outcome }
     }
 
     /// The partition's group, if this node shows to lead it.
@@ -120,6 +97,24 @@ impl PartitionFetch {
         let is_covered = |group| epoch.is_some_and(|epoch| confirmed.covers(group, epoch));
         if read.is_some_and(|group| !is_covered(group)) {
             self.outcome = Err(ResponseError::NotLeaderOrFollower);
+        }
+    }
+
+    /// What a session may have to tell of it.
+    pub(super) fn seen(&self) -> SeenBySession {
+        match &self.outcome {
+            Ok(reading) => SeenBySession {
+                high_watermark: reading.high_watermark.0,
+                log_start_offset: reading.log_start_offset.0,
+                has_records: reading.bytes > 0,
+                is_urgent: reading.diverging.is_some(),
+            },
+            Err(_) => SeenBySession {
+                high_watermark: NO_OFFSET,
+                log_start_offset: NO_OFFSET,
+                has_records: false,
+                is_urgent: true,
+            },
         }
     }
 
@@ -234,11 +229,6 @@ impl Asked {
         }
         let lacks_memory = batches.is_empty() && is_behind && allowance.first.is_some();
         let reading = Reading { lacks_memory, ..reading };
-        let batches = if self.zstd_known {
-            batches
-        } else {
-            before_zstd(batches).ok_or(ResponseError::UnsupportedCompressionType)?
-        };
         #[cfg(feature = "faults")]
         let (reading, batches) = {
             let (high_watermark, batches) =

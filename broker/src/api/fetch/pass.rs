@@ -3,31 +3,24 @@
 use std::sync::Arc;
 
 use kafka_protocol::error::ResponseError;
-use kafka_protocol::messages::TopicName;
-use kafka_protocol::messages::fetch_request::FetchTopic;
-use kafka_protocol::protocol::StrBytes;
 use tokio::sync::Notify;
 use trilog_cluster::controller::{MetadataImage, Topic};
 use trilog_cluster::ids::{RaftGroupId, TopicId};
 use trilog_cluster::node::Confirmed;
 use trilog_cluster::replica::WatchGuard;
-use uuid::Uuid;
 
 use super::super::broker::Broker;
 use super::super::led_partition::group_of;
+use super::asked::{Asked, PartitionKey, Partitions, TopicKey};
 use super::limits::{Limits, Memory};
 use super::partition::{NotInMemory, PartitionFetch, Source};
+use super::session::Seen;
 
-/// From this version on topics are named by id.
-const BY_ID_FROM: i16 = 13;
-
-/// A topic of a fetch.
+/// Partitions of a topic that follow each other in a fetch.
 pub(super) struct TopicFetch {
-    /// Its name as the client gave it; empty where it gave an id.
-    pub(super) name: TopicName,
-    /// Its id as the client gave it; zero where it gave a name.
-    pub(super) id: Uuid,
-    /// Its partitions in the order asked for.
+    /// The topic as the client names it.
+    pub(super) key: TopicKey,
+    /// The partitions in the order asked for.
     pub(super) partitions: Vec<PartitionFetch>,
 }
 
@@ -42,21 +35,22 @@ pub(super) struct Pass {
 
 impl Pass {
     /// Finds the partitions that are asked for. Nothing is read yet.
-    pub(super) fn plan(broker: &Broker, topics: Vec<FetchTopic>, limits: Limits, version: i16) -> Self {
+    pub(super) fn plan(broker: &Broker, partitions: Partitions, limits: Limits) -> Self {
         let image = broker.image();
-        let topics = topics.into_iter().map(|asked| {
-            let topic = find_topic(&image, &asked, version);
-            let partitions = asked.partitions.iter().map(|partition| {
-                let group = topic.and_then(|topic| group_of(Some(topic), partition.partition));
-                let replica = group.ok().and_then(|group| broker.node.replica(group));
-                PartitionFetch::new(partition, version, group, replica)
-            });
-            let (partitions, id) = (partitions.collect(), asked.topic_id);
-            // A copy: a fetch that waits must not hold on to its frame.
-            let name = TopicName(StrBytes::from_string(asked.topic.to_string()));
-            TopicFetch { partitions, name, id }
-        });
-        Self { topics: topics.collect(), limits, bytes: 0, memory: Memory::Bytes(0) }
+        let mut topics: Vec<TopicFetch> = Vec::new();
+        let mut topic = Err(ResponseError::UnknownTopicOrPartition);
+        for (PartitionKey { topic: key, index }, asked) in partitions {
+            if topics.last().is_none_or(|last| last.key != key) {
+                topic = find_topic(&image, &key);
+                topics.push(TopicFetch { key, partitions: Vec::new() });
+            }
+            let group = topic.and_then(|topic| group_of(Some(topic), index));
+            let replica = group.ok().and_then(|group| broker.node.replica(group));
+            if let Some(last) = topics.last_mut() {
+                last.partitions.push(PartitionFetch::new(index, asked, group, replica));
+            }
+        }
+        Self { topics, limits, bytes: 0, memory: Memory::Bytes(0) }
     }
 
     /// Reads every partition about which something has changed, in order, within the limits.
@@ -142,6 +136,23 @@ impl Pass {
         }
     }
 
+    /// What there is to tell of each partition, in the order asked for.
+    pub(super) fn seen(&self) -> impl Iterator<Item = (PartitionKey, Asked, Seen)> {
+        self.topics.iter().flat_map(|TopicFetch { key, partitions }| {
+            let key = |index| PartitionKey { topic: key.clone(), index };
+            partitions.iter().map(move |partition| (key(partition.index), partition.asked, partition.seen()))
+        })
+    }
+
+    /// Leaves out the partitions for which there is a `false`, in the order asked for.
+    pub(super) fn keep(&mut self, told: Vec<bool>) {
+        let mut told = told.into_iter();
+        for topic in &mut self.topics {
+            topic.partitions.retain(|_| told.next().unwrap_or(true));
+        }
+        self.topics.retain(|topic| !topic.partitions.is_empty());
+    }
+
     /// What has been read.
     pub(super) fn into_topics(self) -> Vec<TopicFetch> {
         self.topics
@@ -149,15 +160,10 @@ impl Pass {
 }
 
 /// The topic that is asked for, or what all of its partitions are to be answered.
-fn find_topic<'a>(
-    image: &'a MetadataImage,
-    asked: &FetchTopic,
-    version: i16,
-) -> Result<&'a Arc<Topic>, ResponseError> {
-    if version >= BY_ID_FROM {
-        image.topic_by_id(TopicId(asked.topic_id)).ok_or(ResponseError::UnknownTopicId)
-    } else {
-        image.topic(&asked.topic).ok_or(ResponseError::UnknownTopicOrPartition)
+fn find_topic<'a>(image: &'a MetadataImage, key: &TopicKey) -> Result<&'a Arc<Topic>, ResponseError> {
+    match key {
+        TopicKey::Id(id) => image.topic_by_id(TopicId(*id)).ok_or(ResponseError::UnknownTopicId),
+        TopicKey::Name(name) => image.topic(name).ok_or(ResponseError::UnknownTopicOrPartition),
     }
 }
 
@@ -166,11 +172,12 @@ mod tests {
     use trilog_cluster::controller::configs::Configs;
     use trilog_cluster::controller::{ControllerRecord, PartitionRecord};
     use trilog_cluster::ids::NodeId;
+    use uuid::Uuid;
 
     use super::*;
 
     #[test]
-    fn topics_are_found_by_what_the_version_names_them_by() {
+    fn topics_are_found_by_name_or_id() {
         let id = Uuid::from_u128(7);
         let mut image = MetadataImage::default();
         image.replay(&ControllerRecord::TopicCreated {
@@ -179,11 +186,10 @@ mod tests {
             partitions: vec![PartitionRecord { group: 1, replicas: vec![NodeId(1)] }],
             configs: Configs::new(),
         });
-        let by_name = FetchTopic::default().with_topic(TopicName("t".to_owned().into()));
-        let by_id = FetchTopic::default().with_topic_id(id);
-        assert!(find_topic(&image, &by_name, 12).is_ok());
-        assert_eq!(find_topic(&image, &by_id, 12), Err(ResponseError::UnknownTopicOrPartition));
-        assert!(find_topic(&image, &by_id, 13).is_ok());
-        assert_eq!(find_topic(&image, &by_name, 13), Err(ResponseError::UnknownTopicId));
+        let by_name = |name: &str| find_topic(&image, &TopicKey::Name(name.into())).map(|topic| topic.id);
+        let by_id = |id| find_topic(&image, &TopicKey::Id(id)).map(|topic| topic.id);
+        assert_eq!((by_name("t"), by_id(id)), (Ok(TopicId(id)), Ok(TopicId(id))));
+        assert_eq!(by_name("u"), Err(ResponseError::UnknownTopicOrPartition));
+        assert_eq!(by_id(Uuid::nil()), Err(ResponseError::UnknownTopicId));
     }
 }

@@ -18,7 +18,7 @@ use trilog_cluster::ids::{NodeId, RaftGroupId};
 use trilog_cluster::node::Leadership;
 
 use super::super::endpoints::{Endpoint, Endpoints, broker_id};
-use super::partition::{PartitionFetch, Reading};
+use super::partition::{NO_OFFSET, PartitionFetch, Reading};
 use super::pass::TopicFetch;
 
 /// From this version on messages are flexible: compact lengths, tagged fields.
@@ -31,9 +31,6 @@ const LEADERS_FROM: i16 = 16;
 /// Batches below this size, in bytes, are copied after all: a slice of its own costs more.
 const COPIED_BATCH: usize = 2 << 10;
 
-/// Nothing known: an offset in a partition that failed.
-const NO_OFFSET: i64 = -1;
-
 /// What the client wants the response to be like.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Form {
@@ -41,6 +38,8 @@ pub(super) struct Form {
     pub(super) version: i16,
     /// Whether aborted transactions are listed. There are none, but who asks is not told null.
     pub(super) aborted_transactions: bool,
+    /// The session, 0 for none.
+    pub(super) session_id: i32,
 }
 
 /// The response's body. `leadership` is what this node knows of a group.
@@ -131,7 +130,9 @@ impl<L: Fn(RaftGroupId) -> Option<Leadership>> Leaders<'_, L> {
                 .with_port(*port)
                 .with_rack(rack.clone())
         });
-        FetchResponse::default().with_node_endpoints(endpoints.collect())
+        FetchResponse::default()
+            .with_session_id(self.form.session_id)
+            .with_node_endpoints(endpoints.collect())
     }
 }
 
@@ -170,7 +171,9 @@ impl Body {
     }
 
     fn put_topic(&mut self, topic: TopicFetch, partitions: Vec<Partition>) {
-        self.encode(&FetchableTopicResponse::default().with_topic(topic.name).with_topic_id(topic.id));
+        self.encode(
+            &FetchableTopicResponse::default().with_topic(topic.key.name()).with_topic_id(topic.key.id()),
+        );
         self.take_back_empty();
         self.put_length(partitions.len());
         for (data, records) in partitions {

@@ -8,6 +8,7 @@ use kafka_protocol::messages::produce_response::{
 use kafka_protocol::messages::{ProduceResponse, TopicName};
 use trilog_cluster::ids::NodeId;
 use trilog_cluster::node::{Appended, Leadership};
+use uuid::Uuid;
 
 use super::super::endpoints::{Endpoint, Endpoints, broker_id};
 use super::super::item_error::{ItemError, parts};
@@ -32,8 +33,10 @@ pub(super) struct PartitionOutcome {
 
 /// What came of a topic's record sets.
 pub(super) struct TopicOutcomes {
-    /// The topic's name as the producer gave it.
+    /// The topic's name as the producer gave it; empty where it gave an id.
     pub(super) name: TopicName,
+    /// The topic's id as the producer gave it; zero where it gave a name.
+    pub(super) id: Uuid,
     /// One outcome a record set.
     pub(super) partitions: Vec<PartitionOutcome>,
 }
@@ -42,7 +45,7 @@ pub(super) struct TopicOutcomes {
 pub(super) fn response(topics: Vec<TopicOutcomes>, endpoints: &Endpoints, version: i16) -> ProduceResponse {
     let mut leaders = BTreeMap::new();
     let mut responses = Vec::with_capacity(topics.len());
-    for TopicOutcomes { name, mut partitions } in topics {
+    for TopicOutcomes { name, id, mut partitions } in topics {
         for partition in &mut partitions {
             // A leader whose address cannot be told is no help.
             let endpoint = partition
@@ -55,9 +58,8 @@ pub(super) fn response(topics: Vec<TopicOutcomes>, endpoints: &Endpoints, versio
             };
         }
         let partitions = partitions.into_iter().map(|partition| partition_response(partition, version));
-        responses.push(
-            TopicProduceResponse::default().with_partition_responses(partitions.collect()).with_name(name),
-        );
+        let topic = TopicProduceResponse::default().with_name(name).with_topic_id(id);
+        responses.push(topic.with_partition_responses(partitions.collect()));
     }
     ProduceResponse::default().with_responses(responses).with_node_endpoints(node_endpoints(leaders))
 }
@@ -105,7 +107,6 @@ mod tests {
     use kafka_protocol::protocol::{Encodable, StrBytes};
     use trilog_cluster::controller::{Broker, ControllerRecord, Listener, MetadataImage};
     use trilog_cluster::ids::{LeaderEpoch, Offset, TimestampMs};
-    use uuid::Uuid;
 
     use super::*;
 
@@ -120,7 +121,7 @@ mod tests {
         Endpoints::new(&image, "PLAINTEXT", |_| true)
     }
 
-    fn outcomes(leader: u32) -> Vec<TopicOutcomes> {
+    fn outcomes(leader: u32, version: i16) -> Vec<TopicOutcomes> {
         let appended = Appended {
             base_offset: Offset(7),
             log_append_time: Some(TimestampMs(9)),
@@ -132,13 +133,17 @@ mod tests {
             PartitionOutcome { index: 0, outcome: Ok(appended), leadership: None },
             PartitionOutcome { index: 1, outcome: Err(moved), leadership: Some(leadership) },
         ];
-        vec![TopicOutcomes { name: TopicName(StrBytes::from_static_str("t")), partitions }]
+        let (name, id) = match version {
+            13.. => (TopicName::default(), Uuid::from_u128(7)),
+            _ => (TopicName(StrBytes::from_static_str("t")), Uuid::nil()),
+        };
+        vec![TopicOutcomes { name, id, partitions }]
     }
 
     #[test]
     fn every_version_can_carry_success_and_failure() {
-        for version in 3..=11 {
-            let response = response(outcomes(2), &endpoints(), version);
+        for version in 3..=13 {
+            let response = response(outcomes(2, version), &endpoints(), version);
             let partitions = &response.responses[0].partition_responses;
             assert_eq!((partitions[0].base_offset, partitions[0].log_append_time_ms), (7, 9));
             assert_eq!((partitions[1].error_code, partitions[1].base_offset), (6, -1));
@@ -148,11 +153,12 @@ mod tests {
 
     #[test]
     fn a_new_leader_is_told_with_its_address() {
-        let told = response(outcomes(2), &endpoints(), 10);
+        let told = response(outcomes(2, 10), &endpoints(), 10);
         assert_eq!(told.node_endpoints[0].host.as_str(), "n2");
         let leader = &told.responses[0].partition_responses[1].current_leader;
         assert_eq!((leader.leader_id, leader.leader_epoch), (BrokerId(2), 5));
-        for silent in [response(outcomes(2), &endpoints(), 9), response(outcomes(3), &endpoints(), 10)] {
+        for silent in [response(outcomes(2, 9), &endpoints(), 9), response(outcomes(3, 10), &endpoints(), 10)]
+        {
             assert!(silent.node_endpoints.is_empty());
             assert_eq!(
                 silent.responses[0].partition_responses[1].current_leader,

@@ -1,4 +1,4 @@
-//! Produce (0), versions 3-11: records into partitions.
+//! Produce (0), versions 3-13: records into partitions.
 //!
 //! Each partition's record set is checked, put in line behind the ones before it, and answered when it is
 //! committed: stored by a majority of the partition's replicas. That holds for `acks=1` as well as for
@@ -29,6 +29,8 @@
 //! * v7: zstd (KIP-110). v8: an error message (KIP-467). v9: flexible.
 //! * v10: the new leader comes with NOT_LEADER_OR_FOLLOWER (KIP-951). v11: an error for transactions
 //!   (KIP-890).
+//! * v12: transactions add their partitions by writing to them (KIP-890); of no meaning to other producers, and transactional
+//!   batches are refused in every version. v13: topics by id (KIP-516); an id that is not known is answered UNKNOWN_TOPIC_ID.
 
 mod answer;
 mod intake;
@@ -41,8 +43,9 @@ use kafka_protocol::messages::produce_request::TopicProduceData;
 use kafka_protocol::messages::{ProduceRequest, TopicName};
 use tokio::time::Instant;
 use trilog_cluster::controller::MetadataImage;
-use trilog_cluster::ids::RaftGroupId;
+use trilog_cluster::ids::{RaftGroupId, TopicId};
 use trilog_cluster::node::{AppendError, Leadership};
+use uuid::Uuid;
 
 use self::answer::{Outcome, PartitionOutcome, TopicOutcomes};
 use self::intake::{Intake, Pending};
@@ -55,6 +58,9 @@ use crate::connection::{Answer, CloseReason, Reply};
 /// See the module.
 pub(super) struct Produce;
 
+/// From this version on topics are named by id.
+const BY_ID_FROM: i16 = 13;
+
 /// How many acknowledgements a producer can ask for.
 const ACKS_NONE: i16 = 0;
 const ACKS_LEADER: i16 = 1;
@@ -62,7 +68,7 @@ const ACKS_ALL: i16 = -1;
 
 impl Handler for Produce {
     type Request = ProduceRequest;
-    const SERVED: Versions = Versions::new(3, 11);
+    const SERVED: Versions = Versions::new(3, 13);
     const LISTED_FROM: i16 = 0;
 
     fn handle(broker: &Arc<Broker>, call: Call<Self::Request>) -> Reply {
@@ -144,6 +150,7 @@ fn late(
 /// A topic's record sets, each refused or on its way into the log.
 struct TopicPending {
     name: TopicName,
+    id: Uuid,
     partitions: Vec<(i32, Pending)>,
 }
 
@@ -153,20 +160,30 @@ fn take_in(broker: &Broker, request: ProduceRequest, context: &CallContext) -> V
     let known_acks = matches!(request.acks, ACKS_NONE | ACKS_LEADER | ACKS_ALL);
     let intake = known_acks.then(|| Intake::new(broker, request.acks == ACKS_ALL, context));
     let topics = request.topic_data.into_iter();
-    topics.map(|topic| take_in_topic(&image, intake.as_ref(), topic)).collect()
+    topics.map(|topic| take_in_topic(&image, intake.as_ref(), topic, context.version)).collect()
 }
 
-fn take_in_topic(image: &MetadataImage, intake: Option<&Intake<'_>>, data: TopicProduceData) -> TopicPending {
-    let topic = image.topic(&data.name).and_then(|topic| Some(intake?.topic(image, topic)));
+fn take_in_topic(
+    image: &MetadataImage,
+    intake: Option<&Intake<'_>>,
+    data: TopicProduceData,
+    version: i16,
+) -> TopicPending {
+    let (topic, unknown) = if version >= BY_ID_FROM {
+        (image.topic_by_id(TopicId(data.topic_id)), ResponseError::UnknownTopicId)
+    } else {
+        (image.topic(&data.name), ResponseError::UnknownTopicOrPartition)
+    };
+    let topic = topic.and_then(|topic| Some(intake?.topic(image, topic)));
     let partitions = data.partition_data.into_iter().map(|partition| {
         let pending = match (&topic, intake) {
             (_, None) => Pending::Refused(ItemError::bare(ResponseError::InvalidRequiredAcks), None),
-            (None, _) => Pending::Refused(ItemError::bare(ResponseError::UnknownTopicOrPartition), None),
+            (None, _) => Pending::Refused(ItemError::bare(unknown), None),
             (Some(topic), _) => topic.take_in(partition.index, partition.records),
         };
         (partition.index, pending)
     });
-    TopicPending { partitions: partitions.collect(), name: data.name }
+    TopicPending { partitions: partitions.collect(), name: data.name, id: data.topic_id }
 }
 
 /// The end of a request without acknowledgement: nothing, or a closed connection. What is not decided by the deadline is
@@ -199,7 +216,7 @@ fn unanswered(topics: Vec<TopicPending>, deadline: Instant) -> Reply {
 /// nothing.
 async fn await_commits(broker: &Broker, topics: Vec<TopicPending>, deadline: Instant) -> Vec<TopicOutcomes> {
     let mut outcomes = Vec::with_capacity(topics.len());
-    for TopicPending { name, partitions } in topics {
+    for TopicPending { name, id, partitions } in topics {
         let mut answered = Vec::with_capacity(partitions.len());
         for (index, pending) in partitions {
             let (group, outcome): (_, Outcome) = match pending {
@@ -217,7 +234,7 @@ async fn await_commits(broker: &Broker, topics: Vec<TopicPending>, deadline: Ins
             };
             answered.push(PartitionOutcome { index, outcome, leadership });
         }
-        outcomes.push(TopicOutcomes { name, partitions: answered });
+        outcomes.push(TopicOutcomes { name, id, partitions: answered });
     }
     outcomes
 }

@@ -11,8 +11,8 @@ use super::Configs;
 use super::broker_table::{
     AUTO_CREATE_TOPICS_ENABLE, BROKER_RACK, CONNECTIONS_MAX_IDLE_MS, DEFAULT_REPLICATION_FACTOR,
     DELETE_TOPIC_ENABLE, LOG_RETENTION_CHECK_INTERVAL_MS, MAX_CONNECTIONS, MAX_CONNECTIONS_PER_IP,
-    MAX_CONNECTIONS_PER_IP_OVERRIDES, NUM_PARTITIONS, PRODUCER_ID_EXPIRATION_MS, SOCKET_REQUEST_MAX_BYTES,
-    broker_domain, broker_names, flag_instead_of,
+    MAX_CONNECTIONS_PER_IP_OVERRIDES, MAX_INCREMENTAL_FETCH_SESSION_CACHE_SLOTS, NUM_PARTITIONS,
+    PRODUCER_ID_EXPIRATION_MS, SOCKET_REQUEST_MAX_BYTES, broker_domain, broker_names, flag_instead_of,
 };
 use super::domain::InvalidValue;
 use super::effective::BrokerLayers;
@@ -45,6 +45,8 @@ pub struct BrokerSettings {
     pub max_connections_per_ip: usize,
     /// `max.connections.per.ip.overrides`: the same for single addresses, those of IPv4 in their own form.
     pub max_connections_per_ip_overrides: BTreeMap<IpAddr, usize>,
+    /// `max.incremental.fetch.session.cache.slots`: how many fetch sessions the node keeps at once.
+    pub max_incremental_fetch_session_cache_slots: usize,
     /// `connections.max.idle.ms`: after how long without a request a connection is closed. None: never.
     pub connections_max_idle: Option<Duration>,
     /// `log.retention.check.interval.ms`: how often a leader looks for records whose time is over.
@@ -140,6 +142,8 @@ impl BrokerSettings {
             max_connections: given.size(MAX_CONNECTIONS)?,
             max_connections_per_ip: given.size(MAX_CONNECTIONS_PER_IP)?,
             max_connections_per_ip_overrides: given.counts(MAX_CONNECTIONS_PER_IP_OVERRIDES)?,
+            max_incremental_fetch_session_cache_slots: given
+                .size(MAX_INCREMENTAL_FETCH_SESSION_CACHE_SLOTS)?,
             // A negative one means never.
             connections_max_idle: u64::try_from(given.integer(CONNECTIONS_MAX_IDLE_MS)?)
                 .ok()

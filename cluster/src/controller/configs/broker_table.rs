@@ -29,6 +29,8 @@ pub(super) const DELETE_TOPIC_ENABLE: &str = "delete.topic.enable";
 pub(super) const MAX_CONNECTIONS: &str = "max.connections";
 pub(super) const MAX_CONNECTIONS_PER_IP: &str = "max.connections.per.ip";
 pub(super) const MAX_CONNECTIONS_PER_IP_OVERRIDES: &str = "max.connections.per.ip.overrides";
+pub(super) const MAX_INCREMENTAL_FETCH_SESSION_CACHE_SLOTS: &str =
+    "max.incremental.fetch.session.cache.slots";
 pub(super) const NUM_PARTITIONS: &str = "num.partitions";
 pub(super) const PRODUCER_ID_EXPIRATION_MS: &str = "producer.id.expiration.ms";
 pub(super) const SOCKET_REQUEST_MAX_BYTES: &str = "socket.request.max.bytes";
@@ -88,6 +90,12 @@ static OWN_CONFIGS: &[BrokerConfig] = &[
         Domain::CountsByAddress,
         Some(""),
         "The same for single addresses: ADDRESS:COUNT, separated by commas. Host names are not resolved.",
+    ),
+    config(
+        MAX_INCREMENTAL_FETCH_SESSION_CACHE_SLOTS,
+        Domain::int_from(0),
+        Some("1000"),
+        "How many fetch sessions the node keeps at once. A consumer without one names all its partitions in each fetch.",
     ),
     config(
         NUM_PARTITIONS,

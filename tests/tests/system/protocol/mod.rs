@@ -7,6 +7,7 @@ mod describe_configs;
 mod dynamic_configs;
 mod fetch;
 mod fetch_limits;
+mod fetch_sessions;
 mod idempotence;
 mod leader_epochs;
 mod list_offsets;

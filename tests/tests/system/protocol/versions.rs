@@ -45,8 +45,8 @@ async fn the_table_lists_what_clients_look_for() {
     let connection = cluster.connect(1).await;
     let versions = connection.versions();
     // 0 is listed although 0-2 are not served: librdkafka compresses nothing otherwise (KAFKA-18659).
-    assert_listed::<ProduceRequest>(versions, 0, 11);
-    assert_listed::<FetchRequest>(versions, 4, 12);
+    assert_listed::<ProduceRequest>(versions, 0, 13);
+    assert_listed::<FetchRequest>(versions, 4, 18);
     assert_listed::<ListOffsetsRequest>(versions, 1, 7);
     assert_listed::<MetadataRequest>(versions, 0, 12);
     assert_listed::<ApiVersionsRequest>(versions, 0, 4);

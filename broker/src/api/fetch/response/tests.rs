@@ -1,10 +1,10 @@
-use kafka_protocol::messages::fetch_request::FetchPartition;
-use kafka_protocol::messages::{BrokerId, TopicName};
+use kafka_protocol::messages::BrokerId;
 use kafka_protocol::protocol::Decodable;
 use trilog_cluster::controller::{Broker, ControllerRecord, Listener, MetadataImage};
 use trilog_cluster::ids::{LeaderEpoch, Offset};
 use uuid::Uuid;
 
+use super::super::asked::{Asked, TopicKey};
 use super::*;
 
 const ID: Uuid = Uuid::from_u128(0xab);
@@ -25,8 +25,8 @@ fn leadership(group: RaftGroupId) -> Option<Leadership> {
 }
 
 fn fetch(index: i32, outcome: Result<Reading, ResponseError>) -> PartitionFetch {
-    let asked = FetchPartition::default().with_partition(index);
-    let mut fetch = PartitionFetch::new(&asked, 4, Ok(RaftGroupId(1)), None);
+    let asked = Asked { offset: Offset(0), max_bytes: 0, believed_epoch: -1, last_fetched_epoch: -1 };
+    let mut fetch = PartitionFetch::new(index, asked, Ok(RaftGroupId(1)), None);
     fetch.outcome = outcome;
     fetch
 }
@@ -44,9 +44,8 @@ fn reading(batches: &[&[u8]]) -> Reading {
 }
 
 fn topic(version: i16, partitions: Vec<PartitionFetch>) -> TopicFetch {
-    let by_id = version >= 13;
-    let name = if by_id { TopicName::default() } else { TopicName("topic".to_owned().into()) };
-    TopicFetch { name, id: if by_id { ID } else { Uuid::nil() }, partitions }
+    let key = if version >= 13 { TopicKey::Id(ID) } else { TopicKey::Name("topic".into()) };
+    TopicFetch { key, partitions }
 }
 
 fn decoded(topics: Vec<TopicFetch>, form: Form) -> FetchResponse {
@@ -60,8 +59,9 @@ fn decoded(topics: Vec<TopicFetch>, form: Form) -> FetchResponse {
 #[test]
 fn the_crate_reads_back_what_was_put_in_every_version() {
     let (small, large) = ([7; 100], vec![9; 300_000]);
-    for version in 4..=16 {
-        let form = Form { version, aborted_transactions: version % 2 == 0 };
+    for version in 4..=18 {
+        let session_id = if version >= 7 { 77 } else { 0 };
+        let form = Form { version, aborted_transactions: version % 2 == 0, session_id };
         let moved = Err(ResponseError::NotLeaderOrFollower);
         let partitions = vec![
             fetch(0, Ok(reading(&[&small, &large, &small]))),
@@ -72,7 +72,7 @@ fn the_crate_reads_back_what_was_put_in_every_version() {
         let topics =
             vec![topic(version, partitions), topic(version, vec![]), topic(version, vec![fetch(0, moved)])];
         let response = decoded(topics, form);
-        assert_eq!((response.error_code, response.session_id, response.responses.len()), (0, 0, 3));
+        assert_eq!((response.error_code, response.session_id, response.responses.len()), (0, session_id, 3));
         assert_eq!(response.responses[0].topic_id, if version >= 13 { ID } else { Uuid::nil() });
         let read = &response.responses[0].partitions;
         let records = |at: usize| read[at].records.as_deref();
@@ -88,11 +88,11 @@ fn the_crate_reads_back_what_was_put_in_every_version() {
 #[test]
 fn a_new_leader_is_told_with_its_address() {
     let moved = || vec![topic(16, vec![fetch(0, Err(ResponseError::FencedLeaderEpoch))])];
-    let told = decoded(moved(), Form { version: 16, aborted_transactions: false });
+    let told = decoded(moved(), Form { version: 16, aborted_transactions: false, session_id: 0 });
     let leader = &told.responses[0].partitions[0].current_leader;
     assert_eq!((leader.leader_id, leader.leader_epoch), (BrokerId(2), 6));
     assert_eq!(told.node_endpoints[0].host.as_str(), "n2");
-    let silent = decoded(moved(), Form { version: 15, aborted_transactions: false });
+    let silent = decoded(moved(), Form { version: 15, aborted_transactions: false, session_id: 0 });
     assert_eq!(silent.responses[0].partitions[0].current_leader, LeaderIdAndEpoch::default());
     assert!(silent.node_endpoints.is_empty());
 }
@@ -102,7 +102,7 @@ fn a_diverging_log_is_told() {
     let diverging = Reading { diverging: Some((LeaderEpoch(3), Offset(50))), ..reading(&[]) };
     let response = decoded(
         vec![topic(12, vec![fetch(0, Ok(diverging))])],
-        Form { version: 12, aborted_transactions: false },
+        Form { version: 12, aborted_transactions: false, session_id: 0 },
     );
     let end = &response.responses[0].partitions[0].diverging_epoch;
     assert_eq!((end.epoch, end.end_offset), (3, 50));
@@ -112,7 +112,7 @@ fn a_diverging_log_is_told() {
 fn large_batches_are_not_copied() {
     let large = Bytes::from(vec![9; 300_000]);
     let reading = Reading { batches: vec![large.clone()], bytes: large.len(), ..reading(&[]) };
-    let form = Form { version: 12, aborted_transactions: false };
+    let form = Form { version: 12, aborted_transactions: false, session_id: 0 };
     let parts = body(vec![topic(12, vec![fetch(0, Ok(reading))])], form, leadership, &endpoints());
     assert!(parts.iter().any(|part| part.as_ptr() == large.as_ptr()));
 }
