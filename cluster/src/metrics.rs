@@ -27,6 +27,8 @@ pub struct NodeMetrics {
     pub(crate) peers_refused: IntCounter,
     /// How often something that a peer said was dropped, as no node of this release says it.
     pub(crate) refused_messages: IntCounter,
+    /// Batches of producers that would have been one too many.
+    pub(crate) producers_refused: IntCounter,
     pulse: Arc<Pulse>,
 }
 
@@ -55,7 +57,12 @@ impl Default for NodeMetrics {
             "trilog_refused_peer_messages_total",
             "What peers said and no node of this release says; it was dropped.",
         );
+        let producers_refused = IntCounter::new(
+            "trilog_producers_refused_total",
+            "Batches of new idempotent producers that were refused, as there is no room to remember another producer.",
+        );
         Self {
+            producers_refused: producers_refused.expect("the name is legal"),
             refused_messages: refused_messages.expect("the name is legal"),
             sync_seconds: Histogram::with_opts(sync_seconds).expect("the buckets rise"),
             leader_changes: leader_changes.expect("the name is legal"),
@@ -69,7 +76,8 @@ impl NodeMetrics {
     /// What is counted here, as Prometheus has it.
     #[must_use]
     pub fn gather(&self) -> Vec<MetricFamily> {
-        let counters = [&self.leader_changes, &self.peers_refused, &self.refused_messages];
+        let counters =
+            [&self.leader_changes, &self.peers_refused, &self.refused_messages, &self.producers_refused];
         let counters = counters.into_iter().flat_map(Collector::collect);
         self.sync_seconds.collect().into_iter().chain(counters).collect()
     }

@@ -10,6 +10,7 @@
 mod disk_watch;
 mod entry_reader;
 mod fatal;
+mod full_producers;
 pub(crate) mod inbox;
 mod pace;
 mod page_table;
@@ -32,6 +33,7 @@ use self::disk_watch::DiskWatch;
 pub use self::disk_watch::Reserve;
 use self::entry_reader::{EntryReader, Turn};
 pub use self::fatal::FatalError;
+use self::full_producers::FullProducers;
 pub use self::inbox::{Append, Held};
 use self::inbox::{AppendReply, Inbox, Input};
 use self::page_table::PageTable;
@@ -88,6 +90,7 @@ struct Driver {
     transport: Transport,
     inbox: Arc<Inbox>,
     published: Arc<Published>,
+    full_producers: FullProducers,
     metrics: NodeMetrics,
     syncer: Syncer,
     entry_reader: EntryReader,
@@ -166,6 +169,7 @@ impl Driver {
             transport,
             inbox,
             published,
+            full_producers: FullProducers::new(metrics.producers_refused.clone()),
             metrics,
             syncer,
             entry_reader,
@@ -339,7 +343,10 @@ impl Driver {
 
     fn carry_out(&mut self, effect: Effect) {
         match effect {
-            Effect::Appended { ticket, result } => self.replies.appends.answer(ticket, result),
+            Effect::Appended { ticket, result } => {
+                self.full_producers.look_at(&result, Instant::now());
+                self.replies.appends.answer(ticket, result);
+            }
             Effect::Logged(tickets) => self.replies.appends.release(&tickets),
             Effect::RecordsDeleted { ticket, result } => self.replies.deletions.answer(ticket, result),
             Effect::Answered { ticket, result } => self.replies.controls.answer(ticket, result),
