@@ -12,6 +12,7 @@ import org.apache.kafka.tools.AclCommand;
 import org.apache.kafka.tools.BrokerApiVersionsCommand;
 import org.apache.kafka.tools.ClientMetricsCommand;
 import org.apache.kafka.tools.ClusterTool;
+import org.apache.kafka.tools.ConsumerPerformance;
 import org.apache.kafka.tools.DeleteRecordsCommand;
 import org.apache.kafka.tools.EndToEndLatency;
 import org.apache.kafka.tools.FeatureCommand;
@@ -23,8 +24,6 @@ import org.apache.kafka.tools.MetadataQuorumCommand;
 import org.apache.kafka.tools.ProducerPerformance;
 import org.apache.kafka.tools.TopicCommand;
 import org.apache.kafka.tools.TransactionsCommand;
-import org.apache.kafka.tools.VerifiableProducer;
-import org.apache.kafka.tools.ConsumerPerformance;
 import org.apache.kafka.tools.consumer.group.ConsumerGroupCommand;
 import org.apache.kafka.tools.reassign.ReassignPartitionsCommand;
 
@@ -67,8 +66,7 @@ final class Tools {
         Map.entry("producer-perf-test", ProducerPerformance::main),
         Map.entry("reassign-partitions", ReassignPartitionsCommand::main),
         Map.entry("topics", TopicCommand::main),
-        Map.entry("transactions", TransactionsCommand::main),
-        Map.entry("verifiable-producer", VerifiableProducer::main));
+        Map.entry("transactions", TransactionsCommand::main));
 
     /** Runs a tool and returns what it prints, errors included. */
     static String run(String name, List<String> arguments) throws Exception {
@@ -106,17 +104,13 @@ final class Tools {
         };
         System.setOut(capture);
         System.setErr(capture);
-        List<Runnable> hooks = new ArrayList<>();
         Exit.setExitProcedure(exit);
         Exit.setHaltProcedure(exit);
-        Exit.setShutdownHookAdder((name, hook) -> hooks.add(hook));
         try {
             tool.main(arguments);
         } catch (Exited e) {
             // What it said before tells why.
         } finally {
-            hooks.forEach(Runnable::run);
-            Exit.resetShutdownHookAdder();
             Exit.resetExitProcedure();
             Exit.resetHaltProcedure();
             System.setOut(out);
