@@ -1,12 +1,12 @@
 //! The executable under test.
 //!
-//! `cargo test` builds no binaries of other packages, so the first test that needs it asks cargo for a build and takes the path
-//! from cargo's own messages. The build has the profile of the tests, so that all dependencies are there already; the
-//! instruments that measure are run with `--release`, and so is what they measure. `tests/compose/run` tests what is shipped.
+//! `cargo test` builds no binaries of other packages, so the first test that needs it asks cargo for a release build and
+//! takes the path from cargo's own messages. A debug build would be several times slower, so that a node that takes in long
+//! states falls silent, and what is shipped is what is to be tested.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::OnceLock;
 
 use tokio::time::timeout;
 
@@ -21,7 +21,9 @@ const OVERRIDE: &str = "TRILOG_TEST_BINARY";
 /// If it does not build.
 pub fn trilog() -> &'static Path {
     static PATH: OnceLock<PathBuf> = OnceLock::new();
-    PATH.get_or_init(|| std::env::var_os(OVERRIDE).map_or_else(|| built("trilog-tested", &[]), PathBuf::from))
+    PATH.get_or_init(|| {
+        std::env::var_os(OVERRIDE).map_or_else(|| build(&["--release", "-p", "trilog"]), PathBuf::from)
+    })
 }
 
 /// Names the promise that [`faulty`] breaks.
@@ -34,7 +36,16 @@ pub const FAULT: &str = "TRILOG_FAULT";
 /// If it does not build.
 pub fn faulty() -> &'static Path {
     static PATH: OnceLock<PathBuf> = OnceLock::new();
-    PATH.get_or_init(|| built("trilog-faulty", &["--features", "trilog/faults"]))
+    PATH.get_or_init(|| {
+        // In another profile than the one that is under test, as cargo gives both the same name, and under a name of its own, as
+        // cargo does so there, too. Of the whole workspace, so that what was built for the tests is there already.
+        let built = build(&["--workspace", "--bin", "trilog", "--features", "trilog/faults"]);
+        let kept = built.with_file_name("trilog-faulty");
+        // One that is left from an earlier build may be missing, or still run: it is replaced and not written to.
+        let _ = std::fs::remove_file(&kept);
+        keep(&built, &kept);
+        kept
+    })
 }
 
 /// Runs the executable with these arguments and environment variables and waits for its end.
@@ -46,19 +57,6 @@ pub async fn run(arguments: &[&str], variables: &[(&str, &str)]) -> Output {
     command.args(arguments).envs(variables.iter().copied()).stdin(Stdio::null()).kill_on_drop(true);
     let ended = timeout(PATIENCE, command.output()).await;
     ended.unwrap_or_else(|_| panic!("trilog {arguments:?} goes on")).expect("the trilog executable starts")
-}
-
-/// Builds the executable and keeps it under a name of its own: cargo gives all variants of a profile the same name.
-fn built(name: &str, flags: &[&str]) -> PathBuf {
-    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-    let executable = build(flags);
-    let kept = executable.with_file_name(name);
-    // A node may run from the file that is there: it is replaced and not written to.
-    let part = executable.with_file_name(format!("{name}.{}", std::process::id()));
-    keep(&executable, &part);
-    std::fs::rename(part, &kept).expect("a file can be renamed");
-    kept
 }
 
 /// Gives an executable a second name, under which it stays as it is: builds replace files and do not write to them.
@@ -78,9 +76,7 @@ pub(crate) fn keep(executable: &Path, name: &Path) {
 fn build(flags: &[&str]) -> PathBuf {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(cargo)
-        // Of the whole workspace, so that dependencies have the features that they were built with for the tests.
-        .args(["build", "--workspace", "--bin", "trilog", "--message-format=json-render-diagnostics"])
-        .args(if cfg!(debug_assertions) { &[][..] } else { &["--release"][..] })
+        .args(["build", "--message-format=json-render-diagnostics"])
         .args(flags)
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .stderr(Stdio::inherit())
