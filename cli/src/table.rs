@@ -135,6 +135,7 @@ impl Table {
                 Side::Left => line.push_str(&format!("{}{blank}", painted(cell))),
             }
         }
+        line.truncate(line.trim_end().len());
         line
     }
 }
@@ -163,6 +164,13 @@ mod tests {
         let mut table = Table::new(["NAME"]);
         table.row(["a\nb\x1b[31m".into()]);
         assert_eq!(text(&table), "NAME\na b?[31m\n");
+    }
+
+    #[test]
+    fn an_empty_last_cell_leaves_no_blanks() {
+        let mut table = Table::new(["A", "ERROR"]);
+        table.row(["x".into(), "".into()]);
+        assert_eq!(text(&table), "A  ERROR\nx\n");
     }
 
     #[test]

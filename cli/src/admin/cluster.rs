@@ -196,14 +196,14 @@ impl Health {
         let leaderless = self.problems.iter().filter(|unwell| unwell.leader.is_none()).count();
         let mut parts = Vec::new();
         if !self.missing_brokers.is_empty() {
-            parts.push(format!("brokers {} are missing", list(&self.missing_brokers)));
+            parts.push(format!("missing brokers: {}", list(&self.missing_brokers)));
         }
         if leaderless > 0 {
-            parts.push(format!("{leaderless} partitions have no leader"));
+            parts.push(format!("partitions without a leader: {leaderless}"));
         }
         let lagging = self.problems.len() - leaderless;
         if lagging > 0 {
-            parts.push(format!("{lagging} partitions have replicas out of sync"));
+            parts.push(format!("partitions with replicas out of sync: {lagging}"));
         }
         parts.join(", ")
     }
@@ -233,6 +233,7 @@ async fn health(session: &mut Session<'_>) -> Result<(), Failure> {
         }
         session.screen.table(&table)?;
     }
+    session.screen.flush()?;
     if health.healthy { Ok(()) } else { Err(Failure::Failed(health.complaint())) }
 }
 
@@ -266,17 +267,16 @@ async fn elect(args: &ElectArgs, session: &mut Session<'_>) -> Result<(), Failur
         rows.push(Elected { topic: place.topic.to_string(), partition: place.partition, outcome });
     }
     if rows.is_empty() && !session.is_json() {
-        problems.finish()?;
+        problems.finish(session.screen)?;
         return session.screen.line("No election was needed.");
     }
-    session.show(&rows, |rows| {
+    session.show(&rows, problems, |rows| {
         let mut table = Table::new(["TOPIC", ">PARTITION", "OUTCOME"]);
         for row in rows {
             table.row([Cell::from(&row.topic), row.partition.into(), row.outcome.into()]);
         }
         table
-    })?;
-    problems.finish()
+    })
 }
 
 #[derive(Serialize)]
@@ -376,7 +376,7 @@ mod tests {
         let unwell = health(&[1, 2], vec![partition(None, &[]), partition(Some(1), &[1, 2])]);
         assert!(!unwell.healthy);
         let wanted =
-            "brokers 3 are missing, 1 partitions have no leader, 1 partitions have replicas out of sync";
+            "missing brokers: 3, partitions without a leader: 1, partitions with replicas out of sync: 1";
         assert_eq!(unwell.complaint(), wanted);
     }
 }

@@ -141,11 +141,11 @@ async fn describe(args: &DescribeArgs, session: &mut Session<'_>) -> Result<(), 
     entries.retain(|entry| args.all || is_set(entry, &resource));
     let rows: Vec<_> = entries.into_iter().map(Row::from).collect();
     if rows.is_empty() && !session.is_json() {
-        problems.finish()?;
+        problems.finish(session.screen)?;
         eprintln!("Nothing is set for {resource}: --all shows what counts for it.");
         return Ok(());
     }
-    session.show(&rows, |rows| {
+    session.show(&rows, problems, |rows| {
         let mut table = Table::new(["NAME", "VALUE", "SOURCE", ""]);
         for row in rows {
             let value = if row.sensitive { "(sensitive)" } else { row.value.as_deref().unwrap_or("") };
@@ -158,8 +158,7 @@ async fn describe(args: &DescribeArgs, session: &mut Session<'_>) -> Result<(), 
             ]);
         }
         table
-    })?;
-    problems.finish()
+    })
 }
 
 /// Whether a value was set for the resource itself.
@@ -191,7 +190,7 @@ async fn alter(
         (Some(Err(error)), _) => problems.add("configuration of", &resource, &error),
         _ => {}
     }
-    problems.finish()?;
+    problems.finish(session.screen)?;
     let rows = changes.into_iter().map(|change| Changed {
         resource: resource.to_string(),
         name: change.name,
@@ -201,7 +200,7 @@ async fn alter(
         },
     });
     let verb = if mode == Change::Apply { "" } else { "could be: " };
-    session.report(&rows.collect::<Vec<_>>(), |row| match &row.value {
+    session.report(&rows.collect::<Vec<_>>(), Problems::default(), |row| match &row.value {
         Some(value) => format!("{verb}{}: {}={value}", row.resource, row.name),
         None => format!("{verb}{}: {} has its default", row.resource, row.name),
     })

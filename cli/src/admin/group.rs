@@ -123,15 +123,14 @@ async fn show_list(args: ListArgs, session: &mut Session<'_>) -> Result<(), Fail
         problems.add("groups of broker", broker, error);
     }
     let rows: Vec<_> = listed.groups.into_iter().map(Listed::from).collect();
-    session.show(&rows, |rows| {
+    session.show(&rows, problems, |rows| {
         let mut table = Table::new(["GROUP", "TYPE", "STATE", "PROTOCOL-TYPE"]);
         for row in rows {
             let texts = [&row.group, &row.r#type, &row.state, &row.protocol_type];
             table.row(texts.map(Cell::from));
         }
         table
-    })?;
-    problems.finish()
+    })
 }
 
 #[derive(Serialize)]
@@ -238,7 +237,7 @@ async fn describe(args: &DescribeArgs, session: &mut Session<'_>) -> Result<(), 
             show_group(group, args.members, session)?;
         }
     }
-    problems.finish()
+    problems.finish(session.screen)
 }
 
 /// What is committed of a group, how far that is behind, and which member has it.
@@ -340,8 +339,7 @@ async fn delete(args: &DeleteArgs, session: &mut Session<'_>) -> Result<(), Fail
     let mut problems = Problems::default();
     let deleted = problems.sort("group", session.admin.delete_groups(args.names.iter().cloned()).await);
     let rows: Vec<_> = deleted.into_iter().map(|(group, ())| Named { group }).collect();
-    session.report(&rows, |row| format!("deleted group {}", row.group))?;
-    problems.finish()
+    session.report(&rows, problems, |row| format!("deleted group {}", row.group))
 }
 
 async fn delete_offsets(args: &DeleteOffsetsArgs, session: &mut Session<'_>) -> Result<(), Failure> {
@@ -350,6 +348,5 @@ async fn delete_offsets(args: &DeleteOffsetsArgs, session: &mut Session<'_>) -> 
     let outcomes = session.admin.delete_group_offsets(&args.group, places).await;
     let deleted = problems.sort("offset of", outcomes);
     let rows: Vec<_> = deleted.iter().map(|(place, ())| Place::from(place)).collect();
-    session.report(&rows, |row| format!("deleted offset of {}-{}", row.topic, row.partition))?;
-    problems.finish()
+    session.report(&rows, problems, |row| format!("deleted offset of {}-{}", row.topic, row.partition))
 }

@@ -83,8 +83,7 @@ pub(super) async fn perform(args: &LogDirsArgs, session: &mut Session<'_>) -> Re
     let dirs: Vec<_> = brokers
         .flat_map(|(broker, dirs)| dirs.into_iter().map(move |dir| Dir::of(broker, dir, &args.topic)))
         .collect();
-    session.show(&dirs, |dirs| if args.partitions { partitions(dirs) } else { directories(dirs) })?;
-    problems.finish()
+    session.show(&dirs, problems, |dirs| if args.partitions { partitions(dirs) } else { directories(dirs) })
 }
 
 fn directories(dirs: &[Dir]) -> Table {

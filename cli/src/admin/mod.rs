@@ -124,8 +124,7 @@ fn with(
         settings.reach().await?;
         let admin = Admin::new(config)?;
         let mut session = Session { admin, output: common.output.output, screen };
-        work(&mut session).await?;
-        session.screen.flush()
+        work(&mut session).await
     })
 }
 
@@ -141,20 +140,34 @@ impl Session<'_> {
         self.output == OutputFormat::Json
     }
 
-    /// Shows rows: as JSON, or as a table.
-    fn show<T: Serialize>(&mut self, rows: &[T], table: impl FnOnce(&[T]) -> Table) -> Result<(), Failure> {
+    /// Shows rows, as JSON or as a table, and then what went wrong with others. A table of nothing but problems is left out.
+    fn show<T: Serialize>(
+        &mut self,
+        rows: &[T],
+        problems: Problems,
+        table: impl FnOnce(&[T]) -> Table,
+    ) -> Result<(), Failure> {
         match self.output {
-            OutputFormat::Json => self.screen.json(&rows),
-            OutputFormat::Table => self.screen.table(&table(rows)),
+            OutputFormat::Json => self.screen.json(&rows)?,
+            OutputFormat::Table if rows.is_empty() && !problems.is_empty() => {}
+            OutputFormat::Table => self.screen.table(&table(rows))?,
         }
+        problems.finish(self.screen)
     }
 
-    /// Says what was done: as JSON, or a line a row.
-    fn report<T: Serialize>(&mut self, rows: &[T], line: impl Fn(&T) -> String) -> Result<(), Failure> {
+    /// Says what was done, as JSON or a line a row, and then what went wrong with others.
+    fn report<T: Serialize>(
+        &mut self,
+        rows: &[T],
+        problems: Problems,
+        line: impl Fn(&T) -> String,
+    ) -> Result<(), Failure> {
         if self.is_json() {
-            return self.screen.json(&rows);
+            self.screen.json(&rows)?;
+        } else {
+            rows.iter().try_for_each(|row| self.screen.line(line(row)))?;
         }
-        rows.iter().try_for_each(|row| self.screen.line(line(row)))
+        problems.finish(self.screen)
     }
 
     /// The topics of these names. Those that do not exist become problems, with the nearest name that does.

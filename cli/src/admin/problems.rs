@@ -6,6 +6,10 @@ use trilog_client::admin::Results;
 use trilog_client::{Error, ErrorCode, nearest_name};
 
 use crate::failure::Failure;
+use crate::screen::Screen;
+
+/// The most problems that are told beside the last one.
+const MOST: usize = 20;
 
 /// The items that failed, each as a sentence.
 #[derive(Debug, Default)]
@@ -40,11 +44,21 @@ impl Problems {
         done
     }
 
-    /// Tells all problems but the last, which is the command's failure.
-    pub(super) fn finish(mut self) -> Result<(), Failure> {
+    /// Whether all went well.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Tells all problems but the last, which is the command's failure. Results come first.
+    pub(super) fn finish(mut self, screen: &mut Screen) -> Result<(), Failure> {
+        screen.flush()?;
         let Some(last) = self.0.pop() else { return Ok(()) };
-        for sentence in self.0 {
+        let untold = self.0.len().saturating_sub(MOST);
+        for sentence in self.0.into_iter().take(MOST) {
             Failure::Failed(sentence).tell();
+        }
+        if untold > 0 {
+            Failure::Failed(format!("{untold} more of the kind")).tell();
         }
         Err(Failure::Failed(last))
     }
@@ -81,7 +95,7 @@ mod tests {
         let wanted =
             [r#"there is no topic "ordrs"; did you mean "orders"?"#, r#"there is no topic "elsewhere""#];
         assert_eq!(problems.0, wanted);
-        let failure = problems.finish().unwrap_err();
+        let failure = problems.finish(&mut Screen::stdout()).unwrap_err();
         assert_eq!(failure.to_string(), r#"there is no topic "elsewhere""#);
     }
 
@@ -97,6 +111,6 @@ mod tests {
         let mut problems = Problems::default();
         let done = problems.sort("topic", Results::from([("a", Ok(1))]));
         assert_eq!(done, [("a", 1)]);
-        assert!(problems.finish().is_ok());
+        assert!(problems.finish(&mut Screen::stdout()).is_ok());
     }
 }

@@ -3,6 +3,7 @@
 use clap::Args;
 use serde::Serialize;
 
+use super::problems::Problems;
 use super::{Session, list};
 use crate::failure::Failure;
 use crate::table::{Cell, Table};
@@ -39,7 +40,7 @@ pub(super) async fn perform(_args: &ReassignArgs, session: &mut Session<'_>) -> 
     if rows.is_empty() && !session.is_json() {
         return session.screen.line("No reassignment is under way.");
     }
-    session.show(&rows, |rows| {
+    session.show(&rows, Problems::default(), |rows| {
         let mut table = Table::new(["TOPIC", ">PARTITION", "REPLICAS", "ADDING", "REMOVING"]);
         for row in rows {
             table.row([

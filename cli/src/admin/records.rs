@@ -56,12 +56,11 @@ pub(super) async fn perform(command: RecordsCommand, session: &mut Session<'_>) 
         partition: place.partition,
         log_start,
     });
-    session.show(&rows.collect::<Vec<_>>(), |rows| {
+    session.show(&rows.collect::<Vec<_>>(), problems, |rows| {
         let mut table = Table::new(["TOPIC", ">PARTITION", ">LOG-START"]);
         for row in rows {
             table.row([Cell::from(&row.topic), row.partition.into(), row.log_start.into()]);
         }
         table
-    })?;
-    problems.finish()
+    })
 }

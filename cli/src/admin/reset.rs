@@ -113,19 +113,20 @@ pub(super) async fn reset(args: &ResetArgs, session: &mut Session<'_>) -> Result
         new: planned.to,
         executed: args.execute,
     });
-    session.show(&rows.collect::<Vec<_>>(), |rows| {
+    let rows: Vec<_> = rows.collect();
+    let is_plan = !args.execute && !rows.is_empty() && !session.is_json();
+    let outcome = session.show(&rows, problems, |rows| {
         let mut table = Table::new(["TOPIC", ">PARTITION", ">COMMITTED", ">NEW"]);
         for row in rows {
             let committed = or_dash(row.committed).into();
             table.row([Cell::from(&row.topic), row.partition.into(), committed, row.new.into()]);
         }
         table
-    })?;
-    if !args.execute && !session.is_json() {
-        session.screen.flush()?;
+    });
+    if is_plan {
         eprintln!("Nothing was changed: --execute commits the new offsets.");
     }
-    problems.finish()
+    outcome
 }
 
 /// A group with members commits for itself: one sentence instead of one a partition.
@@ -135,7 +136,7 @@ async fn refuse_members(group: &str, session: &Session<'_>) -> Result<(), Failur
         Some(Ok(description)) if !description.members.is_empty() => {
             let (count, state) = (description.members.len(), description.state);
             let advice = "stop them before its offsets are reset";
-            Err(Failure::Failed(format!("group {group} has {count} members (state {state}): {advice}")))
+            Err(Failure::Failed(format!("group {group} has members ({count}, state {state}): {advice}")))
         }
         // A group may be given offsets before it exists.
         _ => Ok(()),

@@ -200,11 +200,10 @@ async fn create(args: CreateArgs, session: &mut Session<'_>) -> Result<(), Failu
         replication_factor: created.replicas,
     });
     let verb = if args.validate_only { "could create" } else { "created" };
-    session.report(&created.collect::<Vec<_>>(), |row| {
+    session.report(&created.collect::<Vec<_>>(), problems, |row| {
         let Created { topic, partitions, replication_factor, .. } = row;
         format!("{verb} topic {topic}: partitions {partitions}, replication factor {replication_factor}")
-    })?;
-    problems.finish()
+    })
 }
 
 fn is_code(error: Option<&trilog_client::Error>, wanted: ErrorCode) -> bool {
@@ -243,7 +242,7 @@ async fn show_list(args: &ListArgs, session: &mut Session<'_>) -> Result<(), Fai
     let mut topics = session.admin.list_topics().await?;
     topics.retain(|topic| args.internal || !topic.internal);
     let rows: Vec<_> = topics.into_iter().map(Listed::of).collect();
-    session.show(&rows, |rows| {
+    session.show(&rows, Problems::default(), |rows| {
         let mut table = Table::new(["TOPIC", ">PARTITIONS", ">REPLICAS", ">UNDER-REPLICATED", ">NO-LEADER"]);
         for row in rows {
             let tone = |count, tone| if count == 0 { Tone::Plain } else { tone };
@@ -328,8 +327,7 @@ async fn describe(args: &DescribeArgs, session: &mut Session<'_>) -> Result<(), 
             partitions,
         });
     }
-    show_described(&described, session)?;
-    problems.finish()
+    show_described(&described, session)
 }
 
 fn show_described(described: &[Described], session: &mut Session<'_>) -> Result<(), Failure> {
@@ -382,8 +380,7 @@ async fn alter(args: &AlterArgs, session: &mut Session<'_>) -> Result<(), Failur
             Err(error) => session.topic_problem(&topic, &error, &mut problems).await,
         }
     }
-    session.report(&done, |row| format!("altered topic {}", row.topic))?;
-    problems.finish()
+    session.report(&done, problems, |row| format!("altered topic {}", row.topic))
 }
 
 async fn delete(args: DeleteArgs, session: &mut Session<'_>) -> Result<(), Failure> {
@@ -397,8 +394,7 @@ async fn delete(args: DeleteArgs, session: &mut Session<'_>) -> Result<(), Failu
             Err(error) => session.topic_problem(&topic.to_string(), &error, &mut problems).await,
         }
     }
-    session.report(&done, |row| format!("deleted topic {}", row.topic))?;
-    problems.finish()
+    session.report(&done, problems, |row| format!("deleted topic {}", row.topic))
 }
 
 async fn add_partitions(args: AddPartitionsArgs, session: &mut Session<'_>) -> Result<(), Failure> {
@@ -413,6 +409,5 @@ async fn add_partitions(args: AddPartitionsArgs, session: &mut Session<'_>) -> R
         }
     }
     let verb = if args.validate_only { "could have" } else { "has" };
-    session.report(&done, |row| format!("topic {} {verb} {} partitions", row.topic, args.total))?;
-    problems.finish()
+    session.report(&done, problems, |row| format!("topic {} {verb} {} partitions", row.topic, args.total))
 }

@@ -89,14 +89,13 @@ async fn show_list(args: ListArgs, session: &mut Session<'_>) -> Result<(), Fail
         problems.add("transactions of broker", broker, error);
     }
     let rows: Vec<_> = listed.transactions.into_iter().map(Listed::from).collect();
-    session.show(&rows, |rows| {
+    session.show(&rows, problems, |rows| {
         let mut table = Table::new(["TRANSACTIONAL-ID", ">PRODUCER-ID", "STATE"]);
         for row in rows {
             table.row([Cell::from(&row.transactional_id), row.producer_id.into(), Cell::from(&row.state)]);
         }
         table
-    })?;
-    problems.finish()
+    })
 }
 
 async fn describe(args: DescribeArgs, session: &mut Session<'_>) -> Result<(), Failure> {
@@ -112,7 +111,7 @@ async fn describe(args: DescribeArgs, session: &mut Session<'_>) -> Result<(), F
         started: told.started,
         partitions: told.partitions.iter().map(ToString::to_string).collect(),
     });
-    session.show(&rows.collect::<Vec<_>>(), |rows| {
+    session.show(&rows.collect::<Vec<_>>(), problems, |rows| {
         let mut table = Table::new([
             "TRANSACTIONAL-ID",
             "STATE",
@@ -134,6 +133,5 @@ async fn describe(args: DescribeArgs, session: &mut Session<'_>) -> Result<(), F
             ]);
         }
         table
-    })?;
-    problems.finish()
+    })
 }

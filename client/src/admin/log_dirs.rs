@@ -44,10 +44,18 @@ impl Admin {
     ///
     /// # Errors
     ///
-    /// If the cluster's brokers cannot be found out. Each broker's own error is in the results.
+    /// [`Error::NotServed`] if no broker serves that; if the cluster's brokers cannot be found out. Each broker's own error is in the results.
     pub async fn describe_log_dirs(&self) -> Result<Results<i32, Vec<LogDir>>, Error> {
         let brokers = self.broker_ids().await?;
-        Ok(self.run(DescribeLogDirs, brokers).await)
+        let by_broker = self.run(DescribeLogDirs, brokers).await;
+        let refused = by_broker.values().find_map(|outcome| match outcome {
+            Err(error @ Error::NotServed { .. }) => Some(error.clone()),
+            _ => None,
+        });
+        match refused {
+            Some(error) if by_broker.values().all(Result::is_err) => Err(error),
+            _ => Ok(by_broker),
+        }
     }
 }
 

@@ -6,7 +6,6 @@ use std::time::Duration;
 use kafka_protocol::messages::describe_transactions_response::TransactionState;
 use kafka_protocol::messages::{DescribeTransactionsRequest, ListTransactionsRequest, TransactionalId};
 
-use super::groups::merged;
 use super::requests::{checked, known};
 use super::rounds::Policy;
 use super::route::{Coordinated, Route};
@@ -76,9 +75,8 @@ impl Admin {
     ///
     /// If no broker answers in time. Where only some do not, they are in [`TransactionsListed::failures`].
     pub async fn list_transactions(&self, filter: &TransactionFilter) -> Result<TransactionsListed, Error> {
-        let brokers = self.broker_ids().await?;
-        let by_broker = self.run(ListTransactions { filter: filter.clone() }, brokers).await;
-        let (mut transactions, failures) = merged(by_broker)?;
+        let (mut transactions, failures) =
+            self.of_all_brokers(|| ListTransactions { filter: filter.clone() }).await?;
         transactions.sort_unstable_by(|one, other| one.transactional_id.cmp(&other.transactional_id));
         Ok(TransactionsListed { transactions, failures })
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use kafka_protocol::messages::ListGroupsRequest;
+use trilog_protocol::ErrorCode;
 
 use crate::Error;
 use crate::admin::requests::checked;
@@ -56,9 +57,7 @@ impl Admin {
     ///
     /// If no broker answers in time. Where only some do not, they are in [`GroupsListed::failures`].
     pub async fn list_groups(&self, filter: &GroupFilter) -> Result<GroupsListed, Error> {
-        let brokers = self.broker_ids().await?;
-        let by_broker = self.run(ListGroups { filter: filter.clone() }, brokers).await;
-        let (groups, failures) = merged(by_broker)?;
+        let (groups, failures) = self.of_all_brokers(|| ListGroups { filter: filter.clone() }).await?;
         let mut by_name = BTreeMap::new();
         for group in groups {
             // While a coordinator moves, two brokers may name a group.
@@ -68,14 +67,35 @@ impl Admin {
     }
 }
 
+impl Admin {
+    /// What all brokers list together. Where one of them has left meanwhile, all are asked again: what it coordinated is with others.
+    pub(in crate::admin) async fn of_all_brokers<T, O>(
+        &self,
+        operation: impl Fn() -> O,
+    ) -> Result<(Vec<T>, BTreeMap<i32, Error>), Error>
+    where
+        T: Send + 'static,
+        O: Operation<Key = NodeId, Value = Vec<T>>,
+    {
+        let listed = merged(self.run(operation(), self.broker_ids().await?).await)?;
+        if !listed.1.values().any(has_left) {
+            return Ok(listed);
+        }
+        merged(self.run(operation(), self.broker_ids().await?).await)
+    }
+}
+
+/// Whether the broker is no longer one of the cluster's.
+const fn has_left(error: &Error) -> bool {
+    matches!(error, Error::Broker { code: ErrorCode::BROKER_ID_NOT_REGISTERED, .. })
+}
+
 /// What several brokers listed, and those that did not answer.
 ///
 /// # Errors
 ///
 /// The first broker's error if none has answered.
-pub(in crate::admin) fn merged<T>(
-    by_broker: Results<NodeId, Vec<T>>,
-) -> Result<(Vec<T>, BTreeMap<i32, Error>), Error> {
+fn merged<T>(by_broker: Results<NodeId, Vec<T>>) -> Result<(Vec<T>, BTreeMap<i32, Error>), Error> {
     let (mut items, mut failures, mut answers) = (Vec::new(), BTreeMap::new(), 0);
     for (broker, listed) in by_broker {
         match listed {

@@ -7,6 +7,5 @@ mod offsets;
 mod reset;
 
 pub use self::describe::{GroupDescription, MemberDescription};
-pub(super) use self::list::merged;
 pub use self::list::{GroupFilter, GroupListing, GroupsListed};
 pub use self::reset::{PlannedReset, ResetTo};
