@@ -164,7 +164,7 @@ async fn producers_are_told_by_partition() {
     let partition = cluster.new_partition("producers").await;
     let id = asked(&partition.connection, InitProducerIdRequest::default().with_transactional_id(None)).await;
     let batch = BatchBuilder::new(vec![Record::new(77, "a"), Record::new(78, "b")]);
-    partition.produce(batch.producer(id.producer_id.0, id.producer_epoch, 5).build()).await;
+    partition.produce(batch.producer(id.producer_id.0, id.producer_epoch, 0).build()).await;
     let topic = |name, partitions: &[i32]| {
         TopicRequest::default().with_name(topic_name(name)).with_partition_indexes(partitions.to_vec())
     };
@@ -176,7 +176,7 @@ async fn producers_are_told_by_partition() {
     let producer = only(known.partitions[0].active_producers.clone());
     assert_eq!(
         (producer.producer_id, producer.last_sequence, producer.last_timestamp),
-        (id.producer_id, 6, 78)
+        (id.producer_id, 1, 78)
     );
     assert_eq!((producer.coordinator_epoch, producer.current_txn_start_offset), (-1, -1));
 }
