@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use trilog_protocol::batch::{AddError, BatchOrigin, BatchWriter};
+use trilog_protocol::batch::{AddError, BatchHeader, BatchOrigin, BatchWriter};
+use trilog_protocol::compression::Compression;
 use trilog_protocol::ids::TimestampMs;
-use trilog_protocol::records::RecordRef;
+use trilog_protocol::records::{RecordRef, decode_records};
 
 use super::delivery::Delivered;
 use super::record::Record;
@@ -118,6 +119,52 @@ impl<T> Batch<T> {
         self.content.record_count()
     }
 
+    /// Two batches with half of the records each, and with the numbers that the records have had; the second takes the place
+    /// after this one's. A batch of one record, and one whose records were given up, is given back.
+    pub(super) fn split(self) -> Result<(Self, Self), Box<Self>> {
+        let Some((first, second)) = self.halves() else { return Err(Box::new(self)) };
+        let Self { number, mut entries, created, origin, attempts, .. } = self;
+        let later = entries.split_off(entries.len() / 2);
+        let skipped = first.record_count();
+        let part = |number, content, entries, origin| Self {
+            number,
+            content: Arc::new(content),
+            entries,
+            created,
+            is_sealed: true,
+            origin,
+            attempts,
+            is_uncertain: false,
+            last_error: None,
+        };
+        let behind = origin.map(|origin| after(origin, skipped));
+        Ok((part(number, first, entries, origin), part(number + 1, second, later, behind)))
+    }
+
+    /// The records in two halves. None if there are no two records that anybody waits for.
+    fn halves(&self) -> Option<(BatchWriter, BatchWriter)> {
+        let count = self.entries.len();
+        let is_whole = u32::try_from(count).is_ok_and(|count| count == self.content.record_count());
+        if count < 2 || !is_whole {
+            return None;
+        }
+        let bytes = self.content.finish(Compression::NONE, &BatchOrigin::ANONYMOUS).ok()?.freeze();
+        let header = BatchHeader::parse(&bytes).ok()?;
+        let mut halves = [BatchWriter::new(), BatchWriter::new()];
+        for (at, record) in decode_records(&header, &bytes, bytes.len()).ok()?.enumerate() {
+            let record = record.ok()?;
+            let reference = RecordRef {
+                timestamp: record.timestamp,
+                key: record.key.as_deref(),
+                value: record.value.as_deref(),
+                headers: &record.headers,
+            };
+            halves[usize::from(at >= count / 2)].add(&reference).ok()?;
+        }
+        let [first, second] = halves;
+        Some((first, second))
+    }
+
     /// The fate of all its records.
     pub(super) fn finish(self, result: impl Fn(usize, i64) -> Result<Delivered, Error>) -> Vec<Finished<T>> {
         let entries = self.entries.into_iter().enumerate();
@@ -128,6 +175,12 @@ impl<T> Batch<T> {
             })
             .collect()
     }
+}
+
+/// The numbers behind the first `count` of a batch.
+fn after(origin: BatchOrigin, count: u32) -> BatchOrigin {
+    let next = (i64::from(origin.base_sequence) + i64::from(count)) % (1 << 31);
+    BatchOrigin { base_sequence: i32::try_from(next).unwrap_or(0), ..origin }
 }
 
 /// The length of a batch with this record alone, in bytes.

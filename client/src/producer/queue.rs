@@ -22,7 +22,8 @@
 //!    is [refuted](Chain::Refuted), and all that wait get numbers of the next epoch. Brokers know the last five batches of a
 //!    producer again, so that a batch leaves only while the oldest undecided one is among the four before it.
 //!    A broker that knows nothing of a producer takes whatever comes first, so that the first batch leaves alone.
-//! 6. If somebody else has the producer id, what may have been appended under it fails. The rest gets numbers under a new id.
+//! 6. A batch that a broker finds too large comes back as two, with the numbers that its records have had; see [`split`].
+//! 7. If somebody else has the producer id, what may have been appended under it fails. The rest gets numbers under a new id.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -295,7 +296,7 @@ impl<T> Queue<T> {
                 self.again(flight, error, Fate::NotAppended, now + delay, rules, now)
             }
             Verdict::Fenced(error) => self.fenced(flight.batch, &error, identity),
-            Verdict::Refused(error) => self.give_up(flight.batch, &error),
+            Verdict::Refused(error) => self.refused(flight, &error),
         }
     }
 
@@ -420,5 +421,6 @@ fn timed_out<T>(batch: &Batch<T>, rules: &Rules) -> Error {
     Error::Timeout { what: "the delivery of a record", limit: rules.delivery_timeout, cause }
 }
 
+mod split;
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,9 @@
 //! One partition's queue, step by step.
 
 use trilog_protocol::ErrorCode;
+use trilog_protocol::batch::BatchHeader;
+use trilog_protocol::compression::Compression;
+use trilog_protocol::records::decode_records;
 
 use super::*;
 use crate::producer::verdict::judge;
@@ -44,6 +47,16 @@ impl Stage {
         let entry = Entry { token: self.next, charge: 1, generation: 0, timestamp: 1000 };
         self.next += 1;
         self.queue.append(&record, entry, now, &RULES).unwrap();
+    }
+
+    /// Appends records that share a batch.
+    fn small_records(&mut self, count: usize) {
+        for _ in 0..count {
+            let record = Record::to("t").value(vec![0; 10]);
+            let entry = Entry { token: self.next, charge: 1, generation: 0, timestamp: 1000 };
+            self.next += 1;
+            self.queue.append(&record, entry, at(0), &RULES).unwrap();
+        }
     }
 
     /// Sends the next batch, if it is ready, and returns its request with its epoch and first sequence number.
@@ -175,6 +188,56 @@ fn a_refused_batch_leaves_a_gap_that_a_new_epoch_closes() {
     stage.send(at(0));
     assert_eq!(stage.answer(1, ErrorCode::MESSAGE_TOO_LARGE, at(1)), [(0, None)]);
     assert_eq!(stage.send(at(1)), Some((2, 1, 0)));
+}
+
+#[test]
+fn a_batch_that_is_too_large_comes_back_as_two() {
+    let mut stage = Stage::new();
+    stage.small_records(3);
+    stage.batch(at(0));
+    assert_eq!(stage.send(at(5)), Some((1, 0, 0)));
+    assert_eq!(stage.send(at(5)), Some((2, 0, 3)));
+    assert_eq!(stage.answer(1, ErrorCode::MESSAGE_TOO_LARGE, at(6)), []);
+    assert_eq!(stage.send(at(6)), None, "another one is in flight");
+    stage.answer(2, ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER, at(6));
+    assert_eq!(stage.send(at(6)), Some((3, 0, 0)));
+    assert_eq!(stage.send(at(6)), Some((4, 0, 1)));
+    assert_eq!(stage.send(at(6)), Some((5, 0, 3)));
+    // The second half comes back as well, and the last batch with it.
+    assert_eq!(stage.answer(3, ErrorCode::NONE, at(7)), [(0, Some(100))]);
+    assert_eq!(stage.answer(4, ErrorCode::RECORD_LIST_TOO_LARGE, at(7)), []);
+    stage.answer(5, ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER, at(7));
+    assert_eq!(stage.send(at(7)), Some((6, 0, 1)));
+    assert_eq!(stage.send(at(7)), Some((7, 0, 2)));
+    assert_eq!(stage.send(at(7)), Some((8, 0, 3)));
+    assert_eq!(stage.answer(6, ErrorCode::NONE, at(8)), [(1, Some(100))]);
+    assert_eq!(stage.answer(7, ErrorCode::MESSAGE_TOO_LARGE, at(8)), [(2, None)], "one record is too large");
+    assert_eq!(stage.answer(8, ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER, at(8)), []);
+    assert_eq!(stage.send(at(200)), Some((9, 1, 0)), "behind the gap");
+}
+
+#[test]
+fn halves_hold_the_records_in_order() {
+    let mut batch = Batch::new(7, at(0));
+    for number in 0..5_u8 {
+        let record = Record::to("t").key(vec![number]).value("v").header("h", vec![number]);
+        let entry = Entry { token: number, charge: 1, generation: 0, timestamp: 1000 + i64::from(number) };
+        batch.add(&record, entry).unwrap();
+    }
+    let (mut first, mut second) = batch.split().unwrap();
+    assert_eq!((first.number, second.number), (7, 8));
+    let mut found = Vec::new();
+    for half in [&mut first, &mut second] {
+        let bytes = half.content().finish(Compression::NONE, &BatchOrigin::ANONYMOUS).unwrap().freeze();
+        let header = BatchHeader::parse(&bytes).unwrap();
+        let records = decode_records(&header, &bytes, 1000).unwrap().map(Result::unwrap);
+        let tokens = half.entries.iter().map(|entry| entry.token);
+        found.extend(records.zip(tokens).map(|(record, token)| {
+            let header = record.headers[0].value.clone().unwrap();
+            (record.timestamp.0, record.key.unwrap()[0], header[0], token)
+        }));
+    }
+    assert_eq!(found, [(1000, 0, 0, 0), (1001, 1, 1, 1), (1002, 2, 2, 2), (1003, 3, 3, 3), (1004, 4, 4, 4)]);
 }
 
 #[test]
