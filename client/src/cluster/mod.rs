@@ -148,20 +148,11 @@ impl Cluster {
         self.shared.links.discard(node, connection).await;
     }
 
-    /// A connection to any broker.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Unreachable`] with the last attempt's cause.
-    pub(crate) async fn any(&self) -> Result<Connection, Error> {
-        self.any_node().await.map(|(_, connection)| connection)
-    }
-
     /// Asks any broker. A connection on which the request times out is forgotten, so that the next attempt prefers another one.
     ///
     /// # Errors
     ///
-    /// As [`any`](Self::any), and what `ask` fails with.
+    /// [`Error::Unreachable`] with the last attempt's cause, and what `ask` fails with.
     pub(crate) async fn on_any<T>(
         &self,
         ask: impl AsyncFnOnce(&Connection) -> Result<T, Error>,
@@ -174,6 +165,7 @@ impl Cluster {
         answer
     }
 
+    /// A connection to any broker.
     async fn any_node(&self) -> Result<(NodeId, Connection), Error> {
         let mut failure = self.unreachable();
         for node in self.shared.nodes_by_preference() {

@@ -1,11 +1,14 @@
 //! How a consumer is configured.
 
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use super::assignor::{Assignor, RebalanceProtocol};
 use super::group::classic::ClassicOptions;
 use super::positions::ResetPolicy;
-use crate::config::{Common, ConfigError, Setting, apply, bytes, count, flag, is_known, milliseconds, text};
+use crate::config::{
+    Common, ConfigError, Setting, apply, bounded, bytes, count, flag, is_known, milliseconds, text,
+};
 
 /// Which protocol a consumer speaks with its group (`group.protocol`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,7 +20,8 @@ pub enum GroupProtocol {
 }
 
 /// A consumer's configuration, with Kafka's names. Each method names the setting that it sets. The defaults are those of Kafka 4,
-/// with one exception: `partition.assignment.strategy` is `cooperative-sticky`, as members then keep consuming what they keep.
+/// with two exceptions: `partition.assignment.strategy` is `cooperative-sticky`, as members then keep consuming what they keep, and
+/// `max.poll.records` has no bound, as a poll gives the records of one batch.
 ///
 /// ```
 /// use trilog_client::consumer::{ConsumerConfig, GroupProtocol};
@@ -45,6 +49,7 @@ pub struct ConsumerConfig {
     pub(super) session_timeout: Duration,
     pub(super) heartbeat_interval: Duration,
     pub(super) max_poll_interval: Duration,
+    pub(super) max_poll_records: usize,
     pub(super) auto_commit: Option<Duration>,
     auto_commit_interval: Duration,
     pub(super) reset: ResetPolicy,
@@ -73,6 +78,7 @@ impl Default for ConsumerConfig {
             session_timeout: Duration::from_secs(45),
             heartbeat_interval: Duration::from_secs(3),
             max_poll_interval: Duration::from_secs(300),
+            max_poll_records: usize::MAX,
             auto_commit: Some(interval),
             auto_commit_interval: interval,
             reset: ResetPolicy::Latest,
@@ -170,10 +176,21 @@ impl ConsumerConfig {
         self
     }
 
-    /// `enable.auto.commit` and `auto.commit.interval.ms`; None turns automatic commits off.
+    /// `max.poll.records`: how many records a poll gives at most.
+    #[must_use]
+    pub const fn max_poll_records(mut self, records: NonZeroUsize) -> Self {
+        self.max_poll_records = records.get();
+        self
+    }
+
+    /// `enable.auto.commit` and `auto.commit.interval.ms`; None turns automatic commits off. A longer time than 2^31 - 1 ms counts
+    /// as that.
     #[must_use]
     pub const fn auto_commit(mut self, interval: Option<Duration>) -> Self {
-        self.auto_commit = interval;
+        self.auto_commit = match interval {
+            Some(interval) => Some(bounded(interval)),
+            None => None,
+        };
         self
     }
 
@@ -293,6 +310,10 @@ const CONSUMER: &[Setting<ConsumerConfig>] = &[
     Setting {
         names: &["max.poll.interval.ms"],
         set: |c, v| milliseconds(v).map(|time| c.max_poll_interval = time),
+    },
+    Setting {
+        names: &["max.poll.records"],
+        set: |c, v| count(v).map(|records| c.max_poll_records = records),
     },
     Setting {
         names: &["enable.auto.commit"],

@@ -24,8 +24,8 @@ use crate::Error;
 use crate::cluster::on_node;
 use crate::metadata::{NodeId, Snapshot};
 
-/// How long a consumer that ends may take to leave its group.
-const LEAVE_WITHIN: Duration = Duration::from_secs(5);
+/// How long a consumer may take to leave its group.
+pub(super) const LEAVE_WITHIN: Duration = Duration::from_secs(5);
 
 /// What came of a job.
 enum Outcome {
@@ -141,7 +141,7 @@ fn turn(shared: &Shared, snapshot: &Snapshot) -> Turn {
     if std::mem::take(&mut state.metadata_is_stale) {
         shared.cluster.ask_anew();
     }
-    if state.has_news() {
+    if state.left(now) || state.has_news() {
         shared.application.notify_one();
     }
     let abandoned_callback = state.phase == Lifetime::Abandoned && state.callback.is_some();
@@ -241,6 +241,5 @@ async fn name_topics(
     shared: &Shared,
     ids: &std::collections::BTreeSet<Uuid>,
 ) -> Result<BTreeMap<Uuid, Arc<str>>, Error> {
-    let connection = shared.cluster.any().await?;
-    group::topic_names(&connection, ids).await
+    shared.cluster.on_any(async |connection| group::topic_names(connection, ids).await).await
 }

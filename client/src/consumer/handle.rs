@@ -10,7 +10,7 @@ use trilog_protocol::ErrorCode;
 
 use super::Batch;
 use super::config::{ConsumerConfig, GroupProtocol};
-use super::driver;
+use super::driver::{self, LEAVE_WITHIN};
 use super::group::Callback;
 use super::group::modern::Wanted;
 use super::ledger::Committable;
@@ -111,6 +111,48 @@ impl Consumer {
         self.shared.state().subscribe(wanted, self.shared.now());
         self.shared.driver.notify_one();
         Ok(())
+    }
+
+    /// Leaves the group, or gives up the partitions that were assigned by hand. What the application is done with is committed
+    /// first if commits are automatic, as by [`close`](Self::close), and callbacks run. The consumer may subscribe again.
+    ///
+    /// Cancel safety: dropped, the consumer goes on leaving; the next [`poll`](Self::poll) runs the callbacks.
+    ///
+    /// # Errors
+    ///
+    /// That of the automatic commit. The consumer has left all the same.
+    pub async fn unsubscribe(&mut self) -> Result<(), Error> {
+        self.come_back();
+        let committed = self.commit_at_the_end().await;
+        self.shared.state().unsubscribe();
+        self.shared.driver.notify_one();
+        let mut end = Instant::now() + LEAVE_WITHIN;
+        while self.shared.state().is_leaving() && !*self.shared.ended.borrow() {
+            tokio::select! {
+                () = self.shared.application.notified() => {
+                    let called = Instant::now();
+                    self.run_callbacks().await;
+                    // Callbacks take the time that they take.
+                    end += called.elapsed();
+                }
+                () = tokio::time::sleep_until(end) => {
+                    self.shared.state().give_up_membership(self.shared.now());
+                }
+            }
+        }
+        committed
+    }
+
+    /// The last commit of a membership, if commits are automatic. It does not hold the consumer.
+    fn commit_at_the_end(&self) -> impl Future<Output = Result<(), Error>> + use<> {
+        let config = &self.shared.config;
+        let committer = (config.auto_commit.is_some() && config.group.is_some()).then(|| self.committer());
+        async move {
+            match committer {
+                Some(committer) => committer.commit().await,
+                None => Ok(()),
+            }
+        }
     }
 
     /// Consumes exactly these partitions, without a group's help. Those that were assigned before go on where they are; new ones
@@ -328,10 +370,7 @@ impl Consumer {
     /// That of the last automatic commit. The consumer has left all the same.
     pub async fn close(mut self) -> Result<(), Error> {
         self.come_back();
-        let committed = match self.shared.config.auto_commit {
-            Some(_) if self.shared.config.group.is_some() => self.committer().commit().await,
-            _ => Ok(()),
-        };
+        let committed = self.commit_at_the_end().await;
         self.shared.state().phase = Lifetime::Closing;
         let mut ended = self.shared.ended.subscribe();
         self.shared.driver.notify_one();

@@ -76,10 +76,14 @@ impl Shared {
 
     pub(super) async fn find_coordinator(&self) -> Result<NodeId, Error> {
         let limit = self.config.common.request_timeout;
-        let found = timeout(limit, async {
-            let connection = self.group_cluster.any().await?;
-            find_coordinator(&connection, self.group()).await
+        let asked = self.group_cluster.on_any(async |connection| {
+            let cause = "the broker does not answer".to_owned();
+            let late = Error::Timeout { what: "FindCoordinator", limit, cause };
+            // Within the time for a connection and its answer, so that a broker that does not answer is not asked again.
+            let answer = timeout(limit / 2, find_coordinator(connection, self.group())).await;
+            answer.unwrap_or(Err(late))
         });
+        let found = timeout(limit, asked);
         let found = found.await.unwrap_or_else(|_| {
             let cause = "no broker has named the coordinator".to_owned();
             Err(Error::Timeout { what: "FindCoordinator", limit, cause })

@@ -4,6 +4,7 @@
 
 mod answers;
 mod demand;
+mod subscription;
 #[cfg(test)]
 mod tests;
 
@@ -15,12 +16,12 @@ use trilog_protocol::records::{Record, decode_records};
 use uuid::Uuid;
 
 use super::Batch;
-use super::config::{ConsumerConfig, GroupProtocol};
+use super::config::ConsumerConfig;
 use super::fetch::prefetch::Prefetch;
 use super::fetch::readable::FetchedBatch;
 use super::fetch::session::{FetchSession, SessionRequest};
-use super::group::classic::{self, ClassicMember};
-use super::group::modern::{HeartbeatRequest, ModernMember, ModernOptions, Wanted};
+use super::group::classic;
+use super::group::modern::{HeartbeatRequest, Wanted};
 use super::group::{Callback, MemberFailure};
 use super::ledger::{Committable, Ledger};
 use super::membership::Membership;
@@ -93,6 +94,10 @@ pub(super) struct State {
     /// Whether knowledge of topics or leaders has turned out to be wrong.
     pub(super) metadata_is_stale: bool,
     pub(super) phase: Lifetime,
+    /// The member leaves its group, and the consumer stays.
+    is_leaving: bool,
+    /// What was subscribed to while the member was leaving.
+    resubscription: Option<Wanted>,
 }
 
 /// Whether somebody is there to consume.
@@ -132,35 +137,9 @@ impl State {
             next_tenure: 0,
             metadata_is_stale: false,
             phase: Lifetime::Consuming,
+            is_leaving: false,
+            resubscription: None,
             config,
-        }
-    }
-
-    /// Subscribes, as a member of the group.
-    pub(super) fn subscribe(&mut self, wanted: Wanted, now: Duration) {
-        self.subscription.clone_from(&wanted.names);
-        if matches!(self.member, Membership::Alone) {
-            self.assign(&BTreeSet::new());
-            self.member = match self.config.protocol {
-                GroupProtocol::Classic => Membership::Classic(ClassicMember::new(self.config.classic(), now)),
-                GroupProtocol::Consumer => Membership::Modern(ModernMember::new(self.modern_options(), now)),
-            };
-        }
-        match &mut self.member {
-            Membership::Alone => {}
-            Membership::Classic(member) => member.subscribe(wanted.names, now),
-            Membership::Modern(member) => member.subscribe(wanted, now),
-        }
-    }
-
-    fn modern_options(&self) -> ModernOptions {
-        ModernOptions {
-            member_id: Uuid::new_v4().to_string(),
-            instance: self.config.instance.clone(),
-            rack: self.config.rack.clone(),
-            assignor: self.config.remote_assignor.clone(),
-            max_poll_interval: self.config.max_poll_interval,
-            retry_backoff: self.config.common.retry.initial,
         }
     }
 
@@ -259,17 +238,16 @@ impl State {
         if let Some(error) = self.errors.pop_front() {
             return Some(Err(error));
         }
-        while let Some((place, fetched)) = self.prefetch.take() {
-            match decoded(&fetched, self.config.max_decompressed_bytes) {
+        while let Some((place, mut fetched)) = self.prefetch.take() {
+            let records = match fetched.rest.take() {
+                Some(rest) => Ok(rest),
+                None => decoded(&fetched, self.config.max_decompressed_bytes),
+            };
+            match records {
                 Ok(records) => {
-                    let next = Committable {
-                        offset: fetched.header.next_offset().0,
-                        leader_epoch: Some(fetched.header.partition_leader_epoch.0)
-                            .filter(|epoch| *epoch >= 0),
-                    };
-                    self.ledger.handed_out(&place, next);
-                    if !records.is_empty() {
-                        return Some(Ok(Batch { partition: place, records, next_offset: next.offset }));
+                    let batch = self.hand_out(place, fetched, records);
+                    if !batch.records.is_empty() {
+                        return Some(Ok(batch));
                     }
                 }
                 Err(cause) => {
@@ -282,6 +260,30 @@ impl State {
             }
         }
         None
+    }
+
+    /// Hands out as many of a batch's records as the application takes at once. The rest waits in front of what else there is of
+    /// the partition.
+    fn hand_out(
+        &mut self,
+        place: TopicPartition,
+        fetched: FetchedBatch,
+        mut records: VecDeque<Record>,
+    ) -> Batch {
+        let leader_epoch = Some(fetched.header.partition_leader_epoch.0).filter(|epoch| *epoch >= 0);
+        let mut offset = fetched.header.next_offset().0;
+        let handed: Vec<Record> = if records.len() <= self.config.max_poll_records {
+            records.into()
+        } else {
+            let handed: Vec<_> = records.drain(..self.config.max_poll_records).collect();
+            offset = handed.last().map_or(fetched.from, |last| last.offset.0 + 1);
+            let bytes = fetched.bytes.len();
+            let rest = FetchedBatch { from: offset, rest: Some(records), ..fetched };
+            self.prefetch.put_back(place.clone(), rest, bytes);
+            handed
+        };
+        self.ledger.handed_out(&place, Committable { offset, leader_epoch });
+        Batch { partition: place, records: handed, next_offset: offset }
     }
 
     /// Whether the application has a reason to come.
@@ -297,6 +299,7 @@ impl State {
 
     fn failed(&mut self, failure: MemberFailure) {
         self.tell(Error::code(failure.0));
+        self.is_leaving = false;
         self.member = Membership::Alone;
         self.subscription.clear();
         self.assign(&BTreeSet::new());
@@ -338,7 +341,7 @@ impl State {
     }
 }
 
-fn decoded(fetched: &FetchedBatch, max: usize) -> Result<Vec<Record>, String> {
+fn decoded(fetched: &FetchedBatch, max: usize) -> Result<VecDeque<Record>, String> {
     let records = decode_records(&fetched.header, &fetched.bytes, max).map_err(|cause| cause.to_string())?;
     let wanted =
         records.filter(|record| record.as_ref().map_or(true, |record| record.offset.0 >= fetched.from));

@@ -3,11 +3,11 @@
 //! Control batches hold none. With `read_committed`, neither do those of transactions that were aborted: a broker lists them with
 //! the producer's id and the first offset, and the producer's next control batch ends the transaction (KIP-98).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 
 use bytes::Bytes;
 use trilog_protocol::batch::{BatchError, BatchHeader, batches, crc_of};
-use trilog_protocol::records::{ControlRecord, RecordsError, decode_records};
+use trilog_protocol::records::{ControlRecord, Record, RecordsError, decode_records};
 
 /// Control batches hold one small record. This is room for it, and none for a bomb.
 const MAX_CONTROL_BYTES: usize = 64 << 10;
@@ -21,6 +21,8 @@ pub struct FetchedBatch {
     pub bytes: Bytes,
     /// The least offset that was asked for: the batch may begin earlier.
     pub from: i64,
+    /// What is left of the records, once some were handed out.
+    pub rest: Option<VecDeque<Record>>,
 }
 
 /// What a broker answered for one partition.
@@ -100,7 +102,7 @@ pub fn readable(
             open.insert(transaction.producer_id);
         }
         match judge(&header, &bytes, check_crcs, &mut open) {
-            Ok(true) => readable.batches.push(FetchedBatch { header, bytes, from }),
+            Ok(true) => readable.batches.push(FetchedBatch { header, bytes, from, rest: None }),
             Ok(false) => {}
             Err(_) if readable.next.is_some() => break,
             Err(error) => return Err(error),

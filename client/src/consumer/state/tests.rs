@@ -33,6 +33,13 @@ impl Stage {
         Self { state: State::new(Arc::new(config)), now: Duration::from_secs(10), snapshot }
     }
 
+    /// The application takes so many records at once.
+    fn taking_at_most(mut self, records: usize) -> Self {
+        let config = (*self.state.config).clone().max_poll_records(records.try_into().unwrap());
+        self.state.config = Arc::new(config);
+        self
+    }
+
     /// Two partitions, read from these offsets on.
     fn reading(policy: ResetPolicy, offsets: [i64; 2]) -> Self {
         let mut stage = Self::new(policy);
@@ -157,6 +164,39 @@ fn a_batch_that_begins_before_the_position_gives_only_what_was_asked_for() {
     assert_eq!(stage.taken(), [(0, 12), (0, 13), (0, 14)]);
     stage.state.ledger.given_back();
     assert_eq!(stage.state.ledger.owed()[&place(0)].offset, 15);
+}
+
+#[test]
+fn a_batch_is_handed_out_in_pieces_that_the_application_takes() {
+    let mut stage = Stage::reading(ResetPolicy::None, [11, 20]).taking_at_most(2);
+    let job = stage.fetches();
+    stage.answers(job, vec![(0, records(10, &[6, 1])), (1, records(20, &[1]))]);
+    let mut pieces = Vec::new();
+    while let Some(batch) = stage.state.take() {
+        let batch = batch.unwrap();
+        let offsets: Vec<_> = batch.records.iter().map(|record| record.offset.0).collect();
+        assert_eq!(stage.state.next_offset(&batch.partition), Some(batch.next_offset));
+        stage.state.ledger.given_back();
+        assert_eq!(stage.state.ledger.owed()[&batch.partition].offset, batch.next_offset);
+        pieces.push((batch.partition.partition, offsets));
+    }
+    let expected = [(0, vec![11, 12]), (1, vec![20]), (0, vec![13, 14]), (0, vec![15]), (0, vec![16])];
+    assert_eq!(pieces, expected);
+}
+
+#[test]
+fn the_rest_of_a_batch_is_void_after_a_seek_and_waits_while_it_is_paused() {
+    let mut stage = Stage::reading(ResetPolicy::None, [10, 20]).taking_at_most(2);
+    let job = stage.fetches();
+    stage.answers(job, vec![(0, records(10, &[6]))]);
+    assert_eq!(stage.state.take().unwrap().unwrap().next_offset, 12);
+    stage.state.pause(&place(0));
+    assert!(stage.state.take().is_none());
+    stage.state.resume(&place(0));
+    assert_eq!(stage.state.take().unwrap().unwrap().next_offset, 14);
+    let to = Committable { offset: 50, leader_epoch: None };
+    stage.state.seek(&place(0), |positions| positions.seek(&place(0), to));
+    assert!(stage.state.take().is_none());
 }
 
 #[test]

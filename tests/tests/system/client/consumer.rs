@@ -278,3 +278,51 @@ async fn partitions_assigned_by_hand_are_read_from_where_one_wants() {
     drop(stream);
     consumer.close().await.unwrap();
 }
+
+/// A member that unsubscribes gives its partitions to the others at once, and may assign by hand or come back.
+async fn unsubscribes(protocol: GroupProtocol) {
+    let cluster = start("given-up").await;
+    let writer = Writer::new(&cluster, "given-up");
+    writer.write(10).await;
+    let settings = config(&cluster, "leavers", protocol);
+    let mut consumer = Consumer::new(settings.clone()).unwrap();
+    consumer.subscribe(["given-up"]).unwrap();
+    let consume = async |consumer: &mut Consumer, most: usize| {
+        let mut count = 0;
+        while count < most {
+            count += consumer.poll().await.unwrap().records.len();
+        }
+        consumer.commit().await.unwrap();
+        count
+    };
+    let all = usize::try_from(PARTITIONS).unwrap() * 10;
+    assert_eq!(consume(&mut consumer, all).await, all);
+    assert_eq!(consumer.assignment().len(), usize::try_from(PARTITIONS).unwrap());
+
+    consumer.unsubscribe().await.unwrap();
+    assert!(consumer.assignment().is_empty());
+    let mut other = Consumer::new(settings).unwrap();
+    other.subscribe(["given-up"]).unwrap();
+    writer.write(10).await;
+    assert_eq!(consume(&mut other, all).await, all, "the other one has all partitions");
+
+    let zero = TopicPartition::new("given-up", 0);
+    consumer.assign([zero.clone()]).unwrap();
+    assert!(consumer.seek(&zero, 19));
+    assert_eq!(consumer.poll().await.unwrap().records[0].offset.0, 19);
+    other.close().await.unwrap();
+    consumer.subscribe(["given-up"]).unwrap();
+    writer.write(1).await;
+    assert_eq!(consume(&mut consumer, all / 10).await, all / 10, "it goes on where the other one ended");
+    consumer.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_classic_member_unsubscribes() {
+    unsubscribes(GroupProtocol::Classic).await;
+}
+
+#[tokio::test]
+async fn a_member_of_the_consumer_protocol_unsubscribes() {
+    unsubscribes(GroupProtocol::Consumer).await;
+}

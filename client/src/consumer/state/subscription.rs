@@ -1,0 +1,82 @@
+//! How a consumer becomes a member of its group, and no member again.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use super::State;
+use crate::consumer::config::GroupProtocol;
+use crate::consumer::group::classic::ClassicMember;
+use crate::consumer::group::modern::{ModernMember, ModernOptions, Wanted};
+use crate::consumer::membership::Membership;
+
+impl State {
+    /// Begins to leave the group, and gives up partitions that were assigned by hand.
+    pub(in crate::consumer) fn unsubscribe(&mut self) {
+        self.resubscription = None;
+        if matches!(self.member, Membership::Alone) {
+            self.assign(&BTreeSet::new());
+        } else {
+            self.member.leave();
+            self.is_leaving = true;
+        }
+    }
+
+    /// Whether the consumer is on its way out of its group.
+    pub(in crate::consumer) const fn is_leaving(&self) -> bool {
+        self.is_leaving
+    }
+
+    /// Ends the membership that [`unsubscribe`](Self::unsubscribe) began to end, if the group knows of it. True: it has just ended.
+    pub(in crate::consumer) fn left(&mut self, now: Duration) -> bool {
+        let has_left = self.is_leaving && self.callback.is_none() && self.member.has_left();
+        if has_left {
+            self.give_up_membership(now);
+        }
+        has_left
+    }
+
+    /// Ends the membership, whether the group knows of it or not.
+    pub(in crate::consumer) fn give_up_membership(&mut self, now: Duration) {
+        self.is_leaving = false;
+        self.subscription.clear();
+        self.member = Membership::Alone;
+        self.assign(&BTreeSet::new());
+        if let Some(wanted) = self.resubscription.take() {
+            self.subscribe(wanted, now);
+        }
+    }
+
+    /// Subscribes, as a member of the group; one that is leaving it comes back when it has left.
+    pub(in crate::consumer) fn subscribe(&mut self, wanted: Wanted, now: Duration) {
+        if self.is_leaving {
+            self.resubscription = Some(wanted);
+            return;
+        }
+        self.subscription.clone_from(&wanted.names);
+        if matches!(self.member, Membership::Alone) {
+            self.assign(&BTreeSet::new());
+            self.member = match self.config.protocol {
+                GroupProtocol::Classic => Membership::Classic(ClassicMember::new(self.config.classic(), now)),
+                GroupProtocol::Consumer => Membership::Modern(ModernMember::new(self.modern_options(), now)),
+            };
+        }
+        match &mut self.member {
+            Membership::Alone => {}
+            Membership::Classic(member) => member.subscribe(wanted.names, now),
+            Membership::Modern(member) => member.subscribe(wanted, now),
+        }
+    }
+
+    fn modern_options(&self) -> ModernOptions {
+        ModernOptions {
+            member_id: Uuid::new_v4().to_string(),
+            instance: self.config.instance.clone(),
+            rack: self.config.rack.clone(),
+            assignor: self.config.remote_assignor.clone(),
+            max_poll_interval: self.config.max_poll_interval,
+            retry_backoff: self.config.common.retry.initial,
+        }
+    }
+}
