@@ -164,6 +164,11 @@ fn is_known(name: &str) -> bool {
 }
 
 impl Settings {
+    /// Sets what a flag of the command says, above everything else.
+    pub fn set(&mut self, name: &str, value: impl Into<String>) {
+        self.given.push((name.to_owned(), value.into()));
+    }
+
     /// The configuration of a client. `own` are the command's own defaults, which the file and flags win over.
     ///
     /// # Errors

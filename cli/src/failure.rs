@@ -5,7 +5,10 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use thiserror::Error;
-use trilog_client::{ConfigError, Error as ClientError};
+use trilog_client::{ConfigError, Error as ClientError, ErrorCode};
+
+/// The exit code of a command line that is wrong, as clap has it.
+const WRONG_USE: u8 = 2;
 
 /// The exit code of a command that a signal ended before it was done, as shells have it for SIGINT.
 const INTERRUPTED: u8 = 130;
@@ -41,12 +44,21 @@ impl Failure {
         Self::Failed(format!("cannot {verb} {}: {error}", path.display()))
     }
 
+    /// A topic that cannot be used.
+    #[must_use]
+    pub fn topic(topic: &str, error: &ClientError) -> Self {
+        let is_missing = matches!(error, ClientError::Broker { code, .. } if *code == ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
+        let what = if is_missing { "it does not exist".to_owned() } else { error.to_string() };
+        Self::Failed(format!("topic {topic:?}: {what}"))
+    }
+
     /// What a script learns.
     #[must_use]
     pub fn exit_code(&self) -> ExitCode {
         match self {
+            Self::Client(ClientError::Config(_)) => ExitCode::from(WRONG_USE),
             Self::Failed(_) | Self::Client(_) => ExitCode::FAILURE,
-            Self::Usage(_) | Self::Config(_) => ExitCode::from(2),
+            Self::Usage(_) | Self::Config(_) => ExitCode::from(WRONG_USE),
             Self::Interrupted => ExitCode::from(INTERRUPTED),
             Self::OutputClosed => ExitCode::SUCCESS,
         }

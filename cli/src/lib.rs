@@ -11,6 +11,8 @@
 //! | [`screen`] | standard output: text, JSON, colours, pipes that close |
 //! | [`table`] | aligned columns |
 //! | [`interrupt`] | Ctrl-C and SIGTERM |
+//! | `notation`, `json_record`, `progress` | separators, records as JSON, the line that says how far it is |
+//! | `produce`, `consume` | records in and out |
 //! | [`admin`] | topics, groups, configurations, records, the cluster |
 //! | `completions`, `man` | what shells and manuals are told of the command line |
 //!
@@ -24,9 +26,14 @@
 pub mod admin;
 mod completions;
 pub mod connection;
+mod consume;
 pub mod failure;
 pub mod interrupt;
+mod json_record;
 mod man;
+mod notation;
+mod produce;
+mod progress;
 pub mod properties;
 pub mod screen;
 pub mod table;
@@ -41,6 +48,10 @@ use self::screen::Screen;
 /// What a command line can ask of a cluster.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Command {
+    /// Send records: each line of a file, or of standard input.
+    Produce(Box<produce::ProduceArgs>),
+    /// Print the records of topics.
+    Consume(Box<consume::ConsumeArgs>),
     #[expect(missing_docs, reason = "clap takes no help for commands that are merged into this list")]
     #[command(flatten)]
     Admin(admin::AdminCommand),
@@ -66,6 +77,8 @@ pub fn run(command: Command, definition: clap::Command) -> ExitCode {
 
 fn perform(command: Command, definition: clap::Command, screen: &mut Screen) -> Result<(), Failure> {
     match command {
+        Command::Produce(args) => block_on(produce::run(*args)),
+        Command::Consume(args) => block_on(consume::run(*args, screen)),
         Command::Admin(command) => admin::perform(command, screen),
         Command::Completions(args) => completions::print(&args, definition, screen),
         Command::Man(args) => man::print(&args, definition, screen),

@@ -89,11 +89,10 @@ pub(crate) async fn run(options: DevOptions) -> Result<(), DevError> {
 
     let started = Instant::now();
     let mut supervisor = Supervisor::start(plan.clone(), executable)?;
-    let first = &plan.nodes[0].address;
     say(format_args!("bootstrap: {}", plan.bootstrap()));
-    say(format_args!("try:       kcat -b {first} -L"));
     say(format_args!("commands:  {}", commands::ALLOWED));
 
+    let first = plan.nodes[0].address.to_string();
     let readiness = wait_until_ready(plan, options.topics);
     tokio::pin!(readiness);
     let (mut is_ready, mut can_type) = (false, true);
@@ -111,12 +110,20 @@ pub(crate) async fn run(options: DevOptions) -> Result<(), DevError> {
             ready = &mut readiness, if !is_ready => {
                 is_ready = true;
                 announce(&ready, started);
+                suggest(&first);
             }
         }
     }
     supervisor.stop_all(&mut shutdown).await;
     drop(data_dir);
     Ok(())
+}
+
+/// The two commands by which a newcomer sees a record go in and come out, as this executable was called.
+fn suggest(first: &str) {
+    let trilog = std::env::args().next().unwrap_or_else(|| "trilog".to_owned());
+    say(format_args!("try:       echo hello | {trilog} produce greetings -b {first}"));
+    say(format_args!("           {trilog} consume greetings -b {first}"));
 }
 
 fn announce(ready: &Ready, started: Instant) {

@@ -183,6 +183,38 @@ impl Cluster {
         failure.unwrap_or_else(|| Error::Unreachable { cause: "none has answered yet".to_owned() })
     }
 
+    /// Why the last refresh of the metadata brought nothing; none if it brought something.
+    pub(crate) fn trouble(&self) -> Option<Error> {
+        self.shared.knowledge().failure.clone()
+    }
+
+    /// How many partitions a topic has. Waits for `limit` until that is known.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Broker`] with what brokers say of the topic, as that it does not exist; [`Error::Timeout`] if none says anything.
+    pub(crate) async fn partitions(&self, topic: &str, limit: Duration) -> Result<i32, Error> {
+        let topic: Arc<str> = topic.into();
+        let mut known = self.watch();
+        self.uses(&topic);
+        let count = |snapshot: &Snapshot| {
+            let count = snapshot.topics.get(&topic).map_or(0, |known| known.partitions.len());
+            i32::try_from(count).ok().filter(|count| *count > 0)
+        };
+        let found = match timeout(limit, known.wait_for(|snapshot| count(snapshot).is_some())).await {
+            Ok(Ok(snapshot)) => count(&snapshot),
+            Ok(Err(_)) => return Err(Error::Closed),
+            Err(_) => None,
+        };
+        if let Some(found) = found {
+            return Ok(found);
+        }
+        let refused = known.borrow().topics.get(&topic).and_then(|known| known.error);
+        let cause = || self.unreachable().to_string();
+        let timeout = || Error::Timeout { what: "to learn of a topic's partitions", limit, cause: cause() };
+        Err(refused.map_or_else(timeout, Error::code))
+    }
+
     /// What it counts.
     pub(crate) fn counters(&self) -> &ClusterCounters {
         &self.shared.counters

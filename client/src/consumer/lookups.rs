@@ -1,6 +1,8 @@
 //! What a consumer asks brokers on the application's behalf: committed offsets, offsets by time, watermarks.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 use trilog_protocol::ErrorCode;
@@ -15,6 +17,25 @@ use crate::cluster::on_node;
 use crate::metadata::NodeId;
 
 impl Consumer {
+    /// All partitions of a topic. Waits for `limit` until they are known.
+    ///
+    /// Cancel safety: nothing is changed.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Broker`] with what brokers say of the topic, as that it does not exist; [`Error::Timeout`] if none says anything.
+    pub async fn partitions(&self, topic: &str, limit: Duration) -> Result<Vec<TopicPartition>, Error> {
+        let count = self.shared.cluster.partitions(topic, limit).await?;
+        let topic: Arc<str> = topic.into();
+        Ok((0..count).map(|partition| TopicPartition::new(Arc::clone(&topic), partition)).collect())
+    }
+
+    /// Why the cluster did not answer when it was last asked about topics and leaders; none if it did. The consumer goes on trying.
+    #[must_use]
+    pub fn trouble(&self) -> Option<Error> {
+        self.shared.cluster.trouble()
+    }
+
     /// The group's committed offsets, of those partitions that have one.
     ///
     /// Cancel safety: nothing is changed.

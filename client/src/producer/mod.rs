@@ -287,6 +287,20 @@ impl Producer {
         }
     }
 
+    /// How many partitions a topic has. Waits for `limit` until that is known; a topic that does not exist is made meanwhile, where
+    /// brokers do that.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Broker`] with what brokers say of the topic, as that it does not exist; [`Error::Timeout`] if none says anything.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, nothing has changed.
+    pub async fn partitions(&self, topic: &str, limit: Duration) -> Result<i32, Error> {
+        self.handle.cluster.partitions(topic, limit).await
+    }
+
     /// What the producer has counted so far.
     #[must_use]
     pub fn metrics(&self) -> Metrics {

@@ -6,6 +6,7 @@
 #![cfg(test)]
 
 mod bad_input;
+mod cli;
 mod client;
 mod dev;
 mod disk;
