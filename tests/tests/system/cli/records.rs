@@ -1,5 +1,7 @@
 //! Records in by `trilog produce` and out by `trilog consume`.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use trilog_tests::admin::NewTopic;
 use trilog_tests::cluster::{Cluster, ClusterOptions, shared};
 use trilog_tests::lines;
@@ -47,12 +49,15 @@ async fn json_keeps_every_byte_and_may_be_copied_to_another_topic() {
         cluster.create(NewTopic::new(topic).partitions(3).replicas(3)).await;
     }
     let brokers = cluster.bootstrap();
+    // Retention deletes what is old, and brokers refuse what is from the future.
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
     let records = [
-        r#""partition":0,"timestamp":1000,"key":"k","value":"v","headers":[{"key":"h","value":"1"},{"key":"h","value":null}]"#,
-        r#""partition":1,"timestamp":2000,"key":null,"value":null,"headers":[]"#,
-        r#""partition":1,"timestamp":3000,"key":"","value":"","headers":[]"#,
-        r#""partition":2,"timestamp":4000,"key_base64":"//4=","value_base64":"gA==","headers":[{"key_base64":"/w==","value_base64":"/w=="}]"#,
+        r#""partition":0,"timestamp":NOW,"key":"k","value":"v","headers":[{"key":"h","value":"1"},{"key":"h","value":null}]"#,
+        r#""partition":1,"timestamp":NOW,"key":null,"value":null,"headers":[]"#,
+        r#""partition":1,"timestamp":NOW,"key":"","value":"","headers":[]"#,
+        r#""partition":2,"timestamp":NOW,"key_base64":"//4=","value_base64":"gA==","headers":[{"key_base64":"/w==","value_base64":"/w=="}]"#,
     ];
+    let records = records.map(|record| record.replace("NOW", &now.to_string()));
     let input: String =
         records.iter().map(|record| format!("{{\"topic\":\"cli-json\",{record}}}\n\n")).collect();
     printed(&["produce", "-b", &brokers, "--input", "json"], input.as_bytes()).await;
@@ -65,7 +70,7 @@ async fn json_keeps_every_byte_and_may_be_copied_to_another_topic() {
     };
     let expected = |topic: &str| -> Vec<String> {
         let offsets = [0, 0, 1, 0];
-        let line = |(record, offset): (&&str, i32)| {
+        let line = |(record, offset): (&String, i32)| {
             let (partition, rest) = record.split_once(",\"timestamp\"").unwrap();
             format!("{{\"topic\":\"{topic}\",{partition},\"offset\":{offset},\"timestamp\"{rest}}}")
         };
