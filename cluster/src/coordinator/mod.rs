@@ -36,6 +36,8 @@ mod patterns;
 pub(crate) mod properties;
 mod records;
 mod request;
+#[cfg(test)]
+mod sabotage;
 mod service_time;
 mod settings;
 mod state;

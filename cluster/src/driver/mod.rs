@@ -17,7 +17,7 @@ mod page_table;
 mod published;
 mod purger;
 mod replies;
-mod stall;
+pub(crate) mod stall;
 pub(crate) mod start_report;
 mod syncer;
 mod threads;

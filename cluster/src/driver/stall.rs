@@ -20,7 +20,7 @@ const QUICK_FOR: (Duration, Duration) = (Duration::from_secs(10), Duration::from
 
 /// What is known of the disk. Pure: it is told the time, and how long the oldest sync has been under way.
 #[derive(Debug)]
-pub(super) struct Stall {
+pub(crate) struct Stall {
     is_stalled: bool,
     /// When a sync was last seen to be slow.
     slow_at: Duration,
@@ -38,7 +38,7 @@ impl Default for Stall {
 
 impl Stall {
     /// Looks at a moment. Returns whether the disk stalls, if that is new.
-    pub(super) fn look(&mut self, now: Duration, syncing_for: Duration) -> Option<bool> {
+    pub(crate) fn look(&mut self, now: Duration, syncing_for: Duration) -> Option<bool> {
         if syncing_for >= SLOW_AFTER {
             self.slow_at = now;
         }

@@ -30,6 +30,8 @@ mod refused;
 mod rejoin;
 mod replay;
 mod room;
+#[cfg(test)]
+mod sabotage;
 mod snapshots;
 pub(crate) mod standing;
 mod succession;

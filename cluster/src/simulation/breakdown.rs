@@ -55,6 +55,7 @@ impl World {
                 let by = self.random.millis(100, 10_000);
                 if let Some(process) = self.process(node) {
                     process.clock.jump(by);
+                    self.jumped += by;
                 }
             }
             Fault::SetWallClock(node) => {
@@ -69,7 +70,9 @@ impl World {
             Fault::Reset(link) => self.reset(link),
             Fault::SlowDisk(node) => {
                 let slow = self.random.between(20_000, 900_000);
-                if let Some(node) = self.nodes.get_mut(&node) {
+                if self.drivers_wait {
+                    self.hold_driver(node);
+                } else if let Some(node) = self.nodes.get_mut(&node) {
                     node.disk.lag = (slow / 2, slow);
                 }
                 self.mend_later(fault);
@@ -130,8 +133,13 @@ impl World {
     }
 
     fn pause(&mut self, id: NodeId) {
-        let life = self.nodes[&id].life;
         let end = self.now + self.random.millis(50, 3_000);
+        self.pause_until(id, end);
+    }
+
+    /// The process stands still until `end`, or somebody lets it go on.
+    pub(super) fn pause_until(&mut self, id: NodeId, end: Duration) {
+        let life = self.nodes[&id].life;
         let Some(process) = self.process(id).filter(|process| process.paused.is_none()) else { return };
         process.paused = Some(Vec::new());
         self.schedule.at(end, Event::Resume { node: id, life });
@@ -167,7 +175,7 @@ impl World {
             Fault::CutOff(node) => self.mend_links(&self.links_of(node)),
             Fault::SlowDisk(node) => {
                 if let Some(node) = self.nodes.get_mut(&node) {
-                    node.disk.lag = Disk::QUICK;
+                    (node.disk.lag, node.disk.holds_driver) = (Disk::QUICK, false);
                 }
             }
             Fault::FillDisk(node) => {
@@ -211,7 +219,7 @@ impl World {
         }
         for id in self.nodes.keys().copied().collect::<Vec<_>>() {
             if let Some(node) = self.nodes.get_mut(&id) {
-                node.disk.lag = Disk::QUICK;
+                (node.disk.lag, node.disk.holds_driver) = (Disk::QUICK, false);
                 node.disk.failing = false;
                 node.disk.space = Space::Enough;
                 let life = node.life;

@@ -106,6 +106,7 @@ impl World {
             random: &mut self.random,
             next_ticket: &mut self.next_ticket,
             lossy: &self.invariants.lossy,
+            jumped: self.jumped,
             is_calm: self.is_calm,
             ending: self.ending,
             wishes: Vec::new(),

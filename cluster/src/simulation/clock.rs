@@ -11,7 +11,7 @@ const EPOCH_MS: i64 = 1_700_000_000_000;
 /// How far, in thousandths, clocks run too fast or too slow. Real ones are ten thousand times better.
 const DRIFT: u64 = 100;
 
-/// How often a process looks for old offsets. None grow old enough: a sweep that takes one is a fault.
+/// How often a process looks for old offsets.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
 
 /// The clocks of one process, the first of which shows zero at its start.

@@ -73,6 +73,8 @@ pub(super) struct Disk {
     forgot: bool,
     /// How long a sync takes at least and at most, in microseconds.
     pub(super) lag: (u64, u64),
+    /// Its node's driver does nothing while a sync is under way.
+    pub(super) holds_driver: bool,
     /// The next sync fails.
     pub(super) failing: bool,
     pub(super) space: Space,
@@ -96,6 +98,7 @@ impl Disk {
             is_marked: false,
             forgot: false,
             lag: Self::QUICK,
+            holds_driver: false,
             failing: false,
             space: Space::Enough,
         }

@@ -34,7 +34,7 @@ pub(super) enum Fault {
     CutOff(NodeId),
     /// Connections are reset and made anew.
     Reset(Link),
-    /// Syncs take long.
+    /// Syncs take long, and in some simulations the node's driver waits for them.
     SlowDisk(NodeId),
     /// The next sync fails.
     FailSync(NodeId),

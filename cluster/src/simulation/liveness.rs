@@ -40,6 +40,9 @@ impl World {
     pub(super) fn play(&mut self) -> Result<(), Violation> {
         let faults = self.random.millis(FAULTS_MS.0, FAULTS_MS.1);
         self.run_until(faults)?;
+        if self.is_hard {
+            self.live_in_hardship()?;
+        }
         self.calm_down()?;
         self.run_until(self.now + CALM)?;
         self.ending = true;

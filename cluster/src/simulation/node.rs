@@ -20,6 +20,7 @@ use crate::acquaintances::Acquaintances;
 use crate::controller::MetadataImage;
 use crate::controller::configs::BrokerSettings;
 use crate::coordinator::TopicPatterns;
+use crate::driver::stall::Stall;
 use crate::ids::{LeaderEpoch, NodeId, RaftGroupId, StoreId, Ticket};
 use crate::replica::{Replica, ReplicaStatus};
 use crate::shard::effects::Persist;
@@ -46,6 +47,8 @@ pub(super) struct NodeOptions {
     pub(super) gathers: Duration,
     /// How far the wall clock is ahead of the time from the beginning.
     pub(super) wall_offset_ms: i64,
+    /// Whether a node notices that its disk stands still.
+    pub(super) watches_syncs: bool,
     /// The nodes that acknowledge what has reached the kernel.
     pub(super) relaxed: BTreeSet<NodeId>,
     pub(super) mutant: Option<Mutant>,
@@ -115,6 +118,7 @@ pub(super) struct Process {
     last_answers: LastAnswers,
     waiting: VecDeque<Persist>,
     syncing: Option<Syncing>,
+    stall: Stall,
     replicas: BTreeMap<RaftGroupId, Arc<Replica>>,
     leaders: BTreeMap<RaftGroupId, NodeId>,
     /// What was read at a leader, and in which epoch, until the voters confirm that it leads.
@@ -191,6 +195,7 @@ impl Node {
             last_answers: LastAnswers::default(),
             waiting: VecDeque::new(),
             syncing: None,
+            stall: Stall::default(),
             replicas: BTreeMap::new(),
             leaders: BTreeMap::new(),
             unconfirmed: BTreeMap::new(),
@@ -241,6 +246,9 @@ impl Node {
             if matches!(input, Input::Tick) {
                 process.sync_by_the_way(&self.disk);
                 process.shard.set_room(process.clock.shows(now), self.disk.space == Space::Enough);
+                if self.options.watches_syncs {
+                    process.watch_syncs(now);
+                }
             }
             let is_due = matches!(input, Input::Work) || self.options.gathers.is_zero();
             process.take(now, input, &mut outputs);
@@ -302,6 +310,7 @@ impl Process {
         match input {
             Input::Tick => {
                 self.shard.tick(own);
+                self.forget_use();
                 for peer in std::mem::take(&mut self.dropped) {
                     self.shard.frames_dropped(peer);
                 }
@@ -317,6 +326,9 @@ impl Process {
             Input::Frame { from, frame, .. } => {
                 self.shard.heard(own, from);
                 self.shard.receive(own, from, frame);
+                if self.mutant == Some(Mutant::NoHardship) {
+                    self.shard.forget_slow_peers();
+                }
             }
             Input::Peer { peer, event } => self.shard.peer_event(own, peer, event),
             Input::Fetched(group, entries) => self.shard.fetched(own, group, entries),
@@ -327,6 +339,13 @@ impl Process {
                 self.shard.hand_over(own);
             }
             Input::Synced => unreachable!("the node takes care of it"),
+        }
+    }
+
+    /// Lets only sweeps tell whether groups are in use, if that is the mutant.
+    fn forget_use(&mut self) {
+        if self.mutant == Some(Mutant::UseUnnoted) {
+            self.shard.take_back_use();
         }
     }
 

@@ -148,3 +148,13 @@ fn forgetting_producers_is_found() {
 fn losing_last_answers_is_found() {
     finds(Mutant::LoseLastAnswers);
 }
+
+#[test]
+fn no_patience_with_a_slow_disk_is_found() {
+    finds(Mutant::NoHardship);
+}
+
+#[test]
+fn noting_use_at_sweeps_alone_is_found() {
+    finds(Mutant::UseUnnoted);
+}

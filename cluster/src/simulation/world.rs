@@ -10,6 +10,7 @@ use super::clients::Connection;
 use super::disk::{Disk, Space};
 use super::event::{Event, Schedule};
 use super::fault::Climate;
+use super::hardship::{drivers_wait, is_hard};
 use super::invariants::{Invariants, Violation};
 use super::memory::Memory;
 use super::mutant::Mutant;
@@ -17,6 +18,7 @@ use super::network::{Link, Network};
 use super::node::{Input, Node, NodeOptions, Output};
 use super::observation::Observation;
 use super::random::Random;
+use super::retention::short_retention;
 use super::trace::Trace;
 use super::watch::Watch;
 use super::workload::{Client, ClientId, clients};
@@ -42,7 +44,13 @@ pub(super) struct World {
     pub(super) is_calm: bool,
     /// The node that lost its disk last. No other does before it has what it lost.
     pub(super) bereft: Option<NodeId>,
+    /// By how much clocks have jumped ahead, all together.
+    pub(super) jumped: Duration,
     watch: Watch,
+    /// Drivers wait for slow disks.
+    pub(super) drivers_wait: bool,
+    /// The cluster has to live with a slow disk that it needs.
+    pub(super) is_hard: bool,
     pub(super) mutant: Option<Mutant>,
     pub(super) clients: Vec<Box<dyn Client>>,
     /// The clients are to come to an end.
@@ -61,13 +69,16 @@ impl World {
         let mut random = Random::new(seed);
         let ids = [NodeId(1), NodeId(2), NodeId(3)];
         let memory = Memory::of(seed, mutant);
-        let options = options(&ids, memory, &mut random, mutant);
+        let retention = short_retention(seed);
+        let options = options(&ids, (memory, retention), &mut random, mutant);
         let wrong = wrong_clock(seed, &ids);
         let arrivals_per_round =
             Random::new(seed.rotate_left(16)).pick(&[1, 2, OPENED_PER_ROUND]).unwrap_or(1);
+        let watches_syncs = drivers_wait(seed) || is_hard(seed);
         let node = |id| {
             let wall_offset_ms = wrong.filter(|(node, _)| *node == id).map_or(0, |(_, offset)| offset);
-            (id, Node::new(id, NodeOptions { wall_offset_ms, arrivals_per_round, ..options.clone() }))
+            let options = options.clone();
+            (id, Node::new(id, NodeOptions { wall_offset_ms, arrivals_per_round, watches_syncs, ..options }))
         };
         let nodes = ids.into_iter().map(node).collect();
         let climate = Climate::new(&mut random);
@@ -81,9 +92,12 @@ impl World {
             climate,
             is_calm: false,
             bereft: None,
+            jumped: Duration::ZERO,
             watch: Watch::default(),
+            drivers_wait: drivers_wait(seed),
+            is_hard: is_hard(seed),
             mutant,
-            clients: clients(Burden::of(seed), memory, &mut random),
+            clients: clients(Burden::of(seed), memory, retention, &mut random),
             ending: false,
             connections: BTreeMap::new(),
             open: BTreeMap::new(),
@@ -143,7 +157,7 @@ impl World {
         let can_start = |node: &&mut Node| node.process().is_none() && node.disk.space != Space::Nothing;
         let Some(node) = self.nodes.get_mut(&id).filter(can_start) else { return Ok(()) };
         self.trace.tell(now, format_args!("{id} starts"));
-        node.disk.lag = Disk::QUICK;
+        (node.disk.lag, node.disk.holds_driver) = (Disk::QUICK, false);
         let outputs = node.start(now, random);
         let (life, forgot) = (node.life, std::mem::take(&mut node.forgot));
         let process = node.process().expect("it has just been started");
@@ -257,6 +271,9 @@ impl World {
                     self.watch.sync_began(id);
                     let after = self.nodes[&id].disk.sync_takes(&mut self.random);
                     self.schedule.at(self.now + after, Event::Input { node: id, life, input: Input::Synced });
+                    if self.nodes[&id].disk.holds_driver {
+                        self.pause_until(id, self.now + after);
+                    }
                 }
                 Output::SyncFailed => {
                     self.trace.tell(self.now, format_args!("{id} cannot sync"));
@@ -374,7 +391,12 @@ impl World {
     }
 }
 
-fn options(nodes: &[NodeId], memory: Memory, random: &mut Random, mutant: Option<Mutant>) -> NodeOptions {
+fn options(
+    nodes: &[NodeId],
+    (memory, retention): (Memory, Option<Duration>),
+    random: &mut Random,
+    mutant: Option<Mutant>,
+) -> NodeOptions {
     let settings = [
         ("offsets.topic.num.partitions", "2"),
         ("group.initial.rebalance.delay.ms", "100"),
@@ -385,10 +407,13 @@ fn options(nodes: &[NodeId], memory: Memory, random: &mut Random, mutant: Option
     ];
     let expiration = memory.expiration_ms.map(|ms| ("producer.id.expiration.ms", ms.to_string()));
     let settings = settings.map(|(name, value)| (name, value.to_owned())).into_iter().chain(expiration);
-    let settings = BrokerSettings::from_pairs(settings);
+    let mut settings = BrokerSettings::from_pairs(settings).expect("the settings are sound");
+    if let Some(retention) = retention {
+        Arc::make_mut(&mut settings.groups).offsets_retention = retention;
+    }
     NodeOptions {
         nodes: nodes.to_vec(),
-        settings: Arc::new(settings.expect("the settings are sound")),
+        settings: Arc::new(settings),
         checkpoints: CheckpointPolicy {
             every_entries: random.pick(&[1, 5, 50, 1000]).unwrap_or(5),
             every_bytes: random.pick(&[1 << 10, 64 << 10, 64 << 20]).unwrap_or(64 << 20),
@@ -399,6 +424,7 @@ fn options(nodes: &[NodeId], memory: Memory, random: &mut Random, mutant: Option
         },
         producers: memory.limits,
         arrivals_per_round: OPENED_PER_ROUND,
+        watches_syncs: false,
         relaxed: relaxed(nodes, random),
         tail_bytes: random.pick(&[1 << 10, 1 << 20]).unwrap_or(1 << 20),
         purge_keys: random.pick(&[1, 10, 1024]).unwrap_or(1024),

@@ -91,7 +91,7 @@ impl GroupOffsets {
         self.topics.iter().map(|(_, partitions)| partitions.iter().len()).sum()
     }
 
-    pub(super) const fn unused_since(&self) -> Option<ServiceTime> {
+    pub(in crate::coordinator) const fn unused_since(&self) -> Option<ServiceTime> {
         self.unused_since
     }
 

@@ -8,8 +8,8 @@
 //! | `AwaitTheAway` | 1 |
 //! | `CountReplicatedGroups` | 21 |
 //!
-//! Not played yet: a group's use that only sweeps write down, and a next coordinator that takes all members for those that have heard
-//! their assignments.
+//! A group's use that only sweeps write down is played by the [simulation](crate::simulation). Not played yet: a next coordinator that
+//! takes all members for those that have heard their assignments.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;

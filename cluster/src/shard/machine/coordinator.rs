@@ -196,6 +196,21 @@ impl CoordinatorMachine {
     }
 }
 
+#[cfg(test)]
+impl CoordinatorMachine {
+    pub(crate) fn take_back_use(&mut self) {
+        let Some(Leading { coordinator, queue }) = &mut self.leading else { return };
+        for decided in queue.iter_mut().filter(|decided| !decided.records.is_empty()) {
+            let payload = [entry_header(), std::mem::take(&mut decided.records)].concat();
+            for record in decode_entry(&payload).expect("a coordinator reads what it has just written") {
+                if !coordinator.take_back_use(&self.applied, &record) {
+                    encode_record(&record, &mut decided.records);
+                }
+            }
+        }
+    }
+}
+
 impl Leading {
     fn decide(&mut self, call: impl FnOnce(&mut GroupCoordinator)) {
         call(&mut self.coordinator);

@@ -34,6 +34,7 @@ impl Process {
             }
             Call::Coordinate { coordinator, request } => {
                 self.shard.coordinate(own, coordinator, ticket, *request);
+                self.forget_use();
             }
             Call::Read { group, offset, at_leader } => {
                 let fetched = self.read(group, offset);

@@ -12,6 +12,8 @@ pub(super) struct Syncing {
     pub(super) rounds: Vec<Persist>,
     written: Written,
     needs: Needs,
+    /// When it began, by the process's clock.
+    began: Duration,
 }
 
 impl Process {
@@ -41,7 +43,7 @@ impl Process {
                 send(std::mem::take(&mut round.sends).into_frames(), outputs);
             }
         }
-        self.syncing = Some(Syncing { rounds, written: disk.written(), needs });
+        self.syncing = Some(Syncing { rounds, written: disk.written(), needs, began: self.clock.shows(now) });
         outputs.push(Output::Sync);
         told
     }
@@ -54,13 +56,23 @@ impl Process {
         }
     }
 
+    /// A node whose disk stands still leads nothing that others can lead, as the driver sees to.
+    pub(super) fn watch_syncs(&mut self, now: Duration) {
+        let own = self.clock.shows(now);
+        let syncing_for =
+            self.syncing.as_ref().map_or(Duration::ZERO, |syncing| own.saturating_sub(syncing.began));
+        if let Some(is_stalled) = self.stall.look(own, syncing_for) {
+            self.shard.set_stalled(own, is_stalled);
+        }
+    }
+
     /// Whether a sync is under way, and not only a flush.
     pub(super) fn is_syncing(&self) -> bool {
         self.syncing.as_ref().is_some_and(|syncing| syncing.needs == Needs::Disk)
     }
 
     pub(super) fn synced(&mut self, now: Duration, disk: &mut Disk, outputs: &mut Vec<Output>) {
-        let Some(Syncing { rounds, written, needs }) = self.syncing.take() else { return };
+        let Some(Syncing { rounds, written, needs, .. }) = self.syncing.take() else { return };
         match needs {
             Needs::Nothing | Needs::Kernel => disk.flushed(written),
             Needs::Disk if disk.failing => {}

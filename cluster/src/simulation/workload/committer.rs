@@ -1,17 +1,10 @@
 //! A consumer that keeps its place with a group coordinator, without being a member of anything: it commits ever higher
 //! offsets, and reads back what it has committed.
 
-use std::collections::BTreeMap;
-
-use super::{Client, Desk};
-use crate::coordinator::{
-    CommitOffsets, CommitPartition, CommitTopic, FetchOffsets, GroupId, GroupRequest, MemberId,
-};
-use crate::ids::{Offset, PartitionIndex, Ticket};
+use super::{Client, Desk, offsets};
+use crate::coordinator::{GroupId, GroupRequest, MemberEpoch, MemberId};
+use crate::ids::{Offset, Ticket};
 use crate::simulation::call::{Answer, Call};
-
-/// The topic whose offsets are committed.
-const TOPIC: &str = "orders";
 
 /// See the module's documentation.
 pub(super) struct Committer {
@@ -30,27 +23,7 @@ impl Committer {
     fn commit(&mut self) -> GroupRequest {
         let offset = Offset(self.next);
         self.next += 1;
-        let partition =
-            CommitPartition { index: PartitionIndex(0), offset, leader_epoch: None, metadata: String::new() };
-        GroupRequest::CommitOffsets(CommitOffsets {
-            group: self.group.clone(),
-            member: MemberId::from(""),
-            epoch: -1,
-            instance: None,
-            retention_ms: None,
-            knows_epochs: true,
-            topics: vec![CommitTopic { name: TOPIC.into(), partitions: vec![partition] }],
-        })
-    }
-
-    fn fetch(&self) -> GroupRequest {
-        GroupRequest::FetchOffsets(FetchOffsets {
-            group: self.group.clone(),
-            member: None,
-            epoch: -1,
-            topics: Some(BTreeMap::from([(TOPIC.into(), vec![PartitionIndex(0)])])),
-            require_stable: true,
-        })
+        offsets::commit(&self.group, &MemberId::from(""), MemberEpoch(-1), offset)
     }
 }
 
@@ -63,7 +36,8 @@ impl Client for Committer {
         if self.asked.is_none()
             && let Some(coordinator) = desk.coordinator_of(&self.group)
         {
-            let request = Box::new(if desk.random.chance(500) { self.commit() } else { self.fetch() });
+            let request =
+                Box::new(if desk.random.chance(500) { self.commit() } else { offsets::fetch(&self.group) });
             self.asked = Some(desk.ask_leader(coordinator, Call::Coordinate { coordinator, request }));
         }
         desk.wake_within(20, 150);

@@ -4,7 +4,9 @@
 mod admin;
 mod committer;
 mod deleter;
+mod job;
 mod member;
+mod offsets;
 mod producer;
 mod reader;
 
@@ -17,6 +19,7 @@ use uuid::Uuid;
 use self::admin::Admin;
 use self::committer::Committer;
 use self::deleter::Deleter;
+use self::job::Job;
 use self::member::Member;
 use self::producer::Producer;
 use self::reader::Reader;
@@ -75,6 +78,8 @@ pub(super) struct Desk<'a> {
     pub(super) next_ticket: &'a mut u64,
     /// The groups that lost something that was acknowledged, as they may, and how often.
     pub(super) lossy: &'a BTreeMap<RaftGroupId, usize>,
+    /// By how much clocks have jumped ahead, all together.
+    pub(super) jumped: Duration,
     /// Nothing breaks any more.
     pub(super) is_calm: bool,
     /// Nothing new is to be begun.
@@ -172,7 +177,12 @@ impl Desk<'_> {
 }
 
 /// All clients of a simulation.
-pub(super) fn clients(burden: Burden, memory: Memory, random: &mut Random) -> Vec<Box<dyn Client>> {
+pub(super) fn clients(
+    burden: Burden,
+    memory: Memory,
+    retention: Option<Duration>,
+    random: &mut Random,
+) -> Vec<Box<dyn Client>> {
     let mut clients: Vec<Box<dyn Client>> = vec![Box::new(Admin::new(burden, random))];
     for number in 1..=4 {
         clients.push(Box::new(Producer::new(number, burden, memory.patience, random)));
@@ -182,7 +192,10 @@ pub(super) fn clients(burden: Burden, memory: Memory, random: &mut Random) -> Ve
     }
     clients.push(Box::<Deleter>::default());
     for number in 1..=2 {
-        clients.push(Box::new(Committer::new(number)));
+        clients.push(match retention {
+            None => Box::new(Committer::new(number)),
+            Some(retention) => Box::new(Job::new(number, retention)),
+        });
     }
     for number in 0..6 {
         clients.push(Box::new(Member::new(number)));

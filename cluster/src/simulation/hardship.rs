@@ -1,0 +1,105 @@
+//! A node whose disk is slow, and which is needed for a majority.
+//!
+//! One node of three is down, and another one waits for its disk at each sync: its driver does nothing meanwhile. What the two have
+//! together takes as long as that disk. But the quick one knows why, and goes on leading: a slow disk causes no election
+//! after the other (`Leaving::hardship`). That is held against the terms of all groups with three replicas, which count
+//! elections.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::disk::{Disk, Space};
+use super::event::Event;
+use super::invariants::Violation;
+use super::node::Node;
+use super::random::Random;
+use super::world::World;
+use crate::ids::{NodeId, RaftGroupId};
+use crate::shard::GroupView;
+
+/// How many seeds there are for one that has this.
+const SEEDS: u64 = 20;
+
+/// How long a sync takes on such a disk, in microseconds.
+pub(super) const STANDS_STILL: (u64, u64) = (100_000, 3_000_000);
+
+/// How long all nodes are well before: a disk that was slow before is trusted again.
+const WELL: Duration = Duration::from_secs(15);
+
+/// How long it takes until everybody knows, and has a leader.
+const KNOWN_WITHIN: Duration = Duration::from_secs(20);
+
+/// How long no elections are expected, but for those that time brings about all the same.
+const QUIET: Duration = Duration::from_secs(30);
+
+/// How many elections there may be in that time in each group.
+const MAX_ELECTIONS: u64 = 1;
+
+/// Whether this seed has it.
+pub(super) const fn is_hard(seed: u64) -> bool {
+    seed % SEEDS == 7
+}
+
+/// Whether drivers wait for slow disks in this seed. It is drawn apart from everything else, so that a seed's faults stay what they
+/// were.
+pub(super) fn drivers_wait(seed: u64) -> bool {
+    seed.is_multiple_of(2) && Random::new(seed.rotate_left(8)).chance(300)
+}
+
+impl World {
+    /// Lets the cluster live with a dead node and a slow one, and puts both right.
+    pub(super) fn live_in_hardship(&mut self) -> Result<(), Violation> {
+        self.calm_down()?;
+        self.run_until(self.now + WELL)?;
+        let nodes: Vec<NodeId> = self.nodes.keys().copied().collect();
+        let dead = nodes[self.random.place(nodes.len())];
+        let slow = self.peers_of(dead)[self.random.place(nodes.len() - 1)];
+        self.trace.tell(self.now, format_args!("{dead} is down, and {slow} waits for its disk"));
+        if let Some(node) = self.nodes.get_mut(&dead) {
+            node.disk.space = Space::Nothing;
+        }
+        self.crash(dead, true);
+        self.hold_driver(slow);
+        self.run_until(self.now + KNOWN_WITHIN)?;
+        let before = self.terms();
+        self.run_until(self.now + QUIET)?;
+        let after = self.terms();
+        for (group, term) in after {
+            let elections = before.get(&group).map_or(0, |before| term - before);
+            if elections > MAX_ELECTIONS {
+                let detail = format!("{group} has {elections} elections in {QUIET:?} as {slow} is slow");
+                return Err(Violation { rule: "a slow disk causes no elections", detail });
+            }
+        }
+        self.trace.tell(self.now, "both are well again");
+        if let Some(node) = self.nodes.get_mut(&slow) {
+            node.disk.lag = Disk::QUICK;
+            node.disk.holds_driver = false;
+        }
+        if let Some(node) = self.nodes.get_mut(&dead) {
+            node.disk.space = Space::Enough;
+        }
+        self.schedule.at(self.now, Event::Start { node: dead });
+        Ok(())
+    }
+
+    /// A node's driver waits for its disk from now on, whose syncs take long.
+    pub(super) fn hold_driver(&mut self, id: NodeId) {
+        if let Some(node) = self.nodes.get_mut(&id) {
+            node.disk.lag = STANDS_STILL;
+            node.disk.holds_driver = true;
+        }
+    }
+
+    /// The term of each group that all nodes have a replica of.
+    fn terms(&self) -> BTreeMap<RaftGroupId, u64> {
+        let mut terms = BTreeMap::new();
+        let views =
+            self.nodes.values().filter_map(Node::process).flat_map(|process| process.shard.group_views());
+        for view in views.filter(|view: &GroupView<'_>| view.voters().len() == self.nodes.len()) {
+            let term: &mut u64 = terms.entry(view.id()).or_default();
+            *term = view.term().max(*term);
+        }
+        terms
+    }
+}
