@@ -327,7 +327,8 @@ async fn describe(args: &DescribeArgs, session: &mut Session<'_>) -> Result<(), 
             partitions,
         });
     }
-    show_described(&described, session)
+    show_described(&described, session)?;
+    problems.finish(session.screen)
 }
 
 fn show_described(described: &[Described], session: &mut Session<'_>) -> Result<(), Failure> {
