@@ -38,6 +38,8 @@ pub struct ReplicaStatus {
     pub log_start_offset: Offset,
     /// One past the last committed offset: reads end below it.
     pub high_watermark: Offset,
+    /// The bytes of all batches below the high watermark, deleted ones included.
+    pub bytes_so_far: u64,
     /// Where each leader epoch began.
     pub leader_epochs: Arc<LeaderEpochs>,
 }
@@ -49,6 +51,7 @@ impl ReplicaStatus {
             leading,
             log_start_offset: Offset(0),
             high_watermark: Offset(0),
+            bytes_so_far: 0,
             leader_epochs: Arc::default(),
         }
     }
@@ -111,7 +114,7 @@ pub struct Traffic {
 /// [`Traffic`] at a moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TrafficCounts {
-    /// Bytes of record batches taken in.
+    /// Bytes of record batches committed under this leader.
     pub bytes_in: u64,
     /// Records in them.
     pub records_in: u64,
@@ -122,10 +125,15 @@ pub struct TrafficCounts {
 }
 
 impl Traffic {
-    /// A producer wrote so much.
-    pub fn count_in(&self, bytes: usize, records: u64) {
-        self.bytes_in.fetch_add(bytes as u64, Ordering::Relaxed);
-        self.records_in.fetch_add(records, Ordering::Relaxed);
+    /// Counts what a leader has committed between two moments of one term. What was refused or is a retry is not among it.
+    fn count_in(&self, before: &ReplicaStatus, after: &ReplicaStatus) {
+        if before.leading.is_none() || before.leading != after.leading {
+            return;
+        }
+        let records = after.high_watermark.0.saturating_sub(before.high_watermark.0);
+        self.records_in.fetch_add(u64::try_from(records).unwrap_or(0), Ordering::Relaxed);
+        let bytes = after.bytes_so_far.saturating_sub(before.bytes_so_far);
+        self.bytes_in.fetch_add(bytes, Ordering::Relaxed);
     }
 
     /// A consumer is sent so much.
@@ -156,6 +164,7 @@ pub struct Replica {
     published: Mutex<Published>,
     watchers: Mutex<Vec<Arc<Notify>>>,
     traffic: Traffic,
+    looks: Mutex<retention::Looks>,
     /// This node has no replica any more, and what it stored is being removed.
     closed: AtomicBool,
 }
@@ -177,6 +186,7 @@ impl Replica {
             published,
             watchers: Mutex::default(),
             traffic: Traffic::default(),
+            looks: Mutex::default(),
             closed,
         }
     }
@@ -199,6 +209,7 @@ impl Replica {
     pub(crate) fn publish(&self, status: ReplicaStatus, recent: Vec<RecentEntry>) {
         {
             let mut published = lock(&self.published);
+            self.traffic.count_in(&published.status, &status);
             published.status = status;
             published.recent.extend(recent);
             let surplus = published.recent.len().saturating_sub(RECENT_ENTRIES);

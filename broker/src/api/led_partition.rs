@@ -2,7 +2,8 @@
 //!
 //! Fetch, ListOffsets and OffsetForLeaderEpoch all begin so, and all hold the leader epoch that the client
 //! believes in against the real one (KIP-320): a client with an older epoch has to refresh its metadata, one
-//! with a newer epoch has met a node that does not know yet what the client knows.
+//! with a newer epoch has met a node that does not know yet what the client knows. A replica that does not lead says the
+//! same, by the epoch of the leader that it knows, before it says that it does not lead.
 //!
 //! What a leader shows may be out of date: another one may have been elected since it last heard that it leads. So all
 //! three [ask](confirm_all) when a request comes, and answer only what is confirmed; anything else is
@@ -14,7 +15,7 @@ use std::sync::Arc;
 use kafka_protocol::error::ResponseError;
 use trilog_cluster::controller::{MetadataImage, Topic};
 use trilog_cluster::ids::{LeaderEpoch, Offset, PartitionIndex, RaftGroupId};
-use trilog_cluster::node::{ConfirmFuture, Confirmed};
+use trilog_cluster::node::{ConfirmFuture, Confirmed, Leadership};
 use trilog_cluster::replica::{Replica, ReplicaStatus};
 
 use super::broker::Broker;
@@ -67,23 +68,31 @@ impl LedPartition {
         let replica = broker.node.replica(group).ok_or(ResponseError::NotLeaderOrFollower)?;
         let status = replica.status();
         let leading = status.leading.filter(|epoch| confirmed.covers(group, *epoch));
-        let epoch = check_epoch(leading, believed)?;
+        let known = known_epoch(&status, broker.node.leadership(group).as_ref());
+        let epoch = check_epoch(leading, known, believed)?;
         Ok(Self { replica, status, epoch })
     }
 }
 
-/// Holds the epoch that a client believes in against the one that is led in.
+/// The latest epoch of the partition that this node knows: its own, or the one of another leader.
+fn known_epoch(status: &ReplicaStatus, leadership: Option<&Leadership>) -> Option<LeaderEpoch> {
+    status.leading.max(leadership.map(|known| known.epoch))
+}
+
+/// Holds the epoch that a client believes in against the one that is `known`, and then asks for the one that is led in.
 ///
 /// # Errors
 ///
-/// NOT_LEADER_OR_FOLLOWER when none is led in; FENCED_LEADER_EPOCH or UNKNOWN_LEADER_EPOCH when they differ.
-pub(super) fn check_epoch(leading: Option<LeaderEpoch>, believed: i32) -> Result<LeaderEpoch, ResponseError> {
-    let epoch = leading.ok_or(ResponseError::NotLeaderOrFollower)?;
-    match believed {
-        NO_EPOCH => Ok(epoch),
-        older if older < epoch.0 => Err(ResponseError::FencedLeaderEpoch),
-        newer if newer > epoch.0 => Err(ResponseError::UnknownLeaderEpoch),
-        _ => Ok(epoch),
+/// FENCED_LEADER_EPOCH or UNKNOWN_LEADER_EPOCH when the first two differ; NOT_LEADER_OR_FOLLOWER when none is led in.
+pub(super) fn check_epoch(
+    leading: Option<LeaderEpoch>,
+    known: Option<LeaderEpoch>,
+    believed: i32,
+) -> Result<LeaderEpoch, ResponseError> {
+    match known.map(|known| believed.cmp(&known.0)) {
+        Some(Ordering::Less) if believed != NO_EPOCH => Err(ResponseError::FencedLeaderEpoch),
+        Some(Ordering::Greater) => Err(ResponseError::UnknownLeaderEpoch),
+        _ => leading.ok_or(ResponseError::NotLeaderOrFollower),
     }
 }
 
@@ -110,11 +119,20 @@ mod tests {
     #[test]
     fn the_epoch_believed_in_has_to_be_the_one_led_in() {
         let led = Some(LeaderEpoch(5));
-        assert_eq!(check_epoch(None, 5), Err(ResponseError::NotLeaderOrFollower));
-        assert_eq!(check_epoch(led, NO_EPOCH), Ok(LeaderEpoch(5)));
-        assert_eq!(check_epoch(led, 5), Ok(LeaderEpoch(5)));
-        assert_eq!(check_epoch(led, 4), Err(ResponseError::FencedLeaderEpoch));
-        assert_eq!(check_epoch(led, 6), Err(ResponseError::UnknownLeaderEpoch));
+        assert_eq!(check_epoch(led, led, NO_EPOCH), Ok(LeaderEpoch(5)));
+        assert_eq!(check_epoch(led, led, 5), Ok(LeaderEpoch(5)));
+        assert_eq!(check_epoch(led, led, 4), Err(ResponseError::FencedLeaderEpoch));
+        assert_eq!(check_epoch(led, led, 6), Err(ResponseError::UnknownLeaderEpoch));
+    }
+
+    #[test]
+    fn a_wrong_epoch_is_told_before_the_missing_leadership() {
+        let known = Some(LeaderEpoch(5));
+        assert_eq!(check_epoch(None, known, NO_EPOCH), Err(ResponseError::NotLeaderOrFollower));
+        assert_eq!(check_epoch(None, known, 5), Err(ResponseError::NotLeaderOrFollower));
+        assert_eq!(check_epoch(None, known, 4), Err(ResponseError::FencedLeaderEpoch));
+        assert_eq!(check_epoch(None, known, 6), Err(ResponseError::UnknownLeaderEpoch));
+        assert_eq!(check_epoch(None, None, 6), Err(ResponseError::NotLeaderOrFollower));
     }
 
     #[test]
@@ -128,6 +146,7 @@ mod tests {
             leading: Some(LeaderEpoch(5)),
             log_start_offset: Offset(0),
             high_watermark: Offset(0),
+            bytes_so_far: 0,
             leader_epochs: Arc::default(),
         };
         let end = |asked| end_of_epoch(&status, LeaderEpoch(5), LeaderEpoch(asked));

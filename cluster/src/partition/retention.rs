@@ -4,7 +4,8 @@
 //! batch, so that the log follows its bounds closely. Of Kafka come the rules:
 //!
 //! * an entry goes by its age when the greatest timestamp in it and in all before it is older than `retention.ms`: what follows
-//!   a record that is to stay, stays. Records without a timestamp go with the first record behind them that has one;
+//!   a record that is to stay, stays. Records without a timestamp go with the first record behind them that has one, or once the
+//!   leader has known them for `retention.ms`;
 //! * an entry goes by size as long as no less than `retention.bytes` is left behind it;
 //! * the last entry may go as well: a log that nobody writes to becomes empty.
 

@@ -119,6 +119,16 @@ fn what_has_no_timestamp_is_kept_until_something_after_it_is_too_old() {
     assert_eq!(written.newest(), Some((3, 9)));
 }
 
+#[test]
+fn what_has_no_timestamp_at_all_goes_when_it_was_there_for_long_enough() {
+    let written = Written::new(vec![vec![-1], vec![-1, -1]]);
+    let retention = Retention { time_ms: Some(100), bytes: None };
+    let start_by = |now| written.replica.start_by(retention, TimestampMs(now)).unwrap().map(|start| start.0);
+    assert_eq!(start_by(1_000), None, "nobody knows how old it is");
+    assert_eq!(start_by(1_099), None);
+    assert_eq!(start_by(1_100), Some(3));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
@@ -154,4 +164,24 @@ proptest! {
         let newest = records.iter().rev().max_by_key(|(_, time)| *time).copied();
         prop_assert_eq!(written.newest(), newest);
     }
+}
+
+#[test]
+fn traffic_counts_what_is_committed_while_this_replica_leads() {
+    let written = Written::new(Vec::new());
+    let publish = |leading: Option<i32>, high_watermark: i64, bytes_so_far: u64| {
+        let status = ReplicaStatus {
+            high_watermark: Offset(high_watermark),
+            bytes_so_far,
+            ..ReplicaStatus::empty(leading.map(LeaderEpoch))
+        };
+        written.replica.publish(status, Vec::new());
+        let counts = written.replica.traffic().counts();
+        (counts.records_in, counts.bytes_in)
+    };
+    assert_eq!(publish(None, 5, 500), (0, 0), "another replica leads");
+    assert_eq!(publish(Some(2), 7, 700), (0, 0), "of an earlier leader");
+    assert_eq!(publish(Some(2), 10, 990), (3, 290));
+    assert_eq!(publish(Some(2), 10, 990), (3, 290));
+    assert_eq!(publish(Some(4), 12, 1200), (3, 290), "somebody else led in between");
 }

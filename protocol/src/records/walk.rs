@@ -26,6 +26,8 @@ pub struct WalkedRecord {
     pub offset_delta: u32,
     /// The record's timestamp, counted from the batch's base timestamp, in milliseconds.
     pub timestamp_delta: i64,
+    /// Whether the record has a key. An empty key is one.
+    pub has_key: bool,
 }
 
 /// Why the records of a batch cannot be walked.
@@ -118,7 +120,7 @@ fn walk_record<S: RecordSource>(source: &mut S, position: u32) -> Result<WalkedR
     if i64::from(offset_delta) != i64::from(position) {
         return Err(WalkError::OffsetDelta { expected: position, found: offset_delta });
     }
-    skip_nullable(source, end)?;
+    let has_key = skip_nullable(source, end)?;
     skip_nullable(source, end)?;
     let headers = non_negative(varint::read_i32(source)?)?;
     for _ in 0..headers {
@@ -129,15 +131,15 @@ fn walk_record<S: RecordSource>(source: &mut S, position: u32) -> Result<WalkedR
     if source.position() != end {
         return Err(WalkError::LengthMismatch);
     }
-    Ok(WalkedRecord { offset_delta: position, timestamp_delta })
+    Ok(WalkedRecord { offset_delta: position, timestamp_delta, has_key })
 }
 
-/// Skips a key or a value, which may be null.
+/// Skips a key or a value, which may be null. Returns whether it is there.
 #[inline]
-fn skip_nullable<S: RecordSource>(source: &mut S, end: u64) -> Result<(), WalkError> {
+fn skip_nullable<S: RecordSource>(source: &mut S, end: u64) -> Result<bool, WalkError> {
     match varint::read_i32(source)? {
-        -1 => Ok(()),
-        length => skip_within(source, non_negative(length)?, end),
+        -1 => Ok(false),
+        length => skip_within(source, non_negative(length)?, end).map(|()| true),
     }
 }
 

@@ -41,6 +41,8 @@ pub(super) struct PartitionFetch {
     seen: Option<Seen>,
     /// What the answer says of it, as of the last pass.
     pub(super) outcome: Result<Reading, ResponseError>,
+    /// The epoch of the leader that this node knew when the request came.
+    known_epoch: Option<LeaderEpoch>,
 }
 
 /// What a reading depends on. While it stays the same, so does the reading.
@@ -81,7 +83,13 @@ impl PartitionFetch {
             (Ok(_), None) => Err(ResponseError::NotLeaderOrFollower),
             (Ok(_), Some(_)) => Ok(Reading::default()),
         };
-        Self { index, group: group.ok(), asked, replica, seen: None, outcome }
+        Self { index, group: group.ok(), asked, replica, seen: None, outcome, known_epoch: None }
+    }
+
+    /// The same, where this node knows of a leader in that epoch.
+    pub(super) const fn known_to_be_led_in(mut self, epoch: Option<LeaderEpoch>) -> Self {
+        self.known_epoch = epoch;
+        self
     }
 
     /// The partition's group, if this node shows to lead it.
@@ -90,8 +98,15 @@ impl PartitionFetch {
         self.group.filter(|_| leading.is_some())
     }
 
-    /// Refuses what was read unless this node led the partition for certain.
+    /// Refuses what was read unless this node led the partition for certain. That the client's epoch is a wrong one is true
+    /// in any case.
     pub(super) fn keep_confirmed(&mut self, confirmed: &Confirmed) {
+        let is_wrong_epoch = |error: &ResponseError| {
+            matches!(error, ResponseError::FencedLeaderEpoch | ResponseError::UnknownLeaderEpoch)
+        };
+        if self.outcome.as_ref().is_err_and(is_wrong_epoch) {
+            return;
+        }
         let epoch = self.seen.and_then(|seen| seen.leading);
         let read = self.group.filter(|_| self.replica.is_some());
         let is_covered = |group| epoch.is_some_and(|epoch| confirmed.covers(group, epoch));
@@ -177,7 +192,7 @@ impl PartitionFetch {
         if self.seen == Some(now) && !self.lacks_memory() {
             return Ok(());
         }
-        self.outcome = match self.asked.read(replica, status, allowance, source) {
+        self.outcome = match self.asked.read(replica, status, self.known_epoch, allowance, source) {
             Err(ReadFailure::NotInMemory) => return Err(NotInMemory),
             Err(ReadFailure::Error(error)) => Err(error),
             Ok(reading) => Ok(reading),
@@ -204,10 +219,11 @@ impl Asked {
         &self,
         replica: Arc<Replica>,
         status: ReplicaStatus,
+        known: Option<LeaderEpoch>,
         allowance: Allowance,
         source: Source,
     ) -> Result<Reading, ReadFailure> {
-        let epoch = check_epoch(status.leading, self.believed_epoch)?;
+        let epoch = check_epoch(status.leading, status.leading.max(known), self.believed_epoch)?;
         let led = LedPartition { replica, status, epoch };
         let reading = Reading {
             high_watermark: led.status.high_watermark,

@@ -46,8 +46,10 @@ impl Pass {
             }
             let group = topic.and_then(|topic| group_of(Some(topic), index));
             let replica = group.ok().and_then(|group| broker.node.replica(group));
+            let known = group.ok().and_then(|group| broker.node.leadership(group)).map(|known| known.epoch);
             if let Some(last) = topics.last_mut() {
-                last.partitions.push(PartitionFetch::new(index, asked, group, replica));
+                let partition = PartitionFetch::new(index, asked, group, replica);
+                last.partitions.push(partition.known_to_be_led_in(known));
             }
         }
         Self { topics, limits, bytes: 0, memory: Memory::Bytes(0) }

@@ -2,24 +2,48 @@
 
 use std::collections::BTreeMap;
 
+use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::produce_response::{
-    LeaderIdAndEpoch, NodeEndpoint, PartitionProduceResponse, TopicProduceResponse,
+    BatchIndexAndErrorMessage, LeaderIdAndEpoch, NodeEndpoint, PartitionProduceResponse, TopicProduceResponse,
 };
 use kafka_protocol::messages::{ProduceResponse, TopicName};
+use kafka_protocol::protocol::StrBytes;
 use trilog_cluster::ids::NodeId;
 use trilog_cluster::node::{Appended, Leadership};
+use trilog_cluster::partition::record_check::RecordFault;
 use uuid::Uuid;
 
 use super::super::endpoints::{Endpoint, Endpoints, broker_id};
-use super::super::item_error::{ItemError, parts};
+use super::super::item_error::ItemError;
 
-/// From this version on a response says in words what was wrong.
+/// From this version on a response says in words what was wrong, and with which records (KIP-467).
 const MESSAGES_FROM: i16 = 8;
 /// From this version on a response says who leads a partition that this node does not (KIP-951).
 const LEADERS_FROM: i16 = 10;
 
 /// What came of a record set: where it is in the log, or why it is not.
-pub(super) type Outcome = Result<Appended, ItemError>;
+pub(super) type Outcome = Result<Appended, Refusal>;
+
+/// Why a record set is not in the log.
+pub(super) struct Refusal {
+    /// What the whole batch is answered.
+    pub(super) error: ItemError,
+    /// The records that it is refused for, if it is for single ones. A producer may send the others again without them.
+    pub(super) records: Vec<RecordFault>,
+}
+
+impl Refusal {
+    /// Whether another node leads the partition.
+    pub(super) fn is_moved(&self) -> bool {
+        self.error.error == ResponseError::NotLeaderOrFollower
+    }
+}
+
+impl From<ItemError> for Refusal {
+    fn from(error: ItemError) -> Self {
+        Self { error, records: Vec::new() }
+    }
+}
 
 /// What came of a partition's record set.
 pub(super) struct PartitionOutcome {
@@ -77,11 +101,7 @@ fn node_endpoints(leaders: BTreeMap<NodeId, &Endpoint>) -> Vec<NodeEndpoint> {
 
 fn partition_response(partition: PartitionOutcome, version: i16) -> PartitionProduceResponse {
     let PartitionOutcome { index, outcome, leadership } = partition;
-    let (error_code, message) = parts(&outcome);
-    let response = PartitionProduceResponse::default()
-        .with_index(index)
-        .with_error_code(error_code)
-        .with_error_message(message.filter(|_| version >= MESSAGES_FROM));
+    let response = PartitionProduceResponse::default().with_index(index);
     let response = match leadership {
         Some(known) => response.with_current_leader(
             LeaderIdAndEpoch::default()
@@ -95,18 +115,37 @@ fn partition_response(partition: PartitionOutcome, version: i16) -> PartitionPro
             .with_base_offset(base_offset.0)
             .with_log_append_time_ms(log_append_time.map_or(-1, |time| time.0))
             .with_log_start_offset(log_start_offset.0),
-        Err(_) => response.with_base_offset(-1).with_log_append_time_ms(-1).with_log_start_offset(-1),
+        Err(refusal) => refused(response, refusal, version),
     }
+}
+
+fn refused(response: PartitionProduceResponse, refusal: Refusal, version: i16) -> PartitionProduceResponse {
+    let Refusal { error: ItemError { error, message }, records } = refusal;
+    let response = response
+        .with_error_code(error.code())
+        .with_base_offset(-1)
+        .with_log_append_time_ms(-1)
+        .with_log_start_offset(-1);
+    if version < MESSAGES_FROM {
+        return response;
+    }
+    response.with_error_message(message).with_record_errors(records.into_iter().map(record_error).collect())
+}
+
+fn record_error(fault: RecordFault) -> BatchIndexAndErrorMessage {
+    BatchIndexAndErrorMessage::default()
+        .with_batch_index(i32::try_from(fault.index).unwrap_or(i32::MAX))
+        .with_batch_index_error_message(Some(StrBytes::from_string(fault.reason.to_string())))
 }
 
 #[cfg(test)]
 mod tests {
     use bytes::BytesMut;
-    use kafka_protocol::error::ResponseError;
     use kafka_protocol::messages::BrokerId;
-    use kafka_protocol::protocol::{Encodable, StrBytes};
+    use kafka_protocol::protocol::Encodable;
     use trilog_cluster::controller::{Broker, ControllerRecord, Listener, MetadataImage};
     use trilog_cluster::ids::{LeaderEpoch, Offset, TimestampMs};
+    use trilog_cluster::partition::record_check::RecordReason;
 
     use super::*;
 
@@ -127,11 +166,14 @@ mod tests {
             log_append_time: Some(TimestampMs(9)),
             log_start_offset: Offset(1),
         };
-        let moved = ItemError::new(ResponseError::NotLeaderOrFollower, "moved");
+        let moved = ItemError::new(ResponseError::NotLeaderOrFollower, "moved").into();
+        let records = vec![RecordFault { index: 4, reason: RecordReason::NoKey }];
+        let keyless = Refusal { error: ItemError::bare(ResponseError::InvalidRecord), records };
         let leadership = Leadership { leader: NodeId(leader), epoch: LeaderEpoch(5), isr: [].into() };
         let partitions = vec![
             PartitionOutcome { index: 0, outcome: Ok(appended), leadership: None },
             PartitionOutcome { index: 1, outcome: Err(moved), leadership: Some(leadership) },
+            PartitionOutcome { index: 2, outcome: Err(keyless), leadership: None },
         ];
         let (name, id) = match version {
             13.. => (TopicName::default(), Uuid::from_u128(7)),
@@ -147,6 +189,8 @@ mod tests {
             let partitions = &response.responses[0].partition_responses;
             assert_eq!((partitions[0].base_offset, partitions[0].log_append_time_ms), (7, 9));
             assert_eq!((partitions[1].error_code, partitions[1].base_offset), (6, -1));
+            let told: Vec<_> = partitions[2].record_errors.iter().map(|record| record.batch_index).collect();
+            assert_eq!((partitions[2].error_code, told), (87, if version < 8 { vec![] } else { vec![4] }));
             response.encode(&mut BytesMut::new(), version).unwrap();
         }
     }

@@ -1,5 +1,6 @@
 //! Stage one of a produce request: a record set is checked and put in line.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -8,17 +9,17 @@ use trilog_cluster::controller::configs::TopicSettings;
 use trilog_cluster::controller::{MetadataImage, Topic, topic_name};
 use trilog_cluster::ids::{RaftGroupId, TimestampMs};
 use trilog_cluster::node::{Append, AppendError, AppendFuture, Held, wall_clock};
-use trilog_cluster::partition::record_check::InvalidReason;
+use trilog_cluster::partition::record_check::{InvalidReason, MAX_FAULTS};
 use trilog_cluster::partition::{
     BatchHeader, CheckedBatch, ProducerError, RecordError, RecordLimits, TimestampType, check_record_set,
 };
-use trilog_cluster::replica::Replica;
 use trilog_protocol::batch::Codec;
 
 use super::super::broker::Broker;
 use super::super::call::CallContext;
 use super::super::item_error::ItemError;
 use super::super::led_partition::group_of;
+use super::answer::Refusal;
 
 /// From this version on producers know zstd.
 const ZSTD_FROM: i16 = 7;
@@ -32,7 +33,7 @@ pub(super) enum Pending {
     /// It is on its way into the log of this group.
     Appending(RaftGroupId, AppendFuture),
     /// It is not, and never will be. The group, where there is one.
-    Refused(ItemError, Option<RaftGroupId>),
+    Refused(Refusal, Option<RaftGroupId>),
 }
 
 /// What is the same for all record sets of a request.
@@ -41,6 +42,8 @@ pub(super) struct Intake<'a> {
     /// Whether the producer asked for `acks=all`.
     acks_all: bool,
     zstd_allowed: bool,
+    /// How many refused records may still be named.
+    faults_left: Cell<usize>,
     now: TimestampMs,
     /// Kept until each record set is decided.
     held: Held,
@@ -58,7 +61,8 @@ impl<'a> Intake<'a> {
     /// For a request that arrives now.
     pub(super) fn new(broker: &'a Broker, acks_all: bool, context: &CallContext) -> Self {
         let held = context.hold.upgrade().map(|hold| Held::new(hold as _)).unwrap_or_default();
-        Self { broker, acks_all, zstd_allowed: context.version >= ZSTD_FROM, now: wall_clock(), held }
+        let zstd_allowed = context.version >= ZSTD_FROM;
+        Self { broker, acks_all, zstd_allowed, faults_left: Cell::new(MAX_FAULTS), now: wall_clock(), held }
     }
 
     /// For the request's record sets of `topic`.
@@ -71,7 +75,10 @@ impl<'a> Intake<'a> {
 
 /// What a topic with `settings` takes at the time `now`.
 fn limits(settings: &TopicSettings, now: TimestampMs) -> RecordLimits {
-    let of_size = RecordLimits::of_size(settings.max_message_bytes);
+    let of_size = RecordLimits {
+        keys_required: settings.keys_required,
+        ..RecordLimits::of_size(settings.max_message_bytes)
+    };
     match settings.timestamp_type {
         // The producer's own timestamps are overwritten, so they may be what they like.
         TimestampType::LogAppendTime => of_size,
@@ -88,38 +95,40 @@ impl TopicIntake<'_> {
     pub(super) fn take_in(&self, index: i32, records: Option<Bytes>) -> Pending {
         let group = match group_of(Some(self.topic), index) {
             Ok(group) => group,
-            Err(error) => return Pending::Refused(ItemError::bare(error), None),
+            Err(error) => return Pending::Refused(ItemError::bare(error).into(), None),
         };
         match self.check(group, records) {
-            Ok((replica, batch)) => {
-                let records = u64::try_from(batch.header().record_count).unwrap_or(0);
-                replica.traffic().count_in(batch.bytes().len(), records);
-                Pending::Appending(group, self.append(group, batch))
-            }
+            Ok(batch) => Pending::Appending(group, self.append(group, batch)),
             Err(refusal) => Pending::Refused(refusal, Some(group)),
         }
     }
 
-    fn check(
-        &self,
-        group: RaftGroupId,
-        records: Option<Bytes>,
-    ) -> Result<(Arc<Replica>, CheckedBatch), ItemError> {
+    fn check(&self, group: RaftGroupId, records: Option<Bytes>) -> Result<CheckedBatch, Refusal> {
         if topic_name::is_internal(&self.topic.name) {
             let message = format_args!("Cannot append to internal topic {}", self.topic.name);
-            return Err(ItemError::new(ResponseError::InvalidTopicException, message));
+            return Err(ItemError::new(ResponseError::InvalidTopicException, message).into());
         }
         // Cheapest first; between this and its turn in the log the batch may still lose its leader.
         let replica = self.intake.broker.node.replica(group);
-        let leading = replica.filter(|replica| replica.status().leading.is_some());
-        let replica = leading.ok_or_else(|| ItemError::bare(ResponseError::NotLeaderOrFollower))?;
-        let records = records.ok_or(RecordError::InvalidRecord(InvalidReason::NoBatch))?;
-        let checked = if is_large_and_compressed(&records) {
-            tokio::task::block_in_place(|| check_record_set(records, &self.limits))
-        } else {
-            check_record_set(records, &self.limits)
-        };
-        Ok((replica, checked?))
+        if replica.is_none_or(|replica| replica.status().leading.is_none()) {
+            return Err(ItemError::bare(ResponseError::NotLeaderOrFollower).into());
+        }
+        let records = records.ok_or(RecordError::InvalidRecord(InvalidReason::NoBatch));
+        let limits = RecordLimits { max_faults: self.intake.faults_left.get(), ..self.limits };
+        let checked = records.and_then(|records| {
+            if is_large_and_compressed(&records) {
+                tokio::task::block_in_place(|| check_record_set(records, &limits))
+            } else {
+                check_record_set(records, &limits)
+            }
+        });
+        checked.map_err(Refusal::from).inspect_err(|refusal| self.named(refusal))
+    }
+
+    /// The records that a refusal names leave less for those that follow in the request.
+    fn named(&self, refusal: &Refusal) {
+        let left = &self.intake.faults_left;
+        left.set(left.get().saturating_sub(refusal.records.len()));
     }
 
     fn append(&self, group: RaftGroupId, batch: CheckedBatch) -> AppendFuture {
@@ -141,18 +150,23 @@ fn is_large_and_compressed(records: &[u8]) -> bool {
         && BatchHeader::parse(records).ok().and_then(codec).is_some_and(|codec| codec != Codec::None)
 }
 
-impl From<RecordError> for ItemError {
+impl From<RecordError> for Refusal {
     fn from(error: RecordError) -> Self {
-        let code = match error {
+        let code = match &error {
             RecordError::CorruptMessage(_) => ResponseError::CorruptMessage,
             RecordError::MessageTooLarge(_) => ResponseError::MessageTooLarge,
-            RecordError::UnsupportedForMessageFormat { .. } => ResponseError::UnsupportedForMessageFormat,
             RecordError::InvalidTimestamp(_) => ResponseError::InvalidTimestamp,
             RecordError::UnsupportedCompressionType(_) => ResponseError::UnsupportedCompressionType,
-            RecordError::InvalidRecord(_) => ResponseError::InvalidRecord,
+            RecordError::Records(faults) if faults.have_timestamp() => ResponseError::InvalidTimestamp,
+            RecordError::Records(_) | RecordError::InvalidRecord(_) => ResponseError::InvalidRecord,
             RecordError::InvalidTxnState => ResponseError::InvalidTxnState,
         };
-        Self::new(code, error)
+        let told = ItemError::new(code, &error);
+        let records = match error {
+            RecordError::Records(faults) => faults.into_vec(),
+            _ => Vec::new(),
+        };
+        Self { error: told, records }
     }
 }
 
@@ -194,6 +208,7 @@ mod tests {
             timestamp_before_max_ms: i64::MAX,
             timestamp_after_max_ms: 100,
             retention: Retention::default(),
+            keys_required: timestamp_type == TimestampType::LogAppendTime,
             clients_may_delete: true,
         }
     }
@@ -202,9 +217,10 @@ mod tests {
     fn timestamps_are_bounded_where_they_are_kept() {
         let now = TimestampMs(5_000);
         let create = limits(&settings(TimestampType::CreateTime), now);
-        assert_eq!(create.max_batch_bytes, 1000);
+        assert_eq!((create.max_batch_bytes, create.keys_required), (1000, false));
         assert_eq!((create.earliest_timestamp.0, create.latest_timestamp.0), (5_000 - i64::MAX, 5_100));
         let append = limits(&settings(TimestampType::LogAppendTime), now);
+        assert!(append.keys_required);
         assert_eq!((append.earliest_timestamp.0, append.latest_timestamp.0), (i64::MIN, i64::MAX));
     }
 

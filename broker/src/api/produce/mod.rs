@@ -14,7 +14,7 @@
 //! The order of record sets in a partition is that of the requests on a connection: checking and queueing are
 //! done before a request's turn ends, and only the wait is left for later.
 //!
-//! What is not committed when the request's timeout is over, and what was in flight when this node lost the
+//! What is not committed when the request's timeout is over (30 s at least with `acks=1`, to which Kafka applies none), and what was in flight when this node lost the
 //! partition, is answered REQUEST_TIMED_OUT: it may be committed yet, or not. Producers send it again, and an
 //! idempotent one is recognised.
 //!
@@ -26,7 +26,7 @@
 //! * v0-2 are listed and not served, as in Apache Kafka: nobody sends them any more, but librdkafka up to 2.11
 //!   takes their absence for a broker that cannot read compressed batches (KAFKA-18659).
 //! * v3: record batches (magic 2), transactional id. v4: KAFKA_STORAGE_ERROR exists. v5: log start offset.
-//! * v7: zstd (KIP-110). v8: an error message (KIP-467). v9: flexible.
+//! * v7: zstd (KIP-110). v8: an error message, and which records a batch is refused for (KIP-467). v9: flexible.
 //! * v10: the new leader comes with NOT_LEADER_OR_FOLLOWER (KIP-951). v11: an error for transactions
 //!   (KIP-890).
 //! * v12: transactions add their partitions by writing to them (KIP-890); of no meaning to other producers, and transactional
@@ -47,7 +47,7 @@ use trilog_cluster::ids::{RaftGroupId, TopicId};
 use trilog_cluster::node::{AppendError, Leadership};
 use uuid::Uuid;
 
-use self::answer::{Outcome, PartitionOutcome, TopicOutcomes};
+use self::answer::{Outcome, PartitionOutcome, Refusal, TopicOutcomes};
 use self::intake::{Intake, Pending};
 use super::broker::Broker;
 use super::call::{Call, CallContext, Handler, Versions};
@@ -61,6 +61,9 @@ pub(super) struct Produce;
 /// From this version on topics are named by id.
 const BY_ID_FROM: i16 = 13;
 
+/// What the commit is given with `acks=1`, whatever the request's timeout says.
+const LEAST_FOR_ACKS_LEADER: Duration = Duration::from_secs(30);
+
 /// How many acknowledgements a producer can ask for.
 const ACKS_NONE: i16 = 0;
 const ACKS_LEADER: i16 = 1;
@@ -73,9 +76,8 @@ impl Handler for Produce {
 
     fn handle(broker: &Arc<Broker>, call: Call<Self::Request>) -> Reply {
         let Call { request, context } = call;
-        let timeout = Duration::from_millis(u64::try_from(request.timeout_ms).unwrap_or(0));
-        let deadline = Instant::now() + timeout;
         let acks = request.acks;
+        let deadline = Instant::now() + patience(acks, request.timeout_ms);
         #[cfg(feature = "faults")]
         let (request, context) = match late(broker, request, context, deadline) {
             Ok(reply) => return reply,
@@ -95,6 +97,13 @@ impl Handler for Produce {
         }
         Reply::later(async move { answered(&broker, topics, deadline, &context).await })
     }
+}
+
+/// How long the commit is waited for. The timeout is of `acks=all` alone: with `acks=1` Kafka's answer comes with the append, and a
+/// batch that is on its way must not be called late.
+fn patience(acks: i16, timeout_ms: i32) -> Duration {
+    let timeout = Duration::from_millis(u64::try_from(timeout_ms).unwrap_or(0));
+    if acks == ACKS_LEADER { timeout.max(LEAST_FOR_ACKS_LEADER) } else { timeout }
 }
 
 /// Stage two: the answer, once everything is committed that will be in time.
@@ -120,7 +129,7 @@ async fn refused(
 ) -> Answer {
     let mut outcomes = await_commits(broker, topics, deadline).await;
     for partition in outcomes.iter_mut().flat_map(|topic| &mut topic.partitions) {
-        partition.outcome = Err(ItemError::bare(ResponseError::NotEnoughReplicas));
+        partition.outcome = Err(ItemError::bare(ResponseError::NotEnoughReplicas).into());
     }
     let image = broker.image();
     context.answer(&answer::response(
@@ -177,13 +186,17 @@ fn take_in_topic(
     let topic = topic.and_then(|topic| Some(intake?.topic(image, topic)));
     let partitions = data.partition_data.into_iter().map(|partition| {
         let pending = match (&topic, intake) {
-            (_, None) => Pending::Refused(ItemError::bare(ResponseError::InvalidRequiredAcks), None),
-            (None, _) => Pending::Refused(ItemError::bare(unknown), None),
+            (_, None) => refused_as(ResponseError::InvalidRequiredAcks),
+            (None, _) => refused_as(unknown),
             (Some(topic), _) => topic.take_in(partition.index, partition.records),
         };
         (partition.index, pending)
     });
     TopicPending { partitions: partitions.collect(), name: data.name, id: data.topic_id }
+}
+
+fn refused_as(error: ResponseError) -> Pending {
+    Pending::Refused(ItemError::bare(error).into(), None)
 }
 
 /// The end of a request without acknowledgement: nothing, or a closed connection. What is not decided by the deadline is
@@ -193,7 +206,7 @@ fn unanswered(topics: Vec<TopicPending>, deadline: Instant) -> Reply {
     for (_, pending) in topics.into_iter().flat_map(|topic| topic.partitions) {
         match pending {
             Pending::Refused(refusal, _) => {
-                return CloseReason::UnansweredProduceFailed(refusal.error).into();
+                return CloseReason::UnansweredProduceFailed(refusal.error.error).into();
             }
             Pending::Appending(_, append) => appends.push(append),
         }
@@ -222,12 +235,11 @@ async fn await_commits(broker: &Broker, topics: Vec<TopicPending>, deadline: Ins
             let (group, outcome): (_, Outcome) = match pending {
                 Pending::Refused(refusal, group) => (group, Err(refusal)),
                 Pending::Appending(group, append) => match tokio::time::timeout_at(deadline, append).await {
-                    Ok(appended) => (Some(group), appended.map_err(ItemError::from)),
-                    Err(_) => (Some(group), Err(ItemError::bare(ResponseError::RequestTimedOut))),
+                    Ok(appended) => (Some(group), appended.map_err(|error| ItemError::from(error).into())),
+                    Err(_) => (Some(group), Err(ItemError::bare(ResponseError::RequestTimedOut).into())),
                 },
             };
-            let moved =
-                matches!(&outcome, Err(refusal) if refusal.error == ResponseError::NotLeaderOrFollower);
+            let moved = outcome.as_ref().is_err_and(Refusal::is_moved);
             let leadership = match group.filter(|_| moved) {
                 Some(group) => next_leader(broker, group).await,
                 None => None,
@@ -246,4 +258,18 @@ async fn next_leader(broker: &Broker, group: RaftGroupId) -> Option<Leadership> 
         || broker.image().partition_of(group).is_some_and(|view| broker.node.is_electing(view.partition));
     broker.node.await_published(ELECTION_TIMEOUT, || !electing()).await;
     broker.node.leadership(group)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_short_timeout_is_for_acks_all() {
+        for (acks, timeout_ms, expected_ms) in
+            [(-1, 0, 0), (-1, -5, 0), (-1, 40_000, 40_000), (1, 0, 30_000), (1, 40_000, 40_000)]
+        {
+            assert_eq!(patience(acks, timeout_ms), Duration::from_millis(expected_ms), "{acks} {timeout_ms}");
+        }
+    }
 }

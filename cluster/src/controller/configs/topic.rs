@@ -90,6 +90,8 @@ pub struct TopicSettings {
     pub timestamp_after_max_ms: i64,
     /// `retention.ms` and `retention.bytes`, if `cleanup.policy` has records deleted.
     pub retention: Retention,
+    /// Whether `cleanup.policy` has `compact`, so that each record needs a key.
+    pub keys_required: bool,
     /// Whether `cleanup.policy` lets clients delete records: not where old ones are compacted and nothing else.
     pub clients_may_delete: bool,
 }
@@ -119,6 +121,7 @@ impl TopicSettings {
             timestamp_before_max_ms: time(MESSAGE_TIMESTAMP_BEFORE_MAX_MS),
             timestamp_after_max_ms: time(MESSAGE_TIMESTAMP_AFTER_MAX_MS),
             retention: if has_policy("delete") { retention } else { Retention::default() },
+            keys_required: has_policy("compact"),
             clients_may_delete: has_policy("delete") || !has_policy("compact"),
         }
     }
@@ -192,6 +195,7 @@ mod tests {
                 timestamp_before_max_ms: i64::MAX,
                 timestamp_after_max_ms: 3_600_000,
                 retention: Retention { time_ms: Some(604_800_000), bytes: None },
+                keys_required: false,
                 clients_may_delete: true,
             }
         );
@@ -206,7 +210,9 @@ mod tests {
         };
         let kept = Retention { time_ms: Some(3_600_000), bytes: Some(5) };
         assert_eq!((settings("delete").retention, settings("delete").clients_may_delete), (kept, true));
+        assert!(!settings("delete").keys_required);
         assert_eq!(settings("compact, delete").retention, kept);
+        assert!(settings("compact, delete").keys_required && settings("compact").keys_required);
         assert!(settings("compact,delete").clients_may_delete);
         assert_eq!(settings("compact").retention, Retention::default());
         assert!(!settings("compact").clients_may_delete);

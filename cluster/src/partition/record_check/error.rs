@@ -13,15 +13,13 @@ pub enum RecordError {
     /// `MESSAGE_TOO_LARGE` (10). Producers answer it by splitting the batch.
     #[error("record set too large: {0}")]
     MessageTooLarge(#[from] SizeLimit),
-    /// `UNSUPPORTED_FOR_MESSAGE_FORMAT` (43): the formats of clients before Kafka 0.11.
-    #[error("record format (magic) {magic} is not supported, only 2")]
-    UnsupportedForMessageFormat {
-        /// The format, 0 or 1.
-        magic: i8,
-    },
-    /// `INVALID_TIMESTAMP` (32).
+    /// `INVALID_TIMESTAMP` (32), of the whole batch.
     #[error("invalid timestamp: {0}")]
-    InvalidTimestamp(#[from] TimestampReason),
+    InvalidTimestamp(TimestampReason),
+    /// Single records are refused, and the batch with them: `INVALID_TIMESTAMP` (32) if one of them has such a timestamp, else
+    /// `INVALID_RECORD` (87).
+    #[error("{0}")]
+    Records(#[from] RecordFaults),
     /// `UNSUPPORTED_COMPRESSION_TYPE` (76): a codec number that is unknown, or that the request's version does not know.
     #[error("compression codec {0} is not supported here")]
     UnsupportedCompressionType(i16),
@@ -89,12 +87,67 @@ pub enum TimestampReason {
     Overflow,
 }
 
+/// A record that keeps its batch from being appended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RecordFault {
+    /// The record's position in the batch, from 0.
+    pub index: u32,
+    /// What is wrong with it.
+    pub reason: RecordReason,
+}
+
+/// Why a single record is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RecordReason {
+    /// In a compacted topic a later record replaces an earlier one with the same key.
+    #[error("it has no key, which a topic with cleanup.policy=compact needs")]
+    NoKey,
+    /// Its timestamp is refused.
+    #[error("{0}")]
+    Timestamp(#[from] TimestampReason),
+}
+
+/// The refused records of a batch: at least one, in their order, and not more than were to be named.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", self.summary())]
+pub struct RecordFaults(Vec<RecordFault>);
+
+impl RecordFaults {
+    pub(super) fn of(faults: Vec<RecordFault>) -> Option<Self> {
+        (!faults.is_empty()).then_some(Self(faults))
+    }
+
+    /// Whether a timestamp is among the reasons.
+    #[must_use]
+    pub fn have_timestamp(&self) -> bool {
+        self.0.iter().any(|fault| matches!(fault.reason, RecordReason::Timestamp(_)))
+    }
+
+    /// The records.
+    #[must_use]
+    pub fn into_vec(self) -> Vec<RecordFault> {
+        self.0
+    }
+
+    fn summary(&self) -> String {
+        let first = self.0.first().map(|first| format!("record {}: {}", first.index, first.reason));
+        let first = first.unwrap_or_default();
+        match self.0.len() {
+            1 => format!("the batch is refused for {first}"),
+            count => format!("the batch is refused for {count} or more of its records; {first}"),
+        }
+    }
+}
+
 /// Which rule for producers is broken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidReason {
     /// Nothing was sent.
     #[error("it holds no batch")]
     NoBatch,
+    /// The formats of clients before Kafka 0.11, which Produce carries below version 3 alone.
+    #[error("record format (magic) {0} is not supported, only 2")]
+    Format(i8),
     /// Something follows the first batch.
     #[error("it must be exactly one batch")]
     MoreThanOneBatch,

@@ -14,10 +14,13 @@ use std::ops::ControlFlow;
 
 use bytes::Bytes;
 
-pub use self::error::{Corruption, InvalidReason, RecordError, SizeLimit, TimestampReason};
+pub use self::error::{
+    Corruption, InvalidReason, RecordError, RecordFault, RecordFaults, RecordReason, SizeLimit,
+    TimestampReason,
+};
 use crate::ids::{Offset, TimestampMs};
 use trilog_protocol::batch::{BatchError, BatchHeader, Codec, TimestampType, crc_of};
-use trilog_protocol::records::{WalkError, walk_records};
+use trilog_protocol::records::{WalkError, WalkedRecord, walk_records};
 
 /// What a topic and a request allow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +33,10 @@ pub struct RecordLimits {
     pub latest_timestamp: TimestampMs,
     /// Whether the request's version knows zstd: Produce from version 7 (KIP-110).
     pub zstd_allowed: bool,
+    /// Whether each record needs a key: `cleanup.policy` has `compact`.
+    pub keys_required: bool,
+    /// How many records of one batch are named at most when records are refused. The first one always is.
+    pub max_faults: usize,
 }
 
 impl RecordLimits {
@@ -41,6 +48,8 @@ impl RecordLimits {
             earliest_timestamp: TimestampMs(i64::MIN),
             latest_timestamp: TimestampMs(i64::MAX),
             zstd_allowed: true,
+            keys_required: false,
+            max_faults: MAX_FAULTS,
         }
     }
 }
@@ -72,6 +81,9 @@ impl CheckedBatch {
         &self.bytes
     }
 }
+
+/// How many refused records one request names at most, of all its batches.
+pub const MAX_FAULTS: usize = 1000;
 
 /// A record's timestamp when its producer gave none.
 const NO_TIMESTAMP: i64 = -1;
@@ -132,7 +144,7 @@ fn check_header(header: &BatchHeader, limits: &RecordLimits) -> Result<(), Recor
         return Err(RecordError::InvalidTxnState);
     }
     if header.attributes.timestamp_type() == TimestampType::LogAppendTime {
-        return Err(TimestampReason::LogAppendTime.into());
+        return Err(RecordError::InvalidTimestamp(TimestampReason::LogAppendTime));
     }
     let numbered = header.base_sequence >= 0 && header.producer_epoch.0 >= 0;
     if header.is_idempotent() && !numbered {
@@ -148,39 +160,51 @@ fn check_header(header: &BatchHeader, limits: &RecordLimits) -> Result<(), Recor
 /// The number of [`Codec::Zstd`] in the attributes, for the error that names it.
 const ZSTD: i16 = 4;
 
-/// Walks the records and returns the greatest timestamp among them, -1 when none has any.
+/// Walks the records and returns the greatest timestamp among them, -1 when none has any. Once as many records are refused
+/// as may be named, the walk ends.
 fn check_records(
     header: &BatchHeader,
     batch: &[u8],
     limits: &RecordLimits,
 ) -> Result<TimestampMs, RecordError> {
-    let base = header.base_timestamp.0;
-    let allowed = limits.earliest_timestamp.0..=limits.latest_timestamp.0;
     let mut max_timestamp = NO_TIMESTAMP;
-    let mut refused = None;
+    let mut faults = Vec::new();
     walk_records(header, batch, |record| {
-        let Some(timestamp) = base.checked_add(record.timestamp_delta) else {
-            refused = Some(TimestampReason::Overflow);
-            return ControlFlow::Break(());
-        };
-        if timestamp != NO_TIMESTAMP && !allowed.contains(&timestamp) {
-            refused = Some(TimestampReason::OutOfRange {
-                timestamp: TimestampMs(timestamp),
-                earliest: limits.earliest_timestamp,
-                latest: limits.latest_timestamp,
-            });
-            return ControlFlow::Break(());
+        match check_record(header, record, limits) {
+            Ok(timestamp) => max_timestamp = max_timestamp.max(timestamp),
+            Err(reason) => faults.push(RecordFault { index: record.offset_delta, reason }),
         }
-        max_timestamp = max_timestamp.max(timestamp);
-        ControlFlow::Continue(())
+        let is_full = !faults.is_empty() && faults.len() >= limits.max_faults;
+        if is_full { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     })?;
-    refused.map_or(Ok(TimestampMs(max_timestamp)), |reason| Err(reason.into()))
+    RecordFaults::of(faults).map_or(Ok(TimestampMs(max_timestamp)), |faults| Err(faults.into()))
+}
+
+/// Checks one record and returns its timestamp.
+fn check_record(
+    header: &BatchHeader,
+    record: WalkedRecord,
+    limits: &RecordLimits,
+) -> Result<i64, RecordReason> {
+    if limits.keys_required && !record.has_key {
+        return Err(RecordReason::NoKey);
+    }
+    let timestamp = header.base_timestamp.0.checked_add(record.timestamp_delta);
+    let timestamp = timestamp.ok_or(TimestampReason::Overflow)?;
+    let allowed = limits.earliest_timestamp.0..=limits.latest_timestamp.0;
+    if timestamp != NO_TIMESTAMP && !allowed.contains(&timestamp) {
+        let (earliest, latest) = (limits.earliest_timestamp, limits.latest_timestamp);
+        return Err(
+            TimestampReason::OutOfRange { timestamp: TimestampMs(timestamp), earliest, latest }.into()
+        );
+    }
+    Ok(timestamp)
 }
 
 impl From<BatchError> for RecordError {
     fn from(error: BatchError) -> Self {
         match error {
-            BatchError::UnsupportedMagic(magic @ 0..=1) => Self::UnsupportedForMessageFormat { magic },
+            BatchError::UnsupportedMagic(magic @ 0..=1) => InvalidReason::Format(magic).into(),
             BatchError::InvalidOffsets { .. } => InvalidReason::Offsets(error).into(),
             BatchError::UnsupportedMagic(_) | BatchError::Truncated { .. } | BatchError::InvalidLength(_) => {
                 Corruption::Header(error).into()

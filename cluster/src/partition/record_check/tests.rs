@@ -62,16 +62,60 @@ fn any_flipped_bit_behind_the_crc_is_found() {
 }
 
 #[test]
-fn old_formats_have_an_error_of_their_own() {
+fn old_formats_are_invalid_and_unknown_ones_corrupt() {
     for (magic, old) in [(0, true), (1, true), (3, false), (-1, false)] {
         let mut batch = BatchBuilder::of_count(1);
         batch.magic = magic;
         match check(&batch).unwrap_err() {
-            RecordError::UnsupportedForMessageFormat { magic: found } => assert!(old && found == magic),
+            RecordError::InvalidRecord(reason) => assert!(old && reason == InvalidReason::Format(magic)),
             RecordError::CorruptMessage(_) => assert!(!old),
             other => panic!("{other}"),
         }
     }
+}
+
+fn faults(records: &[TestRecord], packing: Packing, limits: &RecordLimits) -> Option<RecordFaults> {
+    let batch = BatchBuilder::of_records(records).timestamp(1500).packing(packing).build();
+    match check_record_set(Bytes::from(batch), limits) {
+        Ok(_) => None,
+        Err(RecordError::Records(faults)) => Some(faults),
+        Err(other) => panic!("{other}"),
+    }
+}
+
+#[test]
+fn a_compacted_topic_takes_only_records_with_keys() {
+    let keyed = TestRecord { key: Some(b"k".to_vec()), ..TestRecord::at(0) };
+    let empty = TestRecord { key: Some(Vec::new()), ..TestRecord::at(0) };
+    let keyless = TestRecord::at(0);
+    let limits = RecordLimits { keys_required: true, ..LIMITS };
+    for packing in Packing::ALL {
+        assert!(faults(&[keyed.clone(), empty.clone()], packing, &limits).is_none());
+        assert!(faults(std::slice::from_ref(&keyless), packing, &LIMITS).is_none());
+        let records = [&keyless, &keyed, &keyless, &empty].map(Clone::clone);
+        let named = faults(&records, packing, &limits).unwrap();
+        assert!(!named.have_timestamp());
+        let fault = |index| RecordFault { index, reason: RecordReason::NoKey };
+        assert_eq!(named.into_vec(), [fault(0), fault(2)], "{packing:?}");
+    }
+}
+
+#[test]
+fn as_many_refused_records_are_named_as_there_is_room_for_and_always_one() {
+    let keyless = vec![TestRecord::at(0); 5];
+    for (max_faults, named) in [(0, 1), (1, 1), (3, 3), (9, 5)] {
+        let limits = RecordLimits { keys_required: true, max_faults, ..LIMITS };
+        assert_eq!(faults(&keyless, Packing::Gzip, &limits).unwrap().into_vec().len(), named);
+    }
+}
+
+#[test]
+fn a_timestamp_among_the_faults_decides_the_code() {
+    let limits = RecordLimits { keys_required: true, latest_timestamp: TimestampMs(1500), ..LIMITS };
+    let late = TestRecord { key: Some(b"k".to_vec()), ..TestRecord::at(1) };
+    let named = faults(&[TestRecord::at(0), late], Packing::Plain, &limits).unwrap();
+    assert!(named.have_timestamp());
+    assert_eq!(named.into_vec().len(), 2);
 }
 
 #[test]
@@ -152,16 +196,20 @@ fn timestamps_are_held_against_the_range() {
         let records: Vec<_> = deltas.iter().map(|delta| TestRecord::at(*delta)).collect();
         check_record_set(Bytes::from(BatchBuilder::of_records(&records).timestamp(1500).build()), &limits)
     };
+    let refused = |checked| match checked {
+        Err(RecordError::Records(faults)) => {
+            let faults = faults.into_vec();
+            assert_eq!((faults.len(), faults[0].index), (1, 1));
+            faults[0].reason
+        }
+        other => panic!("expected a refused record, got {other:?}"),
+    };
     assert_eq!(of(&[0, 500, -500]).unwrap().max_timestamp(), TimestampMs(2000));
     for outside in [501, -501] {
-        let error = of(&[0, outside]).unwrap_err();
-        assert!(
-            matches!(error, RecordError::InvalidTimestamp(TimestampReason::OutOfRange { .. })),
-            "{error}"
-        );
+        let reason = refused(of(&[0, outside]));
+        assert!(matches!(reason, RecordReason::Timestamp(TimestampReason::OutOfRange { .. })), "{reason}");
     }
-    let overflow = of(&[0, i64::MAX]).unwrap_err();
-    assert!(matches!(overflow, RecordError::InvalidTimestamp(TimestampReason::Overflow)));
+    assert_eq!(refused(of(&[0, i64::MAX])), RecordReason::Timestamp(TimestampReason::Overflow));
 }
 
 #[test]

@@ -309,6 +309,7 @@ impl PartitionMachine {
             // A snapshot is older than the deletion that made it necessary, which follows in the log.
             log_start_offset: self.state.log_start_offset().max(self.cut_points.readable_from()),
             high_watermark: self.state.log_end_offset(),
+            bytes_so_far: self.state.bytes_so_far(),
             leader_epochs: Arc::clone(&self.leader_epochs),
         }
     }

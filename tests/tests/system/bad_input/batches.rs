@@ -3,9 +3,7 @@
 use std::io::Write;
 
 use bytes::{Bytes, BytesMut};
-use kafka_protocol::ResponseError::{
-    self, CorruptMessage, InvalidRecord, MessageTooLarge, UnsupportedForMessageFormat,
-};
+use kafka_protocol::ResponseError::{self, CorruptMessage, InvalidRecord, MessageTooLarge};
 use trilog_tests::batch::{BatchBuilder, Codec, HEADER, Record, field, seal, values};
 use trilog_tests::cluster::{Cluster, ClusterOptions, shared};
 use trilog_tests::partition::Partition;
@@ -77,12 +75,12 @@ async fn other_formats_are_refused() {
     let cluster = shared().await;
     let partition = cluster.new_partition("bad-format").await;
     let magic = |magic| sealed(|bytes| bytes[field::MAGIC] = magic);
-    let unknown: &[ResponseError] = &[UnsupportedForMessageFormat, InvalidRecord, CorruptMessage];
+    let unknown: &[ResponseError] = &[InvalidRecord, CorruptMessage];
     assert_refused(
         &partition,
         vec![
-            ("magic 0", magic(0), &[UnsupportedForMessageFormat]),
-            ("magic 1", magic(1), &[UnsupportedForMessageFormat]),
+            ("magic 0", magic(0), &[InvalidRecord]),
+            ("magic 1", magic(1), &[InvalidRecord]),
             ("magic 3", magic(3), unknown),
             ("magic -1", magic(0xff), unknown),
         ],

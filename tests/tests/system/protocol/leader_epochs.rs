@@ -4,8 +4,8 @@ use kafka_protocol::ResponseError;
 use kafka_protocol::messages::OffsetForLeaderEpochRequest;
 use trilog_tests::batch::values;
 use trilog_tests::cluster::shared;
-use trilog_tests::partition::LATEST;
-use trilog_tests::requests::{Target, epoch_ended, error, listed_offset, served};
+use trilog_tests::partition::{LATEST, Partition};
+use trilog_tests::requests::{FetchPlan, Target, epoch_ended, error, listed_offset, served};
 
 #[tokio::test]
 async fn every_version_tells_where_the_current_epoch_ends() {
@@ -44,6 +44,33 @@ async fn a_client_that_knows_another_epoch_is_told() {
         error(epoch_ended(partition.connection.request(request).await.unwrap()).error_code)
     };
     assert_eq!(ask(epoch).await, None);
+    assert_eq!(ask(epoch + 1).await, Some(ResponseError::UnknownLeaderEpoch));
+    if epoch > 0 {
+        assert_eq!(ask(epoch - 1).await, Some(ResponseError::FencedLeaderEpoch));
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_epoch_is_told_by_a_replica_that_does_not_lead_too() {
+    let cluster = shared().await;
+    let led = cluster.new_partition("epochs-elsewhere").await;
+    led.produce(values(1, &["a"])).await;
+    let epoch = led.fetch(0).await[0].leader_epoch();
+    let leader = cluster.leader("epochs-elsewhere", 0).await;
+    let other = cluster.ids().into_iter().find(|node| *node != leader).expect("there are three");
+    let partition = Partition { connection: cluster.connect(other).await, target: led.target.clone() };
+    let ask = async |current| {
+        let mut request = partition.target.epoch_end(epoch);
+        request.topics[0].partitions[0].current_leader_epoch = current;
+        let ended = error(epoch_ended(partition.connection.request(request).await.unwrap()).error_code);
+        let plan = FetchPlan { leader_epoch: current, ..FetchPlan::from(0) };
+        let fetched = error(partition.try_fetch(plan).await.error_code);
+        assert_eq!(ended, fetched, "epoch {current}");
+        ended
+    };
+    for known in [-1, epoch] {
+        assert_eq!(ask(known).await, Some(ResponseError::NotLeaderOrFollower));
+    }
     assert_eq!(ask(epoch + 1).await, Some(ResponseError::UnknownLeaderEpoch));
     if epoch > 0 {
         assert_eq!(ask(epoch - 1).await, Some(ResponseError::FencedLeaderEpoch));

@@ -148,3 +148,36 @@ async fn requests_in_flight_are_appended_in_order() {
     assert!(answers.iter().map(|answer| answer.base_offset).eq(0..50));
     assert_eq!(partition.read_values().await, texts);
 }
+
+#[tokio::test]
+async fn a_compacted_topic_takes_no_record_without_a_key_and_says_which() {
+    let cluster = shared().await;
+    let topic = NewTopic::new("produce-compacted").partitions(1).config("cleanup.policy", "compact,delete");
+    cluster.create(topic).await;
+    let partition = cluster.partition("produce-compacted", 0).await;
+    let keyed = Record { key: Some(Bytes::from_static(b"k")), ..Record::new(1, "keyed") };
+    for codec in Codec::ALL {
+        let mixed = vec![keyed.clone(), Record::new(1, "without"), keyed.clone(), Record::new(1, "without")];
+        let answer = partition.try_produce(BatchBuilder::new(mixed).codec(codec).build()).await;
+        assert_eq!(error(answer.error_code), Some(ResponseError::InvalidRecord), "{codec:?}");
+        let blamed: Vec<_> = answer.record_errors.iter().map(|record| record.batch_index).collect();
+        assert_eq!(blamed, [1, 3], "{codec:?}");
+        assert!(answer.record_errors[0].batch_index_error_message.as_ref().unwrap().contains("key"));
+        assert!(answer.error_message.unwrap().contains("cleanup.policy"));
+        partition.produce(BatchBuilder::new(vec![keyed.clone()]).codec(codec).build()).await;
+    }
+    let kept = partition.read_values().await;
+    assert_eq!(kept, vec!["keyed"; Codec::ALL.len()]);
+}
+
+#[tokio::test]
+async fn a_short_timeout_is_no_reason_to_call_late_what_acks_1_asks_for() {
+    let cluster = shared().await;
+    let partition = cluster.new_partition("produce-acks-1-at-once").await;
+    for offset in 0..20 {
+        let mut request = partition.target.produce(9, 1, values(1, &["a"]));
+        request.timeout_ms = 0;
+        let answer = produced(partition.connection.request_at_version(request, 9).await.unwrap());
+        assert_eq!((error(answer.error_code), answer.base_offset), (None, offset));
+    }
+}
