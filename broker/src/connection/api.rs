@@ -13,7 +13,7 @@ use super::ConnectionInfo;
 use super::answers::{AnswerMemory, Share};
 use super::close::CloseReason;
 use super::load::Hold;
-use crate::wire::{EncodeError, RequestHeader, ResponseFrame};
+use crate::wire::{self, EncodeError, RequestHeader, ResponseFrame};
 
 /// What answers requests.
 pub(crate) trait Api: Send + Sync + 'static {
@@ -66,14 +66,20 @@ impl Request {
         ReplyTo { api_key: self.api_key, api_version: self.api_version, correlation_id: self.correlation_id }
     }
 
-    /// Decodes the body.
+    /// Decodes the body. What is not UTF-8 in its strings is replaced.
     ///
     /// # Errors
     ///
-    /// [`CloseReason::Undecodable`] for a body that the structure check let pass and the decoder does not,
-    /// such as one with a string that is not UTF-8.
+    /// [`CloseReason::Undecodable`] for a body that the structure check let pass and the decoder does not.
     pub(crate) fn decode<R: Decodable>(&self) -> Result<R, CloseReason> {
-        R::decode(&mut self.body.clone(), self.api_version).map_err(|error| CloseReason::Undecodable {
+        let decode = |body: &Bytes| R::decode(&mut body.clone(), self.api_version);
+        let decoded = decode(&self.body).or_else(|error| {
+            match wire::repaired(self.api_key, self.api_version, &self.body) {
+                Some(repaired) => decode(&repaired),
+                None => Err(error),
+            }
+        });
+        decoded.map_err(|error| CloseReason::Undecodable {
             api_key: self.api_key,
             api_version: self.api_version,
             reason: error.to_string(),

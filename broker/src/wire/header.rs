@@ -41,8 +41,7 @@ pub(super) fn decode(frame: &Bytes) -> Result<(RequestHeader, usize), RequestErr
 
     let client_id =
         client_id(&mut cursor).map_err(|error| RequestError::Header(error.within("client_id")))?;
-    let client_id = client_id.map(|place| StrBytes::from_utf8(frame.slice(place)));
-    let client_id = client_id.transpose().map_err(|_| RequestError::ClientId)?;
+    let client_id = client_id.map(|place| text(frame.slice(place)));
     if schema.is_flexible(api_version) {
         cursor.skip_tagged_fields().map_err(|error| RequestError::Header(error.within("tagged fields")))?;
     }
@@ -55,6 +54,12 @@ fn leading_numbers(cursor: &mut Cursor<'_>) -> Result<(i16, i16, i32), Structure
     let api_version = cursor.int16().map_err(|error| error.within("api_version"))?;
     let correlation_id = cursor.int32().map_err(|error| error.within("correlation_id"))?;
     Ok((api_key, api_version, correlation_id))
+}
+
+/// The text, with U+FFFD for each sequence that is not UTF-8, as in Kafka.
+fn text(bytes: Bytes) -> StrBytes {
+    let text = StrBytes::from_utf8(bytes.clone());
+    text.unwrap_or_else(|_| StrBytes::from_string(String::from_utf8_lossy(&bytes).into_owned()))
 }
 
 /// Where in the frame the client id lies, if there is one.

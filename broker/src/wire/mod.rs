@@ -27,9 +27,6 @@ pub(crate) enum RequestError {
     /// The header is cut short or malformed.
     #[error("malformed request header: {0}")]
     Header(#[source] StructureError),
-    /// The client id is not UTF-8.
-    #[error("the client id is not UTF-8")]
-    ClientId,
     /// No such API in the protocol.
     #[error("unknown API key {0}")]
     UnknownApi(i16),
@@ -79,6 +76,12 @@ pub(crate) fn open(frame: &Bytes) -> Result<(RequestHeader, Bytes, usize), Reque
         Some(_) if api_key == ApiKey::ApiVersions => Ok((header, Bytes::new(), 0)),
         _ => Err(RequestError::Undecodable { api_key, api_version }),
     }
+}
+
+/// The body with all strings in UTF-8, if that makes a difference: what the decoder refused may be decoded then.
+pub(crate) fn repaired(api_key: ApiKey, api_version: i16, body: &Bytes) -> Option<Bytes> {
+    let schema = structure::schema_of(api_key).filter(|schema| schema.covers(api_version))?;
+    structure::repaired(schema, api_version, body)
 }
 
 /// The structure check, with a debug line for bytes that nobody reads: they are legal, and a sign of a

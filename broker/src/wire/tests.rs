@@ -61,7 +61,30 @@ fn a_broken_header_is_refused_by_name() {
         refused(&[0, 3, 0, 1, 0, 0, 0, 1, 0xff, 0xfe]),
         "malformed request header: client_id at byte 10: length -2"
     );
-    assert_eq!(refused(&[0, 3, 0, 1, 0, 0, 0, 1, 0, 1, 0xff]), "the client id is not UTF-8");
+}
+
+#[test]
+fn a_client_id_that_is_not_utf_8_is_made_so() {
+    let latin = [0, 3, 0, 1, 0, 0, 0, 1, 0, 3, b'a', 0xe9, b'b', 0xff, 0xff, 0xff, 0xff];
+    let (header, ..) = open(&Bytes::copy_from_slice(&latin)).unwrap();
+    assert_eq!(header.client_id.as_deref(), Some("a\u{fffd}b"));
+}
+
+#[test]
+fn only_strings_that_are_not_utf_8_are_replaced() {
+    // Metadata v1 of two topics.
+    let body = Bytes::from_static(&[0, 0, 0, 2, 0, 2, b'a', 0xe9, 0, 1, b'b']);
+    let repaired = repaired(ApiKey::Metadata, 1, &body).unwrap();
+    assert_eq!(repaired[..], [0, 0, 0, 2, 0, 4, b'a', 0xef, 0xbf, 0xbd, 0, 1, b'b']);
+    assert_eq!(super::repaired(ApiKey::Metadata, 1, &repaired), None);
+    assert_eq!(super::repaired(ApiKey::Metadata, 1, &Bytes::from_static(&[0, 0, 0, 9])), None);
+    let mut long = vec![0, 0, 0, 1, 0x7f, 0xff];
+    long.resize(6 + 0x7fff, 0xe9);
+    assert_eq!(
+        super::repaired(ApiKey::Metadata, 1, &long.into()),
+        None,
+        "it has no room for its replacement"
+    );
 }
 
 #[test]

@@ -46,7 +46,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Passes over `needed` bytes and returns them.
-    fn take(&mut self, needed: usize) -> Result<&'a [u8], StructureError> {
+    pub(super) fn take(&mut self, needed: usize) -> Result<&'a [u8], StructureError> {
         let remaining = self.remaining();
         if needed > remaining {
             return Err(self.fail(Fault::Truncated { needed, remaining }));

@@ -9,7 +9,7 @@
 //! and there are at most [`walk::MAX_ELEMENTS`] elements. A decoded request is therefore at most a fixed size
 //! larger than its frame.
 //!
-//! What it does not guarantee: that strings are UTF-8, that enumerations hold known values, that a record set
+//! What it does not guarantee: that strings are UTF-8 ([`repair`] makes them so), that enumerations hold known values, that a record set
 //! is sound. The decoder and the handlers see to those.
 //!
 //! Bytes behind the last field are allowed, as in Kafka, which reads what the version knows and drops the
@@ -18,6 +18,7 @@
 mod api;
 mod cursor;
 mod error;
+mod repair;
 mod schema;
 #[cfg(test)]
 mod tests;
@@ -27,6 +28,7 @@ use kafka_protocol::messages::ApiKey;
 
 pub(super) use self::cursor::Cursor;
 pub(crate) use self::error::StructureError;
+pub(super) use self::repair::repaired;
 pub(crate) use self::schema::Schema;
 pub(crate) use self::walk::Extent;
 

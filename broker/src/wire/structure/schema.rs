@@ -55,7 +55,7 @@ pub(super) enum Kind {
     /// A number, a truth value or a UUID: so many bytes, any content. At least one.
     Fixed(usize),
     /// A length and so many bytes. Whether they are UTF-8 is left to the decoder, which checks it without a
-    /// copy.
+    /// copy; what it refuses for that is [repaired](super::repaired).
     String,
     /// A length and so many bytes of any content; record sets too.
     Bytes,

@@ -7,12 +7,14 @@
 mod crate_codec;
 mod sample;
 
+use bytes::Bytes;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
 use self::crate_codec::{Codec, codec_of};
 use self::sample::Sampler;
 use super::error::Fault;
+use super::repair::repaired;
 use super::schema::Schema;
 use super::walk::MAX_ELEMENTS;
 use super::*;
@@ -52,6 +54,23 @@ fn full_requests_pass_and_their_truncations_do_not() {
         for cut in 0..body.len() {
             assert!(check(schema, version, &body[..cut]).is_err(), "{name} cut to {cut} of {}", body.len());
         }
+    }
+}
+
+#[test]
+fn strings_that_are_not_utf_8_are_replaced_in_every_api() {
+    for (schema, version) in all_versions() {
+        let name = format!("{:?} v{version}", schema.api_key);
+        let body = Bytes::from(Sampler::full(schema, version).with_letter(0xe9).body());
+        let codec = codec_of(schema.api_key);
+        let Some(repaired) = repaired(schema, version, &body) else {
+            assert!(codec.decode(&body, version).is_ok(), "{name} has no strings");
+            continue;
+        };
+        assert!(codec.decode(&body, version).is_err(), "{name}");
+        let recoded = Bytes::from(codec.recode(&repaired, version).unwrap());
+        assert_eq!(check(schema, version, &recoded).map(|extent| extent.bytes), Ok(recoded.len()), "{name}");
+        assert!(recoded.len() > body.len() && super::repaired(schema, version, &recoded).is_none(), "{name}");
     }
 }
 

@@ -2,10 +2,12 @@
 //!
 //! # Invariants
 //!
-//! * Nothing is allocated on the way, except for an error's path.
+//! * Nothing is allocated on the way, except for an error's path and, where they are asked for, the places of damaged strings.
 //! * The work is bounded by the frame: every element takes at least one byte, and a count is held against the
 //!   bytes that remain before its elements are looked at.
 //! * The depth is bounded by the schema, which is finite.
+
+use std::ops::Range;
 
 use super::cursor::Cursor;
 use super::error::{Fault, StructureError};
@@ -35,19 +37,38 @@ enum LengthWidth {
     Four,
 }
 
+/// A string that is not UTF-8.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct DamagedString {
+    /// Where its length begins.
+    pub(super) start: usize,
+    /// Where its bytes are.
+    pub(super) content: Range<usize>,
+}
+
 /// One walk: the version it follows, and what it has met so far.
 pub(super) struct Walk<'a> {
     cursor: Cursor<'a>,
     version: i16,
     flexible: bool,
     elements: usize,
+    /// The strings that are not UTF-8, if they are looked for.
+    damaged: Option<Vec<DamagedString>>,
 }
 
 impl<'a> Walk<'a> {
     /// A walk over `body`, which is said to be of this version.
     pub(super) fn new(schema: &Schema, version: i16, body: &'a [u8]) -> Self {
         assert!(schema.covers(version), "the caller asks only for versions that the schema describes");
-        Self { cursor: Cursor::new(body), version, flexible: schema.is_flexible(version), elements: 0 }
+        let flexible = schema.is_flexible(version);
+        Self { cursor: Cursor::new(body), version, flexible, elements: 0, damaged: None }
+    }
+
+    /// Walks over `fields` and returns the strings that are not UTF-8, in their order.
+    pub(super) fn damaged_strings(mut self, fields: &[Field]) -> Result<Vec<DamagedString>, StructureError> {
+        self.damaged = Some(Vec::new());
+        self.structure(fields)?;
+        Ok(self.damaged.unwrap_or_default())
     }
 
     /// Walks over `fields` and returns what they take.
@@ -74,17 +95,31 @@ impl<'a> Walk<'a> {
     fn value(&mut self, kind: Kind, nullable: bool) -> Result<(), StructureError> {
         match kind {
             Kind::Fixed(width) => self.cursor.skip(width),
-            Kind::String => self.blob(LengthWidth::Two, nullable),
-            Kind::Bytes => self.blob(LengthWidth::Four, nullable),
+            Kind::String => self.string(nullable),
+            Kind::Bytes => self.blob(nullable),
             Kind::Array(element) => self.array(*element, nullable),
             Kind::Struct(fields) if nullable => self.optional_structure(fields),
             Kind::Struct(fields) => self.structure(fields),
         }
     }
 
+    /// A length and so many bytes, which should be UTF-8.
+    fn string(&mut self, nullable: bool) -> Result<(), StructureError> {
+        let start = self.cursor.offset();
+        let Some(length) = self.length(LengthWidth::Two, nullable)? else { return Ok(()) };
+        let content = self.cursor.offset()..self.cursor.offset() + length;
+        let bytes = self.cursor.take(length)?;
+        if let Some(damaged) = &mut self.damaged
+            && std::str::from_utf8(bytes).is_err()
+        {
+            damaged.push(DamagedString { start, content });
+        }
+        Ok(())
+    }
+
     /// A length and so many bytes.
-    fn blob(&mut self, width: LengthWidth, nullable: bool) -> Result<(), StructureError> {
-        let length = self.length(width, nullable)?;
+    fn blob(&mut self, nullable: bool) -> Result<(), StructureError> {
+        let length = self.length(LengthWidth::Four, nullable)?;
         self.cursor.skip(length.unwrap_or(0))
     }
 

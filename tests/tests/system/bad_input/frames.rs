@@ -4,7 +4,10 @@ use kafka_protocol::messages::{ApiVersionsRequest, MetadataRequest, ProduceReque
 use kafka_protocol::protocol::{Request, StrBytes};
 use trilog_client::wire::frame::encode_request;
 use trilog_client::wire::{Connection, RawConnection};
+use trilog_tests::admin::NewTopic;
 use trilog_tests::cluster::{Cluster, ClusterOptions, connection_options};
+use trilog_tests::group::offsets::Commit;
+use trilog_tests::requests::only;
 
 /// How much a node may grow while it is ill-treated, in bytes.
 const GROWTH: u64 = 100 << 20;
@@ -151,6 +154,32 @@ async fn a_request_cut_off_within_its_frame_closes_the_connection() {
         let mut bytes = u32::try_from(length).unwrap().to_be_bytes().to_vec();
         bytes.extend_from_slice(&body[..length]);
         victim.closes_upon(&bytes).await;
+    }
+    victim.is_well().await;
+}
+
+#[tokio::test]
+async fn strings_that_are_not_utf_8_are_replaced_and_served() {
+    let victim = Victim::start().await;
+    let cluster = &victim.cluster;
+    cluster.create(NewTopic::new("text").partitions(1)).await;
+    let group = cluster.group("text-group").await;
+    let client = StrBytes::from_static_str("client");
+    let commit = Commit::outside("text", 0, 7).metadata(Some("<>"));
+    let mut raw = victim.raw().await;
+    for version in [2, 8] {
+        let request = commit.request("text-group", version);
+        let mut bytes = encode_request(&request, version, 1, &client).unwrap().to_vec();
+        // The client's name and the metadata in Latin-1: both as long as before.
+        for (text, latin) in [(&b"client"[..], &b"cli\xe9nt"[..]), (b"<>", b"\xab\xbb")] {
+            let at = bytes.windows(text.len()).position(|window| window == text).unwrap();
+            bytes[at..at + text.len()].copy_from_slice(latin);
+        }
+        raw.send_bytes(&bytes).await.unwrap();
+        assert!(raw.read_frame().await.unwrap().is_some(), "version {version}");
+        let fetched = group.try_fetch_offsets(Some(("text", &[0]))).await.unwrap();
+        let partition = only(only(fetched.topics).partitions);
+        assert_eq!(partition.metadata.as_deref(), Some("\u{fffd}\u{fffd}"), "version {version}");
     }
     victim.is_well().await;
 }

@@ -21,6 +21,8 @@ pub(super) struct Sampler {
     places: usize,
     null_at: Option<usize>,
     nulled: Option<String>,
+    /// What strings consist of.
+    letter: u8,
 }
 
 impl Sampler {
@@ -41,6 +43,7 @@ impl Sampler {
             places: 0,
             null_at: None,
             nulled: None,
+            letter: b's',
         }
     }
 
@@ -50,6 +53,11 @@ impl Sampler {
         self.other_tag = Some((place, tag));
         self.structure(self.schema.fields);
         (place < self.structures).then_some(self.body)
+    }
+
+    /// The same with strings of this byte.
+    pub(super) fn with_letter(self, letter: u8) -> Self {
+        Self { letter, ..self }
     }
 
     /// The body.
@@ -131,7 +139,8 @@ impl Sampler {
                 let length =
                     if self.is_null(field, nullable) { None } else { Some(usize::from(self.choice(3) % 8)) };
                 self.length(length, matches!(kind, Kind::String));
-                self.body.resize(self.body.len() + length.unwrap_or(0), b's');
+                let letter = if matches!(kind, Kind::String) { self.letter } else { b's' };
+                self.body.resize(self.body.len() + length.unwrap_or(0), letter);
             }
             Kind::Array(element) => {
                 let count =
