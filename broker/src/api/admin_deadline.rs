@@ -36,6 +36,11 @@ impl AdminDeadline {
         }
     }
 
+    /// Until when the commit of the change is waited for.
+    pub(super) const fn commit(&self) -> Instant {
+        self.commit
+    }
+
     /// What is left for the controller.
     pub(super) fn left_for_commit(&self) -> Duration {
         self.commit.saturating_duration_since(Instant::now())

@@ -13,6 +13,7 @@ use super::fetch::FetchSessions;
 use super::producer_ids::ProducerIds;
 use super::started::Started;
 use super::topic_settings::TopicSettingsCache;
+use super::transactions::Transactions;
 use crate::metrics::{ErrorMetrics, FetchSessionMetrics};
 
 /// A node as its APIs see it.
@@ -29,6 +30,8 @@ pub(super) struct Broker {
     known_topic_settings: TopicSettingsCache,
     /// What consumers have named of their partitions.
     pub(super) fetch_sessions: FetchSessions,
+    /// The refusals of transactions.
+    pub(super) transactions: Transactions,
     /// The errors in answers, counted.
     pub(super) errors: ErrorMetrics,
     /// The most groups that this node has listed in an answer.
@@ -51,6 +54,7 @@ impl Broker {
             auto_creation: AutoCreation::default(),
             known_topic_settings: TopicSettingsCache::default(),
             fetch_sessions: FetchSessions::new(slots, fetch_sessions),
+            transactions: Transactions::default(),
             errors,
             listed_groups: AtomicUsize::new(0),
         }

@@ -1,7 +1,7 @@
 //! DeleteRecords (21), versions 0-2: a partition's oldest records go, all below an offset (KIP-107).
 //!
 //! The log start is part of the replicated state. So the answer comes when a majority has the new one, within the request's
-//! timeout, and names it; the space on the disks is given back after that. The offset -1 stands for the high watermark. To
+//! timeout or 5 s if that is less, and names it; the space on the disks is given back after that. The offset -1 stands for the high watermark. To
 //! delete what is deleted already is no error.
 //!
 //! Not deleted are records of the cluster's own topics (INVALID_TOPIC_EXCEPTION), those of topics that are only compacted
@@ -10,7 +10,6 @@
 //! * v1: nothing new on the wire. v2: flexible.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::delete_records_request::{DeleteRecordsPartition, DeleteRecordsTopic};
@@ -23,6 +22,7 @@ use trilog_cluster::controller::{MetadataImage, Topic, topic_name};
 use trilog_cluster::ids::{Offset, RaftGroupId};
 use trilog_cluster::node::{DeleteRecordsError, DeleteRecordsFuture};
 
+use super::admin_deadline::AdminDeadline;
 use super::broker::Broker;
 use super::call::{Call, Handler, Versions};
 use super::distinct::{Counts, asked_topic, keep_one};
@@ -43,8 +43,7 @@ impl Handler for DeleteRecords {
     fn handle(broker: &Arc<Broker>, call: Call<Self::Request>) -> Reply {
         let Call { mut request, context } = call;
         keep_one(&mut request.topics, Counts::Last);
-        let timeout = Duration::from_millis(u64::try_from(request.timeout_ms).unwrap_or(0));
-        let deadline = Instant::now() + timeout;
+        let deadline = AdminDeadline::after(request.timeout_ms).commit();
         let image = broker.image();
         let topics = request.topics.into_iter().map(|topic| take_in(broker, &image, topic));
         let topics: Vec<_> = topics.collect();

@@ -5,9 +5,10 @@
 //! waits for it, because some clients hand COORDINATOR_NOT_AVAILABLE to their applications instead of asking
 //! again.
 //!
-//! There are no transactions, so the coordinator of a transactional id is not looked for: the answer is
-//! TRANSACTIONAL_ID_AUTHORIZATION_FAILED, which clients take as final and report, where other codes would make
-//! some of them ask for ever. Share groups do not exist either.
+//! There are no transactions, so the coordinator of a transactional id is not looked for. Transactional producers ask this
+//! first, and its answer has room for a message: CLUSTER_AUTHORIZATION_FAILED is the code with which Java and librdkafka
+//! both give up at once and print the message. Other codes make librdkafka ask for ever, or have Java print a sentence of its
+//! own. Share groups do not exist either.
 //!
 //! Version 0 is what librdkafka up to 2.x takes for the sign of a broker that can read LZ4.
 //!
@@ -58,6 +59,9 @@ impl Handler for FindCoordinator {
         let mut keys = if version >= MANY_KEYS_FROM { request.coordinator_keys } else { vec![request.key] };
         keep_first(&mut keys, StrBytes::clone);
         if let Err(error) = check_kind(request.key_type) {
+            if request.key_type == TRANSACTION {
+                broker.transactions.refused(&context, keys.first());
+            }
             let refused = keys.into_iter().map(|key| (key, Err(error.clone())));
             return context.now(&answer(refused.collect(), version));
         }
@@ -74,8 +78,8 @@ fn check_kind(key_type: i8) -> Result<(), ItemError> {
     match key_type {
         GROUP => Ok(()),
         TRANSACTION => Err(ItemError::new(
-            ResponseError::TransactionalIdAuthorizationFailed,
-            "Transactions are not supported.",
+            ResponseError::ClusterAuthorizationFailed,
+            "Trilog does not support transactions; remove transactional.id from the producer's settings.",
         )),
         _ => Err(ItemError::new(
             ResponseError::InvalidRequest,
@@ -201,7 +205,7 @@ mod tests {
     #[test]
     fn only_groups_have_coordinators() {
         let code = |kind| check_kind(kind).map_err(|error| error.error.code());
-        assert_eq!([0, 1, 2, -1].map(code), [Ok(()), Err(53), Err(42), Err(42)]);
+        assert_eq!([0, 1, 2, -1].map(code), [Ok(()), Err(31), Err(42), Err(42)]);
     }
 
     #[test]
@@ -222,8 +226,8 @@ mod tests {
         let refused = |kind| Err(check_kind(kind).unwrap_err());
         let many = answer(vec![(key(), refused(1)), (key(), refused(2))], 4);
         let codes: Vec<_> = many.coordinators.iter().map(|found| (found.error_code, found.port)).collect();
-        assert_eq!(codes, [(53, -1), (42, -1)]);
+        assert_eq!(codes, [(31, -1), (42, -1)]);
         let one = answer(vec![(key(), refused(1))], 3);
-        assert_eq!((one.error_code, one.node_id, one.coordinators.len()), (53, BrokerId(-1), 0));
+        assert_eq!((one.error_code, one.node_id, one.coordinators.len()), (31, BrokerId(-1), 0));
     }
 }

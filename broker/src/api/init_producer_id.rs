@@ -2,8 +2,8 @@
 //!
 //! Every request gets an id of its own with epoch 0, as in Kafka, whatever id a producer had before. There
 //! are no transactions: a request with a transactional id is answered TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
-//! which clients take as final and report together with the id, where other codes would make them ask for
-//! ever.
+//! which clients take as final, where other codes would make some of them ask for ever. Clients ask for the transaction's
+//! coordinator before, and FindCoordinator tells them in words.
 //!
 //! * v1: nothing new on the wire. v2: flexible.
 //! * v3: the producer may state the id and epoch it has, to have the epoch raised (KIP-360). Of meaning for
@@ -31,9 +31,15 @@ impl Handler for InitProducerId {
 
     fn handle(broker: &Arc<Broker>, call: Call<Self::Request>) -> Reply {
         let Call { request, context } = call;
+        if has_half_an_identity(&request) {
+            return context.now(&refused(ResponseError::InvalidRequest));
+        }
         match request.transactional_id {
             Some(id) if id.is_empty() => context.now(&refused(ResponseError::InvalidRequest)),
-            Some(_) => context.now(&refused(ResponseError::TransactionalIdAuthorizationFailed)),
+            Some(id) => {
+                broker.transactions.refused(&context, Some(&id));
+                context.now(&refused(ResponseError::TransactionalIdAuthorizationFailed))
+            }
             None => {
                 let broker = Arc::clone(broker);
                 context.later(async move {
@@ -45,6 +51,11 @@ impl Handler for InitProducerId {
             }
         }
     }
+}
+
+/// Whether a producer states one of id and epoch without the other (KIP-360).
+fn has_half_an_identity(request: &InitProducerIdRequest) -> bool {
+    (request.producer_id.0 == i64::from(NONE)) != (request.producer_epoch == NONE)
 }
 
 fn accepted(id: ProducerId) -> InitProducerIdResponse {
@@ -64,6 +75,15 @@ mod tests {
     use kafka_protocol::protocol::Encodable;
 
     use super::*;
+
+    #[test]
+    fn id_and_epoch_belong_together() {
+        for (id, epoch, is_half) in [(-1, -1, false), (7, 0, false), (7, -1, true), (-1, 0, true)] {
+            let request =
+                InitProducerIdRequest::default().with_producer_id(ProducerId(id)).with_producer_epoch(epoch);
+            assert_eq!(has_half_an_identity(&request), is_half, "{id} {epoch}");
+        }
+    }
 
     #[test]
     fn every_version_can_carry_either() {

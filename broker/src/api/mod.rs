@@ -76,6 +76,7 @@ mod started;
 mod sync_group;
 mod table;
 mod topic_settings;
+mod transactions;
 mod update_features;
 
 use std::sync::Arc;

@@ -36,6 +36,19 @@ async fn every_version_deletes_what_it_is_told_to() {
 }
 
 #[tokio::test]
+async fn a_timeout_of_nothing_still_tells_what_is_done() {
+    let cluster = shared().await;
+    let partition = cluster.new_partition("delete-at-once").await;
+    for before in 1..20 {
+        partition.produce(values(1, &["a"])).await;
+        let mut request = partition.target.delete_records(before);
+        request.timeout_ms = 0;
+        let answer = records_deleted(partition.connection.request(request).await.unwrap());
+        assert_eq!((error(answer.error_code), answer.low_watermark), (None, before));
+    }
+}
+
+#[tokio::test]
 async fn what_is_deleted_cannot_be_read_and_the_rest_can() {
     let cluster = shared().await;
     let partition = cluster.new_partition("delete-and-read").await;
