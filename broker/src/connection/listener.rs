@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 
 use super::addresses::{Addresses, PerAddress};
@@ -114,7 +114,8 @@ impl<A: Api> Acceptor<A> {
                 match socket.accept().await {
                     Ok((stream, peer)) => {
                         backoff = FIRST_BACKOFF;
-                        self.admit(&listener, stream, peer);
+                        let Some(slot) = self.slot(&listener).await else { return };
+                        self.admit(&listener, stream, peer, slot);
                     }
                     Err(error) => {
                         self.complaints.not_taken(Kind::NotAccepted, &listener, &error);
@@ -130,13 +131,21 @@ impl<A: Api> Acceptor<A> {
         }
     }
 
-    /// Starts a connection's task, or closes the connection when there are too many.
-    fn admit(&self, listener: &Arc<str>, stream: TcpStream, peer: SocketAddr) {
-        let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() else {
-            let most = self.limits.max_connections;
-            let problem = format!("there are {most} already (max.connections)");
-            return self.complaints.not_taken(Kind::TooMany, listener, &problem);
-        };
+    /// A slot for the connection that was accepted last, once there is one. Until then no more are accepted, as in Kafka:
+    /// clients wait in the operating system's queue instead of connecting again and again. None would mean
+    /// that somebody closed the semaphore, which nobody does.
+    async fn slot(&self, listener: &Arc<str>) -> Option<OwnedSemaphorePermit> {
+        if let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() {
+            return Some(slot);
+        }
+        let most = self.limits.max_connections;
+        let problem = format!("there are {most} already (max.connections), and the next ones wait");
+        self.complaints.not_taken(Kind::TooMany, listener, &problem);
+        Arc::clone(&self.slots).acquire_owned().await.ok()
+    }
+
+    /// Starts a connection's task, or closes the connection when there are too many of its address.
+    fn admit(&self, listener: &Arc<str>, stream: TcpStream, peer: SocketAddr, slot: OwnedSemaphorePermit) {
         let Some(of_address) = self.addresses.admit(peer.ip()) else {
             let problem = format!("{} has as many as it may have (max.connections.per.ip)", peer.ip());
             return self.complaints.not_taken(Kind::TooManyOfAddress, listener, &problem);

@@ -18,7 +18,7 @@
 //!
 //! | what | bound | beyond it |
 //! | --- | --- | --- |
-//! | connections of a node | `max.connections`, and what the limit of open files leaves | accepted and closed at once |
+//! | connections of a node | `max.connections`, and what the limit of open files leaves | the next one waits, and no more are accepted |
 //! | connections of an address | `max.connections.per.ip` | accepted and closed at once |
 //! | one request | `socket.request.max.bytes` | the connection is closed |
 //! | unanswered requests of a connection | [`queue::MAX_IN_FLIGHT_REQUESTS`] | reading pauses |

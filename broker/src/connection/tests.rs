@@ -287,7 +287,7 @@ async fn idle_connections_are_closed_and_waiting_ones_are_not() {
 }
 
 #[tokio::test]
-async fn connections_above_the_limit_are_closed() {
+async fn connections_above_the_limit_wait() {
     let server = Server::start(Limits { max_connections: 2, ..Limits::default() });
     let mut first = server.connect().await;
     let mut second = server.connect().await;
@@ -295,21 +295,32 @@ async fn connections_above_the_limit_are_closed() {
         client.send(1, "now 1").await;
         assert_eq!(client.receive().await.unwrap(), (1, 1));
     }
-    server.connect().await.closed().await;
-    first.send(2, "close").await;
-    first.closed().await;
-    // The slot of the first is free when its task has ended, shortly after its socket closed.
-    let mut third = server.connect().await;
-    while let Err(error) = {
-        let _ = third.0.write_all(&request(3, "now 1")).await;
-        third.receive().await
-    } {
-        assert!(
-            matches!(error.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset),
-            "{error}"
-        );
-        third = server.connect().await;
+    let mut waiting = [server.connect().await, server.connect().await];
+    for client in &mut waiting {
+        client.send(1, "now 1").await;
     }
+    // Those that have a slot are served meanwhile.
+    second.send(2, "now 1").await;
+    assert_eq!(second.receive().await.unwrap(), (2, 1));
+    for leaving in [&mut first, &mut second] {
+        leaving.send(3, "close").await;
+        leaving.closed().await;
+    }
+    for client in &mut waiting {
+        assert_eq!(client.receive().await.unwrap(), (1, 1));
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_waits_for_a_slot_does_not_keep_the_server() {
+    let server = Server::start(Limits { max_connections: 1, ..Limits::default() });
+    let mut only = server.connect().await;
+    only.send(1, "now 1").await;
+    assert_eq!(only.receive().await.unwrap(), (1, 1));
+    let mut waiting = server.connect().await;
+    server.shutdown.send_replace(true);
+    waiting.closed().await;
+    server.serving.await.unwrap().unwrap();
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -47,7 +47,8 @@ async fn attack(cluster: &mut Cluster, size: Size) {
     cluster.wait_ready().await.expect("no node has died");
 }
 
-/// Connects again and again, and returns the connections that the node keeps.
+/// Connects again and again, and returns the connections that the node serves. It accepts no more than that, and those that
+/// have to wait leave.
 async fn take_all(address: &str, tried: usize) -> Vec<TcpStream> {
     let mut open = Vec::new();
     for _ in 0..tried {
@@ -58,16 +59,24 @@ async fn take_all(address: &str, tried: usize) -> Vec<TcpStream> {
             Ok(Err(_)) | Err(_) => break,
         }
     }
-    let taken = open.len();
-    let mut kept = Vec::new();
+    let made = open.len();
+    let mut served = Vec::new();
     for mut stream in open {
-        let closed = timeout(Duration::from_millis(5), stream.read(&mut [0])).await;
-        if closed.is_err() {
-            kept.push(stream);
+        // They are accepted in their order.
+        if !is_served(&mut stream).await {
+            break;
         }
+        served.push(stream);
     }
-    assert!(kept.len() < taken, "{address} takes {taken} connections with 256 files");
-    kept
+    assert!(served.len() < made, "{address} serves {made} connections with 256 files");
+    served
+}
+
+/// Whether the node answers an ApiVersions request. One that it has not accepted waits for ever.
+async fn is_served(stream: &mut TcpStream) -> bool {
+    let request = [0, 0, 0, 10, 0, 18, 0, 0, 0, 0, 0, 1, 0xff, 0xff];
+    let exchange = async { stream.write_all(&request).await.is_ok() && stream.read_i32().await.is_ok() };
+    timeout(Duration::from_secs(2), exchange).await.unwrap_or(false)
 }
 
 async fn answers(cluster: &Cluster, node: i32) {

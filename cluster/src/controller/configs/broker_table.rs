@@ -76,7 +76,7 @@ static OWN_CONFIGS: &[BrokerConfig] = &[
         MAX_CONNECTIONS,
         Domain::int_from(1),
         Some("4096"),
-        "How many connections the node holds at once; one more is closed. Less where the limit of open files leaves no room \
+        "How many connections the node holds at once; the next one waits. Less where the limit of open files leaves no room \
          for so many. Kafka has no bound by default.",
     ),
     config(
