@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::classic::ClassicGroup;
 use super::consumer::ConsumerGroup;
 use super::ids::GroupId;
-use super::offsets::GroupOffsets;
+use super::offsets::{GroupOffsets, OffsetsRecord};
 use super::records::{CoordinatorRecord, GroupChange, GroupRecord};
 use super::service_time::ServiceTime;
 use crate::encoding::{self, DecodeError};
@@ -73,20 +73,34 @@ impl CoordinatorState {
 
     fn replay_group(&mut self, record: &GroupRecord) {
         let GroupRecord { group: id, change } = record;
-        if let GroupChange::Offsets(record) = change {
-            self.time = self.time.max(record.time().unwrap_or_default());
-        }
-        if matches!(change, GroupChange::Removed) {
-            self.groups.remove(id);
-            return;
-        }
-        let group = Arc::make_mut(self.groups.entry(id.clone()).or_default());
         match change {
-            GroupChange::Offsets(record) => group.offsets.replay(record),
-            GroupChange::Classic(record) => group.membership.replay_classic(record),
-            GroupChange::Consumer(record) => group.membership.replay_consumer(record),
-            GroupChange::Removed => {}
+            GroupChange::Offsets(record) => self.replay_offsets(id, record),
+            GroupChange::Classic(record) => {
+                self.replay_membership(id, |membership| membership.replay_classic(record));
+            }
+            GroupChange::Consumer(record) => {
+                self.replay_membership(id, |membership| membership.replay_consumer(record));
+            }
+            GroupChange::Removed => drop(self.groups.remove(id)),
         }
+    }
+
+    /// A commit makes the group if there is none. One that has lost its last offset stays until the next sweep, as in Kafka.
+    fn replay_offsets(&mut self, id: &GroupId, record: &OffsetsRecord) {
+        self.time = self.time.max(record.time().unwrap_or_default());
+        let group = match record {
+            OffsetsRecord::Committed(_) => self.groups.entry(id.clone()).or_default(),
+            OffsetsRecord::Removed(_) | OffsetsRecord::Unused { .. } => match self.groups.get_mut(id) {
+                Some(group) => group,
+                None => return,
+            },
+        };
+        Arc::make_mut(group).offsets.replay(record);
+    }
+
+    fn replay_membership(&mut self, id: &GroupId, replay: impl FnOnce(&mut Membership)) {
+        let group = Arc::make_mut(self.groups.entry(id.clone()).or_default());
+        replay(&mut group.membership);
         if group.is_nothing() {
             self.groups.remove(id);
         }

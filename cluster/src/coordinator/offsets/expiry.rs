@@ -11,7 +11,8 @@
 //! | being rebalanced, or not of consumers | never |
 //!
 //! A client may have stated an end of its own (OffsetCommit v2 to v4), which then counts instead of the retention. A
-//! group that has neither members nor offsets is removed.
+//! group that has neither members nor offsets is removed: also one whose last offset an administrator deleted, which stays an
+//! empty group until then.
 //!
 //! When the last member goes, and when the first one comes, that is [written down](GroupCoordinator::note_use) at once: a
 //! group whose members come for two minutes an hour may be empty at every sweep and is in regular use. Only a coordinator

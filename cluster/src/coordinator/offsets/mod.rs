@@ -14,7 +14,6 @@
 //! is gone for good, never because this node has not heard of the partition yet.
 //!
 //! What differs from Kafka, on purpose:
-//! * A group that never had members goes with its last offset, and not with the next sweep.
 //! * Offsets of a consumer group that nobody is in any more expire as those of a classic one do: counted from when it was
 //!   left, not from their commit.
 //! * An offset that is set while nobody is in the group is kept for the whole retention, and not only for what is left

@@ -37,7 +37,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 0..40)
 }
 
-/// What the offsets are to be: the offset and the time of its commit.
+/// What the offsets of each group that there is are to be: the offset and the time of its commit.
 type Model = BTreeMap<&'static str, BTreeMap<(String, i32), (i64, Duration)>>;
 
 fn step(coordinator: &mut Coordinator, model: &mut Model, now: &mut Duration, step: &Step) {
@@ -48,15 +48,18 @@ fn step(coordinator: &mut Coordinator, model: &mut Model, now: &mut Duration, st
             let kept = commits.iter().filter(|(_, partition, _)| exists(*partition).is_ok());
             let kept =
                 kept.map(|(topic, partition, offset)| (((*topic).to_owned(), *partition), (*offset, *now)));
-            model.entry(*group).or_default().extend(kept);
+            let kept: Vec<_> = kept.collect();
+            if !kept.is_empty() {
+                model.entry(*group).or_default().extend(kept);
+            }
         }
         Step::Delete(group, partitions) => {
-            let offsets = model.entry(*group).or_default();
-            let expected: Vec<_> = if offsets.is_empty() {
-                vec![Err(GroupErrorCode::GroupIdNotFound)]
-            } else {
-                partitions.iter().map(|(_, partition)| exists(*partition)).collect()
+            let Some(offsets) = model.get_mut(group) else {
+                let refused = [Err(GroupErrorCode::GroupIdNotFound)];
+                assert_eq!(coordinator.delete(group, partitions), refused);
+                return;
             };
+            let expected: Vec<_> = partitions.iter().map(|(_, partition)| exists(*partition)).collect();
             assert_eq!(coordinator.delete(group, partitions), expected);
             for (topic, partition) in partitions {
                 offsets.remove(&((*topic).to_owned(), *partition));
@@ -75,6 +78,8 @@ fn step(coordinator: &mut Coordinator, model: &mut Model, now: &mut Duration, st
             for offsets in model.values_mut() {
                 offsets.retain(|_, (_, committed_at)| *now - *committed_at < RETENTION);
             }
+            // What is empty stays until a sweep, and not beyond it.
+            model.retain(|_, offsets| !offsets.is_empty());
         }
     }
 }
