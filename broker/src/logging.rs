@@ -6,7 +6,7 @@ use std::io::{self, IsTerminal};
 
 use clap::ValueEnum;
 use thiserror::Error;
-use tracing_subscriber::filter::{EnvFilter, ParseError};
+use tracing_subscriber::filter::{EnvFilter, LevelFilter, ParseError};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, Registry, fmt, reload};
@@ -40,8 +40,13 @@ pub(crate) struct LogFilter(reload::Handle<EnvFilter, Registry>);
 #[derive(Debug, Error)]
 pub(crate) enum LogFilterError {
     /// It is none.
-    #[error("{0}; allowed are a level (error, warn, info, debug, trace) or TARGET=LEVEL,…")]
+    #[error("{0}; allowed are a level (error, warn, info, debug, trace, off) or TARGET=LEVEL,…")]
     Wrong(#[from] ParseError),
+    /// A word that is no level. As a target it would have everything of it logged and nothing else, which nobody means.
+    #[error(
+        "{0:?} is no level; allowed are a level (error, warn, info, debug, trace, off) or TARGET=LEVEL,…"
+    )]
+    NoLevel(String),
     /// There is no log any more.
     #[error("the log has ended: {0}")]
     Ended(#[from] reload::Error),
@@ -49,6 +54,7 @@ pub(crate) enum LogFilterError {
 
 /// Starts the log of this process.
 pub(crate) fn start(filter: &str, format: LogFormat) -> LogFilter {
+    // It has been checked.
     let (filter, handle) = reload::Layer::new(EnvFilter::new(filter));
     let lines = fmt::layer().with_writer(io::stderr);
     let lines = match format {
@@ -63,10 +69,17 @@ pub(crate) fn start(filter: &str, format: LogFormat) -> LogFilter {
 ///
 /// # Errors
 ///
-/// [`LogFilterError::Wrong`].
+/// [`LogFilterError::Wrong`] or [`LogFilterError::NoLevel`].
 pub(crate) fn check(filter: &str) -> Result<(), LogFilterError> {
-    EnvFilter::try_new(filter)?;
-    Ok(())
+    read(filter).map(drop)
+}
+
+fn read(filter: &str) -> Result<EnvFilter, LogFilterError> {
+    let mut bare = filter.split(',').map(str::trim).filter(|word| !word.is_empty() && !word.contains('='));
+    match bare.find(|word| word.parse::<LevelFilter>().is_err()) {
+        Some(word) => Err(LogFilterError::NoLevel(word.to_owned())),
+        None => Ok(EnvFilter::try_new(filter)?),
+    }
 }
 
 impl LogFilter {
@@ -85,7 +98,7 @@ impl LogFilter {
     ///
     /// [`LogFilterError`]: then the filter is the one before.
     pub(crate) fn set(&self, filter: &str) -> Result<(), LogFilterError> {
-        self.0.reload(EnvFilter::try_new(filter)?)?;
+        self.0.reload(read(filter)?)?;
         tracing::info!(filter, "the log's filter has changed");
         Ok(())
     }
@@ -110,6 +123,19 @@ mod tests {
         assert!(log.current().unwrap().contains("trilog_cluster=debug"));
         let refused = log.set("trilog=loud").unwrap_err();
         assert!(matches!(refused, LogFilterError::Wrong(_)), "{refused}");
+        let typo = log.set("inof").unwrap_err();
+        assert!(matches!(typo, LogFilterError::NoLevel(_)), "{typo}");
         assert!(log.current().unwrap().contains("trilog_cluster=debug"));
+    }
+
+    #[test]
+    fn a_word_that_is_no_level_is_a_typo() {
+        for filter in ["info", "WARN", "off", "warn,trilog_cluster=debug", "", "trilog[span]=info"] {
+            assert!(check(filter).is_ok(), "{filter}");
+        }
+        for filter in ["inof", "info,trilog_cluster", "verbose"] {
+            let refused = check(filter).unwrap_err().to_string();
+            assert!(refused.contains("is no level") && refused.contains("debug"), "{refused}");
+        }
     }
 }

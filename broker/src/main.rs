@@ -31,6 +31,7 @@ mod http;
 mod logging;
 mod metrics;
 mod port;
+mod replicas;
 mod restart;
 mod server;
 mod shutdown;

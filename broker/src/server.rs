@@ -13,6 +13,7 @@ mod topics;
 mod turned_away;
 
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,6 +36,7 @@ use crate::http::{self, Lifecycle, Routes};
 use crate::logging::LogFilter;
 use crate::metrics::{Metrics, Scraper};
 use crate::port::TAKEN_PATIENCE;
+use crate::replicas;
 use crate::shutdown::{ShutdownCause, ShutdownSignals};
 
 /// How many threads may wait for the disk at once, on behalf of consumers that lag behind. More would only
@@ -57,8 +59,11 @@ pub(crate) enum ServeError {
     #[error(transparent)]
     Bind(#[from] BindError),
     /// The cluster's secret cannot be read.
-    #[error("--cluster-secret-file: {0}")]
+    #[error("--cluster-secret-file: {error}{advice}", error = .0, advice = how_to_make(.0))]
     Secret(#[from] SecretError),
+    /// There is a file in place of the data directory.
+    #[error("--data-dir: {} is a file, and a directory is needed; choose another one", .0.display())]
+    DataDirIsFile(PathBuf),
     /// The node's data directory or its peers' listener cannot be used.
     #[error(transparent)]
     Start(#[from] StartError),
@@ -71,6 +76,16 @@ pub(crate) enum ServeError {
     /// Something could not be written or read back. What is on disk is whole; a restart repairs the rest.
     #[error("the node stopped: {0}")]
     Failed(#[source] Arc<FatalError>),
+}
+
+/// What to do about a secret that is not there.
+fn how_to_make(error: &SecretError) -> String {
+    match error {
+        SecretError::Io { path, source } if source.kind() == io::ErrorKind::NotFound => {
+            format!("; make it once with: trilog secret {}, and give every node a copy", path.display())
+        }
+        _ => String::new(),
+    }
 }
 
 impl ServeError {
@@ -88,6 +103,7 @@ impl ServeError {
             | Self::Signals(_)
             | Self::Bind(_)
             | Self::Secret(_)
+            | Self::DataDirIsFile(_)
             | Self::Serve(_)
             | Self::Http(_) => false,
         }
@@ -122,6 +138,9 @@ async fn run_until_asked(
     log: LogFilter,
     signals: &mut ShutdownSignals,
 ) -> Result<(), ServeError> {
+    if options.data_dir.is_file() {
+        return Err(ServeError::DataDirIsFile(options.data_dir));
+    }
     let secret = options.cluster_secret_file.as_deref().map(ClusterSecret::read).transpose()?;
     let (metrics, lifecycle) = (Metrics::default(), Lifecycle::default());
     let mut http = None;
@@ -206,6 +225,9 @@ fn announce(options: &ServeOptions) {
         durability = options.durability.as_str(),
         "starting"
     );
+    if let Some(caution) = replicas::caution(options.members().len(), "nodes") {
+        warn!("--peers: {caution}");
+    }
     if options.peers.is_empty() {
         return;
     }

@@ -31,6 +31,7 @@ use super::config_description::source_code;
 use super::distinct::keep_first;
 use super::item_error::{ItemError, parts};
 use crate::connection::Reply;
+use crate::replicas::warn_of_topic;
 
 /// See the module.
 pub(super) struct CreateTopics;
@@ -97,11 +98,19 @@ pub(super) async fn submit(
     creation: Creation,
     deadline: AdminDeadline,
 ) -> Result<Vec<NamedOutcome>, ItemError> {
+    let is_made = !creation.validate_only;
     let request = ControllerRequest::CreateTopics(creation);
     match broker.node.submit(request, deadline.left_for_commit()).await? {
         ControllerResponse::CreateTopics(results) => Ok(results
             .into_iter()
-            .map(|ItemResult { item, outcome }| (item, outcome.map_err(ItemError::from)))
+            .map(|ItemResult { item, outcome }| {
+                if let Ok(made) = outcome.as_ref()
+                    && is_made
+                {
+                    warn_of_topic(&item, made.replication_factor);
+                }
+                (item, outcome.map_err(ItemError::from))
+            })
             .collect()),
         other => Err(ItemError::unexpected(&other)),
     }

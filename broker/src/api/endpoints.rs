@@ -72,8 +72,7 @@ impl Endpoint {
 
 /// A node as clients number it.
 pub(super) fn broker_id(node: NodeId) -> BrokerId {
-    let id = i32::try_from(node.0);
-    BrokerId(id.expect("the command line admits no node id above i32::MAX"))
+    BrokerId(node.number().expect("the controller admits no other ids"))
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use thiserror::Error;
+use trilog_cluster::controller::configs::SettingError;
 
 use super::LogOptions;
 use super::byte_size::ByteSize;
@@ -11,12 +12,12 @@ use super::create_topics::{CreateTopicsArgs, CreateTopicsError, NodeCount};
 use super::http_listener::HTTP_PORT_DISTANCE;
 use super::new_topic::NewTopic;
 use super::serve::{DEFAULT_MIN_FREE_SPACE, Durability};
-use super::setting::{self, Setting, Settings, WrongSetting};
+use super::setting::{self, Setting, Settings, TooManyReplicas, WrongSetting};
 
 /// What a local cluster is to be. Checked: nothing in it needs parsing again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct DevOptions {
-    /// How many nodes: 1, 3 or 5.
+    /// How many nodes: from 1 to 5.
     pub(crate) nodes: u16,
     /// The first node's port for clients; see [`MAX_BASE_PORT`].
     pub(crate) base_port: u16,
@@ -50,11 +51,37 @@ pub(crate) enum DevArgsError {
     /// A broker setting is wrong.
     #[error(transparent)]
     Setting(#[from] WrongSetting),
+    /// A broker setting asks for more nodes.
+    #[error(transparent)]
+    Replicas(#[from] TooManyReplicas),
+    /// A broker setting that `trilog dev` chooses for each node.
+    #[error(
+        "--set: {name}: trilog dev chooses this for each node; a node of your own has {flag}: trilog serve {flag}=…"
+    )]
+    ChosenByDev {
+        /// The setting.
+        name: String,
+        /// The flag of `trilog serve`.
+        flag: &'static str,
+    },
+}
+
+/// The flags of `trilog serve` for which `trilog dev` has the same.
+const IN_COMMON: [&str; 1] = ["--data-dir"];
+
+/// A setting that is a flag of `trilog serve` may be none here.
+fn refused(wrong: WrongSetting) -> DevArgsError {
+    match wrong {
+        WrongSetting(SettingError::HasFlag { name, flag }) if !IN_COMMON.contains(&flag) => {
+            DevArgsError::ChosenByDev { name, flag }
+        }
+        wrong => wrong.into(),
+    }
 }
 
 #[derive(Clone, Debug, Args)]
 pub(super) struct DevArgs {
-    /// How many nodes: 1, 3 or 5.
+    /// How many nodes: from 1 to 5. An even number survives no more losses than the odd one below it.
     #[arg(long, env = "TRILOG_NODES", default_value_t = 3, value_name = "N", value_parser = nodes)]
     nodes: u16,
 
@@ -65,7 +92,7 @@ pub(super) struct DevArgs {
         env = "TRILOG_BASE_PORT",
         default_value_t = 9092,
         value_name = "PORT",
-        value_parser = clap::value_parser!(u16).range(1..=i64::from(MAX_BASE_PORT))
+        value_parser = base_port
     )]
     base_port: u16,
 
@@ -76,7 +103,7 @@ pub(super) struct DevArgs {
     #[command(flatten)]
     topics: CreateTopicsArgs,
 
-    /// A broker setting for every node, such as num.partitions=3; repeatable, in the variable separated by `;`.
+    /// A broker setting for every node, such as num.partitions=3; repeatable, or several separated by `;`.
     #[arg(long = "set", env = "TRILOG_SET", value_name = "NAME=VALUE")]
     settings: Vec<Settings>,
 
@@ -94,7 +121,8 @@ impl DevArgs {
         let topics = self.topics.into_topics(NodeCount { nodes: self.nodes.into(), flag: "--nodes" })?;
         // Each node checks them too, but one message is better than three.
         let settings = setting::joined(self.settings);
-        setting::check(&settings)?;
+        let checked = setting::check(&settings).map_err(refused)?;
+        setting::check_replicas(&checked, NodeCount { nodes: self.nodes.into(), flag: "--nodes" })?;
         Ok(DevOptions {
             nodes: self.nodes,
             base_port: self.base_port,
@@ -110,8 +138,21 @@ impl DevArgs {
 
 fn nodes(text: &str) -> Result<u16, String> {
     match text.parse() {
-        Ok(number @ (1 | 3 | 5)) => Ok(number),
-        _ => Err("1, 3 and 5 are allowed".to_owned()),
+        Ok(number @ 1..=5) => Ok(number),
+        _ => Err("1 to 5 are allowed, and 3 or 5 survive the loss of a node".to_owned()),
+    }
+}
+
+fn base_port(text: &str) -> Result<u16, String> {
+    match text.parse() {
+        Ok(port @ 1..=MAX_BASE_PORT) => Ok(port),
+        Ok(0) | Err(_) => Err(format!("a port from 1 to {MAX_BASE_PORT} is allowed")),
+        Ok(port) => Err(format!(
+            "the nodes' HTTP ports, {HTTP_PORT_DISTANCE} above, would begin at {} and there is no port above {}: at most \
+             {MAX_BASE_PORT} is allowed",
+            u32::from(port) + u32::from(HTTP_PORT_DISTANCE),
+            u16::MAX
+        )),
     }
 }
 
@@ -137,9 +178,19 @@ mod tests {
     }
 
     #[test]
+    fn a_message_says_why() {
+        let refused = |flag: &str| dev(&[flag]).unwrap_err();
+        assert!(refused("--base-port=65000").contains("67000"), "{}", refused("--base-port=65000"));
+        let chosen = refused("--set=advertised.listeners=A://b:1");
+        assert!(chosen.contains("trilog serve --advertised-listeners"), "{chosen}");
+        let own = refused("--set=log.dirs=/tmp");
+        assert!(own.contains("with the flag --data-dir"), "{own}");
+    }
+
+    #[test]
     fn a_wrong_value_names_its_flag() {
         for (flag, value) in [
-            ("--nodes", "2"),
+            ("--nodes", "6"),
             ("--nodes", "0"),
             ("--base-port", "0"),
             ("--base-port", "63531"),
@@ -149,6 +200,9 @@ mod tests {
             ("--create-topics", "orders:1:1,mail:1:5"),
             ("--set", "="),
             ("--set", "log.dirs=/tmp"),
+            ("--set", "advertised.listeners=A://b:1"),
+            ("--set", "default.replication.factor=4"),
+            ("--set", "offsets.topic.replication.factor=5"),
             ("--durability", "none"),
         ] {
             let error = dev(&[&format!("{flag}={value}")]).unwrap_err();

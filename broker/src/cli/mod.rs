@@ -28,6 +28,7 @@ mod secret;
 pub(crate) mod serve;
 pub(crate) mod setting;
 
+use std::fmt::Display;
 use std::path::PathBuf;
 
 use clap::error::ErrorKind;
@@ -108,13 +109,12 @@ fn read(cli: Cli) -> Result<(Invocation, LogOptions), clap::Error> {
     let quiet = matches!(cli.command, Command::Cluster(_));
     let unasked = if quiet { NO_LOG } else { DEFAULT_FILTER };
     let log = LogOptions { filter: cli.log.unwrap_or_else(|| unasked.to_owned()), format: cli.log_format };
-    let wrong = |error: String| Cli::command().error(ErrorKind::ValueValidation, error);
     let invocation = match cli.command {
         Command::Dev(args) => {
-            Invocation::Dev(args.into_options(log.clone()).map_err(|error| wrong(error.to_string()))?)
+            Invocation::Dev(args.into_options(log.clone()).map_err(|error| wrong("dev", &error))?)
         }
         Command::Serve(args) => {
-            Invocation::Serve(Box::new(args.into_options().map_err(|error| wrong(error.to_string()))?))
+            Invocation::Serve(Box::new(args.into_options().map_err(|error| wrong("serve", &error))?))
         }
         Command::Health(args) => Invocation::Health(args.into_options()),
         Command::Secret(args) => Invocation::Secret(args.file),
@@ -126,6 +126,16 @@ fn read(cli: Cli) -> Result<(Invocation, LogOptions), clap::Error> {
 /// The whole command line, for completions, manual pages and documents.
 pub(crate) fn command() -> clap::Command {
     Cli::command()
+}
+
+/// What is wrong with the flags of a sub-command, with its usage behind it.
+fn wrong(subcommand: &str, error: &dyn Display) -> clap::Error {
+    let mut command = Cli::command();
+    command.build();
+    match command.find_subcommand_mut(subcommand) {
+        Some(subcommand) => subcommand.error(ErrorKind::ValueValidation, error),
+        None => command.error(ErrorKind::ValueValidation, error),
+    }
 }
 
 /// A log filter that can be used.
@@ -158,6 +168,14 @@ mod tests {
         assert_eq!(filter(&["serve"]), "info");
         assert_eq!(filter(&["man"]), "off");
         assert_eq!(filter(&["man", "--log", "debug"]), "debug");
+    }
+
+    #[test]
+    fn the_usage_is_that_of_the_sub_command() {
+        for line in [["serve", "--set=num.partition=1"], ["serve", "--peers=2@a:1"], ["dev", "--set=a.b=1"]] {
+            let error = invoke(&line).unwrap_err();
+            assert!(error.contains(&format!("Usage: trilog {}", line[0])), "{error}");
+        }
     }
 
     #[test]

@@ -13,8 +13,8 @@ use trilog_cluster::transport::MAX_MEMBERS_LEN;
 
 use super::host_port::{HostPort, HostPortError};
 
-/// The greatest node id: Kafka's broker ids are signed 32-bit numbers.
-pub(crate) const MAX_NODE_ID: u32 = i32::MAX.unsigned_abs();
+/// The greatest number of a node: Kafka's broker ids are signed 32-bit numbers.
+const MAX_NODE_ID: i32 = i32::MAX;
 
 /// The value of `--peers`: at least one node, each once.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,7 +27,7 @@ pub(crate) enum PeersError {
     #[error("{0:?} is not ID@host:port, such as 1@localhost:10092")]
     Shape(String),
     /// A node id is out of range.
-    #[error("node id {0:?} is not a number from 1 to {MAX_NODE_ID}")]
+    #[error("node id {0:?} is not a number from 0 to {MAX_NODE_ID}")]
     NodeId(String),
     /// The address of a node is wrong.
     #[error("node {node}: {error}")]
@@ -51,6 +51,16 @@ pub(crate) enum PeersError {
     AddressTwice(NodeId, NodeId, HostPort),
 }
 
+/// A node by its number.
+///
+/// # Errors
+///
+/// [`PeersError::NodeId`].
+pub(super) fn node_id(text: &str) -> Result<NodeId, PeersError> {
+    let number = text.parse().ok().and_then(NodeId::of_number);
+    number.ok_or_else(|| PeersError::NodeId(text.to_owned()))
+}
+
 impl FromStr for Peers {
     type Err = PeersError;
 
@@ -61,10 +71,7 @@ impl FromStr for Peers {
         let mut nodes: BTreeMap<NodeId, HostPort> = BTreeMap::new();
         for entry in text.split(',') {
             let (id, address) = entry.split_once('@').ok_or_else(|| PeersError::Shape(entry.to_owned()))?;
-            let node = match id.parse::<u32>() {
-                Ok(number) if (1..=MAX_NODE_ID).contains(&number) => NodeId(number),
-                _ => return Err(PeersError::NodeId(id.to_owned())),
-            };
+            let node = node_id(id)?;
             let address: HostPort = address.parse().map_err(|error| PeersError::Address { node, error })?;
             if address.is_wildcard() {
                 return Err(PeersError::Wildcard(node));
@@ -107,11 +114,17 @@ mod tests {
     }
 
     #[test]
+    fn nodes_may_be_counted_from_0() {
+        let peers: Peers = "0@a:1,1@b:1".parse().unwrap();
+        assert_eq!(peers.0.keys().filter_map(|node| node.number()).collect::<Vec<_>>(), [1, 0]);
+    }
+
+    #[test]
     fn wrong_lists_are_refused() {
         let refused = |text: &str| text.parse::<Peers>().unwrap_err();
         assert!(matches!(refused(""), PeersError::Shape(_)));
         assert!(matches!(refused("1@a:1,"), PeersError::Shape(_)));
-        assert!(matches!(refused("0@a:1"), PeersError::NodeId(_)));
+        assert!(matches!(refused("-1@a:1"), PeersError::NodeId(_)));
         assert!(matches!(refused("2147483648@a:1"), PeersError::NodeId(_)));
         assert!(matches!(refused("one@a:1"), PeersError::NodeId(_)));
         assert!(matches!(refused("1@a"), PeersError::Address { .. }));

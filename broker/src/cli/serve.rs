@@ -15,13 +15,13 @@ use super::host_port::HostPort;
 use super::http_listener::{HTTP_PORT_DISTANCE, HttpListener};
 use super::listener::{Listener, ListenerError, ListenerList};
 use super::new_topic::NewTopic;
-use super::peers::{MAX_NODE_ID, Peers};
-use super::setting::{self, Settings, WrongSetting};
+use super::peers::{Peers, node_id};
+use super::setting::{self, Settings, TooManyReplicas, WrongSetting};
 
 /// What a node knows of itself and of its cluster when it starts. Checked: nothing in it needs parsing again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ServeOptions {
-    /// This node, from 1 to 2³¹ - 1.
+    /// This node.
     pub(crate) node: NodeId,
     /// Where this node keeps everything.
     pub(crate) data_dir: PathBuf,
@@ -121,6 +121,9 @@ pub(crate) enum ServeArgsError {
     /// A broker setting is wrong.
     #[error(transparent)]
     Setting(#[from] WrongSetting),
+    /// A broker setting asks for more nodes.
+    #[error(transparent)]
+    Replicas(#[from] TooManyReplicas),
 }
 
 #[derive(Clone, Debug, Args)]
@@ -129,11 +132,11 @@ pub(super) struct ServeArgs {
     #[arg(
         long,
         env = "TRILOG_NODE_ID",
-        default_value_t = 1,
+        default_value = "1",
         value_name = "N",
-        value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_NODE_ID))
+        value_parser = node_id
     )]
-    node_id: u32,
+    node_id: NodeId,
 
     /// Where the node keeps everything; created if missing [default: ./trilog-data/node-N].
     #[arg(long, env = "TRILOG_DATA_DIR", value_name = "DIR")]
@@ -185,7 +188,7 @@ pub(super) struct ServeArgs {
     #[command(flatten)]
     topics: CreateTopicsArgs,
 
-    /// A broker setting by Kafka's name, such as num.partitions=3; repeatable, in the variable separated by `;`.
+    /// A broker setting by Kafka's name, such as num.partitions=3; repeatable, or several separated by `;`.
     #[arg(long = "set", env = "TRILOG_SET", value_name = "NAME=VALUE")]
     settings: Vec<Settings>,
 
@@ -200,7 +203,7 @@ pub(super) struct ServeArgs {
 
 impl ServeArgs {
     pub(super) fn into_options(self) -> Result<ServeOptions, ServeArgsError> {
-        let node = NodeId(self.node_id);
+        let node = self.node_id;
         let mut peers = self.peers.map_or_else(BTreeMap::new, |peers| peers.0);
         let own_entry = peers.remove(&node);
         if own_entry.is_none() && !peers.is_empty() {
@@ -219,7 +222,10 @@ impl ServeArgs {
         {
             return Err(ServeArgsError::PeerPortTaken(taken.port));
         }
-        let topics = self.topics.into_topics(NodeCount { nodes: peers.len() + 1, flag: "--peers" })?;
+        let count = NodeCount { nodes: peers.len() + 1, flag: "--peers" };
+        let topics = self.topics.into_topics(count)?;
+        let settings = setting::check(&setting::joined(self.settings))?;
+        setting::check_replicas(&settings, count)?;
         let http_listener = http_address(self.http_listener, &listeners, peer_listener.as_ref())?;
         let options = ServeOptions {
             node,
@@ -235,7 +241,7 @@ impl ServeArgs {
             boot_id: self.boot_id,
             min_free_space: self.min_free_space,
             topics,
-            settings: setting::check(&setting::joined(self.settings))?,
+            settings,
             exit_with_parent: self.exit_with_parent,
             after_failed_writes: self.after_failed_writes,
         };
@@ -302,6 +308,13 @@ mod tests {
     }
 
     #[test]
+    fn nodes_may_be_counted_from_0() {
+        let options = serve(&["--node-id=0", "--peers=0@localhost:1,1@localhost:2,2@localhost:3"]).unwrap();
+        assert_eq!((options.node.to_string(), options.members().len()), ("0".to_owned(), 3));
+        assert_eq!(options.data_dir, PathBuf::from("trilog-data/node-0"));
+    }
+
+    #[test]
     fn the_own_entry_of_the_peers_is_where_a_node_listens_for_them() {
         let peers = "1@a:10092,2@b:10092,3@c:10092";
         let secret = "--cluster-secret-file=secret";
@@ -358,7 +371,8 @@ mod tests {
     #[test]
     fn a_wrong_value_names_its_flag() {
         for (flag, value) in [
-            ("--node-id", "0"),
+            ("--node-id", "-1"),
+            ("--node-id", "0x"),
             ("--node-id", "one"),
             ("--node-id", "2147483648"),
             ("--listeners", "localhost:9092"),
@@ -385,6 +399,7 @@ mod tests {
             ("--set", "num.partitions"),
             ("--set", "num.partitions=0"),
             ("--set", "num.partition=3"),
+            ("--set", "default.replication.factor=2"),
         ] {
             let error = serve(&[&format!("{flag}={value}")]).unwrap_err();
             assert!(error.contains(flag), "{flag} {value}: {error}");

@@ -25,13 +25,16 @@ pub(super) struct DataDir {
 #[derive(Debug, Error)]
 pub(crate) enum DataDirError {
     /// It cannot be created, read or written.
-    #[error("--data-dir: cannot use {}: {source}", path.display())]
+    #[error("--data-dir: cannot use {}: {source}{}", path.display(), advice(source))]
     Unusable {
         /// The directory or the file in it.
         path: PathBuf,
         /// What the operating system says.
         source: io::Error,
     },
+    /// There is a file in its place.
+    #[error("--data-dir: {} is a file, and a directory is needed; choose another one", .0.display())]
+    IsFile(PathBuf),
     /// Another process holds the lock.
     #[error("--data-dir: {} is in use by another trilog dev, process {holder}; choose another one", path.display())]
     InUse {
@@ -53,6 +56,15 @@ pub(crate) enum DataDirError {
     },
 }
 
+/// What to do about it.
+fn advice(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => "; choose a directory that this user may write to",
+        io::ErrorKind::ReadOnlyFilesystem => "; choose a directory on a file system that can be written to",
+        _ => "",
+    }
+}
+
 impl DataDir {
     /// Makes the directory if it is missing and takes it for this process, for a cluster of this many nodes.
     ///
@@ -61,6 +73,9 @@ impl DataDir {
     /// [`DataDirError`], which names the flag.
     pub(super) fn claim(path: &Path, nodes: u16) -> Result<Self, DataDirError> {
         let unusable = |source| DataDirError::Unusable { path: path.to_owned(), source };
+        if path.is_file() {
+            return Err(DataDirError::IsFile(path.to_owned()));
+        }
         fs::create_dir_all(path).map_err(unusable)?;
         let (lock, made_for) = lock(path, nodes)?;
         let (mut has_nodes, mut left_by_earlier_run) = (false, false);
@@ -203,6 +218,7 @@ mod tests {
         let file = home.path().join("file");
         fs::write(&file, "").unwrap();
         let refused = DataDir::claim(&file, 3).unwrap_err();
-        assert!(refused.to_string().starts_with("--data-dir"), "{refused}");
+        let refused = refused.to_string();
+        assert!(refused.starts_with("--data-dir") && refused.contains("is a file"), "{refused}");
     }
 }

@@ -41,6 +41,7 @@ use self::ready::{Ready, wait_until_ready};
 use self::supervisor::{Next, Supervisor};
 use crate::cli::DevOptions;
 use crate::port::TAKEN_PATIENCE;
+use crate::replicas;
 use crate::shutdown::ShutdownSignals;
 
 /// How long nodes of a `trilog dev` that was killed may take to notice and to let go of their ports.
@@ -89,8 +90,14 @@ pub(crate) async fn run(options: DevOptions) -> Result<(), DevError> {
 
     let started = Instant::now();
     let mut supervisor = Supervisor::start(plan.clone(), executable)?;
+    if let Some(caution) = replicas::caution(plan.nodes.len(), "nodes") {
+        say(format_args!("caution:   {caution}"));
+    }
     say(format_args!("bootstrap: {}", plan.bootstrap()));
     say(format_args!("commands:  {}", commands::ALLOWED));
+    if console::is_in_background(&io::stdin()) {
+        say("           none are read while this runs in the background of a terminal");
+    }
 
     let first = plan.nodes[0].address.to_string();
     let readiness = wait_until_ready(plan, options.topics);

@@ -9,9 +9,10 @@ use crate::cli::dev::{DevOptions, PEER_PORT_DISTANCE};
 use crate::cli::host_port::HostPort;
 use crate::cli::http_listener::HTTP_PORT_DISTANCE;
 
-/// A setting that a local cluster has unless the user sets it: the first member of a group is not to wait for more.
-/// The configuration that Kafka's own quick start uses has it too.
-const NO_REBALANCE_DELAY: (&str, &str) = ("group.initial.rebalance.delay.ms", "0");
+/// A setting that a local cluster has unless the user sets it. Kafka's default, 3 s, has whoever tries a consumer wait; with 0, which
+/// Kafka's quick start has, the first of several consumers that a script starts takes every partition, and the others get theirs
+/// seconds later, when it sends its next heartbeat.
+const SHORT_REBALANCE_DELAY: (&str, &str) = ("group.initial.rebalance.delay.ms", "300");
 
 /// The nodes of a local cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,7 +98,7 @@ fn arguments(node: &NodePlan, peers: &str, secret_file: &Path, options: &DevOpti
         format!("--log-format={}", options.log.format.as_str()).into(),
         "--exit-with-parent".into(),
     ];
-    let (name, value) = NO_REBALANCE_DELAY;
+    let (name, value) = SHORT_REBALANCE_DELAY;
     if !options.settings.iter().any(|setting| setting.name == name) {
         arguments.push(format!("--set={name}={value}").into());
     }
@@ -164,13 +165,13 @@ mod tests {
     }
 
     #[test]
-    fn a_group_does_not_wait_for_more_members_unless_told_to() {
+    fn a_group_waits_a_moment_for_more_members_unless_told_otherwise() {
         let delay = |settings: &[&str]| {
             let mut options = options();
             options.settings.extend(settings.iter().map(|setting| setting.parse::<Setting>().unwrap()));
             understood(&Plan::new(&options).nodes[0]).settings.groups.initial_rebalance_delay
         };
-        assert_eq!(delay(&[]), Duration::ZERO);
-        assert_eq!(delay(&["group.initial.rebalance.delay.ms=250"]), Duration::from_millis(250));
+        assert_eq!(delay(&[]), Duration::from_millis(300));
+        assert_eq!(delay(&["group.initial.rebalance.delay.ms=0"]), Duration::ZERO);
     }
 }

@@ -5,16 +5,24 @@ use std::time::Duration;
 
 use thiserror::Error;
 use tokio::time::Instant;
+use trilog_cluster::ids::NodeId;
 
-use super::plan::Plan;
+use super::plan::{NodePlan, Plan};
+use crate::cli::host_port::HostPort;
 use crate::port::{self, PortError};
 
 /// Another program has a port where a node is to listen.
 #[derive(Debug, Error)]
-#[error("port {port} of 127.0.0.1 cannot be used ({source}); choose other ports with --base-port")]
+#[error(
+    "port {port} of 127.0.0.1, for {purpose} of node {node}, cannot be used ({source}); choose other ports with --base-port"
+)]
 pub(crate) struct PortTaken {
     /// The port.
     port: u16,
+    /// What the node has it for.
+    purpose: &'static str,
+    /// The node.
+    node: NodeId,
     /// What the operating system says, and who has it.
     source: PortError,
 }
@@ -26,10 +34,14 @@ pub(crate) struct PortTaken {
 /// [`PortTaken`]. That a port was free is a snapshot; a node that loses the race says so itself.
 pub(super) async fn wait_until_free(plan: &Plan, patience: Duration) -> Result<(), PortTaken> {
     let deadline = Instant::now() + patience;
-    for port in
-        plan.nodes.iter().flat_map(|node| [node.address.port, node.peer_address.port, node.http_address.port])
-    {
-        port::listen("127.0.0.1", port, deadline).await.map_err(|source| PortTaken { port, source })?;
+    for plan in &plan.nodes {
+        let NodePlan { address, peer_address, http_address, id: node, .. } = plan;
+        let ports =
+            [(address, "the clients"), (peer_address, "the peers"), (http_address, "metrics and health")];
+        for (HostPort { port, .. }, purpose) in ports {
+            let free = port::listen("127.0.0.1", *port, deadline).await;
+            free.map_err(|source| PortTaken { port: *port, purpose, node: *node, source })?;
+        }
     }
     Ok(())
 }
@@ -39,9 +51,7 @@ mod tests {
     use std::net::{Ipv4Addr, TcpListener};
 
     use super::*;
-    use crate::cli::host_port::HostPort;
     use crate::cli::{Invocation, invoke};
-    use crate::dev::plan::NodePlan;
 
     fn plan(base_port: u16) -> Plan {
         let Ok(Invocation::Dev(options)) = invoke(&["dev", &format!("--base-port={base_port}")]) else {
@@ -58,6 +68,7 @@ mod tests {
         let base = if port <= 63_530 { port } else { port - 2000 };
         let refused = wait_until_free(&plan(base), Duration::ZERO).await.unwrap_err();
         assert!(refused.to_string().contains("--base-port"), "{refused}");
+        assert!(refused.to_string().contains("of node 1"), "{refused}");
     }
 
     #[tokio::test]

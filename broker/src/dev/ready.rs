@@ -110,10 +110,10 @@ fn has_coordinators(answer: &MetadataResponse) -> bool {
 
 /// The controller, if this answer lists exactly the nodes expected and the controller is one of them.
 fn controller_in(answer: &MetadataResponse, expected: &BTreeSet<NodeId>) -> Option<NodeId> {
-    let node = |id: i32| u32::try_from(id).ok().map(NodeId);
     let listed: Option<BTreeSet<NodeId>> =
-        answer.brokers.iter().map(|broker| node(broker.node_id.0)).collect();
-    let controller = node(answer.controller_id.0).filter(|controller| expected.contains(controller));
+        answer.brokers.iter().map(|broker| NodeId::of_number(broker.node_id.0)).collect();
+    let controller =
+        NodeId::of_number(answer.controller_id.0).filter(|controller| expected.contains(controller));
     if listed.as_ref() == Some(expected) { controller } else { None }
 }
 

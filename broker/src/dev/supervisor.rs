@@ -40,6 +40,8 @@ enum State {
         paused: bool,
         /// A command, not a fault, is about to end it.
         ending: bool,
+        /// It is to start again when it has ended.
+        again: bool,
     },
     Down {
         /// How it came to that.
@@ -81,7 +83,7 @@ impl Supervisor {
             plan.address,
             plan.data_dir.display()
         ));
-        self.nodes.insert(id, State::Up { process, paused: false, ending: false });
+        self.nodes.insert(id, State::Up { process, paused: false, ending: false, again: false });
         Ok(())
     }
 
@@ -102,10 +104,16 @@ impl Supervisor {
             how.push_str(": ");
             how.push_str(&words);
         }
-        let asked = matches!(self.nodes.get(&node), Some(State::Up { ending: true, .. }));
+        let (asked, again) = match self.nodes.get(&node) {
+            Some(State::Up { ending, again, .. }) => (*ending, *again && !self.stopping),
+            _ => (false, false),
+        };
         let word = if asked { "ended" } else { "died" };
-        let outlook =
-            if self.stopping { String::new() } else { format!("; it stays down until start {node}") };
+        let outlook = match (self.stopping, again) {
+            (true, _) => String::new(),
+            (false, true) => "; it starts again".to_owned(),
+            (false, false) => format!("; it stays down until start {node}"),
+        };
         say(format_args!("node {node}: {word} ({how}){outlook}"));
         if let Some(plan) = self.plan.node(node)
             && let Err(error) = fs::remove_file(&plan.pid_file)
@@ -113,6 +121,15 @@ impl Supervisor {
             warn!(%error, file = %plan.pid_file.display(), "cannot remove");
         }
         self.nodes.insert(node, State::Down { how });
+        if again {
+            self.start_again(node);
+        }
+    }
+
+    fn start_again(&mut self, node: NodeId) {
+        if let Err(error) = self.spawn(node) {
+            say(error);
+        }
     }
 
     /// Carries out a typed line and says what came of it.
@@ -148,20 +165,18 @@ impl Supervisor {
 
     fn act(&mut self, action: Action, node: NodeId) {
         match (action, self.nodes.get_mut(&node)) {
+            // What ended it has not taken effect yet: `kill 2` and `start 2` may come in one breath.
+            (Action::Start, Some(State::Up { ending: true, again, .. })) => *again = true,
             (Action::Start, Some(State::Up { .. })) => {
                 say(format_args!("node {node} is up, there is nothing to start"))
             }
-            (Action::Start, _) => {
-                if let Err(error) = self.spawn(node) {
-                    say(error);
-                }
-            }
-            (Action::Kill, Some(State::Up { process, ending, .. })) => {
-                *ending = true;
+            (Action::Start, _) => self.start_again(node),
+            (Action::Kill, Some(State::Up { process, ending, again, .. })) => {
+                (*ending, *again) = (true, false);
                 process.signal(Signal::KILL);
             }
-            (Action::Stop, Some(State::Up { process, ending, .. })) => {
-                *ending = true;
+            (Action::Stop, Some(State::Up { process, ending, again, .. })) => {
+                (*ending, *again) = (true, false);
                 terminate(process);
             }
             (Action::Pause, Some(State::Up { process, paused, .. })) => {
@@ -259,6 +274,21 @@ mod tests {
         assert!(!is_up(&cluster, 2), "a node that is down takes no signal");
         cluster.obey("start 2");
         assert!(is_up(&cluster, 2) && pid_file.exists());
+    }
+
+    #[tokio::test]
+    async fn a_node_that_is_killed_and_started_in_one_breath_is_up_in_the_end() {
+        let home = tempfile::tempdir().unwrap();
+        let mut cluster = cluster(&home);
+        for (commands, up) in [(&["kill 2", "start 2"][..], true), (&["kill 2", "start 2", "stop 2"], false)]
+        {
+            for command in commands {
+                cluster.obey(command);
+            }
+            let exit = cluster.next_exit().await;
+            cluster.ended(exit);
+            assert_eq!(is_up(&cluster, 2), up, "{commands:?}");
+        }
     }
 
     #[tokio::test]

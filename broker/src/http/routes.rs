@@ -116,7 +116,9 @@ where
 fn told(outcome: Result<String, LogFilterError>) -> Answer {
     match outcome {
         Ok(filter) => text(StatusCode::OK, format!("{filter}\n")),
-        Err(error @ LogFilterError::Wrong(_)) => text(StatusCode::BAD_REQUEST, format!("{error}\n")),
+        Err(error @ (LogFilterError::Wrong(_) | LogFilterError::NoLevel(_))) => {
+            text(StatusCode::BAD_REQUEST, format!("{error}\n"))
+        }
         Err(error @ LogFilterError::Ended(_)) => text(StatusCode::SERVICE_UNAVAILABLE, format!("{error}\n")),
     }
 }

@@ -14,6 +14,7 @@ use trilog_cluster::controller::{
 use trilog_cluster::node::{Awaited, Node, SubmitError};
 
 use crate::cli::new_topic::NewTopic;
+use crate::replicas::warn_of_topic;
 
 /// How long one attempt may take, and how often it is said what is waited for.
 const ATTEMPT: Duration = Duration::from_secs(60);
@@ -67,7 +68,10 @@ fn creation(topic: &NewTopic) -> Creation {
 
 fn tell(ItemResult { item: topic, outcome }: &ItemResult<String, CreatedTopic>) {
     match outcome {
-        Ok(made) => info!(topic, partitions = made.partitions, "created, as --create-topics says"),
+        Ok(made) => {
+            info!(topic, partitions = made.partitions, "created, as --create-topics says");
+            warn_of_topic(topic, made.replication_factor);
+        }
         // Another node was quicker.
         Err(refused) if refused.code == ErrorCode::TopicAlreadyExists => {}
         Err(refused) => error!(topic, "--create-topics: not created: {}", refused.message),

@@ -85,7 +85,7 @@ impl PeerHandler for Link {
             self.store.apply(batch).and_then(|()| self.store.sync()).map_err(fail)?;
         }
         if recognition == Recognition::Successor {
-            tracing::debug!(peer = peer.0, %store, "the peer has lost a disk before");
+            tracing::debug!(peer = peer.number(), %store, "the peer has lost a disk before");
         }
         Ok(recognition)
     }

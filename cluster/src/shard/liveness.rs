@@ -118,14 +118,14 @@ impl Shard {
         let ids: Vec<RaftGroupId> = self.groups.keys().copied().collect();
         match change {
             PeerChange::Lost(peer) => {
-                tracing::info!(peer = peer.0, ?evidence, "peer lost");
+                tracing::info!(peer = peer.number(), ?evidence, "peer lost");
                 self.note_loss(peer);
                 for id in ids {
                     self.peer_lost(id, peer, evidence);
                 }
             }
             PeerChange::Returned(peer) => {
-                tracing::debug!(peer = peer.0, "peer heard");
+                tracing::debug!(peer = peer.number(), "peer heard");
                 self.note_return(peer);
                 for id in ids {
                     self.peer_returned(id, peer);

@@ -134,7 +134,7 @@ impl Shard {
         match recognition {
             Recognition::Successor => {
                 tracing::warn!(
-                    peer = peer.0,
+                    peer = peer.number(),
                     "this node's data directory is new, and another node knew an older one: what was in that is lost, and \
                      will be had from the others again; until then this node does not vote"
                 );

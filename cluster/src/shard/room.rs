@@ -84,7 +84,7 @@ impl Shard {
         let told_before = !self.room.of_peer(peer, self.now);
         self.room.lacking.insert(peer, self.now + LOST_AFTER);
         if !told_before {
-            tracing::info!(peer = peer.0, "peer has no room on its disk: it is sent no records");
+            tracing::info!(peer = peer.number(), "peer has no room on its disk: it is sent no records");
             self.inputs.has_room = self.most_have_room();
         }
     }

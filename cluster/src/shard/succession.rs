@@ -101,7 +101,7 @@ impl Shard {
             let slowest = group.and_then(|group| self.image().name_of(group));
             let took_ms = took.map(|took| took.as_millis());
             tracing::info!(
-                peer = peer.0,
+                peer = peer.number(),
                 elected,
                 without_leader,
                 took_ms,

@@ -62,7 +62,7 @@ impl Members {
             let (node, address) = entry.split_once('@')?;
             // It goes into the log.
             let printable = address.chars().all(|c| c.is_ascii_graphic());
-            Some((NodeId(node.parse().ok()?), address.to_owned())).filter(|_| printable)
+            Some((NodeId::of_number(node.parse().ok()?)?, address.to_owned())).filter(|_| printable)
         };
         text.split(',').map(entry).collect::<Option<_>>().map(Self)
     }

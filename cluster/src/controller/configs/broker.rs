@@ -133,6 +133,7 @@ impl BrokerSettings {
             let (name, value) = check(name.as_ref().trim(), value.into())?;
             given.insert(name, value);
         }
+        check_retention(&given)?;
         let settings = Self {
             num_partitions: given.size(NUM_PARTITIONS)?,
             default_replication_factor: given.size_if_given(DEFAULT_REPLICATION_FACTOR)?,
@@ -166,9 +167,14 @@ impl BrokerSettings {
         self.default_replication_factor.unwrap_or(REPLICAS_BY_DEFAULT.min(nodes))
     }
 
-    /// How many replicas a partition of `__consumer_offsets` gets, with `nodes` in the cluster.
+    /// How many replicas a partition of `__consumer_offsets` gets, with `nodes` in the cluster. Two are what a majority of two
+    /// is: with a third node they are never what nobody asked for, as all groups would stop with one node.
     pub fn offsets_replication_factor(&self, nodes: usize) -> usize {
-        self.offsets.topic_replication_factor.unwrap_or_else(|| self.replication_factor(nodes))
+        let by_default = || match self.replication_factor(nodes) {
+            2 => REPLICAS_BY_DEFAULT.min(nodes),
+            factor => factor,
+        };
+        self.offsets.topic_replication_factor.unwrap_or_else(by_default)
     }
 
     /// The value given for a setting, if one was.
@@ -181,6 +187,16 @@ impl Default for BrokerSettings {
     /// The settings of a node that was given none.
     fn default() -> Self {
         Self::from_pairs::<&str, &str>([]).expect("a test shows that all defaults are allowed")
+    }
+}
+
+/// Refuses a retention of no time, as Kafka does: everything would be deleted at each look. Of the settings that name the time,
+/// the one of the finest unit is in force.
+fn check_retention(given: &Given) -> Result<(), SettingError> {
+    let names = ["log.retention.ms", "log.retention.minutes", "log.retention.hours"];
+    match names.into_iter().find(|name| given.get(name).is_some()) {
+        Some(name) if given.integer(name)? == 0 => Err(given.refused(name, InvalidValue::Zero)),
+        _ => Ok(()),
     }
 }
 
@@ -239,6 +255,30 @@ mod tests {
         assert_eq!(settings.rack.as_deref(), Some("r1"));
         assert_eq!(settings.given("log.retention.hours"), Some("-1"));
         assert_eq!(settings.given("max.connections"), None);
+    }
+
+    #[test]
+    fn consumer_groups_do_not_depend_on_both_of_two_nodes_by_accident() {
+        let two = BrokerSettings::from_pairs([("default.replication.factor", "2")]).unwrap();
+        assert_eq!([2, 3, 5].map(|nodes| two.offsets_replication_factor(nodes)), [2, 3, 3]);
+        let one = BrokerSettings::from_pairs([("default.replication.factor", "1")]).unwrap();
+        assert_eq!(one.offsets_replication_factor(3), 1);
+        let asked = BrokerSettings::from_pairs([("offsets.topic.replication.factor", "2")]).unwrap();
+        assert_eq!(asked.offsets_replication_factor(3), 2);
+    }
+
+    #[test]
+    fn a_retention_of_no_time_is_refused() {
+        for name in ["log.retention.ms", "log.retention.minutes", "log.retention.hours"] {
+            assert_eq!(
+                message((name, "0")),
+                format!("{name}: invalid value \"0\": Value must be at least 1, or -1 for no limit")
+            );
+            assert!(BrokerSettings::from_pairs([(name, "1")]).is_ok());
+            assert!(BrokerSettings::from_pairs([(name, "-1")]).is_ok());
+        }
+        let finer = [("log.retention.hours", "0"), ("log.retention.ms", "5")];
+        assert!(BrokerSettings::from_pairs(finer).is_ok(), "the hours are not in force");
     }
 
     #[test]

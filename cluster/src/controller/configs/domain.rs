@@ -70,6 +70,9 @@ pub enum InvalidValue {
         /// The greatest value.
         max: i32,
     },
+    /// A time of 0 where 1 is the least and -1 stands for no bound.
+    #[error("Value must be at least 1, or -1 for no limit")]
+    Zero,
     /// Not one of the words.
     #[error("String must be one of: {}", .0.join(", "))]
     NotOneOf(&'static [&'static str]),

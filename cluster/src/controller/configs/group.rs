@@ -148,8 +148,8 @@ mod tests {
 
     #[test]
     fn the_offsets_topic_has_the_default_factor_unless_it_has_its_own() {
-        let settings = settings(&[("default.replication.factor", "2")]).unwrap();
-        assert_eq!(settings.offsets_replication_factor(5), 2);
+        let settings = settings(&[("default.replication.factor", "4")]).unwrap();
+        assert_eq!(settings.offsets_replication_factor(5), 4);
     }
 
     #[test]

@@ -45,7 +45,7 @@ pub(super) fn of_partition(
     }
     let mut nodes = Vec::with_capacity(replicas.len());
     for replica in replicas {
-        let known = u32::try_from(*replica).ok().map(NodeId).filter(|node| image.broker(*node).is_some());
+        let known = NodeId::of_number(*replica).filter(|node| image.broker(*node).is_some());
         let Some(node) = known else {
             return Err(refusal(format!(
                 "The manual partition assignment includes broker {replica}, but no such broker is registered."

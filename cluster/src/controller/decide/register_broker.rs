@@ -16,8 +16,8 @@ pub(super) fn decide(image: &MetadataImage, broker: &Broker) -> Decision {
 
 fn check(broker: &Broker) -> Result<(), ControllerError> {
     let refuse = |message: &str| Err(ControllerError::new(ErrorCode::InvalidRequest, message));
-    if broker.node.0 == 0 || i32::try_from(broker.node.0).is_err() {
-        return refuse("A broker id must be at least 1 and fit 32 bits with a sign.");
+    if broker.node.number().is_none() {
+        return refuse("A broker id must be at least 0 and fit 32 bits with a sign.");
     }
     if broker.listeners.is_empty() {
         return refuse("A broker must have at least one listener.");

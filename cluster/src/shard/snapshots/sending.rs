@@ -134,7 +134,7 @@ impl Shard {
         }
         let mut transfer = Transfer::new(message, self.now);
         tracing::info!(
-            peer = peer.0,
+            peer = peer.number(),
             bytes = transfer.state.len(),
             "sending {} as a snapshot in parts",
             self.image().name_of(group).unwrap_or_else(|| group.to_string())
@@ -198,20 +198,20 @@ impl Shard {
         match end {
             End::Settled if transfer.is_whole_there() => {
                 let took_ms = self.now.saturating_sub(transfer.began).as_millis();
-                tracing::info!(peer = peer.0, bytes, took_ms, "a snapshot of {name} has got through");
+                tracing::info!(peer = peer.number(), bytes, took_ms, "a snapshot of {name} has got through");
                 self.sending.troubled.remove(&key);
             }
             End::GivenUp if self.sending.troubled.insert(key) => {
                 let seconds = self.now.saturating_sub(transfer.moved).as_secs();
                 tracing::warn!(
-                    peer = peer.0,
+                    peer = peer.number(),
                     received,
                     bytes,
                     "a snapshot of {name} has got no further for {seconds} s, and is sent anew; until it gets through, the \
                      peer's replica cannot catch up"
                 );
             }
-            _ => tracing::debug!(peer = peer.0, received, bytes, ?end, "a snapshot of {name} is over"),
+            _ => tracing::debug!(peer = peer.number(), received, bytes, ?end, "a snapshot of {name} is over"),
         }
         if end != End::Settled
             && let Some(replica) = self.groups.get_mut(&group)

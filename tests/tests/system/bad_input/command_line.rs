@@ -17,7 +17,7 @@ async fn assert_refused(arguments: &[&str], variables: &[(&str, &str)], named: &
 #[tokio::test]
 async fn a_wrong_value_of_serve_names_its_flag() {
     for (flag, value) in [
-        ("--node-id", "0"),
+        ("--node-id", "0x"),
         ("--node-id", "one"),
         ("--node-id", "-1"),
         ("--listeners", "localhost"),
@@ -53,7 +53,7 @@ async fn a_wrong_setting_is_named() {
 #[tokio::test]
 async fn a_wrong_value_of_dev_names_its_flag() {
     for (flag, value) in [
-        ("--nodes", "2"),
+        ("--nodes", "6"),
         ("--nodes", "none"),
         ("--base-port", "0"),
         ("--base-port", "65535"),
@@ -63,6 +63,10 @@ async fn a_wrong_value_of_dev_names_its_flag() {
         ("--create-topic", "orders:1:4"),
         ("--create-topic", "a b:1:1"),
         ("--durability", "perhaps"),
+        ("--log", "inof"),
+        ("--set", "advertised.listeners=A://b:1"),
+        ("--set", "default.replication.factor=4"),
+        ("--set", "log.retention.ms=0"),
     ] {
         assert_refused(&["dev", &format!("{flag}={value}")], &[], &[flag]).await;
     }
@@ -77,7 +81,7 @@ async fn a_wrong_variable_is_named_or_its_flag_is() {
         ("serve", "TRILOG_CREATE_TOPICS", "topic1:3", "--create-topics"),
         ("dev", "TRILOG_CREATE_TOPICS", "topic1:3", "--create-topics"),
         ("dev", "TRILOG_CREATE_TOPICS", "topic1:3:1,topic2:0:1", "--create-topics"),
-        ("dev", "TRILOG_NODES", "4", "--nodes"),
+        ("dev", "TRILOG_NODES", "6", "--nodes"),
     ] {
         assert_refused(&[command], &[(variable, value)], &[flag]).await;
     }

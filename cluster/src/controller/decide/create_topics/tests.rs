@@ -296,7 +296,8 @@ fn the_clusters_own_topics_have_the_partitions_that_they_have_to_have() {
     let own = topic_name::CONSUMER_OFFSETS;
     assert_eq!(made(&[], topic(own)), (16, 3));
     assert_eq!(made(&[], sized(own, 16, 2)), (16, 2));
-    assert_eq!(made(&[("default.replication.factor", "2")], topic(own)), (16, 2));
+    assert_eq!(made(&[("default.replication.factor", "1")], topic(own)), (16, 1));
+    assert_eq!(made(&[("default.replication.factor", "2")], topic(own)), (16, 3), "two survive no loss");
     let smaller = [("offsets.topic.num.partitions", "4"), ("offsets.topic.replication.factor", "1")];
     assert_eq!(made(&smaller, topic(own)), (4, 1));
     assert_eq!(made(&smaller, topic("t")), (1, 3));
