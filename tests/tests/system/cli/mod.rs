@@ -1,5 +1,6 @@
 //! The commands of `trilog` that speak to a cluster, as processes: what they print, and how they end.
 
+mod admin;
 mod misuse;
 mod records;
 mod signals;

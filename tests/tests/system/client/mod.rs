@@ -1,5 +1,6 @@
 //! The bundled client against real nodes, beside librdkafka.
 
+mod admin;
 mod consumer;
 mod errors;
 mod producer;
