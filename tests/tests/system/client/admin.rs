@@ -30,8 +30,8 @@ fn done<K: Ord + std::fmt::Debug, V: std::fmt::Debug>(results: Results<K, V>) ->
 
 /// Creates a topic of one partition a number with this many records each, timestamps 1,000 apart.
 async fn filled(bootstrap: &str, topic: &str, partitions: i32, records: i64) {
-    let created =
-        admin(bootstrap).create_topics([NewTopic::new(topic).partitions(partitions)], Change::Apply);
+    let client = admin(bootstrap);
+    let created = client.create_topics([NewTopic::new(topic).partitions(partitions)], Change::Apply);
     assert_eq!(done(created.await)[topic].partitions, partitions);
     let producer = Producer::new(ProducerConfig::new(bootstrap).unwrap()).unwrap();
     for partition in 0..partitions {
