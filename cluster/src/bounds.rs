@@ -2,7 +2,8 @@
 //! compares that list with these constants.
 
 pub use crate::controller::{
-    MAX_GROUPS_WITH_CONFIGS, MAX_PARTITIONS_PER_CLUSTER, MAX_PARTITIONS_PER_REQUEST, MAX_PARTITIONS_PER_TOPIC,
+    MAX_ENTRY_BYTES, MAX_GROUPS_WITH_CONFIGS, MAX_PARTITIONS_PER_CLUSTER, MAX_PARTITIONS_PER_REQUEST,
+    MAX_PARTITIONS_PER_TOPIC,
 };
 pub use crate::driver::inbox::MAX_PEER_BYTES;
 use crate::shard::ProducerLimits;

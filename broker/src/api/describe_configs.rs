@@ -22,7 +22,7 @@ use kafka_protocol::messages::describe_configs_response::{
 use kafka_protocol::messages::{DescribeConfigsRequest, DescribeConfigsResponse};
 use kafka_protocol::protocol::StrBytes;
 use trilog_cluster::controller::configs::{
-    ConfigSynonym, EffectiveConfig, effective_group_configs, effective_topic_configs,
+    ConfigSynonym, EffectiveConfig, Synonyms, effective_group_configs, effective_topic_configs,
 };
 use trilog_cluster::controller::topic_name;
 
@@ -71,7 +71,7 @@ impl Handler for DescribeConfigs {
         };
         let results = request.resources.into_iter().enumerate().map(|(place, resource)| {
             let configs =
-                if place < MOST_DESCRIBED { configs_of(broker, &resource) } else { Err(too_many()) };
+                if place < MOST_DESCRIBED { configs_of(broker, &resource, form) } else { Err(too_many()) };
             result(resource, configs, form)
         });
         context.now(&DescribeConfigsResponse::default().with_results(results.collect()))
@@ -103,14 +103,19 @@ struct Described {
     doc: &'static str,
 }
 
-fn configs_of(broker: &Broker, resource: &DescribeConfigsResource) -> Result<Vec<Described>, ItemError> {
+fn configs_of(
+    broker: &Broker,
+    resource: &DescribeConfigsResource,
+    form: Form,
+) -> Result<Vec<Described>, ItemError> {
     let (image, name) = (broker.image(), resource.resource_name.as_str());
     let described = |configs: Vec<EffectiveConfig>| Ok(configs.into_iter().map(Described::from).collect());
     match resource.resource_type {
         TOPIC => match image.topic(name) {
             Some(topic) => {
                 let layers = image.broker_layers(broker.node.id(), broker.settings());
-                described(effective_topic_configs(layers, &topic.configs))
+                let synonyms = if form.synonyms { Synonyms::Told } else { Synonyms::LeftOut };
+                described(effective_topic_configs(layers, &topic.configs, synonyms))
             }
             None => Err(match topic_name::check(name) {
                 Ok(()) => ItemError::bare(ResponseError::UnknownTopicOrPartition),
@@ -224,7 +229,8 @@ mod tests {
     fn described() -> Vec<Described> {
         let topic = Configs::from([("retention.ms".to_owned(), "5".to_owned())]);
         let (started, cluster) = (BrokerSettings::default(), Configs::new());
-        let configs = effective_topic_configs(BrokerLayers::common(&started, &cluster), &topic);
+        let configs =
+            effective_topic_configs(BrokerLayers::common(&started, &cluster), &topic, Synonyms::Told);
         configs.into_iter().map(Described::from).collect()
     }
 

@@ -24,3 +24,7 @@ pub(super) const MAX_GROUPS_PER_REQUEST: usize = 1_000;
 
 /// The longest name of a group that may have settings of its own, in bytes. Beyond it: `POLICY_VIOLATION`.
 pub(super) const MAX_GROUP_NAME: usize = 1_024;
+
+/// The longest entry that the controller proposes, in bytes: no honest request comes near it, and followers are sent no entry that
+/// is longer than a frame. Beyond it: `POLICY_VIOLATION`.
+pub const MAX_ENTRY_BYTES: usize = 16 << 20;

@@ -44,7 +44,7 @@ pub use decide::{Decision, DecisionContext, decide};
 pub use errors::{ControllerError, ErrorCode};
 pub use image::{MetadataImage, PartitionView};
 pub use limits::{
-    MAX_GROUPS_WITH_CONFIGS, MAX_PARTITIONS_PER_CLUSTER, MAX_PARTITIONS_PER_REQUEST,
+    MAX_ENTRY_BYTES, MAX_GROUPS_WITH_CONFIGS, MAX_PARTITIONS_PER_CLUSTER, MAX_PARTITIONS_PER_REQUEST,
     MAX_PARTITIONS_PER_TOPIC, PRODUCER_ID_BLOCK,
 };
 pub use quorum::{Handover, Quorum, Voter};

@@ -60,6 +60,34 @@ pub enum ControllerResponse {
     AlterConfigs(Vec<ItemResult<ConfigResource, ()>>),
 }
 
+impl ControllerResponse {
+    /// Refuses everything that was granted.
+    pub(super) fn refuse(&mut self, error: &ControllerError) {
+        match self {
+            Self::RegisterBroker(outcome) => refuse(outcome, error),
+            Self::CreateTopics(results) => refuse_all(results, error),
+            Self::DeleteTopics(results) => refuse_all(results, error),
+            Self::CreatePartitions(results) => refuse_all(results, error),
+            Self::AlterTopicConfigs(results) => refuse_all(results, error),
+            Self::AllocateProducerIds(outcome) => refuse(outcome, error),
+            Self::AlterConfigs(results) => refuse_all(results, error),
+            Self::DescribeQuorum(_) | Self::HandToPreferred(_) => {}
+        }
+    }
+}
+
+fn refuse_all<K, T>(results: &mut [ItemResult<K, T>], error: &ControllerError) {
+    for result in results {
+        refuse(&mut result.outcome, error);
+    }
+}
+
+fn refuse<T>(outcome: &mut Result<T, ControllerError>, error: &ControllerError) {
+    if outcome.is_ok() {
+        *outcome = Err(error.clone());
+    }
+}
+
 /// What became of one item of a request: the item as the client named it, and its outcome.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ItemResult<K, T> {

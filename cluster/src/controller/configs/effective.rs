@@ -126,28 +126,49 @@ impl<'a> BrokerLayers<'a> {
 const LAYERS: [ConfigSource; 3] =
     [ConfigSource::DynamicBroker, ConfigSource::DynamicDefaultBroker, ConfigSource::StaticBroker];
 
+/// Whether the layers of each setting are asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Synonyms {
+    /// They are.
+    Told,
+    /// They are not: [`EffectiveConfig::synonyms`] stays empty.
+    LeftOut,
+}
+
 /// Every setting of a topic, sorted by name: set for it are `topic`, for the node `layers`.
-pub fn effective_topic_configs(layers: BrokerLayers<'_>, topic: &Configs) -> Vec<EffectiveConfig> {
+pub fn effective_topic_configs(
+    layers: BrokerLayers<'_>,
+    topic: &Configs,
+    synonyms: Synonyms,
+) -> Vec<EffectiveConfig> {
     let effective = |config: &'static TopicConfig| {
         let (value, source) = resolve(config, layers, topic);
-        let own = topic.get(config.name).map(|value| ConfigSynonym {
-            name: config.name,
-            value: value.clone(),
-            source: ConfigSource::DynamicTopic,
-        });
-        let inherited =
-            if config.synonyms.is_empty() { Vec::new() } else { layers.synonyms(&names_of(config, 0)) };
         EffectiveConfig {
             name: config.name,
             value: Some(value),
             source,
-            synonyms: own.into_iter().chain(inherited).collect(),
+            synonyms: match synonyms {
+                Synonyms::Told => topic_synonyms(config, layers, topic),
+                Synonyms::LeftOut => Vec::new(),
+            },
             is_read_only: false,
             domain: config.domain,
             doc: config.doc,
         }
     };
     TOPIC_CONFIGS.iter().map(effective).collect()
+}
+
+/// Every value of a topic's setting, the strongest first.
+fn topic_synonyms(config: &TopicConfig, layers: BrokerLayers<'_>, topic: &Configs) -> Vec<ConfigSynonym> {
+    let own = topic.get(config.name).map(|value| ConfigSynonym {
+        name: config.name,
+        value: value.clone(),
+        source: ConfigSource::DynamicTopic,
+    });
+    let inherited =
+        if config.synonyms.is_empty() { Vec::new() } else { layers.synonyms(&names_of(config, 0)) };
+    own.into_iter().chain(inherited).collect()
 }
 
 /// The names of a topic's setting among a broker's from the `first` on, each with its default.
@@ -259,7 +280,11 @@ mod tests {
         let node = configs(&[("message.max.bytes", "25")]);
         let topic = configs(&[("max.message.bytes", "30")]);
         let value = |node, cluster, topic| {
-            let all = effective_topic_configs(BrokerLayers { node, cluster, started: &started }, topic);
+            let all = effective_topic_configs(
+                BrokerLayers { node, cluster, started: &started },
+                topic,
+                Synonyms::LeftOut,
+            );
             let (value, source) = find(&all, "max.message.bytes");
             (value.to_owned(), source)
         };
@@ -267,7 +292,8 @@ mod tests {
         assert_eq!(value(&node, &cluster, &NOTHING), ("25".into(), ConfigSource::DynamicBroker));
         assert_eq!(value(&NOTHING, &cluster, &NOTHING), ("20".into(), ConfigSource::DynamicDefaultBroker));
         assert_eq!(value(&NOTHING, &NOTHING, &NOTHING), ("10".into(), ConfigSource::StaticBroker));
-        let all = effective_topic_configs(BrokerLayers::common(&started, &NOTHING), &NOTHING);
+        let all =
+            effective_topic_configs(BrokerLayers::common(&started, &NOTHING), &NOTHING, Synonyms::LeftOut);
         assert_eq!(find(&all, "retention.ms"), ("7200000", ConfigSource::StaticBroker));
         assert_eq!(find(&all, "segment.bytes"), ("1073741824", ConfigSource::Default));
         assert_eq!(all.len(), TOPIC_CONFIGS.len());
@@ -277,7 +303,11 @@ mod tests {
     fn of_several_names_the_first_wins() {
         let retention = |pairs: &[(&'static str, &'static str)]| {
             let started = settings(pairs);
-            let all = effective_topic_configs(BrokerLayers::common(&started, &NOTHING), &NOTHING);
+            let all = effective_topic_configs(
+                BrokerLayers::common(&started, &NOTHING),
+                &NOTHING,
+                Synonyms::LeftOut,
+            );
             find(&all, "retention.ms").0.to_owned()
         };
         assert_eq!(retention(&[("log.retention.minutes", "3"), ("log.retention.hours", "1")]), "180000");
@@ -291,7 +321,7 @@ mod tests {
         let (node, cluster) =
             (configs(&[("message.max.bytes", "25")]), configs(&[("log.retention.ms", "7")]));
         let layers = BrokerLayers { node: &node, cluster: &cluster, started: &started };
-        let topic = effective_topic_configs(layers, &configs(&[("max.message.bytes", "30")]));
+        let topic = effective_topic_configs(layers, &configs(&[("max.message.bytes", "30")]), Synonyms::Told);
         assert_eq!(
             chain(&topic, "max.message.bytes"),
             [

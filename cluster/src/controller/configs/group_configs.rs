@@ -13,6 +13,7 @@ use super::group_table::{
     CONSUMER_HEARTBEAT_INTERVAL_MS, CONSUMER_MAX_HEARTBEAT_INTERVAL_MS, CONSUMER_MAX_SESSION_TIMEOUT_MS,
     CONSUMER_MIN_HEARTBEAT_INTERVAL_MS, CONSUMER_MIN_SESSION_TIMEOUT_MS, CONSUMER_SESSION_TIMEOUT_MS,
 };
+use super::topic::{MAX_VALUE_LENGTH, TopicConfigError};
 
 const SESSION_TIMEOUT_MS: &str = "consumer.session.timeout.ms";
 const HEARTBEAT_INTERVAL_MS: &str = "consumer.heartbeat.interval.ms";
@@ -44,7 +45,7 @@ const GROUP_CONFIGS: [GroupConfig; 2] = [
 ];
 
 /// What values the settings of a group may have.
-const DOMAIN: Domain = Domain::int_from(1);
+pub(super) const DOMAIN: Domain = Domain::int_from(1);
 
 /// Why a group's settings are refused, in Kafka's words: the message of `INVALID_CONFIG`.
 #[derive(Debug, Error, PartialEq, Eq)]
@@ -62,6 +63,9 @@ pub enum GroupConfigError {
         /// What is allowed.
         reason: InvalidValue,
     },
+    /// The value is longer than any setting's may be.
+    #[error(transparent)]
+    TooLong(TopicConfigError),
     /// The value is below the broker's bound.
     #[error("{0} must be greater than or equal to {1}")]
     BelowLeast(&'static str, &'static str),
@@ -103,6 +107,9 @@ pub fn check_group_configs(started: &BrokerSettings, group: &Configs) -> Result<
     for (name, value) in group {
         let config = GROUP_CONFIGS.iter().find(|config| config.name == name);
         let config = config.ok_or_else(|| GroupConfigError::UnknownName(name.clone()))?;
+        if value.len() > MAX_VALUE_LENGTH {
+            return Err(GroupConfigError::TooLong(TopicConfigError::TooLong));
+        }
         DOMAIN.check(value).map_err(|reason| GroupConfigError::InvalidValue {
             name: config.name,
             value: value.clone(),
@@ -183,6 +190,8 @@ mod tests {
             refusal(SESSION_TIMEOUT_MS, "x"),
             "Invalid value x for configuration consumer.session.timeout.ms: Not a number of type INT"
         );
+        let padded = format!("{}50000", "0".repeat(MAX_VALUE_LENGTH));
+        assert!(refusal(SESSION_TIMEOUT_MS, &padded).contains("exceeds the maximum value size"));
         assert_eq!(refusal("session.timeout.ms", "5"), "Unknown group config name: session.timeout.ms");
         let loose = [
             ("group.consumer.max.heartbeat.interval.ms", "90000"),

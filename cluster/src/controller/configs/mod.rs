@@ -11,6 +11,7 @@
 
 mod broker;
 mod broker_table;
+mod canonical;
 mod domain;
 mod dynamic;
 mod effective;
@@ -26,11 +27,12 @@ use std::collections::BTreeMap;
 
 pub use broker::{BrokerSettings, SettingError};
 pub(super) use broker_table::dynamic_list_default;
+pub(super) use canonical::{canonical_broker_configs, canonical_group_configs, canonical_topic_configs};
 pub(super) use domain::list_value;
 pub use domain::{Domain, InvalidValue};
 pub use dynamic::{DynamicConfigError, check_dynamic_configs};
 pub use effective::{
-    BrokerLayers, ConfigSource, ConfigSynonym, EffectiveConfig, effective_broker_configs,
+    BrokerLayers, ConfigSource, ConfigSynonym, EffectiveConfig, Synonyms, effective_broker_configs,
     effective_topic_configs,
 };
 pub use group::OffsetsSettings;

@@ -7,7 +7,8 @@ use std::collections::BTreeSet;
 use super::config_change::{changed, invalid_request};
 use super::{ControllerError, Decision, DecisionContext, ErrorCode, repeated};
 use crate::controller::configs::{
-    Configs, DynamicConfigError, check_dynamic_configs, check_group_configs, dynamic_list_default,
+    Configs, DynamicConfigError, canonical_broker_configs, canonical_group_configs, check_dynamic_configs,
+    check_group_configs, dynamic_list_default,
 };
 use crate::controller::image::MetadataImage;
 use crate::controller::limits::{MAX_GROUP_NAME, MAX_GROUPS_PER_REQUEST, MAX_GROUPS_WITH_CONFIGS};
@@ -72,6 +73,7 @@ fn alter(
             let present = image.cluster_configs();
             let configs = changed(present, change, dynamic_list_default)?;
             check_brokers(&configs, context)?;
+            let configs = canonical_broker_configs(configs);
             (present, ControllerRecord::ClusterConfigsSet { configs })
         }
         ConfigResource::Node(node) => {
@@ -81,12 +83,14 @@ fn alter(
             let present = image.node_configs(*node);
             let configs = changed(present, change, dynamic_list_default)?;
             check_brokers(&configs, context)?;
+            let configs = canonical_broker_configs(configs);
             (present, ControllerRecord::NodeConfigsSet { node: *node, configs })
         }
         ConfigResource::Group(name) => {
             let present = image.group_configs(name);
             let configs = changed(present, change, |_| None)?;
             check_group(image, name, &configs, context)?;
+            let configs = canonical_group_configs(configs);
             (present, ControllerRecord::GroupConfigsSet { group: name.clone(), configs })
         }
     };

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use super::config_change::{changed, invalid_request};
 use super::{ControllerError, Decision, DecisionContext, ErrorCode, repeated, unknown_topic};
-use crate::controller::configs::{BrokerLayers, check_topic_configs, topic_config};
+use crate::controller::configs::{BrokerLayers, canonical_topic_configs, check_topic_configs, topic_config};
 use crate::controller::image::MetadataImage;
 use crate::controller::records::ControllerRecord;
 use crate::controller::requests::{AlterTopicConfigs, ControllerResponse, ItemResult, TopicAlteration};
@@ -47,6 +47,7 @@ fn alter(
     let configs = changed(&topic.configs, &alteration.change, list_default)?;
     check_topic_configs(BrokerLayers::common(context.defaults, image.cluster_configs()), &configs)
         .map_err(|error| ControllerError::new(ErrorCode::InvalidConfig, error.to_string()))?;
+    let configs = canonical_topic_configs(configs);
     let changed = configs != topic.configs;
     Ok(changed.then_some(ControllerRecord::TopicConfigsSet { id: topic.id, configs }))
 }

@@ -10,7 +10,9 @@ use std::collections::BTreeSet;
 
 use super::draft::Draft;
 use super::{ControllerError, Decision, DecisionContext, ErrorCode, assignment, check_room, repeated};
-use crate::controller::configs::{BrokerLayers, Configs, check_topic_configs, effective_topic_configs};
+use crate::controller::configs::{
+    BrokerLayers, Configs, Synonyms, canonical_topic_configs, check_topic_configs, effective_topic_configs,
+};
 use crate::controller::image::MetadataImage;
 use crate::controller::records::ControllerRecord;
 use crate::controller::requests::{
@@ -113,7 +115,7 @@ fn check_configs(
     })?;
     check_topic_configs(BrokerLayers::common(context.defaults, image.cluster_configs()), &configs)
         .map_err(|error| invalid(error.to_string()))?;
-    Ok(configs)
+    Ok(canonical_topic_configs(configs))
 }
 
 /// Replicas as the client wants them.
@@ -217,7 +219,8 @@ fn config_entries(
     configs: &Configs,
     context: &DecisionContext<'_>,
 ) -> Vec<ConfigEntry> {
-    effective_topic_configs(BrokerLayers::common(context.defaults, image.cluster_configs()), configs)
+    let layers = BrokerLayers::common(context.defaults, image.cluster_configs());
+    effective_topic_configs(layers, configs, Synonyms::LeftOut)
         .into_iter()
         .map(|config| ConfigEntry {
             name: config.name.to_owned(),

@@ -20,8 +20,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::configs::BrokerSettings;
 use super::errors::{ControllerError, ErrorCode};
 use super::image::MetadataImage;
+use super::limits::MAX_ENTRY_BYTES;
 use super::quorum::{Handover, Quorum};
-use super::records::ControllerRecord;
+use super::records::{ControllerRecord, encode_entry};
 use super::requests::{ControllerRequest, ControllerResponse};
 use crate::ids::{NodeId, TopicId};
 
@@ -47,6 +48,25 @@ pub struct Decision {
     pub records: Vec<ControllerRecord>,
     /// What the client is told once the records are committed.
     pub response: ControllerResponse,
+}
+
+impl Decision {
+    /// The entry to propose, if anything changes, and what the client is told. A decision whose entry would be too long to be sent
+    /// to followers is refused instead: the controller would wait for that entry for ever.
+    #[must_use]
+    pub fn into_entry(self) -> (Option<Vec<u8>>, ControllerResponse) {
+        let Self { records, mut response } = self;
+        if records.is_empty() {
+            return (None, response);
+        }
+        let entry = encode_entry(&records);
+        if entry.len() <= MAX_ENTRY_BYTES {
+            return (Some(entry), response);
+        }
+        let why = "The request changes too much at once: ask for less in one request.";
+        response.refuse(&ControllerError::new(ErrorCode::PolicyViolation, why));
+        (None, response)
+    }
 }
 
 /// Decides a request on an image that contains every record proposed before.
@@ -105,4 +125,34 @@ fn unknown_topic() -> ControllerError {
         ErrorCode::UnknownTopicOrPartition,
         "This server does not host this topic-partition.",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::controller::configs::Configs;
+    use crate::controller::requests::{ConfigResource, ItemResult};
+
+    #[test]
+    fn an_entry_that_followers_could_not_be_sent_is_refused() {
+        let decision = |bytes: usize| {
+            let configs = Configs::from([("a".to_owned(), "x".repeat(bytes))]);
+            let results = vec![
+                ItemResult { item: ConfigResource::Cluster, outcome: Ok(()) },
+                ItemResult { item: ConfigResource::Node(NodeId(1)), outcome: Ok(()) },
+            ];
+            Decision {
+                records: vec![ControllerRecord::ClusterConfigsSet { configs }],
+                response: ControllerResponse::AlterConfigs(results),
+            }
+        };
+        let (entry, response) = decision(MAX_ENTRY_BYTES / 2).into_entry();
+        assert!(entry.is_some_and(|entry| entry.len() > MAX_ENTRY_BYTES / 2));
+        assert_eq!(response, decision(0).response);
+        let (entry, response) = decision(MAX_ENTRY_BYTES).into_entry();
+        assert_eq!(entry, None);
+        let ControllerResponse::AlterConfigs(results) = response else { panic!("{response:?}") };
+        let codes: Vec<_> = results.into_iter().map(|result| result.outcome.unwrap_err().code).collect();
+        assert_eq!(codes, [ErrorCode::PolicyViolation; 2]);
+    }
 }

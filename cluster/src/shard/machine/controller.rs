@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use super::{DecisionInputs, Proposal, SinceCheckpoint, Waiting};
 use crate::controller::{
-    ControllerRecord, ControllerRequest, DecisionContext, MetadataImage, decide, decode_entry, encode_entry,
+    ControllerRecord, ControllerRequest, DecisionContext, MetadataImage, decide, decode_entry,
 };
 use crate::ids::TopicId;
 use crate::shard::effects::{Effect, NotController, Ticket};
@@ -109,11 +109,11 @@ impl ControllerMachine {
                 new_topic_id: &mut new_topic_id,
                 quorum: &inputs.quorum,
             };
-            let decision = decide(&self.image, &request, &mut context);
-            waiting.push(Waiting::Control { ticket, response: decision.response });
-            if !decision.records.is_empty() {
+            let (entry, response) = decide(&self.image, &request, &mut context).into_entry();
+            waiting.push(Waiting::Control { ticket, response });
+            if let Some(payload) = entry {
                 leading.deciding = true;
-                return Some(Proposal::Entry { payload: encode_entry(&decision.records), waiting });
+                return Some(Proposal::Entry { payload, waiting });
             }
         }
         (!waiting.is_empty()).then_some(Proposal::Read { waiting })

@@ -114,3 +114,19 @@ fn groups_with_settings_are_bounded() {
         "a group that has some may change them"
     );
 }
+
+#[test]
+fn padded_values_are_kept_as_they_are_read_and_long_ones_refused() {
+    let mut cluster = Cluster::of(3);
+    let padded = format!("{} ", "0".repeat(30_000));
+    assert_eq!(code(&mut cluster, set(ConfigResource::Cluster, "message.max.bytes", &padded)), None);
+    assert_eq!(cluster.image.cluster_configs()["message.max.bytes"], "0");
+    assert_eq!(code(&mut cluster, set(group("g"), SESSION, &format!(" {}50000", "0".repeat(30_000)))), None);
+    assert_eq!(cluster.image.group_configs("g")[SESSION], "50000");
+    let long = format!("{}50000", "0".repeat(33_000));
+    assert_eq!(code(&mut cluster, set(group("h"), SESSION, &long)), Some(ErrorCode::InvalidConfig));
+    assert_eq!(
+        code(&mut cluster, set(ConfigResource::Cluster, "message.max.bytes", &long)),
+        Some(ErrorCode::InvalidRequest)
+    );
+}
