@@ -65,6 +65,8 @@ pub(super) struct KnownProducers {
     /// When the producers of each partition that is led here are a step older.
     due: BTreeSet<(Duration, RaftGroupId)>,
     due_of: BTreeMap<RaftGroupId, Duration>,
+    /// How long a step of age was when the metadata was last looked at.
+    step: Option<Duration>,
 }
 
 impl KnownProducers {
@@ -76,6 +78,7 @@ impl KnownProducers {
             clock: Duration::ZERO,
             due: BTreeSet::new(),
             due_of: BTreeMap::new(),
+            step: None,
         }
     }
 
@@ -120,6 +123,11 @@ impl KnownProducers {
         }
     }
 
+    /// Takes note of how long a step is. Whether that differs from before.
+    fn has_new_step(&mut self, step: Duration) -> bool {
+        self.step.replace(step) != Some(step)
+    }
+
     /// The group that has waited longest, if its time has come. It waits no more.
     fn next_due(&mut self) -> Option<RaftGroupId> {
         let (_, group) = *self.due.first().filter(|(at, _)| *at <= self.clock)?;
@@ -156,8 +164,13 @@ impl Shard {
         self.known_producers.wait(id, step);
     }
 
-    /// The settings of nodes have changed, and with them perhaps how long a step is. The steps that were planned begin anew.
-    pub(super) fn plan_all_ageing(&mut self) {
+    /// The settings of nodes may have changed. If a step is longer or shorter by them, the steps that were planned begin anew; any
+    /// other change leaves them, or frequent changes would keep producers for ever.
+    pub(super) fn follow_expiration(&mut self) {
+        let step = self.age_step();
+        if !self.known_producers.has_new_step(step) {
+            return;
+        }
         for id in self.groups.keys().copied().collect::<Vec<_>>() {
             self.plan_ageing(id);
         }
@@ -199,6 +212,14 @@ mod tests {
         assert_eq!(known.room(4).limit(0), 20);
         known.note(B, 0);
         assert_eq!((known.sum, known.by_group.len()), (0, 0));
+    }
+
+    #[test]
+    fn only_another_length_of_the_step_is_news() {
+        let mut known = KnownProducers::new(ProducerLimits::DEFAULT);
+        let (short, long) = (Duration::from_secs(1), Duration::from_secs(2));
+        let news = [short, short, long, long, short].map(|step| known.has_new_step(step));
+        assert_eq!(news, [true, false, true, false, true]);
     }
 
     #[test]

@@ -63,7 +63,7 @@ impl Shard {
             }
             ControllerRecord::TopicDeleted { .. } => self.drop_unplaced(),
             ControllerRecord::ClusterConfigsSet { .. } | ControllerRecord::NodeConfigsSet { .. } => {
-                self.plan_all_ageing();
+                self.follow_expiration();
                 Ok(())
             }
             _ => Ok(()),
@@ -72,6 +72,7 @@ impl Shard {
 
     /// Makes the groups match the metadata as a whole, after a start or a snapshot.
     pub(super) fn reconcile(&mut self) -> Result<(), StoreError> {
+        self.follow_expiration();
         self.delete_unopened()?;
         self.drop_unplaced()?;
         let image = self.image();
