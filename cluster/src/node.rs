@@ -23,7 +23,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 pub use trilog_storage::{BootId, NotABootId, free_space};
 use trilog_storage::{OpenError, TailCache};
@@ -171,6 +171,8 @@ struct Shared {
     rpc: Arc<RpcClient>,
     metrics: NodeMetrics,
     patterns: Arc<TopicPatterns>,
+    /// Lets one question for producers at a time through to the driver.
+    producer_questions: Semaphore,
     /// Tells this process from earlier ones of the same node.
     incarnation: Uuid,
     /// The controller has taken what this process says of itself.
@@ -248,6 +250,7 @@ impl Node {
             rpc,
             metrics,
             patterns,
+            producer_questions: Semaphore::new(1),
             incarnation: Uuid::new_v4(),
             registered: AtomicBool::new(false),
             ended,

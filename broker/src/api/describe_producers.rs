@@ -1,6 +1,7 @@
 //! DescribeProducers (61), version 0: the idempotent producers that a partition remembers (KIP-664).
 //!
-//! Any replica answers, as in Kafka, with what it has applied. There are no transactions, so that no producer has an open one.
+//! Any replica answers, as in Kafka, with what it has applied. A node works on one such request at a time: it may have to copy all
+//! that it remembers. There are no transactions, so that no producer has an open one.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use kafka_protocol::messages::describe_producers_response::{
     PartitionResponse, ProducerState, TopicResponse,
 };
 use kafka_protocol::messages::{DescribeProducersRequest, DescribeProducersResponse};
+use trilog_cluster::bounds::{MAX_PRODUCERS_PER_NODE, MAX_PRODUCERS_PER_PARTITION};
 use trilog_cluster::controller::MetadataImage;
 use trilog_cluster::ids::RaftGroupId;
 use trilog_cluster::partition::ActiveProducer;
@@ -28,9 +30,19 @@ pub(super) struct DescribeProducers;
 /// How long the answer is waited for within the node.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// What a partition takes in an answer that is built and encoded, in bytes.
+const PARTITION_BYTES: usize = 128;
+
+/// What a producer takes in the driver's answer and in one that is built and encoded, in bytes.
+const PRODUCER_BYTES: usize = 160;
+
 impl Handler for DescribeProducers {
     type Request = DescribeProducersRequest;
     const SERVED: Versions = Versions::new(0, 0);
+
+    fn answer_bytes(_: &Broker, request: &Self::Request, _: i16) -> usize {
+        answer_bytes(request.topics.iter().map(|topic| topic.partition_indexes.len()).sum())
+    }
 
     fn handle(broker: &Arc<Broker>, call: Call<Self::Request>) -> Reply {
         let Call { mut request, context } = call;
@@ -44,6 +56,12 @@ impl Handler for DescribeProducers {
             DescribeProducersResponse::default().with_topics(topics.collect())
         })
     }
+}
+
+/// What the answer about so many partitions takes at most.
+fn answer_bytes(partitions: usize) -> usize {
+    let producers = partitions.saturating_mul(MAX_PRODUCERS_PER_PARTITION).min(MAX_PRODUCERS_PER_NODE);
+    partitions * PARTITION_BYTES + producers * PRODUCER_BYTES
 }
 
 asked_topic!(TopicRequest: name, partition_indexes of i32, |partition| *partition);
@@ -95,6 +113,14 @@ mod tests {
     use trilog_cluster::ids::{ProducerEpoch, ProducerId, TimestampMs};
 
     use super::*;
+
+    #[test]
+    fn an_answer_claims_what_the_partitions_may_remember() {
+        let producers =
+            |partitions| (answer_bytes(partitions) - partitions * PARTITION_BYTES) / PRODUCER_BYTES;
+        assert_eq!([0, 1, 5].map(producers), [0, MAX_PRODUCERS_PER_PARTITION, MAX_PRODUCERS_PER_NODE]);
+        assert!(size_of::<ActiveProducer>() + size_of::<ProducerState>() + 40 <= PRODUCER_BYTES);
+    }
 
     #[test]
     fn producers_are_told_as_they_are() {

@@ -40,6 +40,9 @@ const INPUT_BYTES: usize = 256;
 /// What a Raft message counts for beside its entries.
 const MESSAGE_BYTES: usize = 64;
 
+/// What a question for producers counts for: the answer may have to copy all that the node remembers.
+const PRODUCERS_BYTES: usize = 256 << 10;
+
 /// How often it is said that frames were dropped.
 const SAY_DROPPED_EVERY: Duration = Duration::from_secs(1);
 
@@ -285,6 +288,7 @@ fn payload_bytes_of(input: &Input) -> usize {
     match input {
         Input::Append(append, _) => append.batch.bytes().len(),
         Input::Frame { frame, .. } => payload_bytes(frame),
+        Input::Producers(..) => PRODUCERS_BYTES,
         _ => 0,
     }
 }

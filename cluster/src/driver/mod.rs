@@ -276,6 +276,7 @@ impl Driver {
             }
             // Whoever no longer waits for it has dropped its receiver.
             Input::Survey(reply) => drop(reply.send(self.shard.survey())),
+            Input::Producers(_, reply) if reply.is_closed() => {}
             Input::Producers(groups, reply) => drop(reply.send(self.shard.active_producers(&groups))),
             Input::ExpireOffsets => self.shard.expire_offsets(now),
             Input::Frame { from, frame } => self.shard.receive(now, from, frame),

@@ -42,15 +42,20 @@ impl Node {
     }
 
     /// The idempotent producers that this node's replicas of these partitions know, by group. A group of which it has no
-    /// replica is left out. None if the driver does not answer within `patience`.
+    /// replica is left out. One question at a time reaches the driver, which copies them all. None without an answer within
+    /// `patience`.
     pub async fn producers(
         &self,
         groups: Vec<RaftGroupId>,
         patience: Duration,
     ) -> Option<BTreeMap<RaftGroupId, Vec<ActiveProducer>>> {
-        let (reply, answer) = oneshot::channel();
-        self.shared.inbox.push(Input::Producers(groups, reply));
-        tokio::time::timeout(patience, answer).await.ok()?.ok()
+        let asked = async {
+            let _turn = self.shared.producer_questions.acquire().await.ok()?;
+            let (reply, answer) = oneshot::channel();
+            self.shared.inbox.push(Input::Producers(groups, reply));
+            answer.await.ok()
+        };
+        tokio::time::timeout(patience, asked).await.ok().flatten()
     }
 
     /// Puts a request to one node. None if it does not answer, or says that it is not the one to ask.
