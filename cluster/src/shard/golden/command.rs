@@ -149,6 +149,11 @@ fn act(stage: &mut Stage, command: &str, words: &Words<'_>) {
             let ticket = stage.ask(words.text("as").unwrap_or("confirm").into());
             stage.input(words.node(0), |shard, now| shard.confirm(now, ticket, &groups));
         }
+        "hand-to-preferred" => {
+            let groups = words.plain[1..].iter().map(|name| group(stage, words, name).0).collect();
+            let question = command.to_owned();
+            ask_controller(stage, words.node(0), question, ControllerRequest::HandToPreferred(groups));
+        }
         "create-topic" | "delete-topic" | "register" | "producer-ids" => control(stage, command, words),
         _ => words.refuse(),
     }

@@ -206,6 +206,9 @@ pub(super) fn control_answer(result: Result<ControllerResponse, NotController>) 
         Ok(R::CreateTopics(topics)) => topics.into_iter().find_map(|topic| topic.outcome.err()),
         Ok(R::DeleteTopics(topics)) => topics.into_iter().find_map(|topic| topic.outcome.err()),
         Ok(R::RegisterBroker(outcome)) => outcome.err(),
+        Ok(R::HandToPreferred(handovers)) => {
+            return handovers.iter().map(|handover| format!("{handover:?}")).collect::<Vec<_>>().join(", ");
+        }
         Ok(other) => unreachable!("no script asks for {other:?}"),
     };
     failed.map_or("done".into(), |error| format!("{:?}", error.code))

@@ -20,6 +20,7 @@
 //! | `power NODE` | ends a node's machine: as `crash`, and the node can tell when it starts again |
 //! | `wipe NODE` | ends a node and loses its disk; it starts again on an empty one |
 //! | `hand-over NODE` | hands all its leaderships over, as before a stop |
+//! | `hand-to-preferred NODE GROUP...` | asks the node to hand leaderships to the groups' preferred replicas |
 //! | `full NODE`, `room NODE` | the node's disk is nearly full; has room again |
 //! | `stall NODE`, `move NODE` | the node's disk stands still; is trusted again |
 //! | `register NODE BROKER`, `create-topic NODE NAME REPLICAS...`, `delete-topic NODE NAME`, `producer-ids NODE` | asks the controller at a node |
@@ -54,7 +55,7 @@ fn play(name: &str) {
 }
 
 /// Every script, each of which has a test below.
-const SCRIPTS: [&str; 32] = [
+const SCRIPTS: [&str; 33] = [
     "behind",
     "confirm",
     "conflict",
@@ -70,6 +71,7 @@ const SCRIPTS: [&str; 32] = [
     "full_disk",
     "hand_over",
     "hand_over_all",
+    "hand_to_preferred",
     "in_sync",
     "lagging_follower",
     "lost_leadership",
@@ -172,6 +174,11 @@ fn hand_over() {
 #[test]
 fn hand_over_all() {
     play("hand_over_all");
+}
+
+#[test]
+fn hand_to_preferred() {
+    play("hand_to_preferred");
 }
 
 #[test]
