@@ -10,7 +10,7 @@ use trilog_cluster::bounds;
 use trilog_cluster::controller::configs::BrokerSettings;
 
 use crate::connection::bounds as connection;
-use crate::{api, http, server};
+use crate::{api, http, server, wire};
 
 const DOCUMENT: &str = include_str!("../../docs/bounds.md");
 
@@ -28,6 +28,8 @@ fn table() -> Vec<Row> {
         fixed("files kept for the store", count(server::RESERVED_FOR_STORE)),
         fixed("files kept for each peer", count(server::RESERVED_PER_PEER)),
         ("one request", bytes(settings.socket_request_max_bytes), "socket.request.max.bytes"),
+        fixed("elements of the arrays of a request", count(wire::bounds::MAX_ELEMENTS)),
+        fixed("one string of a request", bytes(wire::bounds::MAX_STRING)),
         fixed("unanswered requests of a connection", count(connection::MAX_IN_FLIGHT_REQUESTS)),
         fixed("bytes that the requests of a connection hold", bytes(connection::MAX_IN_FLIGHT_BYTES)),
         fixed("bytes of answers that a connection has not read", bytes(connection::MAX_READY_BYTES)),
@@ -70,6 +72,7 @@ fn table() -> Vec<Row> {
         fixed("partitions of a topic", count(bounds::MAX_PARTITIONS_PER_TOPIC)),
         fixed("partitions that a request creates", count(bounds::MAX_PARTITIONS_PER_REQUEST)),
         fixed("partitions of a cluster", count(bounds::MAX_PARTITIONS_PER_CLUSTER)),
+        fixed("what one request changes of the metadata", bytes(bounds::MAX_ENTRY_BYTES)),
         fixed(
             "partitions of a cluster in which topics are made by being named",
             count(api::bounds::MAX_PARTITIONS),

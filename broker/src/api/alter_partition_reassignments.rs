@@ -3,6 +3,8 @@
 //! A partition keeps the replicas that it was made with. So an assignment is checked as in Kafka, and then refused with
 //! POLICY_VIOLATION unless it is the one that the partition has. A cancellation finds NO_REASSIGNMENT_IN_PROGRESS.
 //!
+//! No message repeats the topic's name: a request may name very many partitions of one topic.
+//!
 //! * v1: a change of the replication factor may be forbidden.
 
 use std::collections::BTreeSet;
@@ -31,9 +33,16 @@ use crate::connection::Reply;
 /// See the module.
 pub(super) struct AlterPartitionReassignments;
 
+/// What a partition takes in an answer that is built and encoded, in bytes.
+const PARTITION_BYTES: usize = 384;
+
 impl Handler for AlterPartitionReassignments {
     type Request = AlterPartitionReassignmentsRequest;
     const SERVED: Versions = Versions::new(0, 1);
+
+    fn answer_bytes(_: &Broker, request: &Self::Request, _: i16) -> usize {
+        request.topics.iter().map(|topic| topic.partitions.len() * PARTITION_BYTES).sum()
+    }
 
     fn handle(broker: &Arc<Broker>, call: Call<Self::Request>) -> Reply {
         let Call { mut request, context } = call;
@@ -52,7 +61,7 @@ asked_topic!(ReassignableTopic: name, ReassignablePartition: partition_index);
 fn topic_response(image: &MetadataImage, asked: ReassignableTopic) -> ReassignableTopicResponse {
     let topic = image.topic(&asked.name);
     let partitions = asked.partitions.iter().map(|partition| {
-        let (error_code, message) = parts(&alter(image, &asked.name, topic, partition));
+        let (error_code, message) = parts(&alter(image, topic, partition));
         ReassignablePartitionResponse::default()
             .with_partition_index(partition.partition_index)
             .with_error_code(error_code)
@@ -64,18 +73,16 @@ fn topic_response(image: &MetadataImage, asked: ReassignableTopic) -> Reassignab
 
 fn alter(
     image: &MetadataImage,
-    name: &str,
     topic: Option<&Arc<Topic>>,
     asked: &ReassignablePartition,
 ) -> Result<(), ItemError> {
-    let unknown = |what: String| ItemError::new(ResponseError::UnknownTopicOrPartition, what);
-    let topic = topic.ok_or_else(|| unknown(format!("Unable to find a topic named {name}.")))?;
-    let index = asked.partition_index;
+    let unknown = |what| ItemError::fixed(ResponseError::UnknownTopicOrPartition, what);
+    let topic = topic.ok_or_else(|| unknown("Unable to find the topic."))?;
     let partition = topic
-        .partition(PartitionIndex(index))
-        .ok_or_else(|| unknown(format!("Unable to find partition {name}:{index}.")))?;
+        .partition(PartitionIndex(asked.partition_index))
+        .ok_or_else(|| unknown("Unable to find the partition."))?;
     match &asked.replicas {
-        None => Err(ItemError::new(
+        None => Err(ItemError::fixed(
             ResponseError::NoReassignmentInProgress,
             "No partition reassignment is in progress.",
         )),
@@ -106,7 +113,7 @@ fn reassign(image: &MetadataImage, partition: &Partition, wanted: &[BrokerId]) -
         return Ok(());
     }
     let why = "A partition keeps the replicas that it was made with: moving replicas is not supported.";
-    Err(ItemError::new(ResponseError::PolicyViolation, why))
+    Err(ItemError::fixed(ResponseError::PolicyViolation, why))
 }
 
 #[cfg(test)]
@@ -165,6 +172,20 @@ mod tests {
         assert_eq!(code("t", 0, Some(&[1, 2])), 0, "it has these already");
         assert_eq!(code("t", 0, Some(&[2, 1])), 44);
         assert_eq!(code("t", 0, Some(&[1, 3])), 44);
+    }
+
+    #[test]
+    fn a_partition_takes_what_is_claimed_for_it_whatever_its_topic_is_called() {
+        let name = "x".repeat(32_000);
+        let partitions = (0..1_000)
+            .map(|index| ReassignablePartition::default().with_partition_index(index).with_replicas(None));
+        let topic = ReassignableTopic::default()
+            .with_name(TopicName(StrBytes::from_string(name.clone())))
+            .with_partitions(partitions.collect());
+        let response = AlterPartitionReassignmentsResponse::default()
+            .with_responses(vec![topic_response(&image(), topic)]);
+        let encoded = response.compute_size(1).unwrap();
+        assert!(encoded < name.len() + 1_000 * PARTITION_BYTES / 2, "{encoded}");
     }
 
     #[test]

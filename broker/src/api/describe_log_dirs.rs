@@ -40,8 +40,11 @@ impl Handler for DescribeLogDirs {
     const SERVED: Versions = Versions::new(1, 4);
 
     fn answer_bytes(broker: &Broker, request: &Self::Request, _: i16) -> usize {
-        let all = || broker.image().partition_count() * PARTITION_BYTES;
-        if request.topics.is_none() { all() } else { 0 }
+        let partitions = match &request.topics {
+            Some(topics) => topics.iter().map(|topic| topic.partitions.len()).sum(),
+            None => broker.image().partition_count(),
+        };
+        partitions * PARTITION_BYTES
     }
 
     fn handle(broker: &Arc<Broker>, call: Call<Self::Request>) -> Reply {

@@ -1,12 +1,14 @@
 //! ElectLeaders (43), versions 0-2: leaderships go to where an administrator wants them (KIP-460).
 //!
 //! A preferred election hands the leadership to the first replica of a partition, if that is alive and has everything: else
-//! PREFERRED_LEADER_NOT_AVAILABLE. Any node takes the request, and asks the partitions' leaders. The answer comes once the new
-//! leaders are known, or after the request's timeout. Nodes do the same by themselves two seconds after a preferred replica is
+//! PREFERRED_LEADER_NOT_AVAILABLE. Any node takes the request, and asks the partitions' leaders, all at once. The answer comes once
+//! the new leaders are known, or after the request's timeout, a minute at most. Nodes do the same by themselves two seconds after a preferred replica is
 //! back.
 //!
 //! An unclean election makes a replica lead that lacks acknowledged records. Raft has none, so that it finds nobody:
 //! ELIGIBLE_LEADERS_NOT_AVAILABLE, or ELECTION_NOT_NEEDED where there is a leader.
+//!
+//! No message repeats the topic's name: a request may name very many partitions of one topic.
 //!
 //! As in Kafka a request for all partitions is answered without those that need no election.
 //!
@@ -21,6 +23,7 @@ use kafka_protocol::messages::elect_leaders_request::TopicPartitions;
 use kafka_protocol::messages::elect_leaders_response::{PartitionResult, ReplicaElectionResult};
 use kafka_protocol::messages::{ElectLeadersRequest, ElectLeadersResponse, TopicName};
 use kafka_protocol::protocol::StrBytes;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 use trilog_cluster::controller::{Handover, MetadataImage, Partition, PartitionView};
 use trilog_cluster::ids::{NodeId, PartitionIndex, RaftGroupId};
@@ -41,6 +44,9 @@ const UNCLEAN: i8 = 1;
 /// How long the leaders are given at least to answer. Kafka's controller decides at once, whatever the timeout is.
 const LEAST_PATIENCE: Duration = Duration::from_secs(2);
 
+/// How long they are waited for at most, whatever the timeout is.
+const MOST_PATIENCE: Duration = Duration::from_secs(60);
+
 /// What a partition takes in an answer that is built and encoded, in bytes.
 const PARTITION_BYTES: usize = 256;
 
@@ -49,8 +55,11 @@ impl Handler for ElectLeaders {
     const SERVED: Versions = Versions::new(0, 2);
 
     fn answer_bytes(broker: &Broker, request: &Self::Request, _: i16) -> usize {
-        let all = || broker.image().partition_count() * PARTITION_BYTES;
-        if request.topic_partitions.is_none() { all() } else { 0 }
+        let partitions = match &request.topic_partitions {
+            Some(topics) => topics.iter().map(|topic| topic.partitions.len()).sum(),
+            None => broker.image().partition_count(),
+        };
+        partitions * PARTITION_BYTES
     }
 
     fn handle(broker: &Arc<Broker>, call: Call<Self::Request>) -> Reply {
@@ -62,8 +71,7 @@ impl Handler for ElectLeaders {
             let refused = ResponseError::InvalidRequest.code();
             return context.now(&ElectLeadersResponse::default().with_error_code(refused));
         }
-        let stated = u64::try_from(request.timeout_ms).map_or(Duration::ZERO, Duration::from_millis);
-        let deadline = Instant::now() + stated.max(LEAST_PATIENCE);
+        let deadline = Instant::now() + patience(request.timeout_ms);
         let broker = Arc::clone(broker);
         context.later(async move {
             let image = broker.image();
@@ -76,6 +84,12 @@ impl Handler for ElectLeaders {
 }
 
 asked_topic!(TopicPartitions: topic, partitions of i32, |partition| *partition);
+
+/// How long the leaders are given when the client states this timeout, in milliseconds.
+fn patience(timeout_ms: i32) -> Duration {
+    let stated = u64::try_from(timeout_ms).map_or(Duration::ZERO, Duration::from_millis);
+    stated.clamp(LEAST_PATIENCE, MOST_PATIENCE)
+}
 
 /// A partition whose leader may change.
 struct Election {
@@ -110,13 +124,10 @@ fn elections(
         let known = image.topic(&topic);
         for index in partitions {
             let partition = known.map(|known| known.partition(PartitionIndex(index)));
-            let unknown = |what| ItemError::new(ResponseError::UnknownTopicOrPartition, what);
             let outcome = match partition {
                 Some(Some(partition)) => outcome(broker, kind, partition),
-                Some(None) => {
-                    Outcome::Done(Err(unknown(format!("No such partition as {}-{index}", topic.as_str()))))
-                }
-                None => Outcome::Done(Err(unknown(format!("No such topic as {}", topic.as_str())))),
+                Some(None) => Outcome::Done(Err(unknown("The topic has no such partition."))),
+                None => Outcome::Done(Err(unknown("There is no such topic."))),
             };
             elections.push(Election { topic: topic.clone(), index, outcome });
         }
@@ -139,22 +150,26 @@ fn outcome(broker: &Broker, kind: i8, partition: &Partition) -> Outcome {
     }
 }
 
-fn not_needed() -> ItemError {
+const fn unknown(what: &'static str) -> ItemError {
+    ItemError::fixed(ResponseError::UnknownTopicOrPartition, what)
+}
+
+const fn not_needed() -> ItemError {
     ItemError::bare(ResponseError::ElectionNotNeeded)
 }
 
-fn unavailable() -> ItemError {
-    ItemError::new(ResponseError::PreferredLeaderNotAvailable, "The preferred leader was not available.")
+const fn unavailable() -> ItemError {
+    ItemError::fixed(ResponseError::PreferredLeaderNotAvailable, "The preferred leader was not available.")
 }
 
-fn no_unclean() -> ItemError {
+const fn no_unclean() -> ItemError {
     let why =
         "No replica that may lack acknowledged records ever leads: a majority of the replicas has to be up.";
-    ItemError::new(ResponseError::EligibleLeadersNotAvailable, why)
+    ItemError::fixed(ResponseError::EligibleLeadersNotAvailable, why)
 }
 
 /// Has the leaders hand over, and waits for the new ones.
-async fn elect(broker: &Broker, elections: &mut [Election], deadline: Instant) {
+async fn elect(broker: &Arc<Broker>, elections: &mut [Election], deadline: Instant) {
     let left = || deadline.saturating_duration_since(Instant::now());
     let mut by_leader: BTreeMap<NodeId, Vec<RaftGroupId>> = BTreeMap::new();
     for election in elections.iter() {
@@ -162,12 +177,7 @@ async fn elect(broker: &Broker, elections: &mut [Election], deadline: Instant) {
             by_leader.entry(leader).or_default().push(group);
         }
     }
-    let mut handovers: BTreeMap<RaftGroupId, Handover> = BTreeMap::new();
-    for (leader, groups) in by_leader {
-        if let Some(outcomes) = broker.node.hand_to_preferred(leader, &groups, left()).await {
-            handovers.extend(groups.into_iter().zip(outcomes));
-        }
-    }
+    let handovers = hand_over(broker, by_leader, left()).await;
     let is_led =
         |group, preferred| broker.node.leadership(group).is_some_and(|known| known.leader == preferred);
     let under_way: Vec<_> = elections
@@ -188,11 +198,29 @@ async fn elect(broker: &Broker, elections: &mut [Election], deadline: Instant) {
     }
 }
 
+/// Asks all leaders at once, and returns what those answer that answer within `patience`.
+async fn hand_over(
+    broker: &Arc<Broker>,
+    by_leader: BTreeMap<NodeId, Vec<RaftGroupId>>,
+    patience: Duration,
+) -> BTreeMap<RaftGroupId, Handover> {
+    let mut asked = JoinSet::new();
+    for (leader, groups) in by_leader {
+        let broker = Arc::clone(broker);
+        asked.spawn(async move {
+            let outcomes = broker.node.hand_to_preferred(leader, &groups, patience).await;
+            groups.into_iter().zip(outcomes.unwrap_or_default()).collect::<Vec<_>>()
+        });
+    }
+    asked.join_all().await.into_iter().flatten().collect()
+}
+
 /// What came of an election, given the leader's answer and whether the preferred replica leads by now.
 fn concluded(handover: Option<Handover>, is_led: bool) -> Result<(), ItemError> {
     match handover {
+        Some(Handover::NotNeeded) => Err(not_needed()),
         _ if is_led => Ok(()),
-        Some(Handover::Unavailable | Handover::NotLeader | Handover::NotNeeded) => Err(unavailable()),
+        Some(Handover::Unavailable | Handover::NotLeader) => Err(unavailable()),
         Some(Handover::UnderWay) | None => Err(ItemError::bare(ResponseError::RequestTimedOut)),
     }
 }
@@ -256,6 +284,24 @@ mod tests {
         assert_eq!(code(None, false), 7);
         assert_eq!(code(Some(Handover::UnderWay), false), 7);
         assert_eq!(code(Some(Handover::Unavailable), false), 80);
+        assert_eq!(code(Some(Handover::Unavailable), true), 0, "another request was faster");
+        assert_eq!([true, false].map(|is_led| code(Some(Handover::NotNeeded), is_led)), [84, 84]);
+    }
+
+    #[test]
+    fn the_clients_timeout_has_bounds() {
+        assert_eq!([-1, 0, 5_000, i32::MAX].map(|ms| patience(ms).as_secs()), [2, 2, 5, 60]);
+    }
+
+    #[test]
+    fn a_partition_takes_what_is_claimed_for_it_whatever_its_topic_is_called() {
+        let topic = TopicName(StrBytes::from_string("x".repeat(32_000)));
+        let elections = (0..1_000).map(|index| {
+            let outcome = Outcome::Done(Err(unknown("There is no such topic.")));
+            Election { topic: topic.clone(), index, outcome }
+        });
+        let encoded = respond(elections.collect(), true).compute_size(2).unwrap();
+        assert!(encoded < topic.len() + 1_000 * PARTITION_BYTES / 2, "{encoded}");
     }
 
     #[test]

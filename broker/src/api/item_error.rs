@@ -22,6 +22,11 @@ impl ItemError {
         Self { error, message: None }
     }
 
+    /// An error with an explanation that takes no memory, however many items have it.
+    pub(super) const fn fixed(error: ResponseError, message: &'static str) -> Self {
+        Self { error, message: Some(StrBytes::from_static_str(message)) }
+    }
+
     /// An error with an explanation.
     pub(super) fn new(error: ResponseError, message: impl fmt::Display) -> Self {
         Self { error, message: Some(StrBytes::from_string(message.to_string())) }

@@ -20,6 +20,12 @@ pub(crate) use self::header::RequestHeader;
 pub(crate) use self::response::{EncodeError, ResponseFrame};
 use self::structure::{Extent, Schema, StructureError};
 
+/// The constants that `docs/bounds.md` lists.
+#[cfg(test)]
+pub(crate) mod bounds {
+    pub(crate) use super::structure::bounds::{MAX_ELEMENTS, MAX_STRING};
+}
+
 /// Why a frame is not a request that may be decoded. Each closes the connection, as in Kafka: a peer that
 /// sends one either speaks another protocol or could not make sense of an answer.
 #[derive(Debug, PartialEq, Eq, Error)]

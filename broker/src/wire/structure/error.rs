@@ -46,6 +46,9 @@ pub(crate) enum Fault {
     /// More elements in one request than any client has reason to send.
     #[error("more than {0} elements in one request")]
     TooManyElements(usize),
+    /// A string that is longer than any string may be.
+    #[error("string of {0} bytes")]
+    StringTooLong(usize),
     /// An unsigned varint of more than 32 bits.
     #[error("varint of more than 32 bits")]
     VarintTooLong,

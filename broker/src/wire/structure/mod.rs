@@ -32,6 +32,12 @@ pub(super) use self::repair::repaired;
 pub(crate) use self::schema::Schema;
 pub(crate) use self::walk::Extent;
 
+/// The constants that `docs/bounds.md` lists.
+#[cfg(test)]
+pub(super) mod bounds {
+    pub(crate) use super::walk::{MAX_ELEMENTS, MAX_STRING};
+}
+
 /// The shape of this API's requests, or `None` for an API that no version of Trilog decodes.
 pub(crate) fn schema_of(api_key: ApiKey) -> Option<&'static Schema> {
     api::SCHEMAS.iter().copied().find(|schema| schema.api_key == api_key)

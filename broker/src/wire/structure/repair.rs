@@ -43,13 +43,14 @@ pub(in crate::wire) fn repaired(schema: &Schema, version: i16, body: &Bytes) -> 
     Some(repaired.into())
 }
 
-/// A string's length as the version writes it; `None` if it has no room for it.
+/// A string's length as the version writes it; `None` if no string may be as long.
 fn put_length(out: &mut Vec<u8>, length: usize, flexible: bool) -> Option<()> {
+    let length = i16::try_from(length).ok()?;
     if !flexible {
-        out.extend_from_slice(&i16::try_from(length).ok()?.to_be_bytes());
+        out.extend_from_slice(&length.to_be_bytes());
         return Some(());
     }
-    let mut rest = u32::try_from(length).ok()?.checked_add(1)?;
+    let mut rest = u32::from(length.unsigned_abs()) + 1;
     loop {
         let [low, ..] = rest.to_le_bytes();
         rest >>= 7;

@@ -16,7 +16,7 @@ use self::sample::Sampler;
 use super::error::Fault;
 use super::repair::repaired;
 use super::schema::Schema;
-use super::walk::MAX_ELEMENTS;
+use super::walk::{MAX_ELEMENTS, MAX_STRING};
 use super::*;
 
 /// Every schema in every version.
@@ -120,6 +120,37 @@ fn the_number_of_elements_is_bounded() {
     assert_eq!(check(schema, 4, &most).map(|extent| extent.bytes), Ok(most.len()));
     let error = check(schema, 4, &request(MAX_ELEMENTS + 1)).unwrap_err();
     assert_eq!(error.fault, Fault::TooManyElements(MAX_ELEMENTS));
+}
+
+#[test]
+fn numbers_in_arrays_are_elements() {
+    // ElectLeaders v1: a kind, and one topic with an empty name and partitions.
+    let schema = schema_of(ApiKey::ElectLeaders).unwrap();
+    let request = |count: usize| {
+        let mut body = vec![0, 0, 0, 0, 1, 0, 0];
+        body.extend_from_slice(&u32::try_from(count).unwrap().to_be_bytes());
+        body.resize(body.len() + 4 * count + 4, 0);
+        body
+    };
+    assert_eq!(check(schema, 1, &request(5)).map(|extent| extent.elements), Ok(6));
+    let error = check(schema, 1, &request(MAX_ELEMENTS)).unwrap_err();
+    assert_eq!(error.fault, Fault::TooManyElements(MAX_ELEMENTS));
+}
+
+#[test]
+fn strings_are_no_longer_in_flexible_versions_than_in_others() {
+    // ListGroups v4: an array of one string.
+    let schema = schema_of(ApiKey::ListGroups).unwrap();
+    let request = |length: usize| {
+        let mut body = sample::unsigned_varint(2);
+        body.extend(sample::unsigned_varint(length + 1));
+        body.resize(body.len() + length, b'a');
+        body.push(0);
+        body
+    };
+    assert!(check(schema, 4, &request(MAX_STRING)).is_ok());
+    let error = check(schema, 4, &request(MAX_STRING + 1)).unwrap_err();
+    assert_eq!(error.fault, Fault::StringTooLong(MAX_STRING + 1));
 }
 
 #[test]

@@ -13,20 +13,25 @@ use super::cursor::Cursor;
 use super::error::{Fault, StructureError};
 use super::schema::{Field, Kind, Schema};
 
-/// How many array elements and tagged fields one request may hold, numbers in arrays not counted.
+/// How many array elements and tagged fields one request may hold.
 ///
 /// A decoded element takes up to some 300 bytes, its map of tagged fields included, while the shortest on the
 /// wire takes one or two: a frame of 100 MB could ask for several GB even though every count in it is true.
+/// Numbers in arrays count, too: many of them are partitions, each with an entry of its own in the answer.
 /// This bound keeps what a request decodes to below some 80 MB beyond its frame. No client names that many
 /// topics, partitions or groups in one request; Kafka's largest clusters have 200,000 partitions.
-pub(super) const MAX_ELEMENTS: usize = 1 << 18;
+pub(crate) const MAX_ELEMENTS: usize = 1 << 18;
+
+/// The longest string, in bytes. A string with a length of two bytes holds no more, and Kafka refuses longer ones in flexible
+/// versions, too.
+pub(crate) const MAX_STRING: usize = i16::MAX as usize;
 
 /// What a request takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Extent {
     /// Bytes of its fields.
     pub(crate) bytes: usize,
-    /// Array elements and tagged fields, numbers in arrays not counted.
+    /// Array elements and tagged fields.
     pub(crate) elements: usize,
 }
 
@@ -107,6 +112,9 @@ impl<'a> Walk<'a> {
     fn string(&mut self, nullable: bool) -> Result<(), StructureError> {
         let start = self.cursor.offset();
         let Some(length) = self.length(LengthWidth::Two, nullable)? else { return Ok(()) };
+        if length > MAX_STRING {
+            return Err(self.cursor.fail(Fault::StringTooLong(length)));
+        }
         let content = self.cursor.offset()..self.cursor.offset() + length;
         let bytes = self.cursor.take(length)?;
         if let Some(damaged) = &mut self.damaged
@@ -134,10 +142,10 @@ impl<'a> Walk<'a> {
         if count > remaining / least {
             return Err(self.cursor.fail(Fault::CountBeyondFrame { count, remaining }));
         }
+        self.count_elements(count)?;
         if let Kind::Fixed(width) = element {
             return self.cursor.skip(count * width);
         }
-        self.count_elements(count)?;
         for index in 0..count {
             self.value(element, false).map_err(|error| error.within(&format!("[{index}]")))?;
         }
