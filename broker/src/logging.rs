@@ -3,6 +3,7 @@
 mod levels;
 
 use std::io::{self, IsTerminal};
+use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
 use thiserror::Error;
@@ -10,8 +11,12 @@ use tracing_subscriber::filter::{EnvFilter, LevelFilter, ParseError};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, Registry, fmt, reload};
+use trilog_cluster::occasionally::Occasionally;
 
 pub(crate) use self::levels::{LogLevelError, LogLevels};
+
+/// Changes of the filter, of which one in a while has a line.
+static CHANGES: Occasionally<()> = Occasionally::new(Duration::from_secs(10));
 
 /// How a log line looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -99,7 +104,9 @@ impl LogFilter {
     /// [`LogFilterError`]: then the filter is the one before.
     pub(crate) fn set(&self, filter: &str) -> Result<(), LogFilterError> {
         self.0.reload(read(filter)?)?;
-        tracing::info!(filter, "the log's filter has changed");
+        if let Some(changes) = CHANGES.count((), Instant::now()) {
+            tracing::info!(filter, changes, "the log's filter has changed");
+        }
         Ok(())
     }
 }

@@ -28,9 +28,10 @@ impl Handler for AlterConfigs {
     fn handle(broker: &Arc<Broker>, call: Call<Self::Request>) -> Reply {
         let Call { request, context } = call;
         let broker = Arc::clone(broker);
+        let client = context.connection.peer.ip();
         let resources: Vec<_> = request.resources.into_iter().map(resource).collect();
         context.later(async move {
-            let altered = alter(&broker, resources, request.validate_only).await;
+            let altered = alter(&broker, client, resources, request.validate_only).await;
             AlterConfigsResponse::default().with_responses(altered.into_iter().map(response).collect())
         })
     }

@@ -2,7 +2,12 @@
 //!
 //! The controller decides about topics, nodes and groups, and its log keeps what they have. What may be set of nodes is what
 //! takes effect at once: the rest is refused by its name, as in Kafka. A node is asked for its own settings, as clients do; the
-//! empty name stands for all nodes, and any node takes it. Levels of loggers are a node's own, and last as long as its process.
+//! empty name stands for all nodes, and any node takes it.
+//!
+//! Levels of loggers are a node's own, and last as long as its process. Only clients on the node's machine may change them, as over
+//! HTTP: a log of everything fills disks. Others are refused with CLUSTER_AUTHORIZATION_FAILED.
+
+use std::net::IpAddr;
 
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::protocol::StrBytes;
@@ -49,16 +54,22 @@ enum Asked {
     Nobody,
 }
 
-/// Has the settings of `resources` changed, or with `validate_only` says what would come of it. One result for each, in their
+/// Has the settings of `resources` changed by a client at this address, or with `validate_only` says what would come of it. One result for each, in their
 /// order; one that is named more than once is refused, and has one result.
-pub(super) async fn alter(broker: &Broker, resources: Vec<Resource>, validate_only: bool) -> Vec<Altered> {
+pub(super) async fn alter(
+    broker: &Broker,
+    client: IpAddr,
+    resources: Vec<Resource>,
+    validate_only: bool,
+) -> Vec<Altered> {
     let (mut topics, mut others) = (Vec::new(), Vec::new());
     let twice = repeated(resources.iter().map(|resource| (resource.resource_type, resource.name.clone())));
     let mut altered = Vec::with_capacity(resources.len());
     for Resource { resource_type, name, change } in resources {
         let is_twice = resource_type == BROKER_LOGGER && twice.contains(&(resource_type, name.clone()));
         let change = if is_twice { Err(invalid("Each resource must appear at most once.")) } else { change };
-        let asked = change.and_then(|change| asked(broker, resource_type, &name, change, validate_only));
+        let asked =
+            change.and_then(|change| asked(broker, client, resource_type, &name, change, validate_only));
         // What the controller decides is filled in below, in the same order.
         let outcome = asked.map(|asked| match asked {
             Asked::Topic(topic) => topics.push(topic),
@@ -83,6 +94,7 @@ pub(super) async fn alter(broker: &Broker, resources: Vec<Resource>, validate_on
 
 fn asked(
     broker: &Broker,
+    client: IpAddr,
     resource_type: i8,
     name: &StrBytes,
     change: ConfigChange,
@@ -99,6 +111,7 @@ fn asked(
         GROUP => other(ConfigResource::Group(name.to_string()), change),
         BROKER_LOGGER => {
             check_own_id(broker, name)?;
+            check_same_machine(client)?;
             set_levels(broker, &change, validate_only).map(|()| Asked::Nobody)
         }
         CLIENT_METRICS => Err(no_client_metrics(name)),
@@ -117,6 +130,15 @@ pub(super) fn check_own_id(broker: &Broker, name: &str) -> Result<(), ItemError>
         return Ok(());
     }
     Err(invalid(format!("Unexpected broker id, expected {own}, but received {name}")))
+}
+
+/// Levels of loggers are changed from the node's own machine.
+fn check_same_machine(client: IpAddr) -> Result<(), ItemError> {
+    if client.to_canonical().is_loopback() {
+        return Ok(());
+    }
+    let why = "Levels of loggers are changed from the node's own machine only.";
+    Err(ItemError::fixed(ResponseError::ClusterAuthorizationFailed, why))
 }
 
 /// The refusal of a subscription to clients' metrics.
@@ -208,5 +230,18 @@ async fn submit(
             Err(other) => vec![Err(ItemError::unexpected(&other)); count],
         },
         Err(error) => vec![Err(error.into()); count],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loggers_are_set_from_the_same_machine_only() {
+        let code =
+            |client: &str| check_same_machine(client.parse().unwrap()).err().map(|error| error.error.code());
+        assert_eq!(["127.0.0.1", "127.8.0.1", "::1", "::ffff:127.0.0.1"].map(code), [None; 4]);
+        assert_eq!(["192.0.2.1", "0.0.0.0", "2001:db8::1", "::ffff:192.0.2.1"].map(code), [Some(31); 4]);
     }
 }
