@@ -38,11 +38,15 @@ enum Input {
 
 /// `trilog produce TOPIC`.
 #[derive(Clone, Debug, Args)]
-#[command(after_help = "Examples:
+#[command(
+    // A usage of its own: clap's names the flags that were given, or have a variable, as if they were required.
+    override_usage = "trilog produce [OPTIONS] [TOPIC]",
+    after_help = "Examples:
   echo hello | trilog produce greetings
   trilog produce orders -K : <<< 'customer-7:three of them'
   trilog produce orders --file orders.txt --codec zstd
-  trilog consume orders --output json | trilog produce copy --input json")]
+  trilog consume orders --output json | trilog produce copy --input json"
+)]
 pub struct ProduceArgs {
     /// The topic. With --input json it may be left out: then each line names its own.
     #[arg(required_unless_present = "input")]

@@ -63,6 +63,17 @@ async fn a_wrong_command_line_is_told_from_a_failure() {
 }
 
 #[tokio::test]
+async fn a_usage_line_shows_no_flag_as_required() {
+    for (command, usage) in [
+        ("produce", "trilog produce [OPTIONS] [TOPIC]\n"),
+        ("consume", "trilog consume [OPTIONS] <TOPICS>...\n"),
+    ] {
+        let said = refused(&[command, "-b", "localhost:1"], b"", 2).await;
+        assert!(said.contains(&format!("Usage: {usage}")), "{said}");
+    }
+}
+
+#[tokio::test]
 async fn what_is_not_there_is_named() {
     let cluster = shared().await;
     cluster.create(NewTopic::new("cli-misuse").partitions(2).replicas(3)).await;
