@@ -169,6 +169,13 @@ impl Settings {
         self.given.push((name.to_owned(), value.into()));
     }
 
+    /// For a command of several clients: lets a flag set what only one of them has, as the file may.
+    pub fn share(&mut self) {
+        let given = std::mem::take(&mut self.given).into_iter();
+        let place = || "the command line".to_owned();
+        self.file.extend(given.map(|(name, value)| FromFile { name, value, place: place() }));
+    }
+
     /// The configuration of a client. `own` are the command's own defaults, which the file and flags win over.
     ///
     /// # Errors
@@ -283,6 +290,18 @@ mod tests {
         let file = file("group.id=billing\nlinger.ms=20\n");
         assert!(producer(&["--config", file.path().to_str().unwrap()]).is_ok());
         assert!(producer(&["-X", "group.id=billing"]).unwrap_err().contains("there is no setting"));
+    }
+
+    #[test]
+    fn a_flag_of_a_command_with_several_clients_may_be_another_client_s() {
+        let mut shared = settings(&["-X", "group.id=billing", "-b", "one:1"]).unwrap();
+        shared.share();
+        assert!(shared.configure::<ProducerConfig>(&[]).is_ok());
+        assert_eq!(shared.bootstrap().unwrap(), ["one:1"]);
+        let mut wrong = settings(&["-X", "lingr.ms=1"]).unwrap();
+        wrong.share();
+        let error = wrong.configure::<ProducerConfig>(&[]).unwrap_err().to_string();
+        assert!(error.contains("the command line: there is no setting"), "{error}");
     }
 
     #[test]

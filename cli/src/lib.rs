@@ -11,8 +11,9 @@
 //! | [`screen`] | standard output: text, JSON, colours, pipes that close |
 //! | [`table`] | aligned columns |
 //! | [`interrupt`] | Ctrl-C and SIGTERM |
-//! | `notation`, `json_record`, `progress` | separators, records as JSON, the line that says how far it is |
+//! | `notation`, `json_record`, `progress`, `pace` | separators, records as JSON, the line that says how far it is, records a second |
 //! | `produce`, `consume` | records in and out |
+//! | `bench` | throughput and latency |
 //! | [`admin`] | topics, groups, configurations, records, the cluster |
 //! | `completions`, `man` | what shells and manuals are told of the command line |
 //!
@@ -24,6 +25,7 @@
 //! - JSON has a documented shape (`docs/cli.md`), which grows and does not change.
 
 pub mod admin;
+mod bench;
 mod completions;
 pub mod connection;
 mod consume;
@@ -32,6 +34,7 @@ pub mod interrupt;
 mod json_record;
 mod man;
 mod notation;
+mod pace;
 mod produce;
 mod progress;
 pub mod properties;
@@ -52,6 +55,8 @@ pub enum Command {
     Produce(Box<produce::ProduceArgs>),
     /// Print the records of topics.
     Consume(Box<consume::ConsumeArgs>),
+    /// Measure the throughput and latency of a cluster.
+    Bench(Box<bench::BenchArgs>),
     #[expect(missing_docs, reason = "clap takes no help for commands that are merged into this list")]
     #[command(flatten)]
     Admin(admin::AdminCommand),
@@ -79,6 +84,7 @@ fn perform(command: Command, definition: clap::Command, screen: &mut Screen) -> 
     match command {
         Command::Produce(args) => block_on(produce::run(*args)),
         Command::Consume(args) => block_on(consume::run(*args, screen)),
+        Command::Bench(args) => block_on(bench::run(*args, screen)),
         Command::Admin(command) => admin::perform(command, screen),
         Command::Completions(args) => completions::print(&args, definition, screen),
         Command::Man(args) => man::print(&args, definition, screen),

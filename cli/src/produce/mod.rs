@@ -25,6 +25,7 @@ use crate::connection::ConnectionArgs;
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
 use crate::notation::Separator;
+use crate::pace::Pace;
 use crate::progress::{Progress, bytes_in_words};
 
 /// What a line of the input is.
@@ -251,20 +252,4 @@ fn summary(tally: &Tally, bytes: u64, took: Duration) -> String {
         bytes_in_words(bytes),
         took.as_secs_f64()
     )
-}
-
-/// How fast records may leave.
-#[derive(Debug)]
-struct Pace {
-    started: Instant,
-    rate: Option<u32>,
-}
-
-impl Pace {
-    /// Waits until the record of this number, from 1, is due.
-    async fn wait(&self, number: u64) {
-        let Some(rate) = self.rate else { return };
-        let due = Duration::from_nanos((number - 1).saturating_mul(1_000_000_000) / u64::from(rate));
-        tokio::time::sleep_until((self.started + due).into()).await;
-    }
 }

@@ -1,6 +1,7 @@
 //! The commands of `trilog` that speak to a cluster, as processes: what they print, and how they end.
 
 mod admin;
+mod bench;
 mod misuse;
 mod records;
 mod signals;
