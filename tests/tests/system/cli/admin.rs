@@ -96,10 +96,10 @@ async fn a_topic_is_created_shown_changed_and_deleted() {
 #[tokio::test]
 async fn a_group_s_offsets_are_shown_planned_reset_and_deleted() {
     let cluster = shared().await;
-    json_of(&cluster, &["topic", "create", "cli-group", "-p", "1"]).await;
-    fill(&cluster, "cli-group", 5).await;
+    json_of(&cluster, &["topic", "create", "cli-billed", "-p", "1"]).await;
+    fill(&cluster, "cli-billed", 5).await;
     let admin = admin::Admin::new(admin::AdminConfig::new(&cluster.bootstrap()).unwrap()).unwrap();
-    let offsets = [(TopicPartition::new("cli-group", 0), CommitOffset::at(3))];
+    let offsets = [(TopicPartition::new("cli-billed", 0), CommitOffset::at(3))];
     admin.alter_group_offsets("cli-billing", offsets.into()).await.into_values().next().unwrap().unwrap();
 
     let listed = json_of(&cluster, &["group", "list", "--state", "Empty"]).await;
@@ -109,7 +109,7 @@ async fn a_group_s_offsets_are_shown_planned_reset_and_deleted() {
     let shown = offset().await;
     assert_eq!((&shown["committed"], &shown["end"], &shown["lag"]), (&json!(3), &json!(5), &json!(2)));
 
-    let reset = ["group", "reset-offsets", "cli-billing", "--topic", "cli-group", "--to-earliest"];
+    let reset = ["group", "reset-offsets", "cli-billing", "--topic", "cli-billed", "--to-earliest"];
     let planned = json_of(&cluster, &reset).await;
     assert_eq!((&planned[0]["new"], &planned[0]["executed"]), (&json!(0), &json!(false)));
     assert_eq!(offset().await["committed"], 3, "a plan changes nothing");
@@ -126,7 +126,7 @@ async fn a_group_s_offsets_are_shown_planned_reset_and_deleted() {
         .fails(1, &["cli-nobody", "GROUP_ID_NOT_FOUND"]);
     let deleted =
         json_of(&cluster, &["group", "delete-offsets", "cli-billing", "--topic", "cli-group:0"]).await;
-    assert_eq!(deleted, json!([{"topic": "cli-group", "partition": 0}]));
+    assert_eq!(deleted, json!([{"topic": "cli-billed", "partition": 0}]));
 }
 
 #[tokio::test]
