@@ -125,7 +125,7 @@ async fn a_group_s_offsets_are_shown_planned_reset_and_deleted() {
         .await
         .fails(1, &["cli-nobody", "GROUP_ID_NOT_FOUND"]);
     let deleted =
-        json_of(&cluster, &["group", "delete-offsets", "cli-billing", "--topic", "cli-group:0"]).await;
+        json_of(&cluster, &["group", "delete-offsets", "cli-billing", "--topic", "cli-billed:0"]).await;
     assert_eq!(deleted, json!([{"topic": "cli-billed", "partition": 0}]));
 }
 
