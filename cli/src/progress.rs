@@ -33,6 +33,13 @@ impl Progress {
     }
 }
 
+impl Drop for Progress {
+    /// A message about a failure has a line of its own.
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
 /// A number of bytes for people.
 pub(crate) fn bytes_in_words(bytes: u64) -> String {
     let number = bytes as f64;

@@ -56,7 +56,6 @@ pub(super) async fn run(
         progress.show(|| format!("{records} records read"));
     }
     let took = last.duration_since(started);
-    progress.end();
     consumer.close().await?;
     Ok(Report::new("consume", &args.topic, records, bytes, took, None))
 }

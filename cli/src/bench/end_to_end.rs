@@ -98,6 +98,5 @@ async fn receive(
         }
         progress.show(|| format!("{} records received", latency.len()));
     }
-    progress.end();
     Ok(latency)
 }

@@ -60,7 +60,6 @@ impl Load {
         }
         self.producer.flush().await;
         let latency = fates.finish().await?;
-        progress.end();
         Ok(Sent { records, latency })
     }
 
