@@ -28,6 +28,8 @@ impl Policy {
     pub(super) const FREE: Self = Self { repeatable: true, absence_is_final: false };
     /// Changes something through the controller or a coordinator, so that a second time makes no difference.
     pub(super) const IDEMPOTENT: Self = Self { repeatable: true, absence_is_final: true };
+    /// A second time could undo a later change. A topic that is missing may have been created just now.
+    pub(super) const OVERWRITES: Self = Self { repeatable: false, absence_is_final: false };
     /// A second time could hit what somebody else has made meanwhile.
     pub(super) const ONCE: Self = Self { repeatable: false, absence_is_final: true };
 
@@ -173,7 +175,9 @@ mod tests {
 
     #[test]
     fn a_change_is_not_sent_again_when_it_may_have_been_carried_out() {
-        for (policy, again) in [(Policy::ONCE, false), (Policy::IDEMPOTENT, true)] {
+        for (policy, again) in
+            [(Policy::ONCE, false), (Policy::OVERWRITES, false), (Policy::IDEMPOTENT, true)]
+        {
             for error in [lost(), Error::code(ErrorCode::REQUEST_TIMED_OUT)] {
                 assert_eq!(policy.repeats(&error, 0), again, "{policy:?}: {error}");
             }

@@ -155,7 +155,7 @@ struct AlterOffsets {
 impl Operation for AlterOffsets {
     type Key = TopicPartition;
     type Value = ();
-    const POLICY: Policy = Policy::FREE;
+    const POLICY: Policy = Policy::OVERWRITES;
 
     fn route(&self, _place: &TopicPartition) -> Route {
         Route::Coordinator(Coordinated::Group(self.group.clone()))
@@ -209,7 +209,7 @@ struct DeleteOffsets {
 impl Operation for DeleteOffsets {
     type Key = TopicPartition;
     type Value = ();
-    const POLICY: Policy = Policy::FREE;
+    const POLICY: Policy = Policy::OVERWRITES;
 
     fn route(&self, _place: &TopicPartition) -> Route {
         Route::Coordinator(Coordinated::Group(self.group.clone()))
