@@ -6,6 +6,10 @@
 //!
 //! The broker has appended nothing of it, and the halves together have the same numbers. What was in flight behind it is
 //! refused as out of sequence, and comes back to be sent behind the halves. Batches behind it move back by one place.
+//!
+//! Brokers check a batch's size before its sequence. So a batch behind a [gap](Chain::Gap), or in a [refuted](Chain::Refuted)
+//! chain, is split as well. It is certainly not in the log, and its halves get their numbers as any batch that came back. A
+//! batch that may be in the log keeps its numbers and its records together: it fails.
 
 use trilog_protocol::ErrorCode;
 
@@ -17,7 +21,7 @@ impl<T> Queue<T> {
     /// A broker will never append a batch as it is.
     pub(super) fn refused(&mut self, flight: Flight<T>, error: &Error) -> Vec<Finished<T>> {
         let Flight { batch, is_given_up, .. } = flight;
-        if !is_too_large(error) || is_given_up || batch.is_uncertain || self.chain != Chain::Whole {
+        if !is_too_large(error) || is_given_up || batch.is_uncertain || self.chain == Chain::Fenced {
             return self.give_up(batch, error);
         }
         match batch.split() {
@@ -34,6 +38,11 @@ impl<T> Queue<T> {
         let flying = self.in_flight.iter_mut().map(|flight| &mut flight.batch);
         for batch in flying.chain(&mut self.waiting).filter(|batch| batch.number > first.number) {
             batch.number += 1;
+        }
+        if let Chain::Gap(missing) = &mut self.chain
+            && *missing > first.number
+        {
+            *missing += 1;
         }
         self.next_number += 1;
         let at = self.waiting.partition_point(|other| other.number < first.number);

@@ -217,6 +217,71 @@ fn a_batch_that_is_too_large_comes_back_as_two() {
 }
 
 #[test]
+fn a_batch_that_is_too_large_behind_a_gap_comes_back_as_two() {
+    let mut stage = Stage::new();
+    stage.batch(at(0));
+    stage.small_records(2);
+    stage.batch(at(0));
+    (0..3).for_each(|_| assert!(stage.send(at(5)).is_some()));
+    assert_eq!(stage.answer(1, ErrorCode::MESSAGE_TOO_LARGE, at(6)), [(0, None)], "one record is too large");
+    assert_eq!(stage.answer(2, ErrorCode::MESSAGE_TOO_LARGE, at(6)), []);
+    assert_eq!(stage.answer(3, ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER, at(6)), []);
+    assert_eq!(stage.send(at(6)), Some((4, 1, 0)));
+    assert_eq!(stage.send(at(6)), Some((5, 1, 1)));
+    assert_eq!(stage.send(at(6)), Some((6, 1, 2)));
+    assert_eq!(stage.answer(4, ErrorCode::NONE, at(7)), [(1, Some(100))]);
+    assert_eq!(stage.answer(5, ErrorCode::NONE, at(7)), [(2, Some(100))]);
+    assert_eq!(stage.answer(6, ErrorCode::NONE, at(7)), [(3, Some(100))]);
+}
+
+#[test]
+fn a_batch_that_is_too_large_in_a_refuted_chain_comes_back_as_two() {
+    let mut stage = Stage::new();
+    stage.batch(at(0));
+    stage.send(at(0));
+    stage.answer(1, ErrorCode::NONE, at(0));
+    stage.batch(at(0));
+    stage.small_records(2);
+    assert_eq!(stage.send(at(5)), Some((2, 0, 1)));
+    assert_eq!(stage.send(at(5)), Some((3, 0, 2)));
+    stage.answer(2, ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER, at(6));
+    assert_eq!(stage.answer(3, ErrorCode::MESSAGE_TOO_LARGE, at(6)), []);
+    assert_eq!(stage.send(at(6)), Some((4, 1, 0)));
+    assert_eq!(stage.send(at(6)), Some((5, 1, 1)));
+    assert_eq!(stage.send(at(6)), Some((6, 1, 2)));
+}
+
+#[test]
+fn a_gap_behind_the_halves_moves_back_with_what_is_behind_it() {
+    let mut stage = Stage::new();
+    stage.small_records(2);
+    (0..2).for_each(|_| stage.batch(at(0)));
+    (0..3).for_each(|_| assert!(stage.send(at(5)).is_some()));
+    stage.answer(2, ErrorCode::MESSAGE_TOO_LARGE, at(6));
+    stage.answer(3, ErrorCode::REQUEST_TIMED_OUT, at(6));
+    assert_eq!(stage.answer(1, ErrorCode::MESSAGE_TOO_LARGE, at(6)), []);
+    // The last batch may be in the log: all keep their numbers until that is known.
+    assert_eq!(stage.send(at(500)), Some((4, 0, 0)));
+    stage.answer(4, ErrorCode::NONE, at(500));
+    assert_eq!(stage.send(at(500)), Some((5, 0, 1)));
+    stage.answer(5, ErrorCode::NONE, at(500));
+    assert_eq!(stage.queue.chain, Chain::Gap(2), "the halves have 0 and 1, what is missing has 2");
+    assert_eq!(stage.send(at(500)), Some((6, 0, 3)));
+    stage.answer(6, ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER, at(500));
+    assert_eq!(stage.send(at(1000)), Some((7, 1, 0)));
+}
+
+#[test]
+fn a_batch_that_may_be_in_the_log_is_not_split() {
+    let mut stage = Stage::new();
+    stage.small_records(2);
+    stage.send(at(5));
+    stage.answer(1, ErrorCode::REQUEST_TIMED_OUT, at(5));
+    assert!(stage.send(at(500)).is_some());
+    assert_eq!(stage.answer(2, ErrorCode::MESSAGE_TOO_LARGE, at(500)), [(0, None), (1, None)]);
+}
+
+#[test]
 fn halves_hold_the_records_in_order() {
     let mut batch = Batch::new(7, at(0));
     for number in 0..5_u8 {

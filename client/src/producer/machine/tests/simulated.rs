@@ -1,7 +1,7 @@
 //! A producer and two brokers, played from a seed: leaders move, requests and answers are lost, batches are refused, time
 //! passes in leaps. Whatever happens, no record is doubled or reordered, and none that was acknowledged is missing.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use trilog_protocol::batch::BatchHeader;
 use trilog_protocol::compression::Compression;
@@ -82,6 +82,10 @@ struct World {
     fates: BTreeMap<u32, Option<(usize, Option<i64>)>>,
     is_strict: bool,
     is_kind: bool,
+    /// The longest batch that brokers take, in bytes.
+    limit: usize,
+    /// The records that brokers refused as too large by themselves.
+    too_large: BTreeSet<u32>,
 }
 
 impl World {
@@ -90,6 +94,8 @@ impl World {
         Self {
             machine: Machine::new(Setup { seed, ..setup() }),
             is_strict: random.bool(),
+            limit: if random.bool() { usize::MAX } else { random.usize(180..320) },
+            too_large: BTreeSet::new(),
             random,
             now: Duration::ZERO,
             logs: (0..PARTITIONS).map(|_| Log::default()).collect(),
@@ -147,7 +153,14 @@ impl World {
                     let value = record.unwrap().value.unwrap();
                     u32::from_be_bytes(value[..4].try_into().unwrap())
                 });
-                self.logs[at].append(&header, &values.collect::<Vec<_>>(), self.is_strict)
+                let values: Vec<_> = values.collect();
+                // As in Kafka, the size is checked before the sequence.
+                if batch.len() > self.limit {
+                    self.too_large.extend(values.first().filter(|_| values.len() == 1));
+                    Err(ErrorCode::MESSAGE_TOO_LARGE)
+                } else {
+                    self.logs[at].append(&header, &values, self.is_strict)
+                }
             };
             verdicts.push(match answer {
                 Ok(_) if loses => judge(ErrorCode::REQUEST_TIMED_OUT, None, false),
@@ -199,6 +212,7 @@ impl World {
             0..=64 => self.serve(node),
             65..=89 => self.deliver(node),
             90..=93 => self.now += at(self.random.u64(0..300)),
+            _ if self.is_kind => self.now += at(10),
             94 => self.now += at(self.random.u64(0..8000)),
             95..=97 => self.cut(node),
             _ => {
@@ -267,4 +281,21 @@ fn nothing_is_doubled_reordered_or_lost_once_acknowledged() {
     }
     let all = usize::try_from(SEEDS).unwrap() * usize::try_from(RECORDS).unwrap();
     assert!(delivered > all / 2, "the brokers are not that bad: {delivered} of {all}");
+}
+
+#[test]
+fn only_records_that_are_too_large_by_themselves_fail_as_too_large() {
+    let mut failed = 0;
+    for seed in 0..SEEDS {
+        let mut world = World::new(seed);
+        (world.is_kind, world.limit) = (true, 180);
+        world.play();
+        world.check();
+        for (record, fate) in &world.fates {
+            let is_fair = fate.is_some() || world.too_large.contains(record);
+            assert!(is_fair, "seed {seed}: record {record} fits, and failed");
+        }
+        failed += world.too_large.len();
+    }
+    assert!(failed > 0, "some records are too large");
 }
