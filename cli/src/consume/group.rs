@@ -19,7 +19,10 @@ pub(super) struct Held {
     pub(super) news: BTreeSet<TopicPartition>,
     /// Partitions that went since the command looked.
     pub(super) gone: BTreeSet<TopicPartition>,
-    /// The offset behind the last record of each partition that is printed and not committed.
+    /// The partitions of this member.
+    places: BTreeSet<TopicPartition>,
+    /// The offset behind the last record of each partition that is printed and not committed. Only of partitions that are held: the
+    /// next owner's offset is never rewound.
     printed: BTreeMap<TopicPartition, i64>,
 }
 
@@ -28,15 +31,26 @@ impl Share {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Records up to these offsets have left this process.
+    /// Records up to these offsets have left this process. Those of partitions that are gone are not committed.
     pub(super) fn printed(&self, offsets: BTreeMap<TopicPartition, i64>) {
-        self.held().printed.extend(offsets);
+        let mut held = self.held();
+        let Held { places, printed, .. } = &mut *held;
+        printed.extend(offsets.into_iter().filter(|(place, _)| places.contains(place)));
+    }
+
+    /// Commits nothing more of what was printed so far.
+    pub(super) fn disown(&self) {
+        self.held().printed.clear();
     }
 
     /// Commits what was printed.
+    ///
+    /// Cancel safety: dropped, the next commit has the same offsets again.
     pub(super) async fn commit(&self, committer: &Committer) -> Result<(), Error> {
-        let offsets = std::mem::take(&mut self.held().printed);
-        commit(committer, offsets).await
+        let offsets = self.held().printed.clone();
+        commit(committer, offsets.clone()).await?;
+        self.held().printed.retain(|place, offset| offsets.get(place) != Some(offset));
+        Ok(())
     }
 
     fn went(&self, partitions: BTreeSet<TopicPartition>) -> BTreeMap<TopicPartition, i64> {
@@ -45,6 +59,7 @@ impl Share {
         let (going, staying) =
             std::mem::take(&mut held.printed).into_iter().partition(|(place, _)| partitions.contains(place));
         held.printed = staying;
+        held.places.retain(|place| !partitions.contains(place));
         held.gone.extend(partitions);
         going
     }
@@ -77,7 +92,27 @@ impl RebalanceListener for Share {
         let mut held = self.held();
         held.is_settled = true;
         held.gone.retain(|place| !partitions.contains(place));
+        held.places.extend(partitions.iter().cloned());
         held.news.extend(partitions);
         Box::pin(std::future::ready(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn offsets_are_kept_for_partitions_that_are_held_and_for_no_others() {
+        let places: Vec<_> = (0..2).map(|number| TopicPartition::new("t", number)).collect();
+        let printed = |offset| places.iter().map(|place| (place.clone(), offset)).collect();
+        let share = Share::default();
+        drop(share.assigned(places.iter().cloned().collect()));
+        share.printed(printed(5));
+        assert_eq!(share.went([places[0].clone()].into()), [(places[0].clone(), 5)].into());
+        share.printed(printed(7));
+        assert_eq!(share.held().printed, [(places[1].clone(), 7)].into(), "the first has another owner");
+        share.disown();
+        assert_eq!(share.went([places[1].clone()].into()), BTreeMap::new());
     }
 }

@@ -77,7 +77,8 @@ pub struct ConsumeArgs {
     #[arg(long)]
     follow: bool,
 
-    /// End after so many records.
+    /// End after so many records. With --group, prefer this to `| head`: records that are in a pipe when its reader ends may be
+    /// committed unread.
     #[arg(short, long, value_name = "N")]
     count: Option<u64>,
 

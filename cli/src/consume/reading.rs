@@ -20,6 +20,9 @@ pub(super) const NEWS: Duration = Duration::from_secs(3);
 /// How soon what was printed is written out when nothing more comes.
 const SOON: Duration = Duration::from_millis(1);
 
+/// How soon what was printed is written out while more comes.
+const LATEST: Duration = Duration::from_millis(20);
+
 /// How often it is looked whether the end is reached.
 const LOOK: Duration = Duration::from_millis(20);
 
@@ -29,7 +32,7 @@ const COMMIT: Duration = Duration::from_secs(5);
 /// How long the cluster may be silent before a person is told, and then again.
 const SILENCE: Duration = Duration::from_secs(5);
 
-/// How long the cluster may be silent before a command that is to end gives up.
+/// How long a command that is to end goes on without progress.
 const GIVE_UP: Duration = Duration::from_secs(60);
 
 /// How records are printed.
@@ -44,11 +47,13 @@ pub(super) enum Printing {
 struct End {
     offset: i64,
     is_reached: bool,
+    /// How far the partition is read, as of the last look.
+    position: Option<i64>,
 }
 
 impl End {
     const fn at(offset: i64) -> Self {
-        Self { offset, is_reached: false }
+        Self { offset, is_reached: false, position: None }
     }
 }
 
@@ -67,10 +72,13 @@ pub(super) struct Reading {
     ends: BTreeMap<TopicPartition, End>,
     /// The offsets behind what was printed, and not written out.
     printed: BTreeMap<TopicPartition, i64>,
+    /// When the first record was printed that is not written out.
+    unwritten_since: Option<Instant>,
     last_commit: Instant,
     /// When something came, or a person was told that nothing does.
     last_news: Instant,
-    last_record: Instant,
+    /// When a partition came, one was read further, or something was written: that may take as long as the reader likes.
+    last_progress: Instant,
 }
 
 impl Reading {
@@ -88,9 +96,10 @@ impl Reading {
             left: None,
             ends: ends.into_iter().map(|(place, offset)| (place, End::at(offset))).collect(),
             printed: BTreeMap::new(),
+            unwritten_since: None,
             last_commit: now,
             last_news: now,
-            last_record: now,
+            last_progress: now,
         }
     }
 
@@ -104,7 +113,13 @@ impl Reading {
         let read = self.read(screen, &mut interrupt).await;
         let read = read.and_then(|()| self.write_out(screen));
         let committed = match &self.share {
-            Some(share) => share.commit(&self.consumer.committer()).await,
+            Some(share) => {
+                if matches!(read, Err(Failure::OutputClosed)) {
+                    // The last lines may be in a pipe that nobody reads.
+                    share.disown();
+                }
+                share.commit(&self.consumer.committer()).await
+            }
             None => Ok(()),
         };
         let left = self.consumer.close().await;
@@ -114,27 +129,36 @@ impl Reading {
     }
 
     async fn read(&mut self, screen: &mut Screen, interrupt: &mut Interrupt) -> Result<(), Failure> {
-        let mut is_written = true;
         while self.left != Some(0) && !self.is_at_the_end() {
-            let pause = if is_written { LOOK } else { SOON };
             tokio::select! {
                 biased;
                 () = interrupt.wait() => return Ok(()),
-                batch = self.consumer.poll() => {
-                    self.print(batch?, screen)?;
-                    is_written = false;
-                }
-                () = sleep(pause) => {
-                    self.write_out(screen)?;
-                    is_written = true;
-                    self.complain()?;
-                }
+                turned = self.turn(screen) => turned?,
             }
-            self.look().await?;
-            if self.last_commit.elapsed() >= COMMIT
-                && let Some(share) = &self.share
-            {
-                self.last_commit = Instant::now();
+        }
+        Ok(())
+    }
+
+    /// Prints the next batch, or waits a little for one, and does what is due.
+    ///
+    /// Cancel safety: nothing is lost.
+    async fn turn(&mut self, screen: &mut Screen) -> Result<(), Failure> {
+        // Partitions may go while a member polls: what was printed of them has to be written by then, and is committed.
+        if self.share.is_some() || self.unwritten_since.is_some_and(|since| since.elapsed() >= LATEST) {
+            self.write_out(screen)?;
+        }
+        let pause = if self.unwritten_since.is_none() { LOOK } else { SOON };
+        tokio::select! {
+            biased;
+            batch = self.consumer.poll() => self.print(batch?, screen)?,
+            () = sleep(pause) => self.write_out(screen)?,
+        }
+        self.look().await?;
+        self.complain()?;
+        if self.last_commit.elapsed() >= COMMIT && self.share.is_some() {
+            self.write_out(screen)?;
+            self.last_commit = Instant::now();
+            if let Some(share) = &self.share {
                 share.commit(&self.consumer.committer()).await?;
             }
         }
@@ -162,6 +186,7 @@ impl Reading {
             };
             self.ends.retain(|place, _| !gone.contains(place));
             if !news.is_empty() {
+                self.last_progress = Instant::now();
                 let marks = self.consumer.watermarks(news.iter().cloned()).await?;
                 let mut held = share.held();
                 // Those that went meanwhile are no longer among the news.
@@ -171,14 +196,18 @@ impl Reading {
             }
         }
         for (place, end) in &mut self.ends {
-            end.is_reached = end.is_reached
-                || self.consumer.position(place).is_some_and(|position| position >= end.offset);
+            let position = self.consumer.position(place);
+            if !end.is_reached && position != end.position {
+                end.position = position;
+                self.last_progress = Instant::now();
+            }
+            end.is_reached |= position.is_some_and(|position| position >= end.offset);
         }
         Ok(())
     }
 
     fn print(&mut self, batch: Batch, screen: &mut Screen) -> Result<(), Failure> {
-        (self.last_news, self.last_record) = (Instant::now(), Instant::now());
+        self.last_news = Instant::now();
         let end = if self.follows { None } else { self.ends.get(&batch.partition).copied() };
         let mut next = None;
         for record in &batch.records {
@@ -203,6 +232,8 @@ impl Reading {
             }
         }
         if let Some(next) = next {
+            self.last_progress = Instant::now();
+            self.unwritten_since.get_or_insert(self.last_progress);
             self.printed.insert(batch.partition, next);
         }
         Ok(())
@@ -210,7 +241,12 @@ impl Reading {
 
     /// Writes out what was printed: from then on, it may be committed.
     fn write_out(&mut self, screen: &mut Screen) -> Result<(), Failure> {
+        if self.unwritten_since.is_none() {
+            return Ok(());
+        }
         screen.flush()?;
+        self.unwritten_since = None;
+        self.last_progress = Instant::now();
         let printed = std::mem::take(&mut self.printed);
         if let Some(share) = &self.share {
             share.printed(printed);
@@ -218,17 +254,51 @@ impl Reading {
         Ok(())
     }
 
-    /// Tells a person that the cluster is silent, and gives up where nobody said to wait.
+    /// Tells a person that the cluster is silent. A command that is to end gives up at last.
     fn complain(&mut self) -> Result<(), Failure> {
-        if self.last_news.elapsed() < SILENCE {
-            return Ok(());
+        let trouble =
+            || self.consumer.trouble().map(|trouble| crate::failure::one_line(&trouble.to_string()));
+        if !self.follows && self.last_progress.elapsed() > GIVE_UP {
+            return Err(Failure::Failed(stall(&self.ends, trouble())));
         }
-        self.last_news = Instant::now();
-        let Some(trouble) = self.consumer.trouble() else { return Ok(()) };
-        if !self.follows && self.last_record.elapsed() > GIVE_UP {
-            return Err(trouble.into());
+        if self.last_news.elapsed() >= SILENCE {
+            if let Some(trouble) = trouble() {
+                eprintln!("trilog: {trouble}; trying again");
+            }
+            self.last_news = Instant::now();
         }
-        eprintln!("trilog: {}; trying again", crate::failure::one_line(&trouble.to_string()));
         Ok(())
+    }
+}
+
+/// What a command waited for in vain.
+fn stall(ends: &BTreeMap<TopicPartition, End>, trouble: Option<String>) -> String {
+    let what = match ends.iter().find(|(_, end)| !end.is_reached) {
+        Some((place, End { offset, position: Some(position), .. })) => {
+            format!("{place} is read up to offset {position} of {offset}")
+        }
+        Some((place, _)) => format!("{place} cannot be read"),
+        None => "the group has assigned nothing".to_owned(),
+    };
+    let cause = trouble.map(|trouble| format!(" ({trouble})")).unwrap_or_default();
+    format!("no progress for {} s: {what}{cause}", GIVE_UP.as_secs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stall_names_the_partition_and_the_cause() {
+        let place = |number| TopicPartition::new("t", number);
+        let reached = End { is_reached: true, ..End::at(3) };
+        let mut ends: BTreeMap<_, _> = [(place(0), reached)].into();
+        assert_eq!(stall(&ends, None), "no progress for 60 s: the group has assigned nothing");
+        ends.insert(place(1), End::at(9));
+        let told = stall(&ends, Some("no broker answers".to_owned()));
+        assert_eq!(told, format!("no progress for 60 s: {} cannot be read (no broker answers)", place(1)));
+        ends.insert(place(1), End { position: Some(5), ..End::at(9) });
+        let told = stall(&ends, None);
+        assert_eq!(told, format!("no progress for 60 s: {} is read up to offset 5 of 9", place(1)));
     }
 }
