@@ -16,6 +16,9 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer, Serialize};
 use trilog_client::{Header, Record};
 
+/// The timestamp of a record without one, as in Kafka.
+const NO_TIMESTAMP: i64 = -1;
+
 /// Bytes on their way out: as text, if they are text and text is wanted, else as base64.
 #[derive(Debug)]
 enum Shown<'a> {
@@ -143,7 +146,7 @@ pub(crate) fn parse(line: &[u8], topic: Option<&str>) -> Result<Record, String> 
     let topic = topic.ok_or("it names no topic, and neither does the command line")?;
     let mut record = Record::to(topic);
     record.partition = read.partition.filter(|partition| *partition >= 0);
-    record.timestamp = read.timestamp;
+    record.timestamp = read.timestamp.filter(|timestamp| *timestamp != NO_TIMESTAMP);
     record.key = either("key", read.key.map(Some), read.key_base64)?.flatten();
     let value = either("value", read.value, read.value_base64)?;
     record.value = value.ok_or("it has no \"value\"; null is written as null")?;
@@ -215,6 +218,12 @@ mod tests {
         assert!(error(r#"{"topic":"t","value_base64":"!"}"#).contains("no base64"));
         assert!(error(r#"{"topic":"t","value":"v","value_base64":"dg=="}"#).contains("both"));
         assert!(error(r#"{"topic":"t","value":{}}"#).contains("expected a string"));
+    }
+
+    #[test]
+    fn a_record_without_a_timestamp_gets_one_when_it_is_produced() {
+        let line = out(&Record::to("t").value("v").timestamp(NO_TIMESTAMP), false);
+        assert_eq!(parse(line.as_bytes(), None), Ok(Record::to("t").partition(3).value("v")));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use trilog_client::admin::{
 };
 use trilog_client::{Error, ErrorCode, TopicPartition};
 
-use super::problems::Problems;
+use super::problems::{Problems, is_missing_topic};
 use super::selection::Selection;
 use super::{Session, list, or_dash};
 use crate::failure::Failure;
@@ -153,7 +153,15 @@ struct Health {
     missing_brokers: Vec<i32>,
     /// How many partitions are not led by their first replica; that is no fault.
     not_preferred: usize,
+    /// Topics that the cluster cannot describe.
+    failed_topics: Vec<FailedTopic>,
     problems: Vec<Unwell>,
+}
+
+#[derive(Serialize)]
+struct FailedTopic {
+    topic: String,
+    error: String,
 }
 
 #[derive(Serialize)]
@@ -166,11 +174,21 @@ struct Unwell {
 }
 
 impl Health {
-    fn of(cluster: &ClusterDescription, topics: &[TopicDescription]) -> Self {
+    fn of(cluster: &ClusterDescription, topics: Results<String, TopicDescription>) -> Self {
         let up: BTreeSet<_> = cluster.brokers.iter().map(|broker| broker.id).collect();
         let mut needed = BTreeSet::new();
         let (mut problems, mut partitions, mut not_preferred) = (Vec::new(), 0, 0);
-        for topic in topics {
+        let mut failed_topics = Vec::new();
+        for (name, outcome) in topics {
+            let topic = match outcome {
+                Ok(topic) => topic,
+                // It is being deleted.
+                Err(error) if is_missing_topic(&error) => continue,
+                Err(error) => {
+                    failed_topics.push(FailedTopic { topic: name, error: error.to_string() });
+                    continue;
+                }
+            };
             for partition in &topic.partitions {
                 partitions += 1;
                 needed.extend(partition.replicas.iter().copied());
@@ -187,8 +205,9 @@ impl Health {
             }
         }
         let missing_brokers: Vec<_> = needed.difference(&up).copied().collect();
-        let healthy = problems.is_empty() && missing_brokers.is_empty();
-        Self { healthy, brokers: up.len(), partitions, missing_brokers, not_preferred, problems }
+        let healthy = problems.is_empty() && missing_brokers.is_empty() && failed_topics.is_empty();
+        let brokers = up.len();
+        Self { healthy, brokers, partitions, missing_brokers, not_preferred, failed_topics, problems }
     }
 
     /// What is wrong, in one sentence.
@@ -197,6 +216,10 @@ impl Health {
         let mut parts = Vec::new();
         if !self.missing_brokers.is_empty() {
             parts.push(format!("missing brokers: {}", list(&self.missing_brokers)));
+        }
+        if let Some(FailedTopic { topic, error }) = self.failed_topics.first() {
+            let count = self.failed_topics.len();
+            parts.push(format!("topics with errors: {count} (the first is {topic:?}: {error})"));
         }
         if leaderless > 0 {
             parts.push(format!("partitions without a leader: {leaderless}"));
@@ -211,8 +234,8 @@ impl Health {
 
 async fn health(session: &mut Session<'_>) -> Result<(), Failure> {
     let cluster = session.admin.describe_cluster().await?;
-    let topics = session.admin.list_topics().await?;
-    let health = Health::of(&cluster, &topics);
+    let topics = session.admin.list_topic_results().await?;
+    let health = Health::of(&cluster, topics);
     if session.is_json() {
         session.screen.json(&health)?;
     } else if health.healthy {
@@ -358,17 +381,32 @@ mod tests {
         PartitionDescription { leader, replicas: vec![1, 2, 3], in_sync, ..Default::default() }
     }
 
+    fn error(code: ErrorCode) -> Error {
+        Error::Broker { code, message: None }
+    }
+
     fn health(brokers: &[i32], partitions: Vec<PartitionDescription>) -> Health {
         let brokers = brokers.iter().map(|id| BrokerDescription { id: *id, ..Default::default() });
         let cluster = ClusterDescription { brokers: brokers.collect(), ..Default::default() };
         let topic = TopicDescription { name: "t".to_owned(), partitions, ..Default::default() };
-        Health::of(&cluster, &[topic])
+        Health::of(&cluster, [("t".to_owned(), Ok(topic))].into())
     }
 
     #[test]
     fn a_cluster_is_well_if_all_replicas_are_in_sync_whoever_leads() {
         let well = health(&[1, 2, 3], vec![partition(Some(1), &[1, 2, 3]), partition(Some(2), &[3, 2, 1])]);
         assert!(well.healthy && well.not_preferred == 1);
+    }
+
+    #[test]
+    fn a_topic_with_an_error_is_a_problem_unless_it_is_being_deleted() {
+        let health =
+            |code| Health::of(&ClusterDescription::default(), [("t".to_owned(), Err(error(code)))].into());
+        assert!(health(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION).healthy);
+        let unwell = health(ErrorCode::LEADER_NOT_AVAILABLE);
+        assert!(!unwell.healthy);
+        let cause = error(ErrorCode::LEADER_NOT_AVAILABLE);
+        assert_eq!(unwell.complaint(), format!("topics with errors: 1 (the first is \"t\": {cause})"));
     }
 
     #[test]

@@ -120,7 +120,8 @@ impl From<ConfigEntry> for Row {
     fn from(entry: ConfigEntry) -> Self {
         let source = entry.source.to_string();
         let ConfigEntry { name, value, read_only, sensitive, .. } = entry;
-        Self { name, value, source, read_only, sensitive }
+        // A broker may send what it calls sensitive.
+        Self { name, value: value.filter(|_| !sensitive), source, read_only, sensitive }
     }
 }
 
@@ -167,11 +168,21 @@ fn is_set(entry: &ConfigEntry, resource: &ConfigResource) -> bool {
     entry.source.is_own() || *resource == ConfigResource::Broker(None) && entry.source == for_all
 }
 
+/// What was done. Values are left out: they may be secrets.
 #[derive(Serialize)]
 struct Changed {
     resource: String,
     name: String,
-    value: Option<String>,
+    /// `set` or `unset`.
+    change: &'static str,
+}
+
+impl Changed {
+    fn of(resource: &ConfigResource, change: ConfigChange) -> Self {
+        let is_set = matches!(change.operation, ConfigOperation::Set(_));
+        let (resource, made) = (resource.to_string(), if is_set { "set" } else { "unset" });
+        Self { resource, name: change.name, change: made }
+    }
 }
 
 async fn alter(
@@ -191,17 +202,33 @@ async fn alter(
         _ => {}
     }
     problems.finish(session.screen)?;
-    let rows = changes.into_iter().map(|change| Changed {
-        resource: resource.to_string(),
-        name: change.name,
-        value: match change.operation {
-            ConfigOperation::Set(value) => Some(value),
-            _ => None,
-        },
-    });
-    let verb = if mode == Change::Apply { "" } else { "could be: " };
-    session.report(&rows.collect::<Vec<_>>(), Problems::default(), |row| match &row.value {
-        Some(value) => format!("{verb}{}: {}={value}", row.resource, row.name),
-        None => format!("{verb}{}: {} has its default", row.resource, row.name),
+    let rows: Vec<_> = changes.into_iter().map(|change| Changed::of(&resource, change)).collect();
+    let verb = if mode == Change::Apply { "" } else { "could be " };
+    session.report(&rows, Problems::default(), |row| {
+        format!("{}: {} {verb}{}", row.resource, row.name, row.change)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use trilog_client::admin::ConfigSource;
+
+    use super::*;
+
+    #[test]
+    fn secrets_are_not_printed() {
+        let entry = ConfigEntry {
+            name: "ssl.key.password".to_owned(),
+            value: Some("hush".to_owned()),
+            source: ConfigSource::Topic,
+            read_only: false,
+            sensitive: true,
+            documentation: None,
+        };
+        let shown = serde_json::to_value(Row::from(entry)).unwrap();
+        assert_eq!(shown["value"], serde_json::Value::Null);
+        let change = ConfigChange::set("ssl.key.password", "hush");
+        let told = serde_json::to_string(&Changed::of(&ConfigResource::Broker(None), change)).unwrap();
+        assert!(told.contains("ssl.key.password") && !told.contains("hush"), "{told}");
+    }
 }

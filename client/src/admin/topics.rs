@@ -248,12 +248,24 @@ impl Admin {
         self.run(DescribeTopics, topics.into_iter().map(Into::into)).await
     }
 
-    /// Describes all topics, by name, internal ones too.
+    /// Describes all topics, by name, internal ones too. Topics with an error of their own are left out;
+    /// [`list_topic_results`](Self::list_topic_results) has them.
     ///
     /// # Errors
     ///
     /// If no broker answers in time.
     pub async fn list_topics(&self) -> Result<Vec<TopicDescription>, Error> {
+        let told = self.list_topic_results().await?;
+        Ok(told.into_values().filter_map(Result::ok).collect())
+    }
+
+    /// Describes all topics, internal ones too, or says why a topic cannot be described. A topic that is being deleted may be
+    /// `UNKNOWN_TOPIC_OR_PARTITION`.
+    ///
+    /// # Errors
+    ///
+    /// If no broker answers in time.
+    pub async fn list_topic_results(&self) -> Result<Results<String, TopicDescription>, Error> {
         self.run_one(ListTopics, ()).await
     }
 
@@ -374,22 +386,17 @@ struct ListTopics;
 
 impl Operation for ListTopics {
     type Key = ();
-    type Value = Vec<TopicDescription>;
+    type Value = Results<String, TopicDescription>;
     const POLICY: Policy = Policy::FREE;
 
     fn route(&self, (): &()) -> Route {
         Route::Any
     }
 
-    async fn ask(
-        &self,
-        attempt: Attempt<'_>,
-        _all: &[()],
-    ) -> Result<Results<(), Vec<TopicDescription>>, Error> {
+    async fn ask(&self, attempt: Attempt<'_>, _all: &[()]) -> Result<Results<(), Self::Value>, Error> {
         let told = metadata::all(attempt.connection).await?;
-        // A topic that is being deleted has an error and no partitions.
-        let topics = told.topics.into_values().filter_map(Result::ok).collect();
-        Ok([((), Ok(topics))].into())
+        let topics = told.topics.into_iter().map(|(topic, outcome)| (topic.to_string(), outcome));
+        Ok([((), Ok(topics.collect()))].into())
     }
 }
 

@@ -116,7 +116,8 @@ impl Consumer {
     /// Leaves the group, or gives up the partitions that were assigned by hand. What the application is done with is committed
     /// first if commits are automatic, as by [`close`](Self::close), and callbacks run. The consumer may subscribe again.
     ///
-    /// Cancel safety: dropped, the consumer goes on leaving; the next [`poll`](Self::poll) runs the callbacks.
+    /// Cancel safety: dropped during the commit, the consumer is still subscribed, and the commit may or may not have been made.
+    /// Dropped later, it goes on leaving; the next [`poll`](Self::poll) runs the callbacks.
     ///
     /// # Errors
     ///
