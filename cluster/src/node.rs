@@ -206,7 +206,6 @@ impl Node {
         let (inbox, published) = (Arc::new(Inbox::default()), Arc::new(Published::new()));
         let rpc = Arc::new(RpcClient::default());
         let nodes: Vec<NodeId> = peers.keys().copied().collect();
-        let node_count = nodes.len();
         let metrics = NodeMetrics::default();
         let clones = (Arc::clone(&inbox), Arc::clone(&published), Arc::clone(&rpc));
         let link = Link::new(clones, store.clone(), metrics.peers_refused.clone());
@@ -221,7 +220,7 @@ impl Node {
             shard: ShardConfig {
                 node,
                 store_id,
-                nodes,
+                nodes: nodes.clone(),
                 defaults: Arc::clone(&settings),
                 patterns: Arc::clone(&patterns),
                 checkpoints: CheckpointPolicy::default(),
@@ -240,7 +239,7 @@ impl Node {
         let ended = start_driver(config).await?;
         let shared = Shared {
             node,
-            nodes: node_count,
+            nodes: nodes.len(),
             cluster_id,
             settings,
             published,
