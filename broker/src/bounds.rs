@@ -19,9 +19,19 @@ type Row = (String, String, String);
 
 /// Every bound. The setting is empty where there is none.
 fn table() -> Vec<Row> {
+    let rows = wire_bounds().into_iter().chain(node_bounds());
+    rows.map(|(name, value, setting)| (name.to_owned(), value, setting.to_owned())).collect()
+}
+
+/// A bound without a setting.
+const fn fixed(name: &'static str, value: String) -> (&'static str, String, &'static str) {
+    (name, value, "")
+}
+
+/// Bounds of connections, requests and answers, of clients and peers.
+fn wire_bounds() -> Vec<(&'static str, String, &'static str)> {
     let settings = BrokerSettings::default();
-    let fixed = |name, value| (name, value, "");
-    let rows = [
+    vec![
         ("connections of a node", count(settings.max_connections), "max.connections"),
         ("connections of an address", count(settings.max_connections_per_ip), "max.connections.per.ip"),
         ("idle time of a connection", time(settings.connections_max_idle), "connections.max.idle.ms"),
@@ -61,6 +71,12 @@ fn table() -> Vec<Row> {
             "lines of the log about failed connections, of a kind",
             format!("1 in {}", time(Some(connection::EVERY))),
         ),
+    ]
+}
+
+/// Bounds of the HTTP port, of threads, and of what the cluster's metadata and partitions hold.
+fn node_bounds() -> Vec<(&'static str, String, &'static str)> {
+    vec![
         fixed("connections of the HTTP port", count(http::bounds::MAX_CONNECTIONS)),
         fixed("head of an HTTP request", bytes(http::bounds::MAX_HEAD_BYTES)),
         fixed("time for the head of an HTTP request", time(Some(http::bounds::HEAD_WITHIN))),
@@ -88,8 +104,7 @@ fn table() -> Vec<Row> {
         fixed("consumer groups with settings of their own", count(bounds::MAX_GROUPS_WITH_CONFIGS)),
         fixed("idempotent producers of a partition", count(bounds::MAX_PRODUCERS_PER_PARTITION)),
         fixed("idempotent producers of a node", count(bounds::MAX_PRODUCERS_PER_NODE)),
-    ];
-    rows.map(|(name, value, setting)| (name.to_owned(), value, setting.to_owned())).into()
+    ]
 }
 
 /// `4,096`.

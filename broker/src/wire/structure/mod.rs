@@ -32,12 +32,6 @@ pub(super) use self::repair::repaired;
 pub(crate) use self::schema::Schema;
 pub(crate) use self::walk::Extent;
 
-/// The constants that `docs/bounds.md` lists.
-#[cfg(test)]
-pub(super) mod bounds {
-    pub(crate) use super::walk::{MAX_ELEMENTS, MAX_STRING};
-}
-
 /// The shape of this API's requests, or `None` for an API that no version of Trilog decodes.
 pub(crate) fn schema_of(api_key: ApiKey) -> Option<&'static Schema> {
     api::SCHEMAS.iter().copied().find(|schema| schema.api_key == api_key)
@@ -54,4 +48,10 @@ pub(crate) fn schema_of(api_key: ApiKey) -> Option<&'static Schema> {
 /// When the schema does not [cover](Schema::covers) `version`.
 pub(crate) fn check(schema: &Schema, version: i16, body: &[u8]) -> Result<Extent, StructureError> {
     walk::Walk::new(schema, version, body).run(schema.fields)
+}
+
+/// The constants that `docs/bounds.md` lists.
+#[cfg(test)]
+pub(super) mod bounds {
+    pub(crate) use super::walk::{MAX_ELEMENTS, MAX_STRING};
 }
