@@ -49,7 +49,7 @@ async fn it_starts_says_what_there_is_and_ends_everything() {
     let pids = pids(&dev).await;
     let bootstrap = format!("127.0.0.1:{}", options.base_port);
     dev.hear("the bootstrap string", |line| line.contains("bootstrap") && line.contains(&bootstrap)).await;
-    dev.hear("a kcat line", |line| line.contains("kcat -b")).await;
+    dev.hear("a command to try", |line| line.contains("produce greetings -b")).await;
     for pid in pids {
         dev.hear("each node's process id", |line| line.contains(&pid.to_string())).await;
         assert!(is_alive(pid));
