@@ -2,6 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use bytes::Bytes;
 use trilog_tests::admin::NewTopic;
 use trilog_tests::batch::{BatchBuilder, Record, values};
 use trilog_tests::cluster::{Cluster, ClusterOptions};
@@ -14,6 +15,15 @@ const LONG_AGO: i64 = 1;
 fn now() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is later than 1970");
     i64::try_from(since.as_millis()).expect("a time")
+}
+
+/// Records with keys, as a compacted topic wants them.
+fn keyed(timestamp: i64, values: &[&str]) -> Bytes {
+    let record = |value: &&str| Record {
+        key: Some((*value).to_owned().into()),
+        ..Record::new(timestamp, (*value).to_owned())
+    };
+    BatchBuilder::new(values.iter().map(record).collect()).build()
 }
 
 async fn starts_at(partition: &Partition, offset: i64) {
@@ -40,8 +50,8 @@ async fn records_go_by_age_and_by_size() {
     let by_time = topic("by-time", &[("retention.ms", "3600000")]).await;
     let by_size = topic("by-size", &[("retention.bytes", "1000000")]).await;
     for partition in [&kept, &compacted, &by_time] {
-        partition.produce(values(LONG_AGO, &["a", "b"])).await;
-        partition.produce(values(LONG_AGO, &["c"])).await;
+        partition.produce(keyed(LONG_AGO, &["a", "b"])).await;
+        partition.produce(keyed(LONG_AGO, &["c"])).await;
     }
     starts_at(&by_time, 3).await;
     by_time.produce(values(now(), &["d"])).await;

@@ -21,7 +21,7 @@ async fn a_failure_in_the_log_closes_the_connection_of_a_producer_without_acknow
     partition.produce(batch(producer, 0)).await;
     let send = async |records| {
         let request: ProduceRequest = partition.target.produce(9, 0, records);
-        partition.connection.send_without_reply(request).await.unwrap();
+        partition.connection.send_without_reply_at(request, 9).await.unwrap();
     };
     send(batch(producer, 1)).await;
     let metadata = MetadataRequest::default().with_topics(Some(Vec::new()));
