@@ -293,8 +293,16 @@ proptest! {
     }
 
     #[test]
-    fn a_hello_comes_back(from: u32, to: u32, store: [u8; 16], nonce: [u8; 32], proves: bool, id in "[a-z]{0,255}") {
-        let (from, to, version) = (NodeId(from), NodeId(to), PROTOCOL_VERSION);
+    fn a_hello_comes_back(
+        from in 0..=i32::MAX,
+        to in 0..=i32::MAX,
+        store: [u8; 16],
+        nonce: [u8; 32],
+        proves: bool,
+        id in "[a-z]{0,255}",
+    ) {
+        let node = |number| NodeId::of_number(number).expect("a node's number");
+        let (from, to, version) = (node(from), node(to), PROTOCOL_VERSION);
         let members = Members::new([(from, "a:1".to_owned()), (to, String::new())].into());
         let (store, cluster_id) = (StoreId(store), id.into_bytes());
         let hello = Hello { version, from, to, store, proves, nonce, cluster_id, members };
