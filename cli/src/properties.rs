@@ -1,7 +1,7 @@
 //! Files of settings in the format of Java's properties, as Kafka's own tools read them.
 //!
-//! A line is `name=value`; `:` or blanks may stand for `=`. `#` and `!` begin a comment, a backslash at the end of a line goes on with the
-//! next one, and `\t`, `\n`, `\r`, `\f`, `\uXXXX` stand for characters. A backslash before any other character is dropped.
+//! A line is `name=value`, with `=`, `:` or blanks between. `#` and `!` begin a comment. A backslash at the end of a line joins it with
+//! the next one. `\t`, `\n`, `\r`, `\f` and `\u` with four hexadecimal digits are escapes; any other backslash is dropped.
 
 use thiserror::Error;
 

@@ -1,8 +1,8 @@
 //! Changing settings, whether all of a resource's (AlterConfigs) or one by one (IncrementalAlterConfigs).
 //!
 //! The controller decides about topics, nodes and groups, and its log keeps what they have. What may be set of nodes is what
-//! takes effect at once: the rest is refused by its name, as in Kafka. A node is asked for its own settings, as clients do; the
-//! empty name stands for all nodes, and any node takes it.
+//! takes effect at once: the rest is refused by its name, as in Kafka. Clients send a node's own settings
+//! to that node. The empty name means all nodes, and any node takes the request.
 //!
 //! Levels of loggers are a node's own, and last as long as its process. Only clients on the node's machine may change them, as over
 //! HTTP: a log of everything fills disks. Others are refused with CLUSTER_AUTHORIZATION_FAILED.

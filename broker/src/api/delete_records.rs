@@ -1,8 +1,8 @@
 //! DeleteRecords (21), versions 0-2: a partition's oldest records go, all below an offset (KIP-107).
 //!
-//! The log start is part of the replicated state. So the answer comes when a majority has the new one, within the request's
-//! timeout or 5 s if that is less, and names it; the space on the disks is given back after that. The offset -1 stands for the high watermark. To
-//! delete what is deleted already is no error.
+//! The log start is part of the replicated state. The answer names the new one and comes when a majority has
+//! it. It waits for the request's timeout, and 5 s at least. The disks get their space back later. The offset -1 means the high
+//! watermark. To delete what is deleted already is no error.
 //!
 //! Not deleted are records of the cluster's own topics (INVALID_TOPIC_EXCEPTION), those of topics that are only compacted
 //! (POLICY_VIOLATION), and those of partitions that this node does not lead.

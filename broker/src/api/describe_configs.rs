@@ -1,9 +1,9 @@
 //! DescribeConfigs (32), versions 1-4: the settings in force of topics, nodes and consumer groups, and where each comes
 //! from; and the levels of a node's loggers.
 //!
-//! A node's own settings depend on what it was started with, so only that node is asked for them (clients do); the empty name
-//! stands for what was set for all nodes while the cluster runs. A group has settings whether it exists or not. Clients'
-//! metrics are not collected.
+//! A node's own settings depend on its flags, so only that node describes them, and clients ask it. The empty name means the
+//! settings of all nodes that were changed while the cluster runs. A group has settings whether it exists or not. Trilog collects no
+//! metrics of clients.
 //!
 //! A request may name as many resources as it likes, but only the first 2,048 are described, and the others refused with
 //! POLICY_VIOLATION: a few megabytes of request would be gigabytes of answer.

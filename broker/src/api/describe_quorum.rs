@@ -32,7 +32,7 @@ use crate::connection::Reply;
 /// See the module.
 pub(super) struct DescribeQuorum;
 
-/// The topic that stands for the controller's group.
+/// The name that Kafka gives the log of the metadata.
 const METADATA_TOPIC: &str = "__cluster_metadata";
 
 /// How long the controller's leader is waited for.

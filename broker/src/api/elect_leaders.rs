@@ -41,10 +41,10 @@ pub(super) struct ElectLeaders;
 const PREFERRED: i8 = 0;
 const UNCLEAN: i8 = 1;
 
-/// How long the leaders are given at least to answer. Kafka's controller decides at once, whatever the timeout is.
+/// The least time that leaders have to answer. Kafka's controller decides at once and ignores the timeout.
 const LEAST_PATIENCE: Duration = Duration::from_secs(2);
 
-/// How long they are waited for at most, whatever the timeout is.
+/// The most time that leaders have to answer: a longer timeout is cut to it.
 const MOST_PATIENCE: Duration = Duration::from_secs(60);
 
 /// What a partition takes in an answer that is built and encoded, in bytes.
@@ -85,7 +85,7 @@ impl Handler for ElectLeaders {
 
 asked_topic!(TopicPartitions: topic, partitions of i32, |partition| *partition);
 
-/// How long the leaders are given when the client states this timeout, in milliseconds.
+/// The time that leaders have to answer, from the client's timeout in milliseconds.
 fn patience(timeout_ms: i32) -> Duration {
     let stated = u64::try_from(timeout_ms).map_or(Duration::ZERO, Duration::from_millis);
     stated.clamp(LEAST_PATIENCE, MOST_PATIENCE)

@@ -12,7 +12,7 @@ use super::{Admin, Results};
 use crate::Error;
 use crate::messages::topic_name;
 
-/// The topic that stands for the metadata's log, in partition 0.
+/// Kafka's name for the log of the metadata, which is its partition 0.
 const METADATA_TOPIC: &str = "__cluster_metadata";
 
 /// The metadata's quorum.

@@ -11,7 +11,7 @@ pub(super) const PARTITION_BYTES: usize = 256;
 /// What a session takes without its partitions.
 pub(super) const EMPTY_SESSION_BYTES: usize = 512;
 
-/// Offsets that stand for none.
+/// An unknown offset.
 const NO_OFFSET: i64 = -1;
 
 /// See the module.
