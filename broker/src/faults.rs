@@ -1,6 +1,6 @@
-//! Promises that this broker breaks on purpose, for the tests: whoever judges brokers by their answers has to find each of them.
+//! Promises that this broker breaks on purpose, for the tests: a checker that judges brokers by their answers has to find each.
 //!
-//! Only a build with the feature `faults` has any of this, and no release is one. What is broken is named by the variable
+//! Only a build with debug assertions has any of this, and no release is one. What is broken is named by the variable
 //! `TRILOG_FAULT`; without it, nothing is. The faults lie at the edge, where requests come in and answers go out: to a client
 //! there is no difference between a broker that has lost a record and one that says so.
 

@@ -24,7 +24,7 @@ mod connection;
 mod dev;
 #[cfg(test)]
 mod documents;
-#[cfg(feature = "faults")]
+#[cfg(debug_assertions)]
 mod faults;
 mod health;
 mod http;

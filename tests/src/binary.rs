@@ -1,8 +1,9 @@
 //! The executable under test.
 //!
-//! `cargo test` builds no binaries of other packages, so the first test that needs it asks cargo for a release build and
-//! takes the path from cargo's own messages. A debug build would be several times slower, so that a node that takes in long
-//! states falls silent, and what is shipped is what is to be tested.
+//! `cargo test` builds no binaries of other packages, so the first test that needs it asks cargo for one and takes the path from
+//! cargo's own messages. It is built in the profile of the tests, so that what was compiled for them serves it, too: the
+//! dependencies, the cluster, the store. Its assertions look while real clients drive it, and it can break promises on purpose.
+//! The image of containers is tested as it is shipped.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -21,31 +22,22 @@ const OVERRIDE: &str = "TRILOG_TEST_BINARY";
 /// If it does not build.
 pub fn trilog() -> &'static Path {
     static PATH: OnceLock<PathBuf> = OnceLock::new();
-    PATH.get_or_init(|| {
-        std::env::var_os(OVERRIDE).map_or_else(|| build(&["--release", "-p", "trilog"]), PathBuf::from)
-    })
+    PATH.get_or_init(|| std::env::var_os(OVERRIDE).map_or_else(|| faulty().to_path_buf(), PathBuf::from))
 }
 
 /// Names the promise that [`faulty`] breaks.
 pub const FAULT: &str = "TRILOG_FAULT";
 
-/// Where an executable is that breaks a promise if it is told by [`FAULT`]: the broker with its feature `faults`. Built by the
-/// first caller.
+/// Where an executable is that breaks a promise if it is told by [`FAULT`]: a broker with debug assertions. Built by the first
+/// caller.
 ///
 /// # Panics
 /// If it does not build.
 pub fn faulty() -> &'static Path {
     static PATH: OnceLock<PathBuf> = OnceLock::new();
-    PATH.get_or_init(|| {
-        // In another profile than the one that is under test, as cargo gives both the same name, and under a name of its own, as
-        // cargo does so there, too. Of the whole workspace, so that what was built for the tests is there already.
-        let built = build(&["--workspace", "--bin", "trilog", "--features", "trilog/faults"]);
-        let kept = built.with_file_name("trilog-faulty");
-        // One that is left from an earlier build may be missing, or still run: it is replaced and not written to.
-        let _ = std::fs::remove_file(&kept);
-        keep(&built, &kept);
-        kept
-    })
+    // Of the whole workspace, as cargo gives dependencies the features that the packages which it builds want together: what was
+    // built for the tests is there already.
+    PATH.get_or_init(|| build(&["--workspace", "--bin", "trilog"]))
 }
 
 /// Runs the executable with these arguments and environment variables and waits for its end.

@@ -113,7 +113,7 @@ fn assignment(partitions: Vec<TopicPartitions>) -> Assignment {
             .with_partitions(assigned.partitions.into_iter().map(|partition| partition.0).collect())
     });
     let assignment = Assignment::default().with_topic_partitions(partitions.collect());
-    #[cfg(feature = "faults")]
+    #[cfg(debug_assertions)]
     let assignment = crate::faults::assigned(assignment);
     assignment
 }

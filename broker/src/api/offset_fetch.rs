@@ -187,7 +187,7 @@ fn answer_topic_of_group(fetched: FetchedTopic) -> OffsetFetchResponseTopics {
     let topic = OffsetFetchResponseTopics::default()
         .with_name(TopicName(text(&fetched.name)))
         .with_partitions(partitions.collect());
-    #[cfg(feature = "faults")]
+    #[cfg(debug_assertions)]
     let topic = crate::faults::committed(topic);
     topic
 }

@@ -245,7 +245,7 @@ impl Asked {
         }
         let lacks_memory = batches.is_empty() && is_behind && allowance.first.is_some();
         let reading = Reading { lacks_memory, ..reading };
-        #[cfg(feature = "faults")]
+        #[cfg(debug_assertions)]
         let (reading, batches) = {
             let (high_watermark, batches) =
                 crate::faults::diverged(led.epoch, reading.high_watermark, batches);

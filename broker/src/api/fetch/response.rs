@@ -188,7 +188,7 @@ impl Body {
     }
 
     fn put_records(&mut self, records: Vec<Bytes>) {
-        #[cfg(feature = "faults")]
+        #[cfg(debug_assertions)]
         let records = crate::faults::fetched(records);
         self.put_length(records.iter().map(Bytes::len).sum());
         for slice in records {

@@ -78,12 +78,12 @@ impl Handler for Produce {
         let Call { request, context } = call;
         let acks = request.acks;
         let deadline = Instant::now() + patience(acks, request.timeout_ms);
-        #[cfg(feature = "faults")]
+        #[cfg(debug_assertions)]
         let (request, context) = match late(broker, request, context, deadline) {
             Ok(reply) => return reply,
             Err(in_its_turn) => in_its_turn,
         };
-        #[cfg(feature = "faults")]
+        #[cfg(debug_assertions)]
         let is_refused = crate::faults::is_refused(&request);
         let topics = take_in(broker, request, &context);
         context.release_share();
@@ -91,7 +91,7 @@ impl Handler for Produce {
             return unanswered(topics, deadline);
         }
         let broker = Arc::clone(broker);
-        #[cfg(feature = "faults")]
+        #[cfg(debug_assertions)]
         if is_refused {
             return Reply::later(async move { refused(&broker, topics, deadline, &context).await });
         }
@@ -120,7 +120,7 @@ async fn answered(
 }
 
 /// The answer that refuses what is committed.
-#[cfg(feature = "faults")]
+#[cfg(debug_assertions)]
 async fn refused(
     broker: &Broker,
     topics: Vec<TopicPending>,
@@ -140,7 +140,7 @@ async fn refused(
 }
 
 /// A request whose turn comes when others have had theirs, or the request itself.
-#[cfg(feature = "faults")]
+#[cfg(debug_assertions)]
 fn late(
     broker: &Arc<Broker>,
     mut request: ProduceRequest,
