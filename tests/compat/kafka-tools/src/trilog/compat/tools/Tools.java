@@ -24,6 +24,8 @@ import org.apache.kafka.tools.MetadataQuorumCommand;
 import org.apache.kafka.tools.ProducerPerformance;
 import org.apache.kafka.tools.TopicCommand;
 import org.apache.kafka.tools.TransactionsCommand;
+import org.apache.kafka.tools.VerifiableConsumer;
+import org.apache.kafka.tools.VerifiableProducer;
 import org.apache.kafka.tools.consumer.group.ConsumerGroupCommand;
 import org.apache.kafka.tools.reassign.ReassignPartitionsCommand;
 
@@ -66,7 +68,9 @@ final class Tools {
         Map.entry("producer-perf-test", ProducerPerformance::main),
         Map.entry("reassign-partitions", ReassignPartitionsCommand::main),
         Map.entry("topics", TopicCommand::main),
-        Map.entry("transactions", TransactionsCommand::main));
+        Map.entry("transactions", TransactionsCommand::main),
+        Map.entry("verifiable-consumer", VerifiableConsumer::main),
+        Map.entry("verifiable-producer", VerifiableProducer::main));
 
     /** Runs a tool and returns what it prints, errors included. */
     static String run(String name, List<String> arguments) throws Exception {
