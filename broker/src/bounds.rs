@@ -45,11 +45,21 @@ fn wire_bounds() -> Vec<(&'static str, String, &'static str)> {
         fixed("bytes of answers that a connection has not read", bytes(connection::MAX_READY_BYTES)),
         fixed("bytes of requests of a node", bytes(connection::NODE_REQUEST_BYTES)),
         fixed("bytes of small produce requests of a node", bytes(connection::NODE_SMALL_PRODUCE_BYTES)),
+        fixed("bytes of the reserve for small produce requests", bytes(connection::NODE_SMALL_RESERVE_BYTES)),
         fixed(
             "bytes of small answers that a connection has not read",
             bytes(connection::SMALL_ANSWERS_BYTES),
         ),
         fixed("bytes of answers of a node", bytes(connection::NODE_ANSWER_BYTES)),
+        fixed(
+            "bytes of answers to newcomers",
+            bytes(connection::NODE_ANSWER_BYTES / connection::NEWCOMER_PART),
+        ),
+        fixed("bytes that a client reads before it is no newcomer", bytes(connection::NEWCOMER_BYTES)),
+        fixed(
+            "time in which a newcomer reads nothing while others wait",
+            time(Some(connection::NEWCOMER_WAITS)),
+        ),
         fixed("one answer", bytes(api::bounds::MAX_ANSWER_BYTES)),
         fixed("resources of a DescribeConfigs request", count(api::bounds::MOST_DESCRIBED)),
         (

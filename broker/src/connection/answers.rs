@@ -3,9 +3,9 @@
 //!
 //! An answer has its [`Share`] of the budget before it is built, by what it is known or estimated to take, and waits for it if
 //! there is none; then it keeps what its frame takes. A fetch does not wait: it takes a part of what is free and reads no
-//! more than that. Where not even its first batch fits, it waits for the overdraft, as everything does that needs more than
-//! there is: one answer at a time may overdraw the budget. So memory is bounded by the budget and one largest answer, and
-//! there is always progress.
+//! more than that. Where not even its first batch fits, it waits for what a usual batch takes, and then for the overdraft, as
+//! everything does that needs more than there is: one answer at a time may overdraw the budget. So memory is bounded by the
+//! budget and one largest answer, and there is always progress.
 //!
 //! Small answers need no share, up to [`SMALL_ANSWERS_BYTES`] on a connection: while so much waits for a client to read it, the
 //! connection is not read. So acknowledgements and heartbeats pass while others wait.
@@ -14,37 +14,60 @@
 //! request of a connection at a time. So one that asks often waits as one that asks once, and no reply holds what an earlier one
 //! needs.
 //!
+//! # Clients that do not read
+//!
 //! A client that does not read holds its answer's share. That disturbs nobody while there is memory. When an answer has
 //! waited for [`WAITS`], connections whose clients have taken nothing meanwhile are closed, or, where all take
 //! something, the one that takes least ([`Arrivals`] tells). Fetches that hold something while they wait for more answer then with
 //! what they have.
+//!
+//! Whoever was closed may connect again, and hold memory again for as long. Therefore a connection is a *newcomer* until its client has
+//! read [`NEWCOMER_BYTES`], which is more than the kernels keep for a client that reads nothing. Newcomers together have
+//! a [part](NEWCOMER_PART) of the budget. While newcomers wait for that, others of them that have taken nothing for
+//! [`NEWCOMER_WAITS`] are closed. So clients that read nothing and come again hold up those that read by fractions of a second, and only
+//! until these are newcomers no more.
+
+mod level;
 
 use std::future::poll_fn;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::Poll;
+use std::time::Duration;
 
 use prometheus::IntGauge;
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 
+use self::level::{Level, Part};
 use super::arrivals::{Arrival, Arrivals, WAITS};
 
 /// Bytes that the answers of all connections may take.
-pub(crate) const NODE_ANSWER_BYTES: usize = 64 << 20;
+pub(crate) const NODE_ANSWER_BYTES: usize = 32 << 20;
+
+/// The answers of newcomers may take no more than this part of the budget.
+pub(crate) const NEWCOMER_PART: usize = 2;
+
+/// Bytes that a client has read before its connection is no newcomer any more. Above what the kernels of both ends take for a
+/// client that reads nothing: between 2 and 3 MiB over the loopback of Linux, and less over a network.
+pub(crate) const NEWCOMER_BYTES: usize = 4 << 20;
+
+/// How long a newcomer may take nothing of its answers while other newcomers wait for memory. Above the round trip of a satellite
+/// line.
+pub(crate) const NEWCOMER_WAITS: Duration = Duration::from_millis(250);
 
 /// Bytes of a connection's answers that need no share. One small answer may go beyond.
 pub(crate) const SMALL_ANSWERS_BYTES: usize = 16 << 10;
 
-/// A fetch takes no more than this part of what is free, so that others find something.
-const FETCH_PART: usize = 8;
+/// A fetch takes no more than this part of what is free, so that others find something. One of a newcomer takes half of that.
+const FETCH_PART: usize = 4;
 
 /// The budget of a node. Clones are the same one.
 #[derive(Clone, Debug)]
 pub(super) struct AnswerBudget {
-    size: usize,
-    bytes: Arc<Semaphore>,
-    overdraft: Arc<Semaphore>,
+    all: Level,
+    /// What newcomers have to have beside that.
+    newcomers: Level,
     /// Connections whose clients have something to read.
     readers: Arrivals,
     /// Told when an answer has waited for long.
@@ -60,6 +83,8 @@ pub(crate) struct AnswerMemory {
     put_out: Arc<Notify>,
     /// How fast the client reads, while it has something to read.
     reader: Mutex<Weak<Arrival>>,
+    /// Bytes of answers that the client has taken.
+    read: AtomicUsize,
     /// Whether the reply that is worked on is the oldest of the connection: see [`super::queue`].
     turn: Arc<AtomicBool>,
 }
@@ -68,8 +93,9 @@ pub(crate) struct AnswerMemory {
 #[derive(Debug)]
 pub(crate) struct Share {
     memory: Arc<AnswerMemory>,
-    bytes: Option<OwnedSemaphorePermit>,
-    overdraft: Option<OwnedSemaphorePermit>,
+    of_all: Part,
+    /// The same of what newcomers have, while the connection is one.
+    of_newcomers: Option<Part>,
     /// Once the answer is there, and it is the client's turn to read it.
     reader: Option<Arc<Arrival>>,
 }
@@ -78,20 +104,25 @@ impl AnswerBudget {
     /// A budget of so many bytes. `taken` shows how many are taken.
     pub(super) fn new(bytes: usize, taken: IntGauge) -> Self {
         Self {
-            size: bytes,
-            bytes: Arc::new(Semaphore::new(bytes)),
-            overdraft: Arc::new(Semaphore::new(1)),
+            all: Level::new(bytes),
+            newcomers: Level::new(bytes / NEWCOMER_PART),
             readers: Arrivals::default(),
             scarce: Arc::default(),
             taken,
         }
+    }
+
+    /// An answer has waited for long. What can be done about it is done.
+    fn is_scarce(&self) {
+        self.scarce.notify_waiters();
+        self.readers.put_out_still(Instant::now());
     }
 }
 
 impl AnswerMemory {
     /// A connection's access. `put_out` is told when the connection may have to go, and `turn` tells whose turn it is.
     pub(super) fn new(budget: AnswerBudget, put_out: Arc<Notify>, turn: Arc<AtomicBool>) -> Self {
-        Self { budget, put_out, reader: Mutex::default(), turn }
+        Self { budget, put_out, reader: Mutex::default(), read: AtomicUsize::new(0), turn }
     }
 
     /// A share that covers `bytes`, if they are free.
@@ -102,11 +133,17 @@ impl AnswerMemory {
 
     /// A share that covers nothing yet.
     pub(crate) fn nothing(self: &Arc<Self>) -> Share {
-        Share { memory: Arc::clone(self), bytes: None, overdraft: None, reader: None }
+        let of_newcomers = self.is_newcomer().then(Part::default);
+        Share { memory: Arc::clone(self), of_all: Part::default(), of_newcomers, reader: None }
+    }
+
+    fn is_newcomer(&self) -> bool {
+        self.read.load(Ordering::Relaxed) < NEWCOMER_BYTES
     }
 
     fn is_turn(&self) -> bool {
-        let is_plenty = self.budget.bytes.available_permits() >= self.budget.size / 2;
+        let AnswerBudget { all, newcomers, .. } = &self.budget;
+        let is_plenty = all.is_half_free() && (newcomers.is_half_free() || !self.is_newcomer());
         is_plenty || self.turn.load(Ordering::Relaxed)
     }
 
@@ -130,6 +167,7 @@ impl AnswerMemory {
 
     /// The client has taken `bytes` of its answers.
     pub(super) fn written(&self, now: Instant, bytes: usize) {
+        self.read.fetch_add(bytes, Ordering::Relaxed);
         if let Some(reader) = self.lock().upgrade() {
             reader.received(now, bytes);
         }
@@ -144,7 +182,11 @@ impl AnswerMemory {
     pub(super) fn reader(&self) -> Arc<Arrival> {
         let mut reader = self.lock();
         reader.upgrade().unwrap_or_else(|| {
-            let entered = Arc::new(self.budget.readers.enter(Instant::now(), &self.put_out));
+            let entered = self.budget.readers.enter(Instant::now(), &self.put_out);
+            if self.is_newcomer() {
+                entered.is_newcomer();
+            }
+            let entered = Arc::new(entered);
             *reader = Arc::downgrade(&entered);
             entered
         })
@@ -156,35 +198,50 @@ impl AnswerMemory {
 }
 
 impl Share {
-    /// Bytes that it covers; what needs no share is not counted.
-    fn bytes(&self) -> usize {
-        self.bytes.as_ref().map_or(0, OwnedSemaphorePermit::num_permits)
-    }
-
-    /// How many bytes it lacks to cover `bytes`. A small answer needs none.
-    fn lacks(&self, bytes: usize) -> usize {
-        if self.overdraft.is_some() || bytes <= SMALL_ANSWERS_BYTES {
-            return 0;
-        }
-        bytes.saturating_sub(self.bytes())
-    }
-
     /// Whether it covers more than what needs no share.
     pub(crate) fn is_any(&self) -> bool {
-        self.bytes.is_some() || self.overdraft.is_some()
+        self.of_all.is_any()
+    }
+
+    /// Whether it covers an answer of any size.
+    pub(crate) fn is_overdrawn(&self) -> bool {
+        self.of_all.is_overdrawn()
+    }
+
+    /// What the share has of newcomers' memory is given back once the connection is none.
+    fn outgrow(&mut self) {
+        if !self.memory.is_newcomer() {
+            self.of_newcomers = None;
+        }
     }
 
     /// Covers `bytes`, if what it lacks is free.
     pub(crate) fn try_grow_to(&mut self, bytes: usize) -> bool {
-        let Ok(lacking) = u32::try_from(self.lacks(bytes)) else { return false };
-        if lacking == 0 {
+        self.outgrow();
+        let bytes = with_share(bytes);
+        let AnswerBudget { all, newcomers, .. } = &self.memory.budget;
+        let of_newcomers = self.of_newcomers.as_mut();
+        if self.of_all.covers(bytes) && of_newcomers.as_ref().is_none_or(|part| part.covers(bytes)) {
             return true;
         }
         if !self.memory.is_turn() {
             return false;
         }
-        let granted = Arc::clone(&self.memory.budget.bytes).try_acquire_many_owned(lacking);
-        granted.map(|granted| self.add(granted)).is_ok()
+        let before = self.of_all.bytes();
+        if let Some(part) = of_newcomers {
+            let had = part.bytes();
+            if !part.try_grow_to(newcomers, bytes) {
+                return false;
+            }
+            if !self.of_all.try_grow_to(all, bytes) {
+                part.shrink_to(had);
+                return false;
+            }
+        } else if !self.of_all.try_grow_to(all, bytes) {
+            return false;
+        }
+        self.memory.budget.taken.add(gauged(self.of_all.bytes()) - gauged(before));
+        true
     }
 
     /// Waits until it covers `bytes`.
@@ -200,68 +257,68 @@ impl Share {
 
     /// Waits until it covers an answer of any size.
     pub(crate) async fn overdraw(&mut self) {
-        if self.overdraft.is_none() {
+        if !self.is_overdrawn() {
             self.memory.head().await;
             self.wait_for(usize::MAX).await;
         }
     }
 
     async fn wait_for(&mut self, bytes: usize) {
+        self.outgrow();
+        let bytes = with_share(bytes);
         let budget = self.memory.budget.clone();
-        let lacking = u32::try_from(self.lacks(bytes)).unwrap_or(u32::MAX);
-        let grant = async {
-            tokio::select! {
-                biased;
-                // More than there is at all is for the overdraft alone.
-                granted = Arc::clone(&budget.bytes).acquire_many_owned(lacking), if bytes <= budget.size => (granted, true),
-                granted = Arc::clone(&budget.overdraft).acquire_owned() => (granted, false),
-            }
-        };
-        let mut grant = std::pin::pin!(grant);
-        let (granted, is_of_budget) = loop {
+        if let Some(part) = self.of_newcomers.as_mut().filter(|part| !part.covers(bytes)) {
+            let mut grant = std::pin::pin!(budget.newcomers.wait(part.lacks(bytes)));
+            let granted = loop {
+                if let Ok(granted) = timeout(NEWCOMER_WAITS, &mut grant).await {
+                    break granted;
+                }
+                budget.scarce.notify_waiters();
+                budget.readers.put_out_newcomers(Instant::now(), NEWCOMER_WAITS);
+            };
+            part.add(granted);
+        }
+        let mut grant = std::pin::pin!(budget.all.wait(self.of_all.lacks(bytes)));
+        let granted = loop {
             if let Ok(granted) = timeout(WAITS, &mut grant).await {
                 break granted;
             }
-            budget.scarce.notify_waiters();
-            budget.readers.put_out_still(Instant::now());
+            budget.is_scarce();
         };
-        let granted = granted.expect("the budget's semaphores are never closed");
-        if is_of_budget {
-            self.add(granted);
-        } else {
-            self.overdraft = Some(granted);
-        }
+        let before = self.of_all.bytes();
+        self.of_all.add(granted);
+        budget.taken.add(gauged(self.of_all.bytes()) - gauged(before));
     }
 
     /// Takes a part of what is free, up to `most` bytes in all, and returns how many bytes may be used. There is always a
     /// little that needs no share.
     pub(crate) fn grow_for_fetch(&mut self, most: usize) -> usize {
-        let free = self.memory.budget.bytes.available_permits();
-        let part = self.bytes() + free / FETCH_PART;
-        if self.overdraft.is_some() {
+        self.outgrow();
+        if self.is_overdrawn() {
             return most;
         }
+        let AnswerBudget { all, newcomers, .. } = &self.memory.budget;
+        let free = match self.of_newcomers {
+            Some(_) => all.free().min(newcomers.free()) / 2,
+            None => all.free(),
+        };
+        let part = self.of_all.bytes() + free / FETCH_PART;
         let wanted = most.min(part);
-        let covered = if self.try_grow_to(wanted) { wanted } else { self.bytes() };
+        let covered = if self.try_grow_to(wanted) { wanted } else { self.of_all.bytes() };
         covered.max(SMALL_ANSWERS_BYTES)
     }
 
     /// Gives back what is not needed to cover `bytes`, and the overdraft if it is not needed either.
     pub(crate) fn shrink_to(&mut self, bytes: usize) {
-        if let Some(overdraft) = self.overdraft.take()
-            && !self.try_grow_to(bytes)
-        {
-            self.overdraft = Some(overdraft);
-            return;
+        self.outgrow();
+        let bytes = with_share(bytes);
+        let AnswerBudget { all, newcomers, taken, .. } = &self.memory.budget;
+        let before = self.of_all.bytes();
+        self.of_all.settle(all, bytes);
+        taken.add(gauged(self.of_all.bytes()) - gauged(before));
+        if let Some(part) = &mut self.of_newcomers {
+            part.settle(newcomers, bytes);
         }
-        let needed = if bytes <= SMALL_ANSWERS_BYTES { 0 } else { bytes };
-        let surplus = self.bytes().saturating_sub(needed);
-        if let Some(permit) = &mut self.bytes
-            && let Some(given_back) = permit.split(surplus)
-        {
-            self.memory.budget.taken.sub(gauged(given_back.num_permits()));
-        }
-        self.bytes.take_if(|permit| permit.num_permits() == 0);
     }
 
     /// The answer is there, and takes `bytes`: from now on it is the client that holds them.
@@ -273,20 +330,17 @@ impl Share {
         self.reader = Some(self.memory.reader());
         Some(self)
     }
-
-    fn add(&mut self, granted: OwnedSemaphorePermit) {
-        self.memory.budget.taken.add(gauged(granted.num_permits()));
-        match &mut self.bytes {
-            Some(bytes) => bytes.merge(granted),
-            none => *none = Some(granted),
-        }
-    }
 }
 
 impl Drop for Share {
     fn drop(&mut self) {
-        self.memory.budget.taken.sub(gauged(self.bytes()));
+        self.memory.budget.taken.sub(gauged(self.of_all.bytes()));
     }
+}
+
+/// The bytes of an answer that have to be covered: none of a small one.
+const fn with_share(bytes: usize) -> usize {
+    if bytes <= SMALL_ANSWERS_BYTES { 0 } else { bytes }
 }
 
 fn gauged(bytes: usize) -> i64 {
@@ -303,8 +357,16 @@ mod tests {
         AnswerBudget::new(SIZE, IntGauge::new("taken", "taken").unwrap())
     }
 
-    fn connection(budget: &AnswerBudget) -> Arc<AnswerMemory> {
+    /// A connection whose client has read nothing yet.
+    fn newcomer(budget: &AnswerBudget) -> Arc<AnswerMemory> {
         Arc::new(AnswerMemory::new(budget.clone(), Arc::default(), Arc::new(AtomicBool::new(true))))
+    }
+
+    /// A connection whose client has read enough.
+    fn connection(budget: &AnswerBudget) -> Arc<AnswerMemory> {
+        let connection = newcomer(budget);
+        connection.written(Instant::now(), NEWCOMER_BYTES);
+        connection
     }
 
     async fn is_ready(future: impl Future<Output = ()>) -> bool {
@@ -327,7 +389,7 @@ mod tests {
         assert_eq!(budget.taken.get(), 100_000);
         assert!(memory.try_share(SIZE - 100_000).is_some());
         drop(built);
-        assert_eq!((budget.taken.get(), budget.bytes.available_permits()), (0, SIZE));
+        assert_eq!((budget.taken.get(), budget.all.free()), (0, SIZE));
         assert!(memory.try_share(SIZE).unwrap().handed_over(10).is_none(), "a small one keeps nothing");
     }
 
@@ -387,7 +449,7 @@ mod tests {
         }
         assert_eq!(fetches[0].1, SIZE / FETCH_PART);
         assert!(fetches[99].1 < fetches[0].1 / 2);
-        assert!(budget.bytes.available_permits() > SMALL_ANSWERS_BYTES);
+        assert!(budget.all.free() > SMALL_ANSWERS_BYTES);
     }
 
     #[tokio::test]
@@ -409,5 +471,70 @@ mod tests {
         clients[1].put_out.notified().await;
         drop(held);
         waiting.grow_to(SIZE / 2).await;
+    }
+    #[tokio::test]
+    async fn newcomers_have_a_part_of_the_memory_until_they_have_read() {
+        let budget = budget();
+        let crowd: Vec<_> = (0..4).map(|_| newcomer(&budget)).collect();
+        let part = SIZE / NEWCOMER_PART;
+        let held: Vec<_> = crowd.iter().map(|memory| memory.try_share(part / 4).unwrap()).collect();
+        let newcomer = newcomer(&budget);
+        assert!(newcomer.try_share(part / 4).is_none(), "newcomers have no more");
+        assert_eq!(budget.all.free(), SIZE - part, "and nothing is taken where they get nothing");
+        assert!(connection(&budget).try_share(SIZE - part).is_some(), "the rest is for others");
+        let mut share = newcomer.nothing();
+        assert_eq!(share.grow_for_fetch(SIZE), SMALL_ANSWERS_BYTES);
+        newcomer.written(Instant::now(), NEWCOMER_BYTES);
+        assert!(share.try_grow_to(part / 4), "it is no newcomer any more");
+        drop((held, share));
+        assert_eq!((budget.newcomers.free(), budget.all.free(), budget.taken.get()), (part, SIZE, 0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn newcomers_that_read_nothing_give_way_at_once_to_each_other_and_to_nobody_else() {
+        let budget = budget();
+        let part = SIZE / NEWCOMER_PART;
+        let known = connection(&budget);
+        let of_known = known.try_share(part).unwrap().handed_over(part);
+        let crowd: Vec<_> = (0..4).map(|_| newcomer(&budget)).collect();
+        let of_crowd: Vec<_> =
+            crowd.iter().map(|memory| memory.try_share(part / 4).unwrap().handed_over(part / 4)).collect();
+        let (mut overdrawn, late) = (newcomer(&budget).nothing(), newcomer(&budget));
+        overdrawn.overdraw().await;
+        let mut share = late.nothing();
+        let begun = Instant::now();
+        let leave = async {
+            for memory in &crowd[1..] {
+                memory.put_out.notified().await;
+                assert!(memory.is_put_out());
+            }
+            drop(of_known);
+            drop(of_crowd);
+        };
+        let read = async {
+            loop {
+                tokio::time::sleep(NEWCOMER_WAITS / 5).await;
+                crowd[0].written(Instant::now(), 1);
+            }
+        };
+        tokio::select! {
+            biased;
+            ((), ()) = async { tokio::join!(share.grow_to(part / 2), leave) } => {}
+            () = read => {}
+        }
+        assert!(begun.elapsed() < WAITS && !crowd[0].is_put_out() && !known.is_put_out());
+    }
+
+    #[tokio::test]
+    async fn a_newcomer_may_overdraw_both() {
+        let budget = budget();
+        let (first, second) = (newcomer(&budget), newcomer(&budget));
+        let mut share = first.nothing();
+        share.overdraw().await;
+        assert!(share.is_overdrawn() && !is_ready(second.nothing().overdraw()).await);
+        assert!(!is_ready(connection(&budget).nothing().overdraw()).await);
+        share.shrink_to(SIZE / 4);
+        assert!(!share.is_overdrawn() && share.is_any());
+        assert!(is_ready(second.nothing().overdraw()).await);
     }
 }

@@ -24,6 +24,9 @@ pub(crate) const WAITS: Duration = Duration::from_secs(1);
 /// carries that.
 pub(crate) const FAST_BYTES_PER_SECOND: u64 = 1 << 20;
 
+/// How often newcomers are looked at within the time that they may stand still.
+const LOOKS: u32 = 8;
+
 /// Rates are taken over the last one or two of these.
 const WINDOW: Duration = Duration::from_secs(1);
 
@@ -38,6 +41,8 @@ struct Shared {
     requests: BTreeMap<u64, Entry>,
     entered: u64,
     last_put_out: Option<Instant>,
+    /// When newcomers were last looked at.
+    last_look: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -47,6 +52,10 @@ struct Entry {
     waits: bool,
     /// It has been told to go.
     put_out: bool,
+    /// When bytes of it moved last.
+    moved: Instant,
+    /// Its client has not yet shown that it reads: see [`super::answers`].
+    newcomer: bool,
     /// Wakes its connection.
     notify: Arc<Notify>,
 }
@@ -69,7 +78,9 @@ impl Arrivals {
         shared.entered += 1;
         let id = shared.entered;
         let notify = Arc::clone(notify);
-        shared.requests.insert(id, Entry { rate: Rate::new(now), waits: false, put_out: false, notify });
+        let rate = Rate::new(now);
+        let entry = Entry { rate, waits: false, put_out: false, moved: now, newcomer: false, notify };
+        shared.requests.insert(id, entry);
         Arrival { arrivals: self.clone(), id }
     }
 
@@ -81,6 +92,21 @@ impl Arrivals {
     /// Puts out all that stand still. Where none does, it puts out the slowest. It does nothing if it did so just now.
     pub(super) fn put_out_still(&self, now: Instant) {
         self.put_out(now, true);
+    }
+
+    /// Puts out all newcomers that have stood still for so long. It does nothing if it looked at them just now: thousands may ask.
+    pub(super) fn put_out_newcomers(&self, now: Instant, still_for: Duration) {
+        let is_still = |entry: &&mut Entry| now.duration_since(entry.moved) >= still_for;
+        let mut shared = self.lock();
+        if shared.last_look.is_some_and(|last| now.duration_since(last) < still_for / LOOKS) {
+            return;
+        }
+        shared.last_look = Some(now);
+        let newcomers = shared.requests.values_mut().filter(|entry| entry.newcomer && !entry.put_out);
+        for entry in newcomers.filter(is_still) {
+            entry.put_out = true;
+            entry.notify.notify_one();
+        }
     }
 
     fn put_out(&self, now: Instant, all_still: bool) {
@@ -115,7 +141,15 @@ impl Arrival {
 
     /// Bytes of it have arrived.
     pub(super) fn received(&self, now: Instant, bytes: usize) {
-        self.with(|entry| entry.rate.add(now, bytes));
+        self.with(|entry| {
+            entry.rate.add(now, bytes);
+            entry.moved = now;
+        });
+    }
+
+    /// It is of a newcomer, as long as it lasts.
+    pub(super) fn is_newcomer(&self) {
+        self.with(|entry| entry.newcomer = true);
     }
 
     /// It waits for memory from now on, or waits no more.

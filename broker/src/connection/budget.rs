@@ -3,7 +3,8 @@
 //! A request claims its bytes as they arrive and gives them back when nobody holds them any more ([`super::load`]). Small
 //! requests of a connection that has little in flight are exempt (the reader decides), so that heartbeats and metadata pass
 //! however large the produce requests are that others wait with. A small produce request has a budget of its own, as what it
-//! brings waits for the disk, whether its client stays or not.
+//! brings waits for the disk, whether its client stays or not. Connections without number, each with a few requests, may use that up.
+//! Therefore there is a reserve for a connection that has nothing else in flight, and whose earlier produce requests were decided.
 //!
 //! Claiming as bytes arrive, rather than the announced length at once, keeps a client that announces 100 MB
 //! and sends nothing from taking anybody's share. The price is that many half-received requests could
@@ -15,11 +16,15 @@ use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Bytes that the requests of all connections may hold, exempt ones aside. Above the largest request.
-pub(crate) const NODE_REQUEST_BYTES: usize = 128 << 20;
+/// Bytes that the requests of all connections may hold, exempt ones aside. Half a second of what a disk takes: what waits beyond that waits
+/// as well with its client. A larger request overdraws it.
+pub(crate) const NODE_REQUEST_BYTES: usize = 64 << 20;
 
 /// Bytes that small produce requests may hold besides.
-pub(crate) const NODE_SMALL_PRODUCE_BYTES: usize = 32 << 20;
+pub(crate) const NODE_SMALL_PRODUCE_BYTES: usize = 16 << 20;
+
+/// Bytes that small produce requests may hold where that is taken: one at a time of each connection that has produced before.
+pub(crate) const NODE_SMALL_RESERVE_BYTES: usize = 4 << 20;
 
 /// The bytes that are still free, shared by all connections of a node.
 #[derive(Clone, Debug)]
@@ -27,6 +32,7 @@ pub(super) struct ByteBudget {
     bytes: Arc<Semaphore>,
     overdraft: Arc<Semaphore>,
     small: Arc<Semaphore>,
+    reserve: Arc<Semaphore>,
 }
 
 /// Bytes taken out of the budget, given back on drop.
@@ -34,6 +40,8 @@ pub(super) struct ByteBudget {
 pub(super) struct Claim {
     bytes: Option<OwnedSemaphorePermit>,
     overdraft: Option<OwnedSemaphorePermit>,
+    /// It is of a small produce request.
+    is_small: bool,
 }
 
 /// What the budget grants: the bytes asked for, or leave to do without.
@@ -47,20 +55,31 @@ impl ByteBudget {
     /// A budget of so many bytes, and of [`NODE_SMALL_PRODUCE_BYTES`] for small produce requests.
     pub(super) fn new(bytes: usize) -> Self {
         let of = |permits| Arc::new(Semaphore::new(permits));
-        Self { bytes: of(bytes), overdraft: of(1), small: of(NODE_SMALL_PRODUCE_BYTES) }
+        let (small, reserve) = (of(NODE_SMALL_PRODUCE_BYTES), of(NODE_SMALL_RESERVE_BYTES));
+        Self { bytes: of(bytes), overdraft: of(1), small, reserve }
     }
 
-    /// Takes `bytes` for a small produce request, if they are free.
-    pub(super) fn try_take_small(&self, bytes: u32) -> Option<Grant> {
-        Arc::clone(&self.small).try_acquire_many_owned(bytes).ok().map(Grant::Bytes)
+    /// Takes `bytes` for a small produce request, if they are free, or free in the reserve where it `may_use_reserve`.
+    pub(super) fn try_take_small(&self, bytes: u32, may_use_reserve: bool) -> Option<Grant> {
+        let take =
+            |from: &Arc<Semaphore>| Arc::clone(from).try_acquire_many_owned(bytes).ok().map(Grant::Bytes);
+        take(&self.small).or_else(|| if may_use_reserve { take(&self.reserve) } else { None })
     }
 
-    /// Waits for `bytes` for a small produce request.
-    pub(super) fn take_small(&self, bytes: u32) -> impl Future<Output = Grant> + Send + use<> {
-        let small = Arc::clone(&self.small);
+    /// Waits for `bytes` for a small produce request, or for as many of the reserve where it `may_use_reserve`.
+    pub(super) fn take_small(
+        &self,
+        bytes: u32,
+        may_use_reserve: bool,
+    ) -> impl Future<Output = Grant> + Send + use<> {
+        let (small, reserve) = (Arc::clone(&self.small), Arc::clone(&self.reserve));
         async move {
-            let granted = small.acquire_many_owned(bytes).await.map(Grant::Bytes);
-            granted.expect("the budget's semaphores are never closed")
+            let granted = tokio::select! {
+                biased;
+                permit = small.acquire_many_owned(bytes) => permit,
+                permit = reserve.acquire_many_owned(bytes), if may_use_reserve => permit,
+            };
+            granted.map(Grant::Bytes).expect("the budget's semaphores are never closed")
         }
     }
 
@@ -90,6 +109,17 @@ impl Claim {
             return 0;
         }
         bytes.saturating_sub(self.bytes.as_ref().map_or(0, OwnedSemaphorePermit::num_permits))
+    }
+
+    /// Adds what a small produce request was granted.
+    pub(super) fn add_small(&mut self, grant: Grant) {
+        self.is_small = true;
+        self.add(grant);
+    }
+
+    /// Whether it is of a small produce request.
+    pub(super) const fn is_small(&self) -> bool {
+        self.is_small
     }
 
     /// Adds what was granted.

@@ -6,7 +6,7 @@
 //! whether its client was answered, has left or does not want an answer.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use tokio::sync::Notify;
@@ -17,6 +17,8 @@ use super::budget::Claim;
 #[derive(Debug, Default)]
 pub(super) struct Load {
     bytes: AtomicUsize,
+    /// Whether a small produce request was decided.
+    has_produced: AtomicBool,
     eased: Notify,
 }
 
@@ -25,13 +27,18 @@ pub(super) struct Load {
 pub(crate) struct Hold {
     load: Arc<Load>,
     bytes: usize,
-    _claim: Claim,
+    claim: Claim,
 }
 
 impl Load {
     /// Bytes of the requests that are held.
     pub(super) fn bytes(&self) -> usize {
         self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Whether nothing is held, and a small produce request was, until it was decided.
+    pub(super) fn has_nothing_but_produced(&self) -> bool {
+        self.bytes() == 0 && self.has_produced.load(Ordering::Relaxed)
     }
 
     /// Waits until a request is held no more. For the connection's task only.
@@ -44,7 +51,7 @@ impl Hold {
     /// A request of `bytes` bytes, under this claim.
     pub(super) fn new(load: &Arc<Load>, bytes: usize, claim: Claim) -> Self {
         load.bytes.fetch_add(bytes, Ordering::Relaxed);
-        Self { load: Arc::clone(load), bytes, _claim: claim }
+        Self { load: Arc::clone(load), bytes, claim }
     }
 
     /// A frame's content that is held as long as a slice of it.
@@ -55,6 +62,9 @@ impl Hold {
 
 impl Drop for Hold {
     fn drop(&mut self) {
+        if self.claim.is_small() {
+            self.load.has_produced.store(true, Ordering::Relaxed);
+        }
         self.load.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
         self.load.eased.notify_one();
     }

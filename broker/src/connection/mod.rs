@@ -26,8 +26,9 @@
 //! | answers of a connection that wait to be written | [`queue::MAX_READY_BYTES`] | reading pauses, futures wait |
 //! | small answers of a connection that are not read | [`answers::SMALL_ANSWERS_BYTES`] | reading pauses, futures wait |
 //! | answers of a node | [`answers::NODE_ANSWER_BYTES`] | they wait, fetches become smaller, and who does not read is closed |
+//! | the same of newcomers, which have read nothing to speak of | [`answers::NEWCOMER_PART`] | they wait, and who does not read is closed |
 //! | request bytes of a node | [`budget::NODE_REQUEST_BYTES`] | reading large or pipelined requests pauses |
-//! | small produce requests of a node | [`budget::NODE_SMALL_PRODUCE_BYTES`] | they wait before their turn |
+//! | small produce requests of a node | [`budget::NODE_SMALL_PRODUCE_BYTES`] | they wait before their turn, but for one at a time of who has produced before: [`budget::NODE_SMALL_RESERVE_BYTES`] |
 //! | the slowness of a request | [`pace::LEAST_BYTES_PER_SECOND`], [`pace::PATIENCE`] | the connection is closed |
 //! | the same while others wait for memory | [`arrivals::FAST_BYTES_PER_SECOND`], [`arrivals::WAITS`] | the slowest one's connection is closed |
 //! | time without a byte | `connections.max.idle.ms` | the connection is closed |
@@ -103,9 +104,11 @@ impl Default for Limits {
 /// The constants that `docs/bounds.md` lists.
 #[cfg(test)]
 pub(crate) mod bounds {
-    pub(crate) use super::answers::{NODE_ANSWER_BYTES, SMALL_ANSWERS_BYTES};
+    pub(crate) use super::answers::{
+        NEWCOMER_BYTES, NEWCOMER_PART, NEWCOMER_WAITS, NODE_ANSWER_BYTES, SMALL_ANSWERS_BYTES,
+    };
     pub(crate) use super::arrivals::{FAST_BYTES_PER_SECOND, WAITS};
-    pub(crate) use super::budget::{NODE_REQUEST_BYTES, NODE_SMALL_PRODUCE_BYTES};
+    pub(crate) use super::budget::{NODE_REQUEST_BYTES, NODE_SMALL_PRODUCE_BYTES, NODE_SMALL_RESERVE_BYTES};
     pub(crate) use super::complaints::EVERY;
     pub(crate) use super::pace::{LEAST_BYTES_PER_SECOND, PATIENCE};
     pub(crate) use super::queue::{MAX_IN_FLIGHT_BYTES, MAX_IN_FLIGHT_REQUESTS, MAX_READY_BYTES};

@@ -246,13 +246,19 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         }
         let grant = match self.granting.as_mut() {
             Some(granting) => granting.await,
-            None => match self.budget.try_take_small(lacking) {
-                Some(grant) => grant,
-                None => self.granting.insert(Box::pin(self.budget.take_small(lacking))).await,
-            },
+            None => {
+                let may_use_reserve = self.load.has_nothing_but_produced();
+                match self.budget.try_take_small(lacking, may_use_reserve) {
+                    Some(grant) => grant,
+                    None => {
+                        let waiting = self.budget.take_small(lacking, may_use_reserve);
+                        self.granting.insert(Box::pin(waiting)).await
+                    }
+                }
+            }
         };
         self.granting = None;
-        self.claim.add(grant);
+        self.claim.add_small(grant);
     }
 
     /// Makes the buffer hold `room` bytes in all, if it does not yet.

@@ -1,9 +1,12 @@
 //! The driver's inbox: one lock and two lanes.
 //!
 //! What clients and peers want done is *work*, and there may be more of it than the driver does in a second. It is handed
-//! out in order and bit by bit, so that the driver looks at its clock in between. The rest is news, which costs next to
+//! out bit by bit, so that the driver looks at its clock in between. The rest is news, which costs next to
 //! nothing and is worth less the later it comes: signs of life, connections that came and went, what is durable. News is
 //! handed out first, and all of it.
+//!
+//! Records for partitions are handed out in turns: a piece for each partition in order of arrival, then the next one for each. So a record
+//! does not wait behind all that floods other partitions. Every second piece is of the other work, which stays in order.
 //!
 //! A frame is therefore two things: that its sender lives, at once, and its content, when its turn comes.
 //!
@@ -170,10 +173,57 @@ struct Work {
     input: Input,
 }
 
+/// Work in the order in which it is handed out.
+#[derive(Default)]
+struct Lanes {
+    /// Records, by the group of their partition.
+    records: BTreeMap<RaftGroupId, VecDeque<Work>>,
+    /// The groups of `records`, in the order of their turns.
+    turns: VecDeque<RaftGroupId>,
+    /// All other work.
+    rest: VecDeque<Work>,
+    /// The last piece was a record.
+    was_record: bool,
+}
+
+impl Lanes {
+    fn is_empty(&self) -> bool {
+        self.turns.is_empty() && self.rest.is_empty()
+    }
+
+    fn push(&mut self, work: Work) {
+        let Input::Append(Append { group, .. }, _) = &work.input else { return self.rest.push_back(work) };
+        let records = self.records.entry(*group).or_insert_with(|| {
+            self.turns.push_back(*group);
+            VecDeque::new()
+        });
+        records.push_back(work);
+    }
+
+    fn pop(&mut self) -> Option<Work> {
+        let is_records_turn = !self.was_record || self.rest.is_empty();
+        let record = if is_records_turn { self.pop_record() } else { None };
+        self.was_record = record.is_some();
+        record.or_else(|| self.rest.pop_front())
+    }
+
+    fn pop_record(&mut self) -> Option<Work> {
+        let group = self.turns.pop_front()?;
+        let records = self.records.get_mut(&group)?;
+        let record = records.pop_front();
+        if records.is_empty() {
+            self.records.remove(&group);
+        } else {
+            self.turns.push_back(group);
+        }
+        record
+    }
+}
+
 #[derive(Default)]
 struct Queue {
     news: Vec<Input>,
-    work: VecDeque<Work>,
+    work: Lanes,
     /// Payload bytes of the frames among the work.
     peer_bytes: usize,
     /// The peers among the news that were heard, and have not been found dead since.
@@ -206,7 +256,7 @@ impl Inbox {
         }
         if input.is_work() {
             let bytes = INPUT_BYTES + payload_bytes_of(&input);
-            queue.work.push_back(Work { bytes, input });
+            queue.work.push(Work { bytes, input });
         } else {
             queue.news.push(input);
         }
@@ -224,7 +274,7 @@ impl Inbox {
             return;
         }
         queue.peer_bytes += bytes;
-        queue.work.push_back(Work { bytes: INPUT_BYTES + bytes, input: Input::Frame { from, frame } });
+        queue.work.push(Work { bytes: INPUT_BYTES + bytes, input: Input::Frame { from, frame } });
         drop(queue);
         self.arrived.notify_one();
     }
@@ -244,7 +294,7 @@ impl Inbox {
         let mut inputs = std::mem::take(&mut queue.news);
         let mut bytes = 0;
         while bytes < work_bytes
-            && let Some(work) = queue.work.pop_front()
+            && let Some(work) = queue.work.pop()
         {
             bytes += work.bytes;
             if matches!(work.input, Input::Frame { .. }) {
@@ -310,6 +360,8 @@ mod tests {
     use raft::eraftpb::{Entry, Message};
 
     use super::*;
+    use crate::partition::testing::BatchBuilder;
+    use crate::partition::{RecordLimits, check_record_set};
     use crate::transport::GroupMessage;
 
     const PEER: NodeId = NodeId(2);
@@ -346,6 +398,35 @@ mod tests {
         assert_eq!(take(&inbox, 1), ["frame"], "a piece is taken whole");
         assert_eq!(take(&inbox, usize::MAX), ["frame"; 4]);
         assert_eq!(inbox.lock().peer_bytes, 0);
+    }
+
+    #[test]
+    fn partitions_have_turns_and_the_rest_every_second_piece() {
+        let inbox = Inbox::default();
+        let batch =
+            check_record_set(BatchBuilder::of_count(1).build().into(), &RecordLimits::of_size(1 << 20));
+        let batch = batch.unwrap();
+        for group in [1, 1, 1, 1, 2, 3] {
+            let append = Append {
+                group: RaftGroupId(group),
+                batch: batch.clone(),
+                timestamp_type: TimestampType::CreateTime,
+                now: TimestampMs(0),
+                min_insync_replicas: None,
+                held: Held::default(),
+            };
+            inbox.push(Input::Append(append, oneshot::channel().0));
+        }
+        for _ in 0..4 {
+            inbox.push(Input::ExpireOffsets);
+        }
+        let group = |input: &Input| match input {
+            Input::Append(append, _) => append.group.0,
+            _ => 0,
+        };
+        let taken: Vec<u64> = inbox.drain(Instant::now(), usize::MAX).iter().map(group).collect();
+        assert_eq!(taken, [1, 0, 2, 0, 3, 0, 1, 0, 1, 1]);
+        assert!(inbox.lock().work.is_empty() && inbox.lock().work.records.is_empty());
     }
 
     #[test]

@@ -92,7 +92,7 @@ async fn a_small_produce_request_waits_for_a_budget_of_its_own_before_its_turn()
     let (mut client, server) = tokio::io::duplex(1 << 20);
     let mut reader = FrameReader::new(server, LIMIT, budget.clone(), Arrivals::default());
     let all = u32::try_from(NODE_SMALL_PRODUCE_BYTES).unwrap();
-    let taken = budget.try_take_small(all).unwrap();
+    let taken = budget.try_take_small(all, false).unwrap();
     client.write_all(&frame(&[1; 1_000])).await.unwrap();
     client.write_all(&frame(&[0; 1_000])).await.unwrap();
     drop(reader.next().await.unwrap());
@@ -100,13 +100,22 @@ async fn a_small_produce_request_waits_for_a_budget_of_its_own_before_its_turn()
     assert_eq!(reader.owed_until(), None, "it is not the client that is late");
     drop(taken);
     let produce = reader.next().await.unwrap();
-    assert!(budget.try_take_small(all).is_none());
+    assert!(budget.try_take_small(all, false).is_none());
     // Whoever keeps the hold keeps the claim, with or without the frame.
     let Frame { content, hold } = produce;
     drop(content);
-    assert!(budget.try_take_small(all).is_none());
+    assert!(budget.try_take_small(all, false).is_none());
     drop(hold);
-    assert!(budget.try_take_small(all).is_some());
+    let taken = budget.try_take_small(all, false).unwrap();
+    // Once a produce request of it was decided, and with nothing else in flight, a connection has the reserve.
+    client.write_all(&frame(&[0; 1_000])).await.unwrap();
+    let first = reader.next().await.unwrap();
+    client.write_all(&frame(&[0; 1_000])).await.unwrap();
+    begin(&mut reader).await;
+    drop(first);
+    begin(&mut reader).await;
+    drop(taken);
+    drop(reader.next().await.unwrap());
 }
 
 /// Reads what is there of a frame that is not complete, or has to wait.
