@@ -175,6 +175,7 @@ impl Acquaintance {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use trilog_storage::{Identity, StoreOptions};
 
     use super::*;
@@ -265,5 +266,14 @@ mod tests {
         }
         let kept = known.known.get(&PEER).unwrap();
         assert_eq!((kept.former.len(), kept.former[0]), (MAX_FORMER, StoreId([98; 16])));
+    }
+    proptest! {
+        #[test]
+        fn any_bytes_are_stores_or_not(bytes in prop::collection::vec(any::<u8>(), 0..70)) {
+            match Acquaintance::decode(&bytes) {
+                Some(known) => prop_assert_eq!(known.encode(), bytes),
+                None => prop_assert!(bytes.is_empty() || bytes.len() % 16 != 0),
+            }
+        }
     }
 }

@@ -91,6 +91,8 @@ fn check(head: &[u8]) -> Result<(), HeadError> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     async fn head(text: &str) -> Result<Vec<u8>, HeadError> {
@@ -128,5 +130,17 @@ mod tests {
             assert!(matches!(head(&put(lines)).await, Err(HeadError::LengthTwice)), "{lines}");
         }
         assert!(matches!(head(&put("X: y\r\n Content-Length: 4\r\n")).await, Err(HeadError::Folded)));
+    }
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(
+            bytes in prop::collection::vec(prop_oneof![any::<u8>(), prop::sample::select(&b"\r\n :,cC"[..])], 0..200),
+        ) {
+            if let Some(end) = end_of_head(&bytes) {
+                prop_assert!(end <= bytes.len());
+                let _ = check(&bytes[..end]);
+            }
+            let _ = check(&bytes);
+        }
     }
 }

@@ -156,4 +156,12 @@ mod tests {
         }
         assert!(matches!(levels.set("kafka", Some("INFO")), Err(LogLevelError::UnknownLogger(_))));
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_filter_panics(filter in "[a-z=,\\[\\]{}: ]{0,60}") {
+            let levels = LogLevels::of(&filter);
+            let _ = LogLevels::of(&levels.filter()).all();
+        }
+    }
 }

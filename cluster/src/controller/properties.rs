@@ -11,6 +11,7 @@ use super::requests::{
     NewTopic, ResourceAlteration, TopicAlteration, TopicGrowth, TopicRef,
 };
 use super::{ControllerRecord, MetadataImage, decode_entry, encode_entry};
+use crate::encoding;
 use crate::ids::NodeId;
 
 /// Few names, so that requests meet each other's topics; one is not allowed, and two collide.
@@ -165,7 +166,7 @@ proptest! {
 
     #[test]
     fn no_bytes_make_a_decoder_panic(body in vec(any::<u8>(), 0..300)) {
-        let bytes = [vec![1], body].concat();
+        let bytes = [encoding::header(), body].concat();
         if let Ok(records) = decode_entry(&bytes) {
             let mut image = MetadataImage::default();
             for record in &records {

@@ -187,6 +187,8 @@ fn decode(bytes: &[u8]) -> Option<Slot> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn write(path: &Path, batches: u64) {
@@ -258,5 +260,18 @@ mod tests {
         assert_eq!(mark.batches(), 0);
         mark.write_now().unwrap();
         assert_eq!(batches(&path), Some(5));
+    }
+    proptest! {
+        #[test]
+        fn any_bytes_are_a_slot_or_not(mut bytes in prop::collection::vec(any::<u8>(), 0..60), has_crc: bool) {
+            for body in [SHORT_BODY_BYTES, BODY_BYTES] {
+                if has_crc && bytes.len() >= body + 4 {
+                    let crc = crc32c::crc32c(&bytes[..body]);
+                    bytes[body..body + 4].copy_from_slice(&crc.to_be_bytes());
+                }
+            }
+            let slot = decode(&bytes);
+            prop_assert_eq!(slot.is_some(), has_crc && bytes.len() >= SHORT_BODY_BYTES + 4);
+        }
     }
 }

@@ -180,8 +180,14 @@ fn any_version() -> impl Strategy<Value = (&'static Schema, i16)> {
     proptest::sample::select(all)
 }
 
+/// There are some hundred versions. `PROPTEST_CASES` may ask for more, not for less.
+fn config() -> ProptestConfig {
+    let config = ProptestConfig::default();
+    ProptestConfig { cases: config.cases.max(2_000), ..config }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2_000))]
+    #![proptest_config(config())]
 
     #[test]
     fn sampled_requests_survive_the_crate(

@@ -20,6 +20,8 @@ mod group;
 mod group_configs;
 mod group_table;
 mod nearest;
+#[cfg(test)]
+mod properties;
 mod topic;
 mod topic_table;
 

@@ -106,6 +106,39 @@ proptest! {
     }
 
     #[test]
+    fn no_bytes_make_a_decoder_or_a_replay_panic(body in prop::collection::vec(any::<u8>(), 0..300)) {
+        let bytes = [entry_header(), body].concat();
+        let mut state = CoordinatorState::decode(&bytes).unwrap_or_default();
+        for record in decode_entry(&bytes).unwrap_or_default() {
+            state.replay(&record);
+        }
+    }
+
+    #[test]
+    fn damaged_entries_are_refused_or_replayed(
+        steps in steps(),
+        damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..5),
+    ) {
+        let mut coordinator = Coordinator::with_topics(&TOPICS);
+        let (mut model, mut now) = (Model::new(), Duration::ZERO);
+        for each in &steps {
+            step(&mut coordinator, &mut model, &mut now, each);
+        }
+        let mut payload = entry_header();
+        for record in &coordinator.written {
+            encode_record(record, &mut payload);
+        }
+        for (at, value) in damage {
+            let at = at.index(payload.len());
+            payload[at] = value;
+        }
+        let mut state = coordinator.inner.state.clone();
+        for record in decode_entry(&payload).unwrap_or_default() {
+            state.replay(&record);
+        }
+    }
+
+    #[test]
     fn a_replica_that_replays_what_was_written_has_the_same(steps in steps(), again in any::<prop::sample::Index>()) {
         let mut coordinator = Coordinator::with_topics(&TOPICS);
         let (mut model, mut now) = (Model::new(), Duration::ZERO);

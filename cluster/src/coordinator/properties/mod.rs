@@ -52,7 +52,9 @@ pub(crate) use self::ownership::{Assigned, assigned, has_members, owned_twice};
 use self::topics::NAMES;
 pub(crate) use self::topics::Topics;
 use self::world::World;
-use super::{GroupProtocol, GroupRequest, GroupSettings, LeaveGroup, LeavingMember, Limits, MemberId};
+use super::{
+    CoordinatorState, GroupProtocol, GroupRequest, GroupSettings, LeaveGroup, LeavingMember, Limits, MemberId,
+};
 
 /// Something that happens. Clients and topics are called by number.
 #[derive(Clone, Debug)]
@@ -361,6 +363,23 @@ proptest! {
         limits in limits(),
     ) {
         run(&actions, limits, None);
+    }
+
+    #[test]
+    fn damaged_states_of_groups_are_refused_or_read(
+        actions in vec(action(&[GroupProtocol::Classic, GroupProtocol::Consumer]), 1..40),
+        damage in vec((any::<prop::sample::Index>(), any::<u8>()), 1..5),
+    ) {
+        let mut world = World::new((0..CLIENTS).map(identity), settings(), Limits::DEFAULT);
+        actions.iter().for_each(|action| world.happens(action));
+        let mut bytes = world.coordinator.state.encode();
+        for (at, value) in damage {
+            let at = at.index(bytes.len());
+            bytes[at] = value;
+        }
+        if let Ok(state) = CoordinatorState::decode(&bytes) {
+            prop_assert_eq!(&CoordinatorState::decode(&state.encode()).unwrap(), &state);
+        }
     }
 
     #[test]

@@ -353,8 +353,17 @@ fn check_stores(stage: &Stage) {
     }
 }
 
+/// Each case is a cluster of three nodes. `PROPTEST_CASES` asks for another number of them.
+fn config() -> ProptestConfig {
+    let config = ProptestConfig { max_shrink_iters: 400, ..ProptestConfig::default() };
+    match std::env::var_os("PROPTEST_CASES") {
+        Some(_) => config,
+        None => ProptestConfig { cases: 24, ..config },
+    }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { max_shrink_iters: 400, ..ProptestConfig::with_cases(24) })]
+    #![proptest_config(config())]
 
     #[test]
     fn no_word_of_a_peer_ends_a_node_or_spoils_a_store(

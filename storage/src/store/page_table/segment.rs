@@ -148,3 +148,19 @@ impl Window<'_> {
         Ok(&self.bytes[at - self.start..])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_a_header_or_not(bytes in prop::collection::vec(any::<u8>(), 0..MAX_HEADER_BYTES), segment in 0..9_u64) {
+            if let Some(header) = parse(&bytes, segment) {
+                prop_assert!(header.len > 4, "it has a checksum and a kind at least");
+            }
+        }
+    }
+}

@@ -1,5 +1,7 @@
 //! What is written down, what a power loss makes of it, and what is heeded.
 
+use proptest::prelude::*;
+
 use super::*;
 
 fn written(admission: &Admission) -> Option<Vec<u8>> {
@@ -81,4 +83,14 @@ fn only_who_is_readmitted_follows_and_nobody_on_probation_is_given_the_leadershi
         assert!(Admission::Probation(probation).heeds(kind, 3));
     }
     assert!(!Admission::Probation(probation).heeds(MessageType::MsgTimeoutNow, 2));
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_are_an_admission_or_not(bytes in prop::collection::vec(any::<u8>(), 0..50)) {
+        if Admission::decode(&bytes).is_some() {
+            prop_assert!(bytes.len() % 8 == 0 && bytes.len() <= 32);
+        }
+        let _ = let_in_by(&Entry { context: bytes.into(), ..Entry::default() });
+    }
 }
