@@ -12,13 +12,18 @@
 //!
 //! # How to add a scenario
 //!
-//! 1. A file below `hostile/` with a `pub(super) const SCENARIO: Scenario` and its `attack`. The attack panics when something
+//! 1. A file below `hostile/` with a `pub(super) const SCENARIO: Scenario` and its `attack`, and what has to be there before it. The attack panics when something
 //!    does not hold that time has no part in; the report tells the rest.
 //! 2. A `mod` line and an entry in [`ALL`] below.
 //! 3. A test below `tests/tests/system/hostile/` that plays it by [`play_small`].
 
+mod administration;
 mod auto_creation;
 mod descriptors;
+mod expressions;
+mod fetch_sessions;
+mod fuzz;
+mod honest;
 mod malformed;
 mod many_partitions;
 mod many_producers;
@@ -34,11 +39,17 @@ mod unacknowledged;
 mod unread_answers;
 
 use std::pin::Pin;
+use std::time::Duration;
+
+use kafka_protocol::ResponseError;
 
 use self::memory::Memory;
 use self::probe::Probe;
 use self::report::Report;
+use crate::admin::NewTopic;
 use crate::cluster::{Cluster, ClusterOptions};
+use crate::requests::{error, only};
+use crate::waiting::within;
 
 /// All scenarios, in the order in which the command `hostile` plays them.
 pub const ALL: &[&Scenario] = &[
@@ -54,6 +65,11 @@ pub const ALL: &[&Scenario] = &[
     &repeated_names::SCENARIO,
     &unacknowledged::SCENARIO,
     &unread_answers::SCENARIO,
+    &expressions::SCENARIO,
+    &administration::SCENARIO,
+    &fetch_sessions::SCENARIO,
+    &honest::SCENARIO,
+    &fuzz::SCENARIO,
 ];
 
 /// How large an attack is.
@@ -87,8 +103,35 @@ pub struct Scenario {
     pub what: &'static str,
     /// The cluster that is attacked.
     pub cluster: fn() -> ClusterOptions,
+    /// What is there before the attack, and is part of what the nodes' memory is before it: topics, and what an honest use of them
+    /// leaves in caches.
+    pub prepare: for<'a> fn(&'a mut Cluster, Size) -> Attack<'a>,
     /// The attack. When it returns, all of its connections are closed.
     pub attack: for<'a> fn(&'a mut Cluster, Size) -> Attack<'a>,
+}
+
+/// Prepares nothing.
+fn nothing(_: &mut Cluster, _: Size) -> Attack<'_> {
+    Box::pin(std::future::ready(()))
+}
+
+/// How long it may take on a busy machine until ten thousand partitions have leaders.
+const CREATED_WITHIN: Duration = Duration::from_secs(300);
+
+/// Creates a topic of very many partitions, and waits until all of them have leaders.
+async fn create_wide(cluster: &Cluster, name: &str, partitions: i32) {
+    let connection = cluster.connect(1).await;
+    let request = NewTopic::new(name).partitions(partitions).request().with_timeout_ms(10_000);
+    let created = only(connection.request(request).await.expect("CreateTopics is answered").topics);
+    // The answer comes before all of them have, where that takes long.
+    let expected = [None, Some(ResponseError::RequestTimedOut)];
+    assert!(expected.contains(&error(created.error_code)), "{:?}", created.error_message);
+    let led = within(CREATED_WITHIN, async || {
+        let rows = cluster.topic(name).await?.partitions;
+        let led = rows.iter().filter(|row| row.leader_id.0 > 0).count();
+        (i32::try_from(led) == Ok(partitions)).then_some(())
+    });
+    led.await.unwrap_or_else(|| panic!("not all partitions of {name} have leaders"));
 }
 
 /// The scenario of this name.
@@ -102,6 +145,7 @@ pub fn find(name: &str) -> Option<&'static Scenario> {
 /// If a node ends, the attack finds that something does not hold, or the probe's records are not served.
 pub async fn play(scenario: &Scenario, size: Size) -> Report {
     let mut cluster = Cluster::start((scenario.cluster)()).await;
+    (scenario.prepare)(&mut cluster, size).await;
     let probe = Probe::start(&cluster).await;
     let mut memory = Memory::before(&cluster);
     (scenario.attack)(&mut cluster, size).await;

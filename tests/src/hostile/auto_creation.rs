@@ -16,6 +16,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
     name: "auto-creation",
     what: "clients name 50,000 topics that there are not, and each is made as far as that may be",
     cluster: || ClusterOptions::nodes(3),
+    prepare: super::nothing,
     attack: |cluster, size| -> Attack<'_> { Box::pin(attack(cluster, size)) },
 };
 

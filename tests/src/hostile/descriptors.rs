@@ -15,6 +15,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
     name: "descriptors",
     what: "clients take all connections of nodes with ulimit -n 256, and a node is restarted meanwhile",
     cluster: || ClusterOptions::nodes(3).open_files(256),
+    prepare: super::nothing,
     attack: |cluster, size| -> Attack<'_> { Box::pin(attack(cluster, size)) },
 };
 

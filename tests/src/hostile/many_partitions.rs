@@ -11,6 +11,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
     name: "many-partitions",
     what: "a topic of 10,000 partitions is created, a node with replicas of all of them starts anew, the topic is deleted",
     cluster: || ClusterOptions::nodes(3),
+    prepare: super::nothing,
     attack: |cluster, size| -> Attack<'_> { Box::pin(attack(cluster, size)) },
 };
 

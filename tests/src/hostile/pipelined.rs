@@ -14,6 +14,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
     name: "pipelined",
     what: "connections send 10,000 Metadata requests each, all at once",
     cluster: || ClusterOptions::nodes(3),
+    prepare: super::nothing,
     attack: |cluster, size| -> Attack<'_> { Box::pin(attack(cluster, size)) },
 };
 

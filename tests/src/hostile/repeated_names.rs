@@ -34,7 +34,6 @@ use kafka_protocol::protocol::Request;
 use trilog_client::wire::Connection;
 
 use super::{Attack, Scenario, Size};
-use crate::admin::NewTopic;
 use crate::cluster::{Cluster, ClusterOptions};
 use crate::requests::{group_id, text, topic_name};
 
@@ -42,6 +41,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
     name: "repeated-names",
     what: "requests name a topic of 10,000 partitions, a group or a resource thousands of times",
     cluster: || ClusterOptions::nodes(3),
+    prepare: super::nothing,
     attack: |cluster, size| -> Attack<'_> { Box::pin(attack(cluster, size)) },
 };
 
@@ -53,7 +53,7 @@ const TOPIC_RESOURCE: i8 = 2;
 
 async fn attack(cluster: &mut Cluster, size: Size) {
     let connection = cluster.connect(1).await;
-    NewTopic::new(TOPIC).partitions(size.choose(100, 10_000)).create(&connection).await;
+    super::create_wide(cluster, TOPIC, size.choose(100, 10_000)).await;
     let times = size.choose(1_000, 4_500);
     for _ in 0..size.choose(1, 10) {
         topics(&connection, times).await;

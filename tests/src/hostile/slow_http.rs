@@ -14,6 +14,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
     name: "slow-http",
     what: "clients of the HTTP port send a part of a request and then nothing, while health is asked for",
     cluster: || ClusterOptions::nodes(3),
+    prepare: super::nothing,
     attack: |cluster, size| -> Attack<'_> { Box::pin(attack(cluster, size)) },
 };
 

@@ -15,6 +15,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
     name: "slow-writers",
     what: "writers send 70 of 100 MiB and then a byte a second, while large requests are produced",
     cluster: || ClusterOptions::nodes(3),
+    prepare: super::nothing,
     attack: |cluster, size| -> Attack<'_> { Box::pin(attack(cluster, size)) },
 };
 

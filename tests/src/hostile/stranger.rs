@@ -12,6 +12,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
     name: "stranger",
     what: "dials to the peer ports in the name of a silent node, without the secret",
     cluster: || ClusterOptions::nodes(3),
+    prepare: super::nothing,
     attack: |cluster, size| -> Attack<'_> { Box::pin(attack(cluster, size)) },
 };
 

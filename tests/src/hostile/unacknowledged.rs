@@ -18,10 +18,13 @@ pub(super) const SCENARIO: Scenario = Scenario {
     name: "unacknowledged",
     what: "producers with acks=0 send as fast as they can, and half of them leave and come back all the time",
     cluster: || ClusterOptions::nodes(3),
+    prepare: |cluster, size| -> Attack<'_> { Box::pin(prepare(cluster, size)) },
     attack: |cluster, size| -> Attack<'_> { Box::pin(attack(cluster, size)) },
 };
 
 const TOPIC: &str = "unacknowledged";
+
+const PARTITIONS: i32 = 3;
 
 /// The records of a request: a large one, and one that needs no share of the node's memory for large requests.
 const RECORD_BYTES: [usize; 2] = [900_000, 20_000];
@@ -29,15 +32,26 @@ const RECORD_BYTES: [usize; 2] = [900_000, 20_000];
 /// Requests after which those that leave do.
 const LEAVE_AFTER: usize = 8;
 
-async fn attack(cluster: &mut Cluster, size: Size) {
-    let partitions = 3;
+async fn prepare(cluster: &mut Cluster, size: Size) {
     let connection = cluster.connect(1).await;
     let retention = ("retention.bytes", "50000000");
-    let topic = NewTopic::new(TOPIC).partitions(partitions).config(retention.0, retention.1);
+    let topic = NewTopic::new(TOPIC).partitions(PARTITIONS).config(retention.0, retention.1);
     topic.create(&connection).await;
+    // As an honest producer that waits for acknowledgements fills a store.
+    let batch = BatchBuilder::new(vec![Record::new(0, vec![b'h'; RECORD_BYTES[0]])]).build();
+    for partition in 0..PARTITIONS {
+        let partition = cluster.partition(TOPIC, partition).await;
+        for _ in 0..size.choose(2, 25) {
+            let taken = partition.produce_in_flight(vec![batch.clone(); 8]).await;
+            assert!(taken.iter().all(|answer| answer.error_code == 0), "honest batches are acknowledged");
+        }
+    }
+}
+
+async fn attack(cluster: &mut Cluster, size: Size) {
     let mut producers = JoinSet::new();
     for number in 0..size.choose(6, 24) {
-        let leader = cluster.partition(TOPIC, number % partitions).await;
+        let leader = cluster.partition(TOPIC, number % PARTITIONS).await;
         let address = leader.connection.address().to_owned();
         let requests = RECORD_BYTES.map(|bytes| {
             let batch = BatchBuilder::new(vec![Record::new(0, vec![b'x'; bytes])]).build();
@@ -51,7 +65,7 @@ async fn attack(cluster: &mut Cluster, size: Size) {
     }
     let sent: usize = producers.join_all().await.into_iter().sum();
     assert!(sent > 0, "nothing could be sent");
-    for partition in 0..partitions {
+    for partition in 0..PARTITIONS {
         wait_until(&format!("an honest record is acknowledged in partition {partition}"), async || {
             let leader = cluster.partition_as_led(TOPIC, partition).await?;
             let honest = BatchBuilder::new(vec![Record::new(0, vec![b'h'; 100])]).build();

@@ -12,15 +12,17 @@ use trilog_client::wire::frame::encode_request;
 
 use super::{Attack, Scenario, Size};
 use crate::admin::NewTopic;
-use crate::batch::{BatchBuilder, Record};
+use crate::batch::{Batch, BatchBuilder, Record};
 use crate::cluster::{Cluster, ClusterOptions};
 use crate::partition::Partition;
-use crate::requests::{FetchPlan, text, topic_name};
+use crate::requests::{FetchPlan, fetched, text, topic_name};
+use crate::waiting::wait_until;
 
 pub(super) const SCENARIO: Scenario = Scenario {
     name: "unread-answers",
     what: "clients fetch and ask for metadata without reading any answer, while honest consumers read",
     cluster: || ClusterOptions::nodes(3).set("message.max.bytes", "104857600"),
+    prepare: |cluster, size| -> Attack<'_> { Box::pin(prepare(cluster, size)) },
     attack: |cluster, size| -> Attack<'_> { Box::pin(attack(cluster, size)) },
 };
 
@@ -33,20 +35,28 @@ const PIPELINED: usize = 20;
 /// The records of a batch that is fetched.
 const BATCH_BYTES: usize = 900_000;
 
-async fn attack(cluster: &mut Cluster, size: Size) {
+async fn prepare(cluster: &mut Cluster, size: Size) {
     let connection = cluster.connect(1).await;
     NewTopic::new(TOPIC).partitions(1).create(&connection).await;
-    NewTopic::new(WIDE).partitions(size.choose(100, 2_000)).create(&connection).await;
+    super::create_wide(cluster, WIDE, size.choose(100, 2_000)).await;
     let partition = cluster.partition(TOPIC, 0).await;
-    let batches: u16 = size.choose(20, 60);
-    let least = usize::from(batches) * BATCH_BYTES;
-    for number in 0..i64::from(batches) {
+    let batches = batches(size);
+    for number in 0..batches {
         let batch = BatchBuilder::new(vec![Record::new(number, vec![b'x'; BATCH_BYTES])]).build();
         partition.produce(batch).await;
     }
     let large = BatchBuilder::new(vec![Record::new(0, vec![b'l'; size.choose(20, 40) << 20])]).build();
-    let at = partition.produce(large).await;
+    assert_eq!(partition.produce(large).await, batches, "the large batch is the last one");
+    consume(cluster, batches).await;
+}
 
+/// Batches before the large one.
+fn batches(size: Size) -> i64 {
+    size.choose(20, 60)
+}
+
+async fn attack(cluster: &mut Cluster, size: Size) {
+    let partition = cluster.partition(TOPIC, 0).await;
     let address = partition.connection.address();
     let mut unread = JoinSet::new();
     for number in 0..size.choose(60, 200) {
@@ -56,22 +66,35 @@ async fn attack(cluster: &mut Cluster, size: Size) {
     }
     // They have asked for more than a node may hold, when the first consumers come.
     tokio::time::sleep(Duration::from_millis(size.choose(500, 3_000))).await;
+    let at = batches(size);
     for _ in 0..size.choose(2, 10) {
-        let read = consume(&cluster.partition(TOPIC, 0).await, at).await;
-        assert!(read >= least, "{read} bytes before the large batch");
+        let read = consume(cluster, at).await;
+        assert!(read >= usize::try_from(at).expect("it is positive") * BATCH_BYTES, "{read} bytes");
     }
-    let plan = FetchPlan { max_bytes: 1, partition_max_bytes: 1, ..FetchPlan::from(at) };
-    let large = cluster.partition(TOPIC, 0).await.try_fetch(plan).await;
-    let length = large.records.map_or(0, |records| records.len());
+    let length = wait_until("the large batch is fetched", async || {
+        let partition = cluster.partition(TOPIC, 0).await;
+        let plan = FetchPlan { max_bytes: 1, partition_max_bytes: 1, ..FetchPlan::from(at) };
+        let large = fetched(
+            partition.connection.request_at_version(partition.target.fetch(11, plan), 11).await.ok()?,
+        );
+        large.records.map(|records| records.len())
+    })
+    .await;
     assert!(length > size.choose(20, 40) << 20, "a large batch is fetched whole, not {length} bytes");
     unread.shutdown().await;
 }
 
-/// Consumes everything up to an offset. How many bytes it was.
-async fn consume(partition: &Partition, to: i64) -> usize {
+/// Consumes everything up to an offset, over a new connection where the node has closed the last one. How many bytes it was.
+async fn consume(cluster: &Cluster, to: i64) -> usize {
     let (mut offset, mut bytes) = (0, 0);
+    let mut partition = cluster.partition(TOPIC, 0).await;
     while offset < to {
-        for batch in partition.fetch(offset).await {
+        let request = partition.target.fetch(11, FetchPlan::from(offset));
+        let Ok(answer) = partition.connection.request_at_version(request, 11).await else {
+            partition = cluster.partition(TOPIC, 0).await;
+            continue;
+        };
+        for batch in Batch::split(&fetched(answer).records.unwrap_or_default()) {
             offset = batch.last_offset() + 1;
             bytes += batch.bytes.len();
         }
