@@ -23,7 +23,7 @@ pub(crate) const MAX_IN_FLIGHT_BYTES: usize = 16 << 20;
 
 /// Bytes of finished answers at which reading pauses and only the oldest reply is worked on, because the
 /// client does not read fast enough. One answer may go beyond.
-pub(crate) const MAX_READY_BYTES: usize = 16 << 20;
+pub(crate) const MAX_READY_BYTES: usize = 8 << 20;
 
 /// One request's place in the order.
 struct Slot {
