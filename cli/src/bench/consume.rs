@@ -46,13 +46,18 @@ pub(super) async fn run(
                 let size = |bytes: &Option<Bytes>| bytes.as_ref().map_or(0, Bytes::len) as u64;
                 bytes += batch.records.iter().map(|record| size(&record.key) + size(&record.value)).sum::<u64>();
                 last = Instant::now();
+                if marks.get(&batch.partition).is_some_and(|(_, high)| batch.next_offset >= *high) {
+                    marks.remove(&batch.partition);
+                }
             }
-            () = sleep(LOOK) => if last.elapsed() > GIVE_UP {
-                let nothing = || Failure::Failed("the rest of the topic does not arrive".to_owned());
-                return Err(consumer.trouble().map_or_else(nothing, Failure::from));
-            },
+            () = sleep(LOOK) => {
+                if last.elapsed() > GIVE_UP {
+                    let nothing = || Failure::Failed("the rest of the topic does not arrive".to_owned());
+                    return Err(consumer.trouble().map_or_else(nothing, Failure::from));
+                }
+                marks.retain(|place, (_, high)| consumer.position(place).is_none_or(|position| position < *high));
+            }
         }
-        marks.retain(|place, (_, high)| consumer.position(place).is_none_or(|position| position < *high));
         progress.show(|| format!("{records} records read"));
     }
     let took = last.duration_since(started);

@@ -229,7 +229,7 @@ async fn perform(shared: Arc<Shared>, job: Job) -> Outcome {
         Job::Fetch(job) => {
             let patience = patience.saturating_add(config.fetch_max_wait);
             let answer = on_node(&shared.cluster, job.node, patience, async |connection| {
-                log::fetch(connection, config, job.request.clone(), job.reserved).await
+                log::fetch(connection, config, job.request.clone(), job.reserved, job.max_wait).await
             });
             let answer = answer.await;
             Outcome::Fetched(job, answer)

@@ -190,8 +190,13 @@ impl Consumer {
         loop {
             self.run_callbacks().await;
             self.commit_in_time().await;
-            let taken = self.shared.state().take();
-            self.shared.driver.notify_one();
+            let (taken, has_made_way) = {
+                let mut state = self.shared.state();
+                (state.take(), state.has_made_way())
+            };
+            if has_made_way {
+                self.shared.driver.notify_one();
+            }
             if let Some(taken) = taken {
                 return taken;
             }
@@ -204,7 +209,7 @@ impl Consumer {
                 () = self.shared.application.notified() => {}
                 () = tokio::time::sleep_until(commit_due.map_or(alive, |due| due.min(alive))) => {}
             }
-            self.shared.state().member.polled(self.shared.now());
+            self.shared.polled();
         }
     }
 
@@ -214,9 +219,8 @@ impl Consumer {
     }
 
     fn come_back(&self) {
-        let mut state = self.shared.state();
-        state.ledger.given_back();
-        state.member.polled(self.shared.now());
+        self.shared.state().ledger.given_back();
+        self.shared.polled();
     }
 
     /// Runs the callbacks that wait, one after the other.

@@ -29,6 +29,8 @@ struct Entry {
 #[derive(Clone, Debug, Default)]
 pub struct Ledger {
     entries: BTreeMap<TopicPartition, Entry>,
+    /// The partitions that the application was handed records of since it came last.
+    in_hand: Vec<TopicPartition>,
 }
 
 impl Ledger {
@@ -46,13 +48,16 @@ impl Ledger {
     pub fn handed_out(&mut self, partition: &TopicPartition, next: Committable) {
         if let Some(entry) = self.entries.get_mut(partition) {
             entry.handed_out = Some(next);
+            self.in_hand.push(partition.clone());
         }
     }
 
     /// The application came for more: it is done with all that it was handed.
     pub fn given_back(&mut self) {
-        for entry in self.entries.values_mut() {
-            entry.given_back = entry.handed_out.or(entry.given_back);
+        for partition in self.in_hand.drain(..) {
+            if let Some(entry) = self.entries.get_mut(&partition) {
+                entry.given_back = entry.handed_out.or(entry.given_back);
+            }
         }
     }
 

@@ -75,9 +75,10 @@ impl Membership {
         }
     }
 
-    pub(super) fn polled(&mut self, now: Duration) {
+    /// Whether the member joins again, as it had been given up.
+    pub(super) fn polled(&mut self, now: Duration) -> bool {
         match self {
-            Self::Alone => {}
+            Self::Alone => false,
             Self::Classic(member) => member.polled(now),
             Self::Modern(member) => member.polled(now),
         }

@@ -69,6 +69,13 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The application polls.
+    pub(super) fn polled(&self) {
+        if self.state().member.polled(self.now()) {
+            self.driver.notify_one();
+        }
+    }
+
     /// The group's name; empty without one.
     pub(super) fn group(&self) -> &str {
         self.config.group.as_deref().unwrap_or_default()

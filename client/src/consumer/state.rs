@@ -51,6 +51,8 @@ pub(super) struct FetchJob {
     pub(super) request: SessionRequest<TopicPartition, Asked>,
     /// The room that it has reserved, in bytes.
     pub(super) reserved: usize,
+    /// How long the broker may wait for records.
+    pub(super) max_wait: Duration,
     /// What every partition of the session was asked for.
     pub(super) asked: BTreeMap<TopicPartition, (Ticket, Position)>,
 }
@@ -76,6 +78,8 @@ pub(super) struct State {
     last_fetch: BTreeMap<NodeId, u64>,
     /// How many Fetches there were.
     fetches: u64,
+    /// Whether a Fetch was not sent because there was no room for its answer.
+    lacks_room: bool,
     /// The coordinator is being looked for on behalf of committed offsets.
     finding: bool,
     /// Questions that wait for their answers.
@@ -127,6 +131,7 @@ impl State {
             fetching: BTreeSet::new(),
             last_fetch: BTreeMap::new(),
             fetches: 0,
+            lacks_room: false,
             finding: false,
             asked: BTreeSet::new(),
             not_before: BTreeMap::new(),
@@ -260,6 +265,11 @@ impl State {
             }
         }
         None
+    }
+
+    /// Whether something can be fetched because of what was [taken](Self::take), which could not before.
+    pub(super) fn has_made_way(&mut self) -> bool {
+        self.prefetch.has_made_way() || self.lacks_room
     }
 
     /// Hands out as many of a batch's records as the application takes at once. The rest waits in front of what else there is of

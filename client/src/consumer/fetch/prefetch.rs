@@ -1,8 +1,9 @@
 //! What was fetched and waits for the application: bounded in bytes over all partitions, and handed out in turn.
 //!
-//! A partition is fetched again only when nothing of it waits, so that one that is read quickly does not fill the room of the
-//! others. A fetch reserves room before it is sent. What a broker answers may exceed the reservation by one batch a partition
-//! (KIP-74: a batch that is larger than the limit is sent all the same, so that a consumer gets on), and by no more.
+//! A partition is fetched ahead while less than its share waits, so that it neither fills the room of the others nor has to be
+//! waited for. The partitions of which something waits share half of the room alike. The other half is for fetches on their way.
+//! A fetch reserves room before it is sent. What a broker answers may exceed the reservation by one batch a partition (KIP-74: a
+//! batch that is larger than the limit is sent all the same, so that a consumer gets on), and by no more.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -15,10 +16,17 @@ struct Waiting<B> {
     bytes: usize,
 }
 
+/// What waits of one partition, in order. Never empty.
+#[derive(Clone, Debug)]
+struct Lane<B> {
+    batches: VecDeque<Waiting<B>>,
+    bytes: usize,
+}
+
 /// Fetched batches by partition, whatever a batch is.
 #[derive(Debug)]
 pub struct Prefetch<B> {
-    waiting: BTreeMap<TopicPartition, VecDeque<Waiting<B>>>,
+    waiting: BTreeMap<TopicPartition, Lane<B>>,
     /// Whose turn it is: partitions with something waiting, each once.
     turns: VecDeque<TopicPartition>,
     /// Partitions whose records are not handed out.
@@ -26,6 +34,7 @@ pub struct Prefetch<B> {
     bytes: usize,
     reserved: usize,
     max_bytes: usize,
+    has_made_way: bool,
 }
 
 impl<B> Prefetch<B> {
@@ -39,6 +48,7 @@ impl<B> Prefetch<B> {
             bytes: 0,
             reserved: 0,
             max_bytes,
+            has_made_way: false,
         }
     }
 
@@ -48,10 +58,21 @@ impl<B> Prefetch<B> {
         self.bytes
     }
 
-    /// Whether a partition may be fetched: nothing of it waits, and it is not paused.
+    /// Whether a partition may be fetched: it is not paused, and less than its share waits.
     #[must_use]
     pub fn wants(&self, partition: &TopicPartition) -> bool {
-        !self.waiting.contains_key(partition) && !self.paused.contains(partition)
+        !self.paused.contains(partition) && !self.is_full(partition)
+    }
+
+    /// Whether a partition that is not paused has to be read before it is fetched again: its share waits, or more.
+    #[must_use]
+    pub fn is_held_back(&self, partition: &TopicPartition) -> bool {
+        !self.paused.contains(partition) && self.is_full(partition)
+    }
+
+    fn is_full(&self, partition: &TopicPartition) -> bool {
+        let share = self.max_bytes / 2 / self.waiting.len().max(1);
+        self.waiting.get(partition).is_some_and(|lane| lane.bytes >= share)
     }
 
     /// Reserves room for a fetch of at most `most` bytes, and returns how much of it there is: 0 if there is none, and then the
@@ -69,37 +90,49 @@ impl<B> Prefetch<B> {
 
     /// Puts a batch of a partition behind what waits of it.
     pub fn put(&mut self, partition: TopicPartition, batch: B, bytes: usize) {
+        self.lane(partition, bytes).push_back(Waiting { batch, bytes });
+    }
+
+    /// The batches of a partition, to which one of so many bytes is about to be added.
+    fn lane(&mut self, partition: TopicPartition, bytes: usize) -> &mut VecDeque<Waiting<B>> {
         self.bytes += bytes;
-        let waiting = self.waiting.entry(partition.clone()).or_default();
-        if waiting.is_empty() {
-            self.turns.push_back(partition);
-        }
-        waiting.push_back(Waiting { batch, bytes });
+        let turns = &mut self.turns;
+        let lane = self.waiting.entry(partition).or_insert_with_key(|partition| {
+            turns.push_back(partition.clone());
+            Lane { batches: VecDeque::new(), bytes: 0 }
+        });
+        lane.bytes += bytes;
+        &mut lane.batches
     }
 
     /// The next batch. Partitions take turns, one batch each; paused ones are passed over and keep what waits.
     pub fn take(&mut self) -> Option<(TopicPartition, B)> {
         let place = self.turns.iter().position(|partition| !self.paused.contains(partition))?;
         let partition = self.turns.remove(place)?;
-        let waiting = self.waiting.get_mut(&partition)?;
-        let Waiting { batch, bytes } = waiting.pop_front()?;
+        let was_full = self.is_full(&partition);
+        let lane = self.waiting.get_mut(&partition)?;
+        let Waiting { batch, bytes } = lane.batches.pop_front()?;
         self.bytes -= bytes;
-        if waiting.is_empty() {
+        lane.bytes -= bytes;
+        if lane.batches.is_empty() {
             self.waiting.remove(&partition);
+            // The shares of the others have grown.
+            self.has_made_way = true;
         } else {
             self.turns.push_back(partition.clone());
+            self.has_made_way |= was_full && !self.is_full(&partition);
         }
         Some((partition, batch))
     }
 
+    /// Whether partitions may be fetched because of what was taken since the last call, which could not before.
+    pub const fn has_made_way(&mut self) -> bool {
+        std::mem::replace(&mut self.has_made_way, false)
+    }
+
     /// Puts a batch that could not be used in front of what waits of its partition.
     pub fn put_back(&mut self, partition: TopicPartition, batch: B, bytes: usize) {
-        self.bytes += bytes;
-        let waiting = self.waiting.entry(partition.clone()).or_default();
-        if waiting.is_empty() {
-            self.turns.push_back(partition);
-        }
-        waiting.push_front(Waiting { batch, bytes });
+        self.lane(partition, bytes).push_front(Waiting { batch, bytes });
     }
 
     /// Whether [`take`](Self::take) has something to give.
@@ -111,13 +144,13 @@ impl<B> Prefetch<B> {
     /// The next batch of a partition, which stays.
     #[must_use]
     pub fn first(&self, partition: &TopicPartition) -> Option<&B> {
-        self.waiting.get(partition)?.front().map(|waiting| &waiting.batch)
+        self.waiting.get(partition)?.batches.front().map(|waiting| &waiting.batch)
     }
 
     /// Forgets what waits of a partition: it was sought, or is somebody else's now.
     pub fn discard(&mut self, partition: &TopicPartition) {
-        if let Some(waiting) = self.waiting.remove(partition) {
-            self.bytes -= waiting.iter().map(|waiting| waiting.bytes).sum::<usize>();
+        if let Some(lane) = self.waiting.remove(partition) {
+            self.bytes -= lane.bytes;
             self.turns.retain(|other| other != partition);
         }
     }
@@ -170,9 +203,28 @@ mod tests {
         prefetch.put(place(1), 2, 10);
         prefetch.pause(place(0));
         assert_eq!(taken(&mut prefetch), [(1, 2)]);
-        assert!(!prefetch.wants(&place(0)) && prefetch.wants(&place(1)));
+        assert!(!prefetch.wants(&place(0)) && !prefetch.is_held_back(&place(0)) && prefetch.wants(&place(1)));
         prefetch.resume(&place(0));
         assert_eq!(taken(&mut prefetch), [(0, 1)]);
+    }
+
+    #[test]
+    fn a_partition_is_fetched_ahead_up_to_its_share() {
+        let mut prefetch = Prefetch::new(100);
+        prefetch.put(place(0), 1, 30);
+        assert!(prefetch.wants(&place(0)), "half of the room is for the only one");
+        prefetch.put(place(0), 2, 20);
+        assert!(prefetch.is_held_back(&place(0)) && prefetch.wants(&place(1)));
+        assert_eq!((prefetch.take(), prefetch.has_made_way()), (Some((place(0), 1)), true));
+        prefetch.put(place(1), 3, 10);
+        assert!(prefetch.wants(&place(0)) && prefetch.wants(&place(1)), "25 each");
+        prefetch.put(place(0), 4, 5);
+        assert!(prefetch.is_held_back(&place(0)));
+        assert_eq!((prefetch.take(), prefetch.has_made_way()), (Some((place(0), 2)), true));
+        prefetch.put(place(0), 5, 30);
+        assert!(prefetch.is_held_back(&place(0)));
+        assert_eq!((prefetch.take(), prefetch.has_made_way()), (Some((place(1), 3)), true), "50 again");
+        assert!(prefetch.wants(&place(0)) && !prefetch.has_made_way());
     }
 
     #[test]
@@ -229,6 +281,8 @@ mod tests {
             let mut expected = BTreeMap::<i32, VecDeque<(usize, usize)>>::new();
             let mut reservations = VecDeque::new();
             for (number, step) in steps.into_iter().enumerate() {
+                let held_back: Vec<_> = (0..4).map(place).filter(|place| prefetch.is_held_back(place)).collect();
+                let is_take = matches!(step, Step::Take);
                 match step {
                     Step::Put(partition, bytes) => {
                         prefetch.put(place(partition), number, bytes);
@@ -259,6 +313,13 @@ mod tests {
                 }
                 let left: usize = expected.values().flatten().map(|(_, bytes)| bytes).sum();
                 prop_assert_eq!(prefetch.bytes(), left);
+                let lanes = prefetch.waiting.iter().map(|(place, lane)| (place.partition, lane.bytes));
+                let of_each = expected.iter().filter(|(_, left)| !left.is_empty());
+                let of_each = of_each.map(|(partition, left)| (*partition, left.iter().map(|(_, bytes)| bytes).sum()));
+                prop_assert_eq!(lanes.collect::<Vec<_>>(), of_each.collect::<Vec<(i32, usize)>>());
+                let is_any_freed = held_back.iter().any(|place| !prefetch.is_held_back(place));
+                let has_made_way = prefetch.has_made_way();
+                prop_assert!(!is_take || !is_any_freed || has_made_way);
                 prop_assert_eq!(prefetch.reserved, reservations.iter().sum::<usize>());
             }
         }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic, ForgottenTopic};
@@ -126,12 +127,14 @@ pub(in crate::consumer) async fn ends_of_epochs(
     Ok(rows.collect())
 }
 
-/// Fetches records. `max_bytes` is what the answer may take; a first batch that is larger is sent all the same.
+/// Fetches records, and has the broker wait for them at most `max_wait`. `max_bytes` is what the answer may take; a first batch
+/// that is larger is sent all the same.
 pub(in crate::consumer) async fn fetch(
     connection: &Connection,
     config: &ConsumerConfig,
     session: SessionRequest<TopicPartition, Asked>,
     max_bytes: usize,
+    max_wait: Duration,
 ) -> Result<Fetched, Error> {
     // From version 13 on topics have no names.
     let version = version::<FetchRequest>(connection, 12)?;
@@ -154,7 +157,7 @@ pub(in crate::consumer) async fn fetch(
     });
     let mut request = FetchRequest::default()
         .with_replica_id(NO_REPLICA)
-        .with_max_wait_ms(millis(config.fetch_max_wait))
+        .with_max_wait_ms(millis(max_wait))
         .with_min_bytes(int32(config.fetch_min_bytes))
         .with_max_bytes(int32(max_bytes))
         .with_isolation_level(isolation(config.read_committed))

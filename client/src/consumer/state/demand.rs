@@ -1,6 +1,6 @@
 //! What is to be done next.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +16,10 @@ use crate::consumer::partition::TopicPartition;
 use crate::consumer::positions::{Landmark, Position, Ticket, Want};
 use crate::consumer::requests::log::{Asked, BEGINNING, END};
 use crate::metadata::{NodeId, Snapshot};
+
+/// How long a broker may wait for records of some partitions while others of it are held back: the application may have read
+/// those in no time, and one request at a time is on its way to a broker.
+const WAIT_BESIDE_OTHERS: Duration = Duration::from_millis(20);
 
 /// Questions for one broker: what to ask, by partition.
 type Questions<T> = BTreeMap<NodeId, BTreeMap<TopicPartition, T>>;
@@ -111,6 +115,7 @@ impl State {
         let mut landmarks = Questions::new();
         let mut epochs = Questions::new();
         let mut records = Questions::new();
+        let mut holding_back = BTreeSet::new();
         let mut told = Vec::new();
         let mut leaderless = false;
         for (place, ticket, want) in self.positions.wants() {
@@ -141,6 +146,9 @@ impl State {
                 Want::Records(position) if self.prefetch.wants(place) => {
                     records.entry(leader).or_default().insert(place.clone(), (ticket, position));
                 }
+                Want::Records(_) if self.prefetch.is_held_back(place) => {
+                    holding_back.insert(leader);
+                }
                 Want::Records(_) | Want::Committed | Want::Nothing(_) => {}
             }
         }
@@ -161,8 +169,12 @@ impl State {
         }
         let mut records: Vec<_> = records.into_iter().collect();
         records.sort_by_key(|(node, _)| self.last_fetch.get(node).copied());
+        self.lacks_room = false;
         for (node, asked) in records {
-            jobs.extend(self.fetch(node, asked).map(Job::Fetch));
+            let patience = self.config.fetch_max_wait;
+            let is_holding_back = holding_back.contains(&node);
+            let max_wait = if is_holding_back { patience.min(WAIT_BESIDE_OTHERS) } else { patience };
+            jobs.extend(self.fetch(node, asked, max_wait).map(Job::Fetch));
         }
     }
 
@@ -204,6 +216,7 @@ impl State {
         &mut self,
         node: NodeId,
         asked: BTreeMap<TopicPartition, (Ticket, Position)>,
+        max_wait: Duration,
     ) -> Option<FetchJob> {
         if self.fetching.contains(&node) {
             return None;
@@ -217,6 +230,7 @@ impl State {
             reserved = self.prefetch.reserve(most);
         }
         if reserved == 0 {
+            self.lacks_room = true;
             return None;
         }
         self.fetching.insert(node);
@@ -228,7 +242,7 @@ impl State {
         };
         let session = self.sessions.entry(node).or_default();
         let request = session.request(asked.iter().map(question).collect());
-        Some(FetchJob { node, request, reserved, asked })
+        Some(FetchJob { node, request, reserved, max_wait, asked })
     }
 }
 

@@ -40,6 +40,12 @@ impl Stage {
         self
     }
 
+    /// There is room for so many bytes.
+    fn with_room(mut self, bytes: usize) -> Self {
+        self.state.prefetch = Prefetch::new(bytes);
+        self
+    }
+
     /// Two partitions, read from these offsets on.
     fn reading(policy: ResetPolicy, offsets: [i64; 2]) -> Self {
         let mut stage = Self::new(policy);
@@ -139,21 +145,42 @@ fn records(mut offset: i64, sizes: &[u32]) -> Result<FetchedPartition, ErrorCode
 }
 
 #[test]
-fn a_partition_is_fetched_again_when_the_application_has_taken_what_waits() {
+fn a_partition_is_fetched_ahead_so_that_no_other_holds_it_up() {
     let mut stage = Stage::reading(ResetPolicy::None, [10, 20]);
     let job = stage.fetches();
     assert_eq!((job.node, job.request.fetch.len()), (1, 2));
     stage.nothing();
     stage.answers(job, vec![(0, records(10, &[2, 1]))]);
+    // A Fetch of partition 1 alone would have the broker wait, and what is appended to partition 0 meanwhile with it.
     let second = stage.fetches();
-    assert_eq!(second.asked.keys().collect::<Vec<_>>(), [&place(1)]);
-    assert_eq!((second.request.session_id, second.request.forget.clone()), (9, vec![place(0)]));
+    let asked = second.request.fetch.iter().map(|(place, asked)| (place.partition, asked.offset));
+    assert_eq!(
+        (second.asked.len(), asked.collect::<Vec<_>>()),
+        (2, vec![(0, 13)]),
+        "the session names what has changed"
+    );
+    assert_eq!((second.request.session_id, second.max_wait), (9, stage.state.config.fetch_max_wait));
     assert_eq!(stage.state.lag(&place(0)), Some(90));
     stage.answers(second, vec![]);
     assert_eq!(stage.taken(), [(0, 10), (0, 11), (0, 12)]);
+}
+
+#[test]
+fn a_partition_of_which_enough_waits_is_read_before_it_is_fetched_again() {
+    let mut stage = Stage::reading(ResetPolicy::None, [10, 20]).with_room(200);
+    let job = stage.fetches();
+    stage.answers(job, vec![(0, records(10, &[2, 1]))]);
+    assert!(stage.state.prefetch.bytes() >= 100, "half of the room");
+    let second = stage.fetches();
+    assert_eq!(second.asked.keys().collect::<Vec<_>>(), [&place(1)]);
+    assert_eq!((second.request.session_id, second.request.forget.clone()), (9, vec![place(0)]));
+    assert_eq!(second.max_wait, Duration::from_millis(20), "partition 0 may be read at any moment");
+    assert!(!stage.state.has_made_way());
+    stage.answers(second, vec![]);
+    assert!(stage.state.take().is_some_and(|batch| batch.is_ok()) && stage.state.has_made_way());
     let third = stage.fetches();
     let asked = third.request.fetch.iter().map(|(place, asked)| (place.partition, asked.offset));
-    assert_eq!(asked.collect::<Vec<_>>(), [(0, 13)]);
+    assert_eq!((third.asked.len(), asked.collect::<Vec<_>>()), (2, vec![(0, 13)]));
 }
 
 #[test]

@@ -166,13 +166,15 @@ impl ClassicMember {
         }
     }
 
-    /// The application asked for records, and so it lives.
-    pub fn polled(&mut self, now: Duration) {
+    /// The application asked for records, and so it lives. Returns whether the member joins again, as it had been given up.
+    pub fn polled(&mut self, now: Duration) -> bool {
         self.polled = now;
-        if matches!(self.phase, Phase::Stalled) {
+        let joins_again = matches!(self.phase, Phase::Stalled);
+        if joins_again {
             self.lose_all();
             self.phase = Phase::Join { from: now };
         }
+        joins_again
     }
 
     /// The topics have these numbers of partitions now. The leader, who has assigned by others, has the group rebalance.

@@ -318,7 +318,7 @@ fn an_application_that_does_not_poll_costs_the_membership_until_it_does() {
     assert_eq!(stage.only(), Action::Send(Request::Leave { member_id: "m".into() }));
     stage.nothing();
     assert_eq!(stage.member.deadline(), None);
-    stage.member.polled(stage.now + secs(60));
+    assert!(stage.member.polled(stage.now + secs(60)));
     stage.now += secs(60);
     stage.calls(Callback::Lose(places(&[0])));
     stage.done();

@@ -184,13 +184,15 @@ impl ModernMember {
         }
     }
 
-    /// The application asked for records, and so it lives.
-    pub fn polled(&mut self, now: Duration) {
+    /// The application asked for records, and so it lives. Returns whether the member joins again, as it had been given up.
+    pub fn polled(&mut self, now: Duration) -> bool {
         self.polled = now;
-        if matches!(self.phase, Phase::Stalled { .. }) {
+        let joins_again = matches!(self.phase, Phase::Stalled { .. });
+        if joins_again {
             self.lose_all();
             self.join(now);
         }
+        joins_again
     }
 
     /// Ends the membership: what the member has is revoked, then the coordinator is told.

@@ -212,7 +212,7 @@ fn an_application_that_does_not_poll_costs_the_membership_until_it_does() {
     stage.nothing();
     assert_eq!(stage.member.deadline(), None);
     stage.now += secs(60);
-    stage.member.polled(stage.now);
+    assert!(stage.member.polled(stage.now));
     stage.calls(Callback::Lose(places(&[0])));
     stage.done();
     assert_eq!(stage.beats().epoch, 0);
