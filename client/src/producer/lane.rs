@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use kafka_protocol::messages::ProduceRequest;
 use tokio::sync::mpsc;
 
@@ -132,14 +133,14 @@ async fn serve(
 
 async fn enqueue(
     connection: &Connection,
-    body: ProduceRequest,
+    body: Vec<Bytes>,
     version: i16,
     acks: Acks,
 ) -> Result<Option<PendingAnswer<ProduceRequest>>, ClientError> {
     if acks == Acks::None {
-        return connection.send_without_reply_at(body, version).await.map(|()| None);
+        return connection.send_pieces_without_reply_at::<ProduceRequest>(body, version).await.map(|()| None);
     }
-    connection.enqueue_at(body, version).await.map(Some)
+    connection.enqueue_pieces_at(body, version).await.map(Some)
 }
 
 /// A request that was not even queued.

@@ -4,16 +4,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use kafka_protocol::messages::produce_response::{LeaderIdAndEpoch, PartitionProduceResponse};
-use kafka_protocol::messages::{
-    InitProducerIdRequest, ProduceRequest, ProduceResponse, ProducerId, TopicName,
-};
-use kafka_protocol::protocol::StrBytes;
+use kafka_protocol::messages::{InitProducerIdRequest, ProduceRequest, ProduceResponse, ProducerId};
 use tokio::task::spawn_blocking;
 use trilog_protocol::ErrorCode;
 use trilog_protocol::compression::Compression;
 
+use super::encode::{self, TopicBatches};
 use super::lane::{PartReply, Terms};
 use super::machine::Part;
 use crate::Error;
@@ -55,7 +52,7 @@ pub(super) fn addressees(parts: &[Part]) -> Addressees {
     parts.iter().map(|part| (Arc::clone(&part.topic), part.partition)).collect()
 }
 
-/// Writes and compresses the batches of a request. Returns it with the version to send it in.
+/// Writes and compresses the batches of a request. Returns its body in pieces, with the version to send it in.
 ///
 /// # Errors
 ///
@@ -64,41 +61,36 @@ pub(super) async fn produce_request(
     parts: Vec<Part>,
     terms: &Terms,
     connection: &Connection,
-) -> Result<(ProduceRequest, i16), Error> {
+) -> Result<(Vec<Bytes>, i16), Error> {
     let highest = connection.versions().negotiate::<ProduceRequest>()?;
     let version = highest.min(HIGHEST_BY_NAME);
     connection.versions().check::<ProduceRequest>(version)?;
-    let mut topics: Vec<TopicProduceData> = Vec::new();
-    let mut places: HashMap<Arc<str>, usize> = HashMap::new();
-    for part in parts {
-        let (topic, partition) = (Arc::clone(&part.topic), part.partition);
-        let records = encode(part, terms.encoding.compression).await?;
-        terms.encoding.bytes_sent.add(records.len() as u64);
-        let place = *places.entry(topic).or_insert_with_key(|topic| {
-            let name = TopicName(StrBytes::from_string(topic.to_string()));
-            topics.push(TopicProduceData::default().with_name(name));
+    let addressees = addressees(&parts);
+    let mut topics: Vec<TopicBatches<'_>> = Vec::new();
+    let mut places: HashMap<&str, usize> = HashMap::new();
+    for (part, (topic, partition)) in parts.into_iter().zip(&addressees) {
+        let batch = written(part, terms.encoding.compression).await?;
+        terms.encoding.bytes_sent.add(batch.iter().map(|piece| piece.len() as u64).sum());
+        let place = *places.entry(topic).or_insert_with(|| {
+            topics.push(TopicBatches { topic, batches: Vec::new() });
             topics.len() - 1
         });
-        let data = PartitionProduceData::default().with_index(partition).with_records(Some(records));
-        topics[place].partition_data.push(data);
+        topics[place].batches.push((*partition, batch));
     }
-    let request = ProduceRequest::default()
-        .with_acks(terms.acks.number())
-        .with_timeout_ms(i32::try_from(terms.timeout.as_millis()).unwrap_or(i32::MAX))
-        .with_topic_data(topics);
-    Ok((request, version))
+    let timeout_ms = i32::try_from(terms.timeout.as_millis()).unwrap_or(i32::MAX);
+    Ok((encode::body(version, terms.acks, timeout_ms, topics), version))
 }
 
-async fn encode(part: Part, compression: Compression) -> Result<Bytes, Error> {
+async fn written(part: Part, compression: Compression) -> Result<[Bytes; 2], Error> {
     let is_long = part.content.uncompressed_len() > COMPRESS_IN_PLACE;
-    let write = move || part.content.finish(compression, &part.origin);
+    let write = move || part.content.finish_in_pieces(compression, &part.origin);
     let written = if is_long && compression != Compression::NONE {
         let blocking = spawn_blocking(write).await;
         blocking.map_err(|error| Error::Unencodable { cause: error.to_string() })?
     } else {
         write()
     };
-    written.map(Into::into).map_err(|error| Error::Unencodable { cause: error.to_string() })
+    written.map_err(|error| Error::Unencodable { cause: error.to_string() })
 }
 
 /// What an answer says of each part of its request.
@@ -155,8 +147,9 @@ pub(super) async fn producer_id(connection: &Connection) -> Result<(i64, i16), E
 
 #[cfg(test)]
 mod tests {
-    use kafka_protocol::messages::BrokerId;
     use kafka_protocol::messages::produce_response::{NodeEndpoint, TopicProduceResponse};
+    use kafka_protocol::messages::{BrokerId, TopicName};
+    use kafka_protocol::protocol::StrBytes;
 
     use super::*;
 

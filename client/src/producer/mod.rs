@@ -33,12 +33,13 @@
 //! | `sticky`, `partitioner` | which partition a record goes to |
 //! | `verdict` | what a broker's error code means for a batch |
 //! | `driver`, `lane` | the tasks with the clock and the sockets |
-//! | `messages` | Kafka's messages |
+//! | `messages`, `encode` | Kafka's messages |
 
 mod batch;
 mod config;
 mod delivery;
 mod driver;
+mod encode;
 mod flush;
 mod lane;
 mod machine;
@@ -326,8 +327,8 @@ impl Producer {
 
 /// Whether Kafka allows a topic of this name.
 fn is_topic_name(name: &str) -> bool {
-    let is_allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-    (1..=249).contains(&name.len()) && name.chars().all(is_allowed) && name != "." && name != ".."
+    let is_allowed = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'.' | b'_' | b'-');
+    (1..=249).contains(&name.len()) && name.bytes().all(is_allowed) && name != "." && name != ".."
 }
 
 fn now_ms() -> i64 {

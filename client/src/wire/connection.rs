@@ -20,7 +20,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::config::bounded;
 use crate::wire::error::{ClientError, CloseReason, ConnectError};
-use crate::wire::frame::{decode_response, encode_request};
+use crate::wire::frame::{decode_response, encode_request, frame_in_pieces};
 use crate::wire::handshake::{self, Verdict};
 use crate::wire::pipeline::{Expected, Outgoing, PipelineHandle};
 use crate::wire::versions::{Api, BrokerVersions};
@@ -130,7 +130,7 @@ impl Connection {
     /// As [`Connection::request`].
     pub async fn enqueue<R: Request>(&self, body: R) -> Result<PendingAnswer<R>, ClientError> {
         let version = self.shared.versions.negotiate::<R>()?;
-        self.shared.link.enqueue(&body, version).await
+        self.shared.link.enqueue(Body::Plain(&body), version).await
     }
 
     /// As [`Connection::enqueue`], in exactly this version.
@@ -143,7 +143,20 @@ impl Connection {
         version: i16,
     ) -> Result<PendingAnswer<R>, ClientError> {
         self.shared.versions.check::<R>(version)?;
-        self.shared.link.enqueue(&body, version).await
+        self.shared.link.enqueue(Body::Plain(&body), version).await
+    }
+
+    /// As [`Connection::enqueue_at`], with a body that was encoded in this version already. Its pieces are not copied.
+    ///
+    /// # Errors
+    /// As [`Connection::request_at_version`].
+    pub(crate) async fn enqueue_pieces_at<R: Request>(
+        &self,
+        body: Vec<Bytes>,
+        version: i16,
+    ) -> Result<PendingAnswer<R>, ClientError> {
+        self.shared.versions.check::<R>(version)?;
+        self.shared.link.enqueue(Body::Pieces(body), version).await
     }
 
     /// Sends a request in exactly this version and waits for its answer.
@@ -168,7 +181,7 @@ impl Connection {
     /// [`ClientError`] if it could not be queued.
     pub async fn send_without_reply<R: Request>(&self, body: R) -> Result<(), ClientError> {
         let version = self.shared.versions.negotiate::<R>()?;
-        self.shared.link.send_without_reply(&body, version).await
+        self.shared.link.send_without_reply(Body::Plain(&body), version).await
     }
 
     /// As [`Connection::send_without_reply`], in exactly this version.
@@ -177,7 +190,20 @@ impl Connection {
     /// As [`Connection::send_without_reply`], and [`ClientError::UnsupportedVersion`].
     pub async fn send_without_reply_at<R: Request>(&self, body: R, version: i16) -> Result<(), ClientError> {
         self.shared.versions.check::<R>(version)?;
-        self.shared.link.send_without_reply(&body, version).await
+        self.shared.link.send_without_reply(Body::Plain(&body), version).await
+    }
+
+    /// As [`Connection::send_without_reply_at`], with a body that was encoded in this version already.
+    ///
+    /// # Errors
+    /// As [`Connection::send_without_reply_at`].
+    pub(crate) async fn send_pieces_without_reply_at<R: Request>(
+        &self,
+        body: Vec<Bytes>,
+        version: i16,
+    ) -> Result<(), ClientError> {
+        self.shared.versions.check::<R>(version)?;
+        self.shared.link.send_without_reply::<R>(Body::Pieces(body), version).await
     }
 
     /// Ends the connection at once, whoever holds it: what has not left is dropped, and what is in flight gets no answer.
@@ -235,6 +261,29 @@ impl<R: Request> PendingAnswer<R> {
     }
 }
 
+/// A request's body.
+enum Body<'a, R> {
+    /// To be encoded.
+    Plain(&'a R),
+    /// Encoded already, in pieces.
+    Pieces(Vec<Bytes>),
+}
+
+impl<R: Request> Body<'_, R> {
+    /// The whole frame.
+    fn frame(
+        self,
+        version: i16,
+        correlation_id: i32,
+        client_id: &StrBytes,
+    ) -> Result<Vec<Bytes>, ClientError> {
+        match self {
+            Self::Plain(body) => Ok(vec![encode_request(body, version, correlation_id, client_id)?.freeze()]),
+            Self::Pieces(body) => frame_in_pieces::<R>(body, version, correlation_id, client_id),
+        }
+    }
+}
+
 /// A pipeline with what is needed to put typed requests on it. No version is checked here.
 #[derive(Debug)]
 struct Link {
@@ -248,8 +297,9 @@ impl Link {
     async fn agree(&self, address: &str) -> Result<BrokerVersions, ConnectError> {
         let failed = |source| ConnectError::Handshake { address: address.to_owned(), source };
         let mut version = handshake::FIRST_VERSION;
+        let request = handshake::api_versions_request();
         loop {
-            let asked = self.enqueue(&handshake::api_versions_request(), version).await.map_err(failed)?;
+            let asked = self.enqueue(Body::Plain(&request), version).await.map_err(failed)?;
             let frame = asked.frame().await.map_err(failed)?;
             match handshake::judge(frame, version).map_err(failed)? {
                 Verdict::Agreed(versions) => return Ok(versions),
@@ -264,7 +314,11 @@ impl Link {
         }
     }
 
-    async fn enqueue<R: Request>(&self, body: &R, version: i16) -> Result<PendingAnswer<R>, ClientError> {
+    async fn enqueue<R: Request>(
+        &self,
+        body: Body<'_, R>,
+        version: i16,
+    ) -> Result<PendingAnswer<R>, ClientError> {
         let deadline = Instant::now() + self.request_timeout;
         let (answer, answered) = oneshot::channel();
         self.send(body, version, deadline, Some(answer)).await?;
@@ -278,20 +332,24 @@ impl Link {
         })
     }
 
-    async fn send_without_reply<R: Request>(&self, body: &R, version: i16) -> Result<(), ClientError> {
+    async fn send_without_reply<R: Request>(
+        &self,
+        body: Body<'_, R>,
+        version: i16,
+    ) -> Result<(), ClientError> {
         self.send(body, version, Instant::now() + self.request_timeout, None).await
     }
 
     async fn send<R: Request>(
         &self,
-        body: &R,
+        body: Body<'_, R>,
         version: i16,
         deadline: Instant,
         answer: Option<oneshot::Sender<Bytes>>,
     ) -> Result<(), ClientError> {
         let api = Api::of::<R>();
         let correlation_id = self.next_correlation_id.fetch_add(1, Ordering::Relaxed);
-        let frame = encode_request(body, version, correlation_id, &self.client_id)?;
+        let frame = body.frame(version, correlation_id, &self.client_id)?;
         let outgoing = Outgoing { frame, expects: answer.map(|answer| Expected { correlation_id, answer }) };
         match timeout_at(deadline, self.pipeline.requests.send(outgoing)).await {
             Ok(Ok(())) => Ok(()),

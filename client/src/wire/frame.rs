@@ -80,6 +80,12 @@ pub fn take_frame(buffer: &mut BytesMut, limit: usize) -> Result<Option<Bytes>, 
     Ok(Some(frame))
 }
 
+/// How many bytes of the frame begun in `buffer` have not come. `None` before its length has, or if that makes no sense.
+pub(crate) fn bytes_lacking(buffer: &[u8]) -> Option<usize> {
+    let length = usize::try_from(i32::from_be_bytes(*buffer.first_chunk::<LENGTH_PREFIX>()?)).ok()?;
+    Some((LENGTH_PREFIX + length).saturating_sub(buffer.len()))
+}
+
 /// Encodes a request with its header and length prefix, ready for the socket.
 ///
 /// # Errors
@@ -90,19 +96,53 @@ pub fn encode_request<R: Request>(
     correlation_id: i32,
     client_id: &StrBytes,
 ) -> Result<BytesMut, ClientError> {
+    let refused = |source: CodecError| ClientError::Encode { api: Api::of::<R>(), version, source };
+    let mut frame = request_head::<R>(version, correlation_id, client_id)?;
+    body.encode(&mut frame, version).map_err(|e| refused(e.into()))?;
+    state_length(&mut frame, 0).map_err(refused)?;
+    Ok(frame)
+}
+
+/// A request whose body is encoded already, in pieces, with its header and length prefix in a piece before them.
+///
+/// # Errors
+/// [`ClientError::Encode`] if it is longer than a frame can be.
+pub(crate) fn frame_in_pieces<R: Request>(
+    body: Vec<Bytes>,
+    version: i16,
+    correlation_id: i32,
+    client_id: &StrBytes,
+) -> Result<Vec<Bytes>, ClientError> {
+    let mut head = request_head::<R>(version, correlation_id, client_id)?;
+    let behind = body.iter().map(Bytes::len).sum();
+    let refused = |source| ClientError::Encode { api: Api::of::<R>(), version, source };
+    state_length(&mut head, behind).map_err(refused)?;
+    Ok(std::iter::once(head.freeze()).chain(body).collect())
+}
+
+/// Room for the length prefix, and a request's header.
+fn request_head<R: Request>(
+    version: i16,
+    correlation_id: i32,
+    client_id: &StrBytes,
+) -> Result<BytesMut, ClientError> {
     let header = RequestHeader::default()
         .with_request_api_key(R::KEY)
         .with_request_api_version(version)
         .with_correlation_id(correlation_id)
         .with_client_id(Some(client_id.clone()));
     let refused = |source: CodecError| ClientError::Encode { api: Api::of::<R>(), version, source };
-    let mut frame = BytesMut::new();
-    frame.put_i32(0);
-    header.encode(&mut frame, R::header_version(version)).map_err(|e| refused(e.into()))?;
-    body.encode(&mut frame, version).map_err(|e| refused(e.into()))?;
-    let length = i32::try_from(frame.len() - LENGTH_PREFIX).map_err(|e| refused(e.into()))?;
+    let mut head = BytesMut::new();
+    head.put_i32(0);
+    header.encode(&mut head, R::header_version(version)).map_err(|e| refused(e.into()))?;
+    Ok(head)
+}
+
+/// Fills in the length of a frame of which `behind` bytes follow elsewhere.
+fn state_length(frame: &mut [u8], behind: usize) -> Result<(), CodecError> {
+    let length = i32::try_from(frame.len() - LENGTH_PREFIX + behind)?;
     frame[..LENGTH_PREFIX].copy_from_slice(&length.to_be_bytes());
-    Ok(frame)
+    Ok(())
 }
 
 /// The correlation id at the head of a response frame, `None` if the frame is too short to have one.

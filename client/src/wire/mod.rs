@@ -23,6 +23,7 @@
 //! | --- | --- |
 //! | [`connection`] | the handle: requests in, typed answers out |
 //! | `pipeline` | the task that owns the socket: what is in flight, in which order |
+//! | `outbox` | what waits for the socket, in pieces that are not copied |
 //! | `handshake` | ApiVersions, and what to do with a broker older than us |
 //! | [`versions`] | which version a request is sent in |
 //! | [`frame`] | the length prefix, the request's and the response's header |
@@ -33,6 +34,7 @@ pub mod connection;
 pub mod error;
 pub mod frame;
 mod handshake;
+mod outbox;
 mod pipeline;
 pub mod raw;
 pub mod versions;

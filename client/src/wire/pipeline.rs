@@ -18,7 +18,7 @@ use std::io;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -26,7 +26,8 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::timeout;
 
 use crate::wire::error::CloseReason;
-use crate::wire::frame::{correlation_id, take_frame};
+use crate::wire::frame::{bytes_lacking, correlation_id, take_frame};
+use crate::wire::outbox::Outbox;
 
 /// Requests that wait to be accepted by the task. When it is full, senders wait.
 const QUEUED_REQUESTS: usize = 64;
@@ -37,16 +38,19 @@ const MAX_IN_FLIGHT: usize = 1024;
 /// Bytes waiting for the socket above which no further request is accepted. One request may exceed it.
 const WRITE_HIGH_WATER: usize = 1 << 20;
 
-/// Bytes asked of the socket in one read.
+/// Bytes asked of the socket in one read, where no more are known to be on their way.
 const READ_CHUNK: usize = 64 << 10;
+
+/// Room that is made for a frame whose length is known, but not for what it only claims: this much, or as much again as has come.
+const READ_AHEAD: usize = 4 << 20;
 
 /// How long what is still unsent may take to leave once the last handle is gone.
 const LINGER: Duration = Duration::from_secs(5);
 
 /// One request, encoded.
 pub(crate) struct Outgoing {
-    /// The whole frame with its length prefix.
-    pub(crate) frame: BytesMut,
+    /// The whole frame with its length prefix, in pieces.
+    pub(crate) frame: Vec<Bytes>,
     /// Where the answer goes; `None` for a request that has none, such as a Produce with acks=0.
     pub(crate) expects: Option<Expected>,
 }
@@ -86,7 +90,7 @@ impl PipelineHandle {
             ending: Arc::clone(&ending),
             max_frame,
             incoming: BytesMut::new(),
-            outgoing: BytesMut::new(),
+            outgoing: Outbox::default(),
             in_flight: VecDeque::new(),
         };
         tokio::spawn(pipeline.run(Arc::clone(&closed)));
@@ -112,7 +116,7 @@ struct Pipeline {
     ending: Arc<Notify>,
     max_frame: usize,
     incoming: BytesMut,
-    outgoing: BytesMut,
+    outgoing: Outbox,
     in_flight: VecDeque<Expected>,
 }
 
@@ -129,8 +133,9 @@ impl Pipeline {
     async fn exchange(&mut self) -> CloseReason {
         loop {
             assert!(self.in_flight.len() <= MAX_IN_FLIGHT, "requests in flight are bounded");
-            self.incoming.reserve(READ_CHUNK);
-            let accepts = self.in_flight.len() < MAX_IN_FLIGHT && self.outgoing.len() < WRITE_HIGH_WATER;
+            self.incoming.reserve(room_for(&self.incoming));
+            let accepts =
+                self.in_flight.len() < MAX_IN_FLIGHT && self.outgoing.remaining() < WRITE_HIGH_WATER;
             let step = tokio::select! {
                 // A queue that has ended is the last handle's drop as well, and the next branch's business.
                 Some(request) = self.queue.recv(), if accepts => {
@@ -139,7 +144,7 @@ impl Pipeline {
                 }
                 _ = &mut self.last_handle => return self.linger().await,
                 () = self.ending.notified() => return CloseReason::ByUs,
-                written = self.writer.write_buf(&mut self.outgoing), if !self.outgoing.is_empty() => {
+                written = self.writer.write_buf(&mut self.outgoing), if self.outgoing.has_remaining() => {
                     written.map(|_| ()).map_err(|e| CloseReason::Io(e.kind()))
                 }
                 read = self.reader.read_buf(&mut self.incoming) => self.deliver(read),
@@ -150,13 +155,9 @@ impl Pipeline {
         }
     }
 
-    /// Takes a request in. A large frame is moved rather than copied when nothing else waits.
+    /// Takes a request in.
     fn accept(&mut self, request: Outgoing) {
-        if self.outgoing.is_empty() {
-            self.outgoing = request.frame;
-        } else {
-            self.outgoing.extend_from_slice(&request.frame);
-        }
+        request.frame.into_iter().for_each(|piece| self.outgoing.push(piece));
         self.in_flight.extend(request.expects);
     }
 
@@ -199,12 +200,30 @@ impl Pipeline {
     }
 }
 
+/// How many bytes to make room for behind those that have come: those that the frame begun lacks, so that a large one is not moved
+/// while it grows.
+fn room_for(incoming: &[u8]) -> usize {
+    let lacks = bytes_lacking(incoming).unwrap_or(0);
+    lacks.min(READ_AHEAD.max(incoming.len())).max(READ_CHUNK)
+}
+
 #[cfg(test)]
 mod tests {
     use tokio::net::TcpListener;
     use tokio::time::sleep;
 
     use super::*;
+
+    #[test]
+    fn room_is_made_for_what_a_frame_lacks_and_not_for_what_it_only_claims() {
+        let begun = |length: u32, come: usize| [&length.to_be_bytes()[..], &vec![0; come]].concat();
+        assert_eq!(room_for(&[]), READ_CHUNK);
+        assert_eq!(room_for(&begun(100, 40)), READ_CHUNK);
+        assert_eq!(room_for(&begun(1 << 20, 40)), (1 << 20) - 40);
+        assert_eq!(room_for(&begun(90 << 20, 40)), READ_AHEAD);
+        assert_eq!(room_for(&begun(90 << 20, 5 << 20)), (5 << 20) + 4);
+        assert_eq!(room_for(&begun(u32::MAX, 40)), READ_CHUNK);
+    }
 
     #[tokio::test]
     async fn the_last_handles_drop_ends_the_task_though_a_mute_broker_takes_nothing() {
@@ -216,7 +235,8 @@ mod tests {
         let closed = Arc::clone(&handle.closed);
         tokio::time::pause();
         // Until the kernel takes nothing more, the task accepts nothing more, and the queue is full.
-        let request = || Outgoing { frame: BytesMut::zeroed(WRITE_HIGH_WATER), expects: None };
+        let frame = Bytes::from(vec![0; WRITE_HIGH_WATER]);
+        let request = || Outgoing { frame: vec![frame.clone()], expects: None };
         while timeout(LINGER, handle.requests.send(request())).await.is_ok() {}
         drop(handle);
         let ended = async {

@@ -81,9 +81,15 @@ pub fn stamp_origin(batch: &mut [u8], id: ProducerId, epoch: ProducerEpoch, base
 }
 
 /// Makes the CRC that of the bytes.
-pub(super) fn stamp_crc(batch: &mut [u8]) {
+fn stamp_crc(batch: &mut [u8]) {
     let crc = crc_of(batch);
     write_at(batch, CRC_AT, &crc.to_be_bytes());
+}
+
+/// Makes the CRC in `header` that of a batch whose records stand elsewhere.
+pub(super) fn stamp_crc_of_parts(header: &mut [u8], records: &[u8]) {
+    let crc = crc32c::crc32c_append(crc_of(header), records);
+    write_at(header, CRC_AT, &crc.to_be_bytes());
 }
 
 fn write_at(batch: &mut [u8], at: usize, bytes: &[u8]) {

@@ -1,8 +1,10 @@
 //! Writing a record batch, record by record.
 
-use bytes::BytesMut;
+use std::sync::Arc;
 
-use super::stamp::stamp_crc;
+use bytes::{Bytes, BytesMut};
+
+use super::stamp::stamp_crc_of_parts;
 use super::{Attributes, HEADER_LEN, LENGTH_PREFIX, MAGIC};
 use crate::compression::Compression;
 use crate::ids::{ProducerEpoch, ProducerId, TimestampMs};
@@ -78,6 +80,12 @@ impl BatchWriter {
         Self::default()
     }
 
+    /// An empty batch with room for records of so many bytes. Those that do not fit are taken as well.
+    #[must_use]
+    pub fn with_capacity(bytes: usize) -> Self {
+        Self { plain: Vec::with_capacity(bytes), ..Self::default() }
+    }
+
     /// How many records it holds.
     #[must_use]
     pub const fn record_count(&self) -> u32 {
@@ -120,37 +128,71 @@ impl BatchWriter {
     ///
     /// [`FinishError`].
     pub fn finish(&self, compression: Compression, origin: &BatchOrigin) -> Result<BytesMut, FinishError> {
+        let compressed = self.compressed(compression)?;
+        let records = compressed.as_deref().unwrap_or(&self.plain);
+        let mut batch = self.header(records, compression, origin, records.len())?;
+        batch.extend_from_slice(records);
+        Ok(batch)
+    }
+
+    /// The same as [`finish`](Self::finish) in two pieces: the header and the records. Without compression nothing is copied, and
+    /// the second piece keeps the writer alive.
+    ///
+    /// # Errors
+    ///
+    /// [`FinishError`].
+    pub fn finish_in_pieces(
+        self: &Arc<Self>,
+        compression: Compression,
+        origin: &BatchOrigin,
+    ) -> Result<[Bytes; 2], FinishError> {
+        let records = match self.compressed(compression)? {
+            Some(compressed) => Bytes::from(compressed),
+            None => Bytes::from_owner(Plain(Arc::clone(self))),
+        };
+        let header = self.header(&records, compression, origin, 0)?;
+        Ok([header.freeze(), records])
+    }
+
+    /// The records as the codec writes them; none if it leaves them as they are.
+    fn compressed(&self, compression: Compression) -> Result<Option<Vec<u8>>, FinishError> {
+        if compression == Compression::NONE {
+            return Ok(None);
+        }
+        Ok(Some(compression.compress(&self.plain)?))
+    }
+
+    /// The header of a batch with these records, with room for `room` bytes behind it.
+    fn header(
+        &self,
+        records: &[u8],
+        compression: Compression,
+        origin: &BatchOrigin,
+        room: usize,
+    ) -> Result<BytesMut, FinishError> {
         let (Some(base), Some(max)) = (self.base_timestamp, self.max_timestamp) else {
             return Err(FinishError::Empty);
-        };
-        let compressed;
-        let records = if compression == Compression::NONE {
-            &self.plain
-        } else {
-            compressed = compression.compress(&self.plain)?;
-            &compressed
         };
         let length =
             i32::try_from(HEADER_LEN + records.len() - LENGTH_PREFIX).map_err(std::io::Error::other)?;
         let last_delta = self.count - 1;
         let attributes = Attributes::of_producer(compression.codec(), origin.transactional);
-        let mut batch = BytesMut::with_capacity(HEADER_LEN + records.len());
-        batch.extend_from_slice(&0_i64.to_be_bytes());
-        batch.extend_from_slice(&length.to_be_bytes());
-        batch.extend_from_slice(&(-1_i32).to_be_bytes());
-        batch.extend_from_slice(&MAGIC.to_be_bytes());
-        batch.extend_from_slice(&[0; 4]);
-        batch.extend_from_slice(&attributes.0.to_be_bytes());
-        batch.extend_from_slice(&last_delta.to_be_bytes());
-        batch.extend_from_slice(&base.0.to_be_bytes());
-        batch.extend_from_slice(&max.0.to_be_bytes());
-        batch.extend_from_slice(&origin.producer_id.0.to_be_bytes());
-        batch.extend_from_slice(&origin.producer_epoch.0.to_be_bytes());
-        batch.extend_from_slice(&origin.base_sequence.to_be_bytes());
-        batch.extend_from_slice(&self.count.to_be_bytes());
-        batch.extend_from_slice(records);
-        stamp_crc(&mut batch);
-        Ok(batch)
+        let mut header = BytesMut::with_capacity(HEADER_LEN + room);
+        header.extend_from_slice(&0_i64.to_be_bytes());
+        header.extend_from_slice(&length.to_be_bytes());
+        header.extend_from_slice(&(-1_i32).to_be_bytes());
+        header.extend_from_slice(&MAGIC.to_be_bytes());
+        header.extend_from_slice(&[0; 4]);
+        header.extend_from_slice(&attributes.0.to_be_bytes());
+        header.extend_from_slice(&last_delta.to_be_bytes());
+        header.extend_from_slice(&base.0.to_be_bytes());
+        header.extend_from_slice(&max.0.to_be_bytes());
+        header.extend_from_slice(&origin.producer_id.0.to_be_bytes());
+        header.extend_from_slice(&origin.producer_epoch.0.to_be_bytes());
+        header.extend_from_slice(&origin.base_sequence.to_be_bytes());
+        header.extend_from_slice(&self.count.to_be_bytes());
+        stamp_crc_of_parts(&mut header, records);
+        Ok(header)
     }
 
     fn timestamp_delta(&self, timestamp: TimestampMs) -> Result<i64, AddError> {
@@ -160,9 +202,17 @@ impl BatchWriter {
     }
 }
 
+/// The plain records of a writer that nobody writes to any more.
+struct Plain(Arc<BatchWriter>);
+
+impl AsRef<[u8]> for Plain {
+    fn as_ref(&self) -> &[u8] {
+        &self.0.plain
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
     use proptest::prelude::*;
 
     use super::*;
@@ -210,7 +260,10 @@ mod tests {
         #[test]
         fn what_is_written_is_decoded(records in prop::collection::vec(any_record(), 1..20), codec in 0..5_usize) {
             let compression = Compression::of(CODECS[codec]);
-            let batch = write(&records).finish(compression, &BatchOrigin::ANONYMOUS).unwrap().freeze();
+            let writer = Arc::new(write(&records));
+            let batch = writer.finish(compression, &BatchOrigin::ANONYMOUS).unwrap().freeze();
+            let pieces = writer.finish_in_pieces(compression, &BatchOrigin::ANONYMOUS).unwrap();
+            prop_assert_eq!(&pieces.concat()[..], &batch[..]);
             let header = BatchHeader::parse(&batch).unwrap();
             prop_assert_eq!(header.total_len(), batch.len());
             prop_assert_eq!(header.crc, crc_of(&batch));
@@ -260,6 +313,9 @@ mod tests {
     fn an_empty_batch_is_refused() {
         let empty = BatchWriter::new().finish(Compression::NONE, &BatchOrigin::ANONYMOUS);
         assert!(matches!(empty, Err(FinishError::Empty)));
+        let in_pieces =
+            Arc::new(BatchWriter::new()).finish_in_pieces(Compression::NONE, &BatchOrigin::ANONYMOUS);
+        assert!(matches!(in_pieces, Err(FinishError::Empty)));
     }
 
     #[test]
