@@ -64,12 +64,29 @@ pub(super) struct Batch<T> {
     pub(super) last_error: Option<Error>,
 }
 
+/// How much a batch takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Extent {
+    bytes: usize,
+    records: usize,
+}
+
+impl Extent {
+    pub(super) const NONE: Self = Self { bytes: 0, records: 0 };
+
+    /// The same, of `most` bytes at most.
+    pub(super) fn within(self, most: usize) -> Self {
+        Self { bytes: self.bytes.min(most), ..self }
+    }
+}
+
 impl<T> Batch<T> {
-    pub(super) fn new(number: u64, created: Duration) -> Self {
+    /// A batch that has room for as much as is `expected`, and takes more.
+    pub(super) fn new(number: u64, created: Duration, expected: Extent) -> Self {
         Self {
             number,
-            content: Arc::new(BatchWriter::new()),
-            entries: Vec::new(),
+            content: Arc::new(BatchWriter::with_capacity(expected.bytes)),
+            entries: Vec::with_capacity(expected.records),
             created,
             is_sealed: false,
             origin: None,
@@ -82,6 +99,11 @@ impl<T> Batch<T> {
     /// Its length before compression, in bytes.
     pub(super) fn len(&self) -> usize {
         self.content.uncompressed_len()
+    }
+
+    /// How much it takes.
+    pub(super) fn extent(&self) -> Extent {
+        Extent { bytes: self.len(), records: self.entries.len() }
     }
 
     /// Whether `record` can join it without making it longer than `limit` bytes. Any record may be the first.

@@ -36,7 +36,11 @@ impl Acks {
     }
 }
 
-/// A producer's configuration, with Kafka 4's names and defaults. Each method names the setting that it sets. Times are at most
+/// `batch.size` if nothing is said: librdkafka's default, and not the 16 KiB of Java. Under load, few large batches cost client and
+/// brokers far less than many small ones; without, `linger.ms` ends a batch long before it is full.
+const USUAL_BATCH_SIZE: usize = 1_000_000;
+
+/// A producer's configuration, with Kafka 4's names and defaults, except for `batch.size`. Each method names the setting that it sets. Times are at most
 /// 2^31 - 1 ms, about 25 days, as in Kafka; longer ones count as that.
 ///
 /// ```
@@ -61,7 +65,8 @@ pub struct ProducerConfig {
     idempotence: Option<bool>,
     pub(super) max_in_flight: usize,
     linger: Duration,
-    batch_size: usize,
+    /// As the application set it, if it did.
+    batch_size: Option<usize>,
     pub(super) max_request_size: usize,
     pub(super) buffer_memory: usize,
     pub(super) max_block: Duration,
@@ -85,7 +90,7 @@ impl Default for ProducerConfig {
             idempotence: None,
             max_in_flight: MAX_IDEMPOTENT_IN_FLIGHT,
             linger: Duration::from_millis(5),
-            batch_size: 16 << 10,
+            batch_size: None,
             max_request_size: 1 << 20,
             buffer_memory: 32 << 20,
             max_block: Duration::from_secs(60),
@@ -177,10 +182,11 @@ impl ProducerConfig {
         self
     }
 
-    /// `batch.size`, 16 KiB by default: the length before compression at which a batch is full.
+    /// `batch.size`, 1,000,000 bytes by default, or `max.request.size` or `buffer.memory` if that is less: the length before
+    /// compression at which a batch is full. `linger.ms` bounds how long it fills.
     #[must_use]
     pub const fn batch_size(mut self, bytes: usize) -> Self {
-        self.batch_size = bytes;
+        self.batch_size = Some(bytes);
         self
     }
 
@@ -246,13 +252,19 @@ impl ProducerConfig {
         self.idempotence.unwrap_or(is_possible)
     }
 
+    /// `batch.size`, where nothing was said as much as the other settings allow.
+    fn effective_batch_size(&self) -> usize {
+        let usual = USUAL_BATCH_SIZE.min(self.max_request_size).min(self.buffer_memory);
+        self.batch_size.unwrap_or(usual)
+    }
+
     /// What the queues follow.
     pub(super) fn rules(&self) -> Rules {
         // By default the delivery timeout makes room for the others, as in Java.
         let least = bounded(self.linger + self.common.request_timeout);
         let usual = Duration::from_secs(120).max(least);
         Rules {
-            batch_size: self.batch_size,
+            batch_size: self.effective_batch_size(),
             linger: self.linger,
             delivery_timeout: self.delivery_timeout.unwrap_or(usual),
             retry: self.common.retry,
@@ -292,7 +304,7 @@ impl ProducerConfig {
         if self.delivery_timeout.is_some_and(|timeout| timeout < least) {
             return conflict("delivery.timeout.ms is below linger.ms and request.timeout.ms together");
         }
-        if self.buffer_memory < self.batch_size {
+        if self.buffer_memory < self.effective_batch_size() {
             return conflict("buffer.memory is below batch.size");
         }
         if u32::try_from(self.buffer_memory).is_err() {
@@ -325,7 +337,7 @@ const SETTINGS: &[Setting<ProducerConfig>] = &[
         names: &["linger.ms", "queue.buffering.max.ms"],
         set: |c, v| milliseconds(v).map(|time| c.linger = time),
     },
-    Setting { names: &["batch.size"], set: |c, v| bytes(v).map(|size| c.batch_size = size) },
+    Setting { names: &["batch.size"], set: |c, v| bytes(v).map(|size| c.batch_size = Some(size)) },
     Setting { names: &["max.request.size"], set: |c, v| bytes(v).map(|size| c.max_request_size = size) },
     Setting { names: &["buffer.memory"], set: |c, v| bytes(v).map(|size| c.buffer_memory = size) },
     Setting { names: &["max.block.ms"], set: |c, v| milliseconds(v).map(|time| c.max_block = time) },
@@ -393,6 +405,17 @@ mod tests {
         assert_eq!(slow.rules().delivery_timeout, Duration::from_millis(200_005));
         let text = refused(&[("delivery.timeout.ms", "30000")]);
         assert!(text.contains("below linger.ms and request.timeout.ms"), "{text}");
+    }
+
+    #[test]
+    fn a_batch_is_as_large_as_the_other_settings_allow_unless_a_size_is_demanded() {
+        let size = |settings: &[(&str, &str)]| named(settings).unwrap().rules().batch_size;
+        assert_eq!(size(&[]), 1_000_000);
+        assert_eq!(size(&[("buffer.memory", "70000")]), 70_000);
+        assert_eq!(size(&[("max.request.size", "5000")]), 5000);
+        assert_eq!(size(&[("max.request.size", "5000"), ("batch.size", "6000")]), 6000);
+        let text = refused(&[("batch.size", "70001"), ("buffer.memory", "70000")]);
+        assert!(text.contains("buffer.memory is below batch.size"), "{text}");
     }
 
     #[test]

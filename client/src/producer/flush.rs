@@ -9,38 +9,48 @@ use std::collections::BTreeMap;
 #[derive(Debug, Default)]
 pub(super) struct Generations {
     current: u64,
-    /// Records without a fate, of each generation that has some.
-    outstanding: BTreeMap<u64, usize>,
+    /// Records of the current generation without a fate.
+    in_current: usize,
+    /// Those of each earlier generation that has some.
+    earlier: BTreeMap<u64, usize>,
 }
 
 impl Generations {
     /// A record is appended. Returns its generation.
-    pub(super) fn enter(&mut self) -> u64 {
-        *self.outstanding.entry(self.current).or_default() += 1;
+    pub(super) const fn enter(&mut self) -> u64 {
+        self.in_current += 1;
         self.current
     }
 
     /// A record of this generation has its fate.
     pub(super) fn leave(&mut self, generation: u64) {
-        let left = self.outstanding.get_mut(&generation).map(|count| {
+        if generation == self.current {
+            self.in_current -= 1;
+            return;
+        }
+        let left = self.earlier.get_mut(&generation).map(|count| {
             *count -= 1;
             *count
         });
         if left == Some(0) {
-            self.outstanding.remove(&generation);
+            self.earlier.remove(&generation);
         }
     }
 
     /// A flush begins. It is over once [`settled`](Self::settled) exceeds what is returned.
-    pub(super) const fn begin_flush(&mut self) -> u64 {
+    pub(super) fn begin_flush(&mut self) -> u64 {
         let flushed = self.current;
+        let outstanding = std::mem::take(&mut self.in_current);
+        if outstanding > 0 {
+            self.earlier.insert(flushed, outstanding);
+        }
         self.current += 1;
         flushed
     }
 
     /// Generations below this one have no outstanding record.
     pub(super) fn settled(&self) -> u64 {
-        self.outstanding.keys().next().copied().unwrap_or(self.current)
+        self.earlier.keys().next().copied().unwrap_or(self.current)
     }
 
     /// Whether a flush waits for something.
@@ -50,7 +60,7 @@ impl Generations {
 
     /// Whether no record is outstanding.
     pub(super) fn is_empty(&self) -> bool {
-        self.outstanding.is_empty()
+        self.in_current == 0 && self.earlier.is_empty()
     }
 }
 

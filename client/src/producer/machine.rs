@@ -23,7 +23,7 @@ use super::partitioner::{Partitioner, destination};
 use super::queue::{Queue, RequestId, Rules};
 use super::record::Record;
 use super::sequence::{Identity, Sequence};
-use super::sticky::{Load, Sticky, draw};
+use super::sticky::{Load, draw};
 use super::topic::{Pending, Topic};
 use super::verdict::Verdict;
 use crate::Error;
@@ -169,27 +169,38 @@ impl<T> Machine<T> {
             self.finished.push(entry.finish(Err(error)));
             return Ok(true);
         }
-        let name = if let Some((name, _)) = self.topics.get_key_value(record.topic.as_str()) {
-            Arc::clone(name)
-        } else {
-            let name: Arc<str> = record.topic.as_str().into();
-            self.topics.insert(Arc::clone(&name), Topic::new(Vec::new(), Sticky::default()));
-            self.adopt(&name, now);
-            name
+        let name = match self.topics.get_mut(record.topic.as_str()) {
+            Some(topic) => {
+                let was_touched = std::mem::replace(&mut topic.is_touched, true);
+                if !topic.is_unknown() {
+                    return Ok(self.enqueue(&record, entry, now) || !was_touched);
+                }
+                Arc::clone(&topic.name)
+            }
+            None => self.begin_topic(&record.topic, now),
         };
         let Some(topic) = self.topics.get_mut(&name) else { return Ok(false) };
-        let was_touched = std::mem::replace(&mut topic.is_touched, true);
         if topic.is_unknown() {
             let is_first = topic.pending.is_empty();
             topic.pending.push_back(Pending { record, entry, since: now });
             return Ok(is_first);
         }
-        Ok(self.enqueue(&name, &record, entry, now) || !was_touched)
+        self.enqueue(&record, entry, now);
+        Ok(true)
+    }
+
+    /// Takes in a topic that had no record before.
+    fn begin_topic(&mut self, name: &str, now: Duration) -> Arc<str> {
+        let name: Arc<str> = name.into();
+        self.topics.insert(Arc::clone(&name), Topic::new(Arc::clone(&name)));
+        self.adopt(&name, now);
+        name
     }
 
     /// Puts a record of a known topic into its queue. Returns whether the driver should look.
-    fn enqueue(&mut self, name: &Arc<str>, record: &Record, entry: Entry<T>, now: Duration) -> bool {
-        let count = self.topics.get(name).map_or(0, |topic| topic.queues.len());
+    fn enqueue(&mut self, record: &Record, entry: Entry<T>, now: Duration) -> bool {
+        let Some(topic) = self.topics.get_mut(record.topic.as_str()) else { return false };
+        let count = topic.queues.len();
         let partitions = u32::try_from(count).unwrap_or(u32::MAX);
         let custom = self.setup.partitioner.as_deref();
         let chosen = match destination(record, partitions, custom, self.setup.ignores_keys) {
@@ -199,23 +210,27 @@ impl<T> Machine<T> {
                 return true;
             }
         };
-        let is_sticky = chosen.is_none();
-        let partition = chosen.unwrap_or_else(|| self.sticky_partition(name, now));
-        let place =
-            usize::try_from(partition).ok().and_then(|at| self.topics.get(name)?.queues.get(at).copied());
+        let place = match chosen {
+            Some(partition) => usize::try_from(partition).ok().and_then(|at| topic.queues.get(at).copied()),
+            None => {
+                let random = &mut self.random;
+                let at = stick(topic, &self.queues, &self.known, &self.setup, random, now);
+                topic.sticky.add(entry.charge);
+                topic.queues.get(at).copied()
+            }
+        };
         let Some(place) = place else {
             // The topic may have got more partitions since.
             self.is_stale = true;
-            let error = Error::NoSuchPartition { topic: name.to_string(), partition, count };
+            let (topic, partition) = (topic.name.to_string(), chosen.unwrap_or_default());
+            let error = Error::NoSuchPartition { topic, partition, count };
             self.finished.push(entry.finish(Err(error)));
             return true;
         };
-        let charge = entry.charge;
         match self.queues[place].1.append(record, entry, now, &self.setup.rules) {
             Ok(appended) => {
-                self.active.insert(place);
-                if let Some(topic) = self.topics.get_mut(name).filter(|_| is_sticky) {
-                    topic.sticky.add(charge);
+                if appended.is_new {
+                    self.active.insert(place);
                 }
                 appended.is_new || appended.is_full
             }
@@ -225,25 +240,6 @@ impl<T> Machine<T> {
                 true
             }
         }
-    }
-
-    fn sticky_partition(&mut self, name: &Arc<str>, now: Duration) -> i32 {
-        let Some(topic) = self.topics.get_mut(name) else { return 0 };
-        let enough = self.setup.rules.batch_size;
-        let at = topic.sticky.current(topic.queues.len(), enough).unwrap_or_else(|| {
-            let patience = self.setup.availability_timeout;
-            let loads = topic.queues.iter().map(|place| {
-                let queue = &self.queues[*place].1;
-                let waited = queue.waiting_since().map_or(Duration::ZERO, |since| now.saturating_sub(since));
-                let is_slow = !patience.is_zero() && waited >= patience;
-                let is_available = !is_slow && self.known.leader(name, queue.number()).is_some();
-                Load { batches: queue.batches(), is_available }
-            });
-            let drawn = draw(&loads.collect::<Vec<_>>(), self.setup.is_adaptive, self.random.u64(..));
-            topic.sticky.switch(drawn);
-            drawn
-        });
-        i32::try_from(at).unwrap_or(i32::MAX)
     }
 
     /// Takes in what is known of the cluster.
@@ -272,7 +268,7 @@ impl<T> Machine<T> {
         }
         if !topic.queues.is_empty() {
             for pending in std::mem::take(&mut topic.pending) {
-                self.enqueue(name, &pending.record, pending.entry, now);
+                self.enqueue(&pending.record, pending.entry, now);
             }
         }
     }
@@ -332,7 +328,7 @@ impl<T> Machine<T> {
     }
 
     /// Sends everything without lingering. Over once [`settled`](Self::settled) exceeds what is returned.
-    pub(super) const fn begin_flush(&mut self) -> u64 {
+    pub(super) fn begin_flush(&mut self) -> u64 {
         self.generations.begin_flush()
     }
 
@@ -373,6 +369,32 @@ impl<T> Machine<T> {
     pub(super) const fn tally(&self) -> Tally {
         self.tally
     }
+}
+
+/// The partition for a topic's next record without a key: the one that it sticks to, or another one that is drawn now.
+fn stick<T>(
+    topic: &mut Topic<T>,
+    queues: &[(Arc<str>, Queue<T>)],
+    known: &Snapshot,
+    setup: &Setup,
+    random: &mut fastrand::Rng,
+    now: Duration,
+) -> usize {
+    let is_open = |at: usize| topic.queues.get(at).is_some_and(|place| queues[*place].1.has_open_batch());
+    if let Some(current) = topic.sticky.current(topic.queues.len(), setup.rules.batch_size, is_open) {
+        return current;
+    }
+    let patience = setup.availability_timeout;
+    let loads = topic.queues.iter().map(|place| {
+        let queue = &queues[*place].1;
+        let waited = queue.waiting_since().map_or(Duration::ZERO, |since| now.saturating_sub(since));
+        let is_slow = !patience.is_zero() && waited >= patience;
+        let is_available = !is_slow && known.leader(&topic.name, queue.number()).is_some();
+        Load { batches: queue.batches(), is_available }
+    });
+    let drawn = draw(&loads.collect::<Vec<_>>(), setup.is_adaptive, random.u64(..));
+    topic.sticky.switch(drawn);
+    drawn
 }
 
 #[cfg(test)]

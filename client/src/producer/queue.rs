@@ -31,7 +31,7 @@ use std::time::Duration;
 
 use trilog_protocol::batch::{AddError, BatchOrigin, BatchWriter};
 
-use super::batch::{Batch, Entry, Finished};
+use super::batch::{Batch, Entry, Extent, Finished};
 use super::delivery::Delivered;
 use super::record::Record;
 use super::sequence::{Identity, Sequence};
@@ -105,6 +105,10 @@ pub(super) struct Queue<T> {
     is_known: bool,
     chain: Chain,
     next_number: u64,
+    /// What the batch that was sent last took: the next one is expected to take as much.
+    usual: Extent,
+    /// The most bytes that a batch is filled to, less than `batch.size` once one was refused as too large.
+    most: usize,
 }
 
 impl<T> Queue<T> {
@@ -120,6 +124,8 @@ impl<T> Queue<T> {
             is_known: false,
             chain: Chain::Whole,
             next_number: 0,
+            usual: Extent::NONE,
+            most: usize::MAX,
         }
     }
 
@@ -143,6 +149,11 @@ impl<T> Queue<T> {
         self.waiting.front().map_or(0, Batch::len)
     }
 
+    /// Whether its last batch takes further records.
+    pub(super) fn has_open_batch(&self) -> bool {
+        self.waiting.back().is_some_and(|batch| !batch.is_sealed)
+    }
+
     /// When the oldest batch that waits was begun.
     pub(super) fn waiting_since(&self) -> Option<Duration> {
         self.waiting.front().map(|batch| batch.created)
@@ -161,12 +172,13 @@ impl<T> Queue<T> {
         rules: &Rules,
     ) -> Result<Appended, (AddError, Entry<T>)> {
         let timestamp = entry.timestamp;
+        let most = rules.batch_size.min(self.most);
         let mut is_full = false;
         if let Some(last) = self.waiting.back_mut() {
-            if last.has_room(record, timestamp, rules.batch_size) {
+            if last.has_room(record, timestamp, most) {
                 match last.add(record, entry) {
                     Ok(()) => {
-                        last.is_sealed = last.len() >= rules.batch_size;
+                        last.is_sealed = last.len() >= most;
                         return Ok(Appended { is_new: false, is_full: last.is_sealed });
                     }
                     Err((_, back)) => entry = back,
@@ -175,9 +187,9 @@ impl<T> Queue<T> {
             is_full = !last.is_sealed;
             last.is_sealed = true;
         }
-        let mut batch = Batch::new(self.next_number, now);
+        let mut batch = Batch::new(self.next_number, now, self.usual.within(most));
         batch.add(record, entry)?;
-        batch.is_sealed = batch.len() >= rules.batch_size;
+        batch.is_sealed = batch.len() >= most;
         is_full |= batch.is_sealed;
         self.next_number += 1;
         self.waiting.push_back(batch);
@@ -220,6 +232,7 @@ impl<T> Queue<T> {
         assert!(is_oldest || self.node == Some(node), "all that are in flight are on their way to one node");
         self.node = Some(node);
         self.is_recovering = false;
+        self.usual = batch.extent();
         let sent = (batch.content(), batch.origin.unwrap_or(BatchOrigin::ANONYMOUS));
         self.in_flight.push_back(Flight { request, batch, is_oldest, is_given_up: false });
         Some(sent)

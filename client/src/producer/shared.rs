@@ -102,12 +102,18 @@ impl Shared {
 
     /// Tells of fates, and gives back the memory.
     pub(super) fn resolve(&self, finished: Vec<Finished<Token>>) {
-        let mut freed = 0;
-        for record in finished {
+        if finished.is_empty() {
+            return;
+        }
+        let (mut freed, mut delivered, total) = (0, 0, finished.len() as u64);
+        for record in &finished {
             freed += record.charge;
-            let counter =
-                if record.result.is_ok() { &self.counters.delivered } else { &self.counters.failed };
-            counter.add(1);
+            delivered += u64::from(record.result.is_ok());
+        }
+        // Before the application learns of it.
+        self.counters.delivered.add(delivered);
+        self.counters.failed.add(total - delivered);
+        for record in finished {
             // Nobody may be waiting any more.
             let _ = record.token.send(record.result);
         }

@@ -1,8 +1,11 @@
 //! The sticky partition of records without a key (KIP-480, KIP-794).
 //!
-//! All of a topic's records without a key go to one partition until it has got a batch's worth of bytes; then another one is
-//! drawn. So batches fill, and over time all partitions get alike. A partition whose queue is long is drawn more rarely, which
-//! keeps records away from brokers that are slow.
+//! All of a topic's records without a key go to one partition until it has got [`ENOUGH`] bytes and its batch takes no more, because
+//! it is full or was sent; then another one is drawn. So batches fill under load, partitions take turns quickly without, and over
+//! time all get alike. A partition whose queue is long is drawn more rarely, which keeps records away from brokers that are slow.
+
+/// Bytes after which a partition that has no open batch is left for another one: `batch.size` in Java, where that is smaller.
+const ENOUGH: usize = 16 << 10;
 
 /// What is known of a partition that may be drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,9 +25,16 @@ pub(super) struct Sticky {
 }
 
 impl Sticky {
-    /// The partition for the next record, unless a new one has to be drawn: after `enough` bytes, or out of `partitions`.
-    pub(super) fn current(&self, partitions: usize, enough: usize) -> Option<usize> {
-        self.current.filter(|current| *current < partitions && self.bytes < enough)
+    /// The partition for the next record, unless a new one has to be drawn: after [`ENOUGH`] bytes, or `batch_size` if that is less,
+    /// where no batch `is_open`; or out of `partitions`.
+    pub(super) fn current(
+        &self,
+        partitions: usize,
+        batch_size: usize,
+        is_open: impl Fn(usize) -> bool,
+    ) -> Option<usize> {
+        let enough = batch_size.min(ENOUGH);
+        self.current.filter(|current| *current < partitions && (self.bytes < enough || is_open(*current)))
     }
 
     /// Another partition is drawn.
@@ -101,13 +111,19 @@ mod tests {
     #[test]
     fn a_partition_sticks_until_it_has_enough() {
         let mut sticky = Sticky::default();
-        assert_eq!(sticky.current(4, 100), None);
+        let (open, closed) = (|_| true, |_| false);
+        assert_eq!(sticky.current(4, 100, closed), None);
         sticky.switch(2);
         sticky.add(99);
-        assert_eq!(sticky.current(4, 100), Some(2));
-        assert_eq!(sticky.current(2, 100), None, "the topic was made again with fewer");
+        assert_eq!(sticky.current(4, 100, closed), Some(2));
+        assert_eq!(sticky.current(2, 100, closed), None, "the topic was made again with fewer");
         sticky.add(1);
-        assert_eq!(sticky.current(4, 100), None);
+        assert_eq!(sticky.current(4, 100, closed), None);
+        assert_eq!(sticky.current(4, 100, open), Some(2), "its batch fills first");
+        sticky.add(ENOUGH - 101);
+        assert_eq!(sticky.current(4, 1 << 20, closed), Some(2), "16 KiB and not a large batch's worth");
+        sticky.add(1);
+        assert_eq!(sticky.current(4, 1 << 20, closed), None);
     }
 
     proptest! {

@@ -1,6 +1,7 @@
 //! One topic's records: which partition's queue they go to, and where they wait while that is unknown.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::batch::{Entry, Finished};
@@ -22,6 +23,7 @@ pub(super) struct Pending<T> {
 /// Invariant: while records are pending, later ones of the topic are, too, so that none overtakes another.
 #[derive(Debug)]
 pub(super) struct Topic<T> {
+    pub(super) name: Arc<str>,
     /// The place of each partition's queue among all queues.
     pub(super) queues: Vec<usize>,
     pub(super) sticky: Sticky,
@@ -31,8 +33,10 @@ pub(super) struct Topic<T> {
 }
 
 impl<T> Topic<T> {
-    pub(super) const fn new(queues: Vec<usize>, sticky: Sticky) -> Self {
-        Self { queues, sticky, pending: VecDeque::new(), is_touched: true }
+    /// A topic of which nothing is known.
+    pub(super) fn new(name: Arc<str>) -> Self {
+        let (queues, sticky) = (Vec::new(), Sticky::default());
+        Self { name, queues, sticky, pending: VecDeque::new(), is_touched: true }
     }
 
     /// Whether a record appended now has to wait for what is known of the topic.

@@ -10,6 +10,8 @@
 //! Brokers check a batch's size before its sequence. So a batch behind a [gap](Chain::Gap), or in a [refuted](Chain::Refuted)
 //! chain, is split as well. It is certainly not in the log, and its halves get their numbers as any batch that came back. A
 //! batch that may be in the log keeps its numbers and its records together: it fails.
+//!
+//! Later batches of the partition get half of the size that was refused at most, so that not every one has to be split.
 
 use trilog_protocol::ErrorCode;
 
@@ -24,8 +26,10 @@ impl<T> Queue<T> {
         if !is_too_large(error) || is_given_up || batch.is_uncertain || self.chain == Chain::Fenced {
             return self.give_up(batch, error);
         }
+        let half = batch.len() / 2;
         match batch.split() {
             Ok((first, second)) => {
+                self.most = self.most.min(half);
                 self.insert_halves(first, second);
                 Vec::new()
             }

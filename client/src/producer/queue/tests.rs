@@ -217,6 +217,18 @@ fn a_batch_that_is_too_large_comes_back_as_two() {
 }
 
 #[test]
+fn batches_after_one_that_is_too_large_are_made_half_as_large() {
+    let mut stage = Stage::new();
+    stage.small_records(6);
+    stage.send(at(5));
+    let before = stage.queue.in_flight[0].batch.len();
+    stage.answer(1, ErrorCode::MESSAGE_TOO_LARGE, at(6));
+    stage.small_records(6);
+    let later: Vec<_> = stage.queue.waiting.iter().skip(2).map(Batch::len).collect();
+    assert!(later.len() > 1 && later.iter().all(|len| *len <= before / 2), "{later:?} of {before}");
+}
+
+#[test]
 fn a_batch_that_is_too_large_behind_a_gap_comes_back_as_two() {
     let mut stage = Stage::new();
     stage.batch(at(0));
@@ -283,7 +295,7 @@ fn a_batch_that_may_be_in_the_log_is_not_split() {
 
 #[test]
 fn halves_hold_the_records_in_order() {
-    let mut batch = Batch::new(7, at(0));
+    let mut batch = Batch::new(7, at(0), Extent::NONE);
     for number in 0..5_u8 {
         let record = Record::to("t").key(vec![number]).value("v").header("h", vec![number]);
         let entry = Entry { token: number, charge: 1, generation: 0, timestamp: 1000 + i64::from(number) };
