@@ -26,8 +26,9 @@
 //! # Memory
 //!
 //! Fetches are bounded over all partitions (`queued.max.messages.kbytes`, 64 MiB): a broker is asked for no more than there is
-//! room for, and exceeds that by one batch a partition at most. Partitions take turns. A batch is decompressed when it is handed
-//! out, to at most 128 MiB. Keys, values and headers are slices: of what was received where a batch is not compressed.
+//! room for, and exceeds that by one batch a partition at most. Partitions share the room and take turns. A batch is decompressed
+//! when it is handed out, to at most 128 MiB. Keys, values and headers are slices: of what was received where a batch is not
+//! compressed.
 //!
 //! # How it is built
 //!
