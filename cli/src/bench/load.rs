@@ -18,6 +18,9 @@ const SAMPLE_EVERY: Duration = Duration::from_micros(500);
 /// Deliveries that wait. Their memory is small beside that of their records, which the producer bounds.
 const WAITING: usize = 64 << 10;
 
+/// Records between two looks for a signal, where no record has to wait: then the signal is waited for as well.
+const LOOK_EVERY: u64 = 64;
+
 /// What is to be sent.
 pub(super) struct Load {
     pub(super) producer: Producer,
@@ -45,7 +48,10 @@ impl Load {
     pub(super) async fn send(self, mut interrupt: Interrupt, mut progress: Progress) -> Result<Sent, Error> {
         let mut fates = Fates::start();
         let mut records = 0;
-        while records < self.records && !interrupt.came() && !fates.have_ended() {
+        while records < self.records && !fates.have_ended() {
+            if records % LOOK_EVERY == 0 && interrupt.came() {
+                break;
+            }
             let (begun, delivery) = tokio::select! {
                 biased;
                 sent = self.one(records + 1) => sent?,

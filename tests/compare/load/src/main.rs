@@ -5,7 +5,7 @@
 //! | --- | --- |
 //! | `cluster` | how to reach a cluster; topics with their leaders |
 //! | `delivery` | sending records and counting what became of them |
-//! | `produce`, `latency`, `consume` | how fast |
+//! | `produce`, `latency`, `consume`, `end_to_end` | how fast |
 //! | `first_ack` | how soon after a start |
 //! | `gap`, `verify` | how long a fault is felt, and whether it cost a record |
 //! | `members` | consumers of one group, and what they own |
@@ -25,6 +25,7 @@ mod commits;
 mod consume;
 mod coordinator;
 mod delivery;
+mod end_to_end;
 mod first_ack;
 mod gap;
 mod group;
@@ -78,6 +79,19 @@ enum Command {
         secs: u64,
         /// Records a second.
         #[arg(long, default_value_t = 2000)]
+        rate: u64,
+    },
+    /// Produce at a fixed rate and consume beside it; prints percentiles of the time until a record is there in milliseconds.
+    EndToEnd {
+        topic: String,
+        /// Bytes a record.
+        #[arg(long, default_value_t = 1024)]
+        size: usize,
+        /// Seconds measured.
+        #[arg(long, default_value_t = 10)]
+        secs: u64,
+        /// Records a second.
+        #[arg(long, default_value_t = 1000)]
         rate: u64,
     },
     /// Consume a topic from its start to its end; prints MB/s and messages/s.
@@ -161,6 +175,7 @@ fn main() -> Result<()> {
         }
         Command::Produce { topic, size, secs } => produce::run(&cluster, &topic, size, secs),
         Command::Latency { topic, size, secs, rate } => latency::run(&cluster, &topic, size, secs, rate),
+        Command::EndToEnd { topic, size, secs, rate } => end_to_end::run(&cluster, &topic, size, secs, rate),
         Command::Consume { topic } => consume::run(&cluster, &topic),
         Command::FirstAck { topic, since_ms } => first_ack::run(&cluster, &topic, since_ms),
         Command::Gap { topic, secs, rate, log } => gap::run(&cluster, &topic, secs, rate, &log),

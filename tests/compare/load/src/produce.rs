@@ -49,9 +49,10 @@ pub fn run(cluster: &Cluster, topic: &str, size: usize, secs: u64) -> Result<()>
     let seconds = since.elapsed().as_secs_f64();
     producer.flush(FLUSH_WITHIN)?;
     println!(
-        r#"{{"command":"produce","size":{size},"partitions":{partitions},"msgs_s":{:.0},"mb_s":{:.1},"failed":{}}}"#,
+        r#"{{"command":"produce","size":{size},"partitions":{partitions},"msgs_s":{:.0},"mb_s":{:.1},"msgs":{},"failed":{}}}"#,
         acked / seconds,
         acked * size as f64 / seconds / 1e6,
+        delivery.0.acked(),
         delivery.0.failed()
     );
     Ok(())
