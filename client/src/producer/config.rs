@@ -40,8 +40,8 @@ impl Acks {
 /// brokers far less than many small ones; without, `linger.ms` ends a batch long before it is full.
 const USUAL_BATCH_SIZE: usize = 1_000_000;
 
-/// A producer's configuration, with Kafka 4's names and defaults, except for `batch.size`. Each method names the setting that it sets. Times are at most
-/// 2^31 - 1 ms, about 25 days, as in Kafka; longer ones count as that.
+/// A producer's configuration, with Kafka 4's names and defaults, except for `batch.size`. Each method names the setting that it
+/// sets. Times are at most 2^31 - 1 ms, about 25 days, as in Kafka; longer ones count as that.
 ///
 /// ```
 /// use std::time::Duration;
