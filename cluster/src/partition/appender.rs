@@ -220,6 +220,12 @@ impl Appender {
         }
     }
 
+    /// Forgets what was refused.
+    #[cfg(test)]
+    pub(crate) fn forget_refusals(&mut self) {
+        self.refusals = Refusals::default();
+    }
+
     /// Makes an out-of-order batch an overtaken one, if it may be.
     fn forgive(&mut self, header: &BatchHeader, error: ProducerError, at: Duration) -> ProducerError {
         let ProducerError::OutOfOrderSequence { producer, expected, found } = error else {

@@ -62,6 +62,9 @@ impl World {
             self.invariants.observe(&Observation::Read { node, group, from, fetched })?;
         }
         self.invariants.observe(&Observation::Answered { node, ticket, call: &call, answer: &answer })?;
+        if self.dies_with(node, ticket, &call, &answer) {
+            return Ok(());
+        }
         if self.is_calm || !self.random.chance(CLIENT_LOSS) {
             self.answer_later(ticket, answer);
         }
@@ -86,7 +89,7 @@ impl World {
         }
     }
 
-    fn answer_later(&mut self, ticket: Ticket, answer: Answer) {
+    pub(super) fn answer_later(&mut self, ticket: Ticket, answer: Answer) {
         let after = self.random.micros(100, self.climate.client_delay);
         self.schedule.at(self.now + after, Event::Answer { ticket, answer });
     }

@@ -59,6 +59,11 @@ impl Clock {
         self.wall_offset_ms += by_ms;
     }
 
+    /// How far the wall clock is ahead; no time if it is behind.
+    pub(super) fn is_ahead_by(&self) -> Duration {
+        Duration::from_millis(u64::try_from(self.wall_offset_ms).unwrap_or(0))
+    }
+
     pub(super) fn wall(&self, at: Duration) -> TimestampMs {
         let passed = i64::try_from(at.as_millis()).expect("a simulation is short");
         TimestampMs(EPOCH_MS + passed + self.wall_offset_ms)

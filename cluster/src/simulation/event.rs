@@ -27,6 +27,10 @@ pub(super) enum Event {
     Break(Fault),
     /// The next fault is due.
     NextFault,
+    /// A fault is to hit a certain moment.
+    TakeAim,
+    /// A process ends.
+    End { node: NodeId, life: u32 },
     /// What a fault did comes to its end.
     Mend(Fault),
 }

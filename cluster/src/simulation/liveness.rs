@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use super::aim::Aim;
 use super::call::ReadBatch;
 use super::invariants::Violation;
 use super::node::{Node, Process};
@@ -42,6 +43,9 @@ impl World {
         self.run_until(faults)?;
         if self.is_hard {
             self.live_in_hardship()?;
+        }
+        if self.aim == Aim::Assignments {
+            self.end_with_assignment()?;
         }
         self.calm_down()?;
         self.run_until(self.now + CALM)?;

@@ -34,6 +34,7 @@
 //! | forget a producer | entries with steps of time; the ninth after its last batch | `producer.id.expiration.ms` from 2 s, few producers a partition and a node |
 //! | start again on a full disk | process gone, room awaited, store opened | `FillDisk`; the new process image: `nemesis --faults full` |
 
+mod aim;
 mod breakdown;
 mod burden;
 mod call;

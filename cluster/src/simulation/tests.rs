@@ -158,3 +158,18 @@ fn no_patience_with_a_slow_disk_is_found() {
 fn noting_use_at_sweeps_alone_is_found() {
     finds(Mutant::UseUnnoted);
 }
+
+#[test]
+fn forgetting_refusals_is_found() {
+    finds(Mutant::RefuseUnnoted);
+}
+
+#[test]
+fn confirming_all_members_is_found() {
+    finds(Mutant::ConfirmAll);
+}
+
+#[test]
+fn trusting_wall_clocks_is_found() {
+    finds(Mutant::TrustWallClocks);
+}

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::aim::Aim;
 use super::burden::Burden;
 use super::call::Call;
 use super::clients::Connection;
@@ -51,6 +52,10 @@ pub(super) struct World {
     pub(super) drivers_wait: bool,
     /// The cluster has to live with a slow disk that it needs.
     pub(super) is_hard: bool,
+    /// What this seed's faults are aimed at.
+    pub(super) aim: Aim,
+    /// The next answer that tells a member its assignment is the last of its process.
+    pub(super) ends_with_assignment: bool,
     pub(super) mutant: Option<Mutant>,
     pub(super) clients: Vec<Box<dyn Client>>,
     /// The clients are to come to an end.
@@ -96,8 +101,10 @@ impl World {
             watch: Watch::default(),
             drivers_wait: drivers_wait(seed),
             is_hard: is_hard(seed),
+            aim: Aim::of(seed),
+            ends_with_assignment: false,
             mutant,
-            clients: clients(Burden::of(seed), memory, retention, &mut random),
+            clients: clients((Burden::of(seed), Aim::of(seed)), memory, retention, &mut random),
             ending: false,
             connections: BTreeMap::new(),
             open: BTreeMap::new(),
@@ -112,6 +119,7 @@ impl World {
             world.schedule.at(world.random.millis(0, 200), Event::Wake { client });
         }
         world.schedule.at(world.random.millis(0, 3_000), Event::NextFault);
+        world.begin_to_aim();
         world
     }
 
@@ -142,6 +150,16 @@ impl World {
             Event::Break(fault) => self.break_down(fault),
             Event::NextFault => {
                 self.next_fault();
+                Ok(())
+            }
+            Event::TakeAim => {
+                self.take_aim();
+                Ok(())
+            }
+            Event::End { node, life } => {
+                if self.nodes[&node].life == life {
+                    self.crash(node, true);
+                }
                 Ok(())
             }
             Event::Mend(fault) => {

@@ -154,7 +154,7 @@ impl ClassicMetadata {
 
 impl CurrentAssignment {
     /// Whether there is nothing left to do for the target assignment of `epoch`.
-    pub(super) fn is_reconciled_to(&self, epoch: MemberEpoch) -> bool {
+    pub(in crate::coordinator) fn is_reconciled_to(&self, epoch: MemberEpoch) -> bool {
         self.state == MemberState::Stable && self.epoch == epoch
     }
 

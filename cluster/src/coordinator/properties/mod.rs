@@ -48,7 +48,7 @@ use proptest::prelude::*;
 use self::client::Life;
 pub(crate) use self::client::{Client, Identity};
 use self::mutant::Mutant;
-pub(crate) use self::ownership::{Assigned, assigned, has_members, owned_twice};
+pub(crate) use self::ownership::{Assigned, assigned, has_members, is_last_step, owned_twice};
 use self::topics::NAMES;
 pub(crate) use self::topics::Topics;
 use self::world::World;
@@ -74,6 +74,8 @@ enum Action {
     Commit(usize),
     /// The client's next answer gets lost.
     LoseAnswer(usize),
+    /// The next answer with the last step to a member's target gets lost, and its coordinator with it.
+    LoseLastStep,
     /// The client's last request arrives once more.
     Repeat(usize),
     /// An administrator puts a static member out.
@@ -144,6 +146,7 @@ fn action(protocols: &'static [GroupProtocol]) -> impl Strategy<Value = Action> 
             .prop_map(|(client, topics)| Action::Subscribe(client, topics)),
         4 => client().prop_map(Action::Commit),
         2 => client().prop_map(Action::LoseAnswer),
+        1 => Just(Action::LoseLastStep),
         2 => client().prop_map(Action::Repeat),
         1 => client().prop_map(Action::PutOut),
         1 => client().prop_map(Action::DeleteGroup),
@@ -180,6 +183,7 @@ impl World {
             }
             Action::Commit(client) => self.commit_some(*client),
             Action::LoseAnswer(client) => self.clients[*client].loses_answer = true,
+            Action::LoseLastStep => self.loses_last_step = true,
             Action::Repeat(client) => self.repeat(*client),
             Action::PutOut(client) => self.put_out(*client),
             Action::DeleteGroup(client) => {
@@ -281,6 +285,7 @@ impl World {
     /// Nobody hinders anybody any more, until all groups have settled.
     fn settle(&mut self) {
         self.hold_up(false);
+        self.loses_last_step = false;
         for client in &mut self.clients {
             client.loses_answer = false;
             if client.life == Life::Paused {

@@ -5,11 +5,12 @@
 //!
 //! | mutant | found in case, of 256 |
 //! | --- | --- |
-//! | `AwaitTheAway` | 1 |
-//! | `CountReplicatedGroups` | 21 |
+//! | `AwaitTheAway` | 99 |
+//! | `CountReplicatedGroups` | 5 |
+//! | `ConfirmAll` | 8 |
+//! | `LateTimers` | 2 |
 //!
-//! A group's use that only sweeps write down is played by the [simulation](crate::simulation). Not played yet: a next coordinator that
-//! takes all members for those that have heard their assignments.
+//! A group's use that only sweeps write down is played by the [simulation](crate::simulation), and so is `ConfirmAll` once more.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -35,6 +36,10 @@ pub(super) enum Mutant {
     AwaitTheAway,
     /// Groups of which nothing is replicated yet do not count towards the most that there may be.
     CountReplicatedGroups,
+    /// The next coordinator takes all members that have reached their targets for confirmed.
+    ConfirmAll,
+    /// A request is decided by the time of the last call: what has become due since comes after it.
+    LateTimers,
 }
 
 /// The members that left for a while and had partitions to give up, as a coordinator that waits for them would have them.
@@ -91,6 +96,14 @@ impl Mutant {
         if self == Self::AwaitTheAway {
             leavings.away(state).into_iter().for_each(|(_, record)| state.replay(record));
         }
+        if self == Self::ConfirmAll {
+            state.confirm_members();
+        }
+    }
+
+    /// The time by which a request is decided that comes at `now`, while the coordinator was last called at `before`.
+    pub(super) fn falsify_time(self, before: Duration, now: Duration) -> Duration {
+        if self == Self::LateTimers { before } else { now }
     }
 
     /// Has the next coordinator wait for what it should not wait for.
@@ -144,4 +157,14 @@ fn awaiting_the_away_is_found() {
 #[test]
 fn counting_replicated_groups_alone_is_found() {
     finds(Mutant::CountReplicatedGroups, &[GroupProtocol::Classic]);
+}
+
+#[test]
+fn confirming_all_members_is_found() {
+    finds(Mutant::ConfirmAll, &[GroupProtocol::Consumer]);
+}
+
+#[test]
+fn late_timers_are_found() {
+    finds(Mutant::LateTimers, &[GroupProtocol::Classic, GroupProtocol::Consumer]);
 }

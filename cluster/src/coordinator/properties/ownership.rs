@@ -49,6 +49,28 @@ pub(crate) fn assigned(request: &GroupRequest, response: &GroupResponse) -> Opti
     }
 }
 
+/// Whether an answer tells a member of the consumer protocol the last step to its target: something to own that it has not
+/// confirmed, by the replicated `state`. A request that says all there is to say is answered with all there is to own whenever
+/// it comes, and does not count.
+pub(crate) fn is_last_step(
+    request: &GroupRequest,
+    response: &GroupResponse,
+    state: &CoordinatorState,
+) -> bool {
+    let (GroupRequest::ConsumerHeartbeat(request), GroupResponse::ConsumerHeartbeat(Ok(answer))) =
+        (request, response)
+    else {
+        return false;
+    };
+    let Some(Membership::Consumer(group)) = state.group(&request.group).map(|group| &group.membership) else {
+        return false;
+    };
+    let mut assignments = group.assignments();
+    let current = assignments.find(|(member, _)| **member == answer.member).map(|(_, current)| current);
+    let is_news = request.topic_names.is_none() && answer.assignment.is_some();
+    is_news && current.is_some_and(|now| now.is_reconciled_to(now.epoch) && !now.confirmed)
+}
+
 /// Whether a group has members. One that has none may begin anew, with its first generation.
 pub(crate) fn has_members(state: &CoordinatorState, group: &GroupId) -> bool {
     match state.group(group).map(|group| &group.membership) {

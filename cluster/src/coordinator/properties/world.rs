@@ -14,6 +14,7 @@ use super::client::{Client, Identity, Life};
 use super::invariants::{self, Promises};
 use super::mutant::{Leavings, Mutant};
 use super::offsets::Offsets;
+use super::ownership::is_last_step;
 use super::places::Places;
 use super::topics::{NAMES, Topics};
 use crate::coordinator::{
@@ -51,6 +52,8 @@ pub(super) struct World {
     is_held_up: bool,
     /// After how many more things that happen the coordinator is lost, and how many of its decisions are not.
     loss: Option<(usize, usize)>,
+    /// The next answer with the last step to a member's target gets lost, and its coordinator with it.
+    pub(super) loses_last_step: bool,
     /// The last request to join, or to stay, that was refused.
     refused: Option<Ticket>,
     /// Whether what is done next lets offsets expire.
@@ -109,6 +112,7 @@ impl World {
             queue: VecDeque::new(),
             is_held_up: false,
             loss: None,
+            loses_last_step: false,
             refused: None,
             is_sweeping: false,
             next_ticket: 0,
@@ -152,9 +156,14 @@ impl World {
         for decided in self.queue.drain(..count).collect::<Vec<_>>() {
             let answers = self.apply(decided);
             for (ticket, response) in answers {
-                let Asked { by, .. } = self.asked.remove(&ticket).expect("an answer is given once");
+                let Asked { by, request, .. } = self.asked.remove(&ticket).expect("an answer is given once");
+                let is_lost = self.loses_last_step && is_last_step(&request, &response, &self.applied);
+                if is_lost {
+                    self.loses_last_step = false;
+                    self.loss = Some((0, 0));
+                }
                 let Some(client) = by.map(|number| &mut self.clients[number]) else { continue };
-                let hears = client.waiting == Some(ticket) && client.life == Life::Running;
+                let hears = client.waiting == Some(ticket) && client.life == Life::Running && !is_lost;
                 if hears && !std::mem::take(&mut client.loses_answer) {
                     client.hear(self.now, &self.topics, response.clone());
                     self.promises.keep(client, &response);
@@ -248,7 +257,11 @@ impl World {
         self.places.ask(&request);
         let nothing_was_due = self.coordinator.next_deadline().is_none_or(|deadline| deadline > self.now);
         let before = nothing_was_due.then(|| self.coordinator.state.clone());
-        self.act(|coordinator, now| coordinator.handle(now, ticket, request));
+        let mutant = self.mutant;
+        self.act(|coordinator, now| {
+            let now = mutant.map_or(now, |mutant| mutant.falsify_time(coordinator.now, now));
+            coordinator.handle(now, ticket, request);
+        });
         let is_overdue = |deadline| deadline < self.now;
         assert!(
             !self.coordinator.next_deadline().is_some_and(is_overdue),

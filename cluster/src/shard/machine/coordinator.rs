@@ -209,6 +209,18 @@ impl CoordinatorMachine {
             }
         }
     }
+
+    pub(crate) fn be_ahead(&mut self, by: Duration) {
+        if let Some(leading) = &mut self.leading {
+            leading.coordinator.be_ahead(by);
+        }
+    }
+
+    pub(crate) fn confirm_members(&mut self) {
+        if let Some(leading) = &mut self.leading {
+            leading.coordinator.confirm_members();
+        }
+    }
 }
 
 impl Leading {

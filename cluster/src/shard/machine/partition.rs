@@ -222,6 +222,13 @@ impl PartitionMachine {
         }
     }
 
+    #[cfg(test)]
+    pub(crate) fn forget_refusals(&mut self) {
+        if let Some(leading) = &mut self.leading {
+            leading.appender.forget_refusals();
+        }
+    }
+
     /// The next thing to propose, if requests wait for one.
     pub(super) fn next_proposal(&mut self, inputs: &DecisionInputs) -> Option<Proposal> {
         self.propose_deletions().or_else(|| self.propose_age()).or_else(|| self.propose_batches(inputs))

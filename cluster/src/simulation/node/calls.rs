@@ -22,6 +22,9 @@ impl Process {
                 let timestamp_type = TimestampType::CreateTime;
                 let request = AppendRequest { ticket, batch, timestamp_type, now, replicas };
                 self.last_answers.asked(ticket, group);
+                if self.mutant == Some(Mutant::RefuseUnnoted) {
+                    self.shard.forget_refusals(group);
+                }
                 self.shard.append(own, group, request);
             }
             Call::DeleteRecords { group, before } => {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use trilog_storage::{EntryFetch, FetchedEntries};
 
 use super::{Output, Process};
-use crate::ids::LeaderEpoch;
+use crate::ids::{LeaderEpoch, RaftGroupId};
 use crate::replica::Replica;
 use crate::shard::effects::Effect;
 use crate::simulation::call::Answer;
@@ -36,6 +36,15 @@ impl Process {
         }
     }
 
+    /// What a mutant does to a leader that has just begun.
+    fn begins_to_lead(&mut self, group: RaftGroupId) {
+        match self.mutant {
+            Some(Mutant::ConfirmAll) => self.shard.confirm_members(group),
+            Some(Mutant::TrustWallClocks) => self.shard.be_ahead(group, self.clock.is_ahead_by()),
+            _ => {}
+        }
+    }
+
     fn carry_out(&mut self, effect: Effect, outputs: &mut Vec<Output>) {
         match effect {
             Effect::ReplicaOpened(group) => {
@@ -58,7 +67,10 @@ impl Process {
                 {
                     status.leading = i32::try_from(view.term()).ok().map(LeaderEpoch);
                 }
-                if let Some(replica) = self.replicas.get(&group) {
+                if let Some(replica) = self.replicas.get(&group).map(Arc::clone) {
+                    if status.leading.is_some() && replica.status().leading.is_none() {
+                        self.begins_to_lead(group);
+                    }
                     replica.publish(status.clone(), recent);
                 }
                 outputs.push(Output::Shows(group, status));

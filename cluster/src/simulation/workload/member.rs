@@ -29,6 +29,8 @@ const DELETES: u64 = 20;
 
 /// See the module's documentation.
 pub(super) struct Member {
+    /// Its place among all members.
+    place: usize,
     client: GroupClient,
     protocol: GroupProtocol,
     is_running: bool,
@@ -38,7 +40,16 @@ pub(super) struct Member {
 impl Member {
     /// One of two classic groups, of eager and of cooperative members, or of a group of the consumer protocol.
     pub(super) fn new(number: usize) -> Self {
-        let (group, protocol) = match number / 2 {
+        Self::numbered(number, number)
+    }
+
+    /// The same as one that sends a request without an answer once more. Clients with odd numbers do.
+    pub(super) fn that_repeats_itself(self) -> Self {
+        Self::numbered(self.place, 2 * self.place + 1)
+    }
+
+    fn numbered(place: usize, number: usize) -> Self {
+        let (group, protocol) = match place / 2 {
             0 => ("eager", GroupProtocol::Classic),
             1 => ("cooperative", GroupProtocol::Classic),
             _ => ("consumer", GroupProtocol::Consumer),
@@ -50,7 +61,7 @@ impl Member {
             is_cooperative: group == "cooperative",
             topics: TOPICS.map(str::to_owned).into_iter().collect::<BTreeSet<_>>(),
         };
-        Self { client: GroupClient::new(identity), protocol, is_running: false, ending: false }
+        Self { place, client: GroupClient::new(identity), protocol, is_running: false, ending: false }
     }
 
     fn ask(&self, request: GroupRequest, desk: &mut Desk<'_>) -> Option<Ticket> {

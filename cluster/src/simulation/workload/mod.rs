@@ -23,6 +23,7 @@ use self::job::Job;
 use self::member::Member;
 use self::producer::Producer;
 use self::reader::Reader;
+use super::aim::Aim;
 use super::burden::Burden;
 use super::call::{Answer, Call};
 use super::memory::Memory;
@@ -178,14 +179,15 @@ impl Desk<'_> {
 
 /// All clients of a simulation.
 pub(super) fn clients(
-    burden: Burden,
+    (burden, aim): (Burden, Aim),
     memory: Memory,
     retention: Option<Duration>,
     random: &mut Random,
 ) -> Vec<Box<dyn Client>> {
     let mut clients: Vec<Box<dyn Client>> = vec![Box::new(Admin::new(burden, random))];
     for number in 1..=4 {
-        clients.push(Box::new(Producer::new(number, burden, memory.patience, random)));
+        let producer = Producer::new(number, burden, memory.patience, random);
+        clients.push(Box::new(if aim == Aim::Batches { producer.with_many_in_flight() } else { producer }));
     }
     for _ in 0..2 {
         clients.push(Box::<Reader>::default());
@@ -198,7 +200,8 @@ pub(super) fn clients(
         });
     }
     for number in 0..6 {
-        clients.push(Box::new(Member::new(number)));
+        let member = Member::new(number);
+        clients.push(Box::new(if aim == Aim::Assignments { member.that_repeats_itself() } else { member }));
     }
     clients
 }

@@ -107,6 +107,12 @@ impl Producer {
         }
     }
 
+    /// An idempotent one that has as many batches under way as it may, wants all replicas to hold them, and sends what was
+    /// refused again in one go.
+    pub(super) fn with_many_in_flight(self) -> Self {
+        Self { is_idempotent: true, retry: Retry::InOneGo, in_flight: 5, replicas: Some(3), ..self }
+    }
+
     /// Whether it has what it needs to send.
     fn prepare(&mut self, desk: &mut Desk<'_>) -> bool {
         if self.is_idempotent && self.identity.is_none() {
