@@ -8,12 +8,14 @@
 //! | [`consumer_protocol`] | what members of a classic group tell one another: subscriptions and assignments |
 //! | [`murmur2`](mod@murmur2) | the hash that places a key in a partition |
 //! | [`error_code`] | Kafka's error codes, and what may be done about each |
+//! | [`structure`] | the shape of every message: its lengths and counts checked before anything decodes it |
 //! | [`ids`] | offsets, epochs, producer ids and timestamps as types of their own |
 //!
 //! Whatever is read here may come from a stranger: every count is held against the bytes that remain before memory is
 //! taken for it, what is decompressed has a bound, and no input makes a function panic unless its documentation says so.
 //!
-//! The messages of the protocol themselves (requests, responses) are not here: the crate `kafka-protocol` has them.
+//! The messages of the protocol themselves (requests, responses) are not here: the crate `kafka-protocol` has them. What it believes
+//! of a stranger's message, [`structure`] checks.
 
 pub mod batch;
 pub mod compression;
@@ -22,6 +24,7 @@ pub mod error_code;
 pub mod ids;
 pub mod murmur2;
 pub mod records;
+pub mod structure;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 

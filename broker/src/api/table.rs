@@ -189,8 +189,9 @@ pub(super) fn served() -> impl Iterator<Item = (i16, i16, i16)> {
 
 #[cfg(test)]
 mod tests {
+    use trilog_protocol::structure;
+
     use super::*;
-    use crate::wire::structure;
 
     #[test]
     fn keys_rise() {
@@ -203,7 +204,7 @@ mod tests {
             let key = ApiKey::try_from(entry.key).unwrap();
             let decodable = key.valid_versions();
             assert!(decodable.min <= entry.served.min && entry.served.max <= decodable.max, "{key:?}");
-            let schema = structure::schema_of(key).unwrap();
+            let schema = structure::request_schema(entry.key).unwrap();
             assert!((entry.served.min..=entry.served.max).all(|version| schema.covers(version)), "{key:?}");
         }
     }

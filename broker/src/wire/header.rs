@@ -10,9 +10,9 @@ use std::ops::Range;
 use bytes::Bytes;
 use kafka_protocol::messages::ApiKey;
 use kafka_protocol::protocol::StrBytes;
+use trilog_protocol::structure::{self, Cursor, StructureError};
 
 use super::RequestError;
-use super::structure::{self, Cursor, StructureError};
 
 /// What stands before a request's body.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,7 +37,7 @@ pub(super) fn decode(frame: &Bytes) -> Result<(RequestHeader, usize), RequestErr
     let mut cursor = Cursor::new(frame);
     let (key, api_version, correlation_id) = leading_numbers(&mut cursor).map_err(RequestError::Header)?;
     let api_key = ApiKey::try_from(key).map_err(|_| RequestError::UnknownApi(key))?;
-    let schema = structure::schema_of(api_key).ok_or(RequestError::Undecodable { api_key, api_version })?;
+    let schema = structure::request_schema(key).ok_or(RequestError::Undecodable { api_key, api_version })?;
 
     let client_id =
         client_id(&mut cursor).map_err(|error| RequestError::Header(error.within("client_id")))?;

@@ -2,7 +2,7 @@
 //!
 //! A frame is four bytes of length and so many bytes of content ([`frame`]). A request's content is a header
 //! ([`header`]) and a body. Both are untrusted: [`open`] reads the header, holds the body against the shape
-//! of its API and version ([`structure`]), and only what passes may be decoded. A response is encoded into a
+//! of its API and version ([`trilog_protocol::structure`]), and only what passes may be decoded. A response is encoded into a
 //! [`ResponseFrame`], which the connection writes as it is.
 //!
 //! There is no I/O here and no state: everything is a function of its input.
@@ -10,20 +10,19 @@
 pub(crate) mod frame;
 pub(crate) mod header;
 pub(crate) mod response;
-pub(crate) mod structure;
 
 use bytes::Bytes;
 use kafka_protocol::messages::ApiKey;
 use thiserror::Error;
+use trilog_protocol::structure::{self, Extent, Limits, Schema, StructureError};
 
 pub(crate) use self::header::RequestHeader;
 pub(crate) use self::response::{EncodeError, ResponseFrame};
-use self::structure::{Extent, Schema, StructureError};
 
 /// The constants that `docs/bounds.md` lists.
 #[cfg(test)]
 pub(crate) mod bounds {
-    pub(crate) use super::structure::bounds::{MAX_ELEMENTS, MAX_STRING};
+    pub(crate) use trilog_protocol::structure::{MAX_ELEMENTS, MAX_STRING};
 }
 
 /// Why a frame is not a request that may be decoded. Each closes the connection, as in Kafka: a peer that
@@ -70,7 +69,7 @@ pub(crate) fn open(frame: &Bytes) -> Result<(RequestHeader, Bytes, usize), Reque
     let (header, body_start) = header::decode(frame)?;
     let (api_key, api_version) = (header.api_key, header.api_version);
     let body = frame.slice(body_start..);
-    match structure::schema_of(api_key) {
+    match structure::request_schema(api_key as i16) {
         Some(schema) if schema.covers(api_version) => {
             let elements = check_body(schema, api_version, &body).map_err(|error| RequestError::Body {
                 api_key,
@@ -86,14 +85,14 @@ pub(crate) fn open(frame: &Bytes) -> Result<(RequestHeader, Bytes, usize), Reque
 
 /// The body with all strings in UTF-8, if that makes a difference: what the decoder refused may be decoded then.
 pub(crate) fn repaired(api_key: ApiKey, api_version: i16, body: &Bytes) -> Option<Bytes> {
-    let schema = structure::schema_of(api_key).filter(|schema| schema.covers(api_version))?;
+    let schema = structure::request_schema(api_key as i16).filter(|schema| schema.covers(api_version))?;
     structure::repaired(schema, api_version, body)
 }
 
 /// The structure check, with a debug line for bytes that nobody reads: they are legal, and a sign of a
 /// confused client.
 fn check_body(schema: &Schema, api_version: i16, body: &Bytes) -> Result<usize, StructureError> {
-    let Extent { bytes, elements } = structure::check(schema, api_version, body)?;
+    let Extent { bytes, elements } = structure::check(schema, api_version, body, Limits::REQUEST)?;
     if bytes < body.len() {
         tracing::debug!(unread = body.len() - bytes, "request with bytes behind its last field");
     }

@@ -10,9 +10,10 @@
 //! must be able to read it before it knows what the broker speaks.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
-use kafka_protocol::messages::{RequestHeader, ResponseHeader};
+use kafka_protocol::messages::RequestHeader;
 use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, Request, StrBytes};
 use thiserror::Error;
+use trilog_protocol::structure::{Cursor, Limits, StructureError, answer_schema, check};
 
 use crate::wire::error::{ClientError, CodecError};
 use crate::wire::versions::Api;
@@ -152,18 +153,35 @@ pub fn correlation_id(frame: &[u8]) -> Option<i32> {
 
 /// Decodes the answer to `R` from a frame without its length prefix.
 ///
+/// The codec reserves memory by the counts that it reads. So the shape of the answer is checked first: every count against the bytes
+/// that are there, and the number of elements against [`Limits::ANSWER`].
+///
 /// # Errors
 /// [`ClientError::Decode`] and [`ClientError::TrailingBytes`] if the frame is not such an answer in this version.
 pub fn decode_response<R: Request>(mut frame: Bytes, version: i16) -> Result<R::Response, ClientError> {
     let api = Api::of::<R>();
     let unreadable = |source: CodecError| ClientError::Decode { api, version, source };
-    ResponseHeader::decode(&mut frame, R::Response::header_version(version))
-        .map_err(|e| unreadable(e.into()))?;
+    let header = header_length(&frame, R::Response::header_version(version));
+    frame.advance(header.map_err(|e| unreadable(e.into()))?);
+    let schema = answer_schema(R::KEY).filter(|schema| schema.covers(version));
+    let schema =
+        schema.ok_or_else(|| unreadable("this crate does not know the shape of such answers".into()))?;
+    check(schema, version, &frame, Limits::ANSWER).map_err(|e| unreadable(e.into()))?;
     let response = R::Response::decode(&mut frame, version).map_err(|e| unreadable(e.into()))?;
     if frame.has_remaining() {
         return Err(ClientError::TrailingBytes { api, version, count: frame.remaining() });
     }
     Ok(response)
+}
+
+/// How long a response's header is: the correlation id, and in version 1 tagged fields, of which none is known.
+fn header_length(frame: &[u8], version: i16) -> Result<usize, StructureError> {
+    let mut cursor = Cursor::new(frame);
+    cursor.int32().map_err(|error| error.within("correlation_id"))?;
+    if version > 0 {
+        cursor.skip_tagged_fields().map_err(|error| error.within("tagged fields"))?;
+    }
+    Ok(cursor.offset())
 }
 
 #[cfg(test)]
@@ -201,6 +219,18 @@ mod tests {
         let frame = Bytes::from_static(&[0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 9]);
         let error = decode_response::<ApiVersionsRequest>(frame, 0).unwrap_err();
         assert!(matches!(error, ClientError::TrailingBytes { count: 1, .. }), "{error}");
+    }
+
+    #[test]
+    fn a_count_that_lies_is_an_error_and_takes_no_memory() {
+        // Metadata v1: 2^31 - 1 brokers, for which the codec would reserve more memory than there is.
+        let frame = Bytes::from_static(&[0, 0, 0, 1, 0x7f, 0xff, 0xff, 0xff]);
+        let error = decode_response::<MetadataRequest>(frame, 1).unwrap_err().to_string();
+        assert!(error.ends_with("brokers at byte 4: 2147483647 elements cannot fit into 0 bytes"), "{error}");
+        // The header of v9: five tagged fields, of which there is none.
+        let frame = Bytes::from_static(&[0, 0, 0, 1, 5]);
+        let error = decode_response::<MetadataRequest>(frame, 9).unwrap_err().to_string();
+        assert!(error.contains("tagged fields at byte 5: 1 bytes needed"), "{error}");
     }
 
     #[test]

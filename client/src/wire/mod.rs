@@ -1,4 +1,6 @@
-//! The low level: one connection to one broker, and any request of the protocol on it.
+//! The low level: one connection to one broker, and the requests of clients and administrators on it. The answers to what only
+//! brokers ask each other, and to requests of share groups, are not decoded: their shape is not known to
+//! [`trilog_protocol::structure`].
 //!
 //! A [`Connection`] dials, agrees on versions (KIP-35, KIP-511), sends any request in any version that both sides
 //! speak, keeps many of them in flight and matches the answers to them. It knows no topics, no leaders and no retries.
