@@ -11,10 +11,10 @@
 //! | `cluster` | connections to brokers, and metadata that is kept fresh |
 //! | `metadata` | what is known of brokers, topics and leaders, without sockets and clocks |
 //! | `config` | settings by method and by name |
-//! | [`wire`] | the low level: one connection, any request |
+//! | [`wire`] | the low level: one connection, typed requests |
 //!
-//! **Limit.** A connection trusts its broker: the message decoder allocates by the counts it reads, so a hostile *broker* could
-//! exhaust a client's memory within one frame even though the frame's own length is bounded.
+//! Brokers are not trusted: an answer has a longest length (`receive.message.max.bytes`), its counts and lengths are checked before it
+//! is decoded, and batches are decompressed to at most 128 MiB. A broker that lies costs an error.
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -1,4 +1,4 @@
-//! Administration: topics, configurations, groups, records and the cluster itself.
+//! Administration: topics, configurations, groups, records, rights, users, quotas and the cluster itself.
 //!
 //! ```no_run
 //! use trilog_client::admin::{Admin, AdminConfig, Change, NewTopic};
@@ -49,6 +49,7 @@
 //! | `run` | the sockets and the clock around both |
 //! | the others | one area of calls each, with its messages |
 
+mod acls;
 mod cluster;
 mod config;
 mod configs;
@@ -58,6 +59,7 @@ mod log_dirs;
 mod offsets;
 mod producers;
 mod quorum;
+mod quotas;
 mod reassignments;
 mod records;
 mod requests;
@@ -66,6 +68,7 @@ mod route;
 mod run;
 mod topics;
 mod transactions;
+mod users;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -73,6 +76,7 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
+pub use self::acls::{Acl, AclFilter, AclNames, AclOperation, AclPattern, AclPermission, AclResource};
 pub use self::cluster::{BrokerDescription, ClusterDescription};
 pub use self::config::AdminConfig;
 pub use self::configs::{ConfigChange, ConfigEntry, ConfigOperation, ConfigResource, ConfigSource};
@@ -84,13 +88,15 @@ pub use self::log_dirs::{LogDir, ReplicaSize};
 pub use self::offsets::{Isolation, ListedOffset, OffsetSpec};
 pub use self::producers::ActiveProducer;
 pub use self::quorum::{Quorum, QuorumReplica};
+pub use self::quotas::{QuotaEntity, QuotaFilter, QuotaMatch, Quotas};
 pub use self::reassignments::Reassignment;
 pub use self::topics::{
     CreatedTopic, NewPartitions, NewTopic, PartitionDescription, TopicDescription, TopicRef,
 };
 pub use self::transactions::{
-    TransactionDescription, TransactionFilter, TransactionListing, TransactionsListed,
+    FencedProducer, TransactionDescription, TransactionFilter, TransactionListing, TransactionsListed,
 };
+pub use self::users::{ScramChange, ScramCredential, ScramMechanism};
 use crate::Error;
 use crate::cluster::Cluster;
 use crate::consumer::TopicPartition;

@@ -1,10 +1,12 @@
-//! ListTransactions and DescribeTransactions (KIP-664).
+//! ListTransactions and DescribeTransactions (KIP-664), and transactions that are ended for their producer.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use kafka_protocol::messages::describe_transactions_response::TransactionState;
-use kafka_protocol::messages::{DescribeTransactionsRequest, ListTransactionsRequest, TransactionalId};
+use kafka_protocol::messages::{
+    DescribeTransactionsRequest, InitProducerIdRequest, ListTransactionsRequest, TransactionalId,
+};
 
 use super::requests::{checked, known};
 use super::rounds::Policy;
@@ -68,6 +70,15 @@ pub struct TransactionDescription {
     pub partitions: Vec<TopicPartition>,
 }
 
+/// What a transactional id has after its producer was fenced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FencedProducer {
+    /// The id of the next producer.
+    pub producer_id: i64,
+    /// The epoch below which producers are refused.
+    pub producer_epoch: i16,
+}
+
 impl Admin {
     /// Lists the transactional ids that any broker coordinates.
     ///
@@ -87,6 +98,48 @@ impl Admin {
         transactional_ids: impl IntoIterator<Item = T>,
     ) -> Results<String, TransactionDescription> {
         self.run(DescribeTransactions, transactional_ids.into_iter().map(Into::into)).await
+    }
+
+    /// Aborts the open transactions of these ids, and fences their producers: each has to begin anew. An id that nobody has used
+    /// becomes known by that.
+    pub async fn fence_producers<T: Into<String>>(
+        &self,
+        transactional_ids: impl IntoIterator<Item = T>,
+    ) -> Results<String, FencedProducer> {
+        self.run(FenceProducers, transactional_ids.into_iter().map(Into::into)).await
+    }
+}
+
+struct FenceProducers;
+
+impl Operation for FenceProducers {
+    type Key = String;
+    type Value = FencedProducer;
+    const POLICY: Policy = Policy::IDEMPOTENT;
+
+    fn route(&self, transactional_id: &String) -> Route {
+        Route::Coordinator(Coordinated::Transaction(transactional_id.clone()))
+    }
+
+    async fn ask(
+        &self,
+        attempt: Attempt<'_>,
+        transactional_ids: &[String],
+    ) -> Result<Results<String, FencedProducer>, Error> {
+        let mut fenced = Results::new();
+        for id in transactional_ids {
+            // The new producer never begins a transaction, so that its timeout makes no difference.
+            let request = InitProducerIdRequest::default()
+                .with_transactional_id(Some(TransactionalId(text(id))))
+                .with_transaction_timeout_ms(millis(attempt.limit));
+            let answer = attempt.connection.request(request).await?;
+            let outcome = checked(answer.error_code, None).map(|()| FencedProducer {
+                producer_id: answer.producer_id.0,
+                producer_epoch: answer.producer_epoch,
+            });
+            fenced.insert(id.clone(), outcome);
+        }
+        Ok(fenced)
     }
 }
 

@@ -12,6 +12,9 @@ use crate::batch::{BatchHeader, Codec, HEADER_LEN, TimestampType, UnknownCodec};
 use crate::compression::{DecompressError, decompress};
 use crate::ids::TimestampMs;
 
+/// The most headers of one record. Each takes 64 bytes of memory, and as few as two of the batch.
+const MAX_HEADERS: u64 = 1 << 20;
+
 /// Why the records of a batch cannot be decoded.
 #[derive(Debug, thiserror::Error)]
 pub enum RecordsError {
@@ -27,7 +30,7 @@ pub enum RecordsError {
 }
 
 /// The records of one whole batch, in order. Records of a compressed batch are decompressed here, at once, and to at most
-/// `max_decompressed` bytes.
+/// `max_decompressed` bytes. A record may have 2^20 headers.
 ///
 /// # Errors
 ///
@@ -51,7 +54,7 @@ pub fn decode_records(
 }
 
 /// The iterator that [`decode_records`] returns. It ends after the first error.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Records {
     header: BatchHeader,
     /// The plain records.
@@ -164,6 +167,9 @@ impl Fields<'_> {
         let most = self.end.saturating_sub(self.source.position()) / 2;
         if count > most {
             return Err(WalkError::FieldTooLong);
+        }
+        if count > MAX_HEADERS {
+            return Err(WalkError::TooManyHeaders(count));
         }
         let mut headers = Vec::new();
         for _ in 0..count {

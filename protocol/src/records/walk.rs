@@ -54,6 +54,9 @@ pub enum WalkError {
     /// A record's fields do not add up to its stated length.
     #[error("a record's fields do not fill its stated length")]
     LengthMismatch,
+    /// A record has more headers than a consumer takes.
+    #[error("a record has {0} headers")]
+    TooManyHeaders(u64),
     /// Records are not numbered 0, 1, 2 and so on.
     #[error("record {expected} has offset delta {found}")]
     OffsetDelta {
