@@ -66,6 +66,22 @@ pub enum Command {
     Man(man::ManArgs),
 }
 
+/// Gives each command a usage line by its definition alone. clap's own names the flags that were given, or that have a variable of the
+/// environment, as if they were required.
+#[must_use]
+pub fn with_usage_lines(mut definition: clap::Command) -> clap::Command {
+    definition.build();
+    set_usage(&mut definition);
+    definition
+}
+
+fn set_usage(command: &mut clap::Command) {
+    command.get_subcommands_mut().for_each(set_usage);
+    let usage = command.render_usage().to_string();
+    let usage = usage.strip_prefix("Usage: ").unwrap_or(&usage).to_owned();
+    *command = std::mem::take(command).override_usage(usage);
+}
+
 /// Does a command, and says in one line why it failed. `definition` is the whole command line of the binary.
 #[must_use]
 pub fn run(command: Command, definition: clap::Command) -> ExitCode {
@@ -122,5 +138,30 @@ mod tests {
     #[test]
     fn the_definition_is_sound() {
         Alone::command().debug_assert();
+    }
+
+    /// What clap prints for this line.
+    fn printed(line: &[&str]) -> String {
+        let line = [&["trilog"], line].concat();
+        with_usage_lines(Alone::command()).try_get_matches_from(line).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn no_usage_line_shows_a_flag_that_was_given_as_required() {
+        let usages = [
+            (&["topic", "describe", "-b", "h:1", "--no-such"][..], "trilog topic describe [OPTIONS]"),
+            (&["bench", "produce", "-b", "h:1"], "trilog bench produce [OPTIONS] <TOPIC>"),
+            (&["consume", "-b", "h:1", "--follow"], "trilog consume [OPTIONS] <TOPICS>..."),
+            (&["produce", "-b", "h:1"], "trilog produce [OPTIONS] [TOPIC]"),
+            (&["group", "-b", "h:1", "--no-such"], "trilog group [OPTIONS] <COMMAND>"),
+            (&["acl", "create", "-b", "h:1"], "trilog acl create [OPTIONS] --principal <PRINCIPAL>"),
+        ];
+        for (line, usage) in usages {
+            let printed = printed(line);
+            assert!(printed.contains(&format!("Usage: {usage}")), "{line:?}: {printed}");
+            assert!(!printed.contains("--brokers <"), "{line:?}: {printed}");
+        }
+        let help = printed(&["topic", "describe", "-b", "h:1", "--help"]);
+        assert!(help.contains("Usage: trilog topic describe [OPTIONS]"), "{help}");
     }
 }

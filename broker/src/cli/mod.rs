@@ -32,7 +32,7 @@ use std::fmt::Display;
 use std::path::PathBuf;
 
 use clap::error::ErrorKind;
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 pub(crate) use dev::DevOptions;
 pub(crate) use health::HealthOptions;
 pub(crate) use serve::ServeOptions;
@@ -102,7 +102,8 @@ pub(crate) enum Invocation {
 /// The command line and the environment of this process, or the end of it: with a message about what is wrong, or the
 /// help that was asked for. What concerns the log comes beside it.
 pub(crate) fn parse() -> (Invocation, LogOptions) {
-    read(Cli::parse()).unwrap_or_else(|error| error.exit())
+    let matches = trilog_cli::with_usage_lines(Cli::command()).get_matches();
+    Cli::from_arg_matches(&matches).and_then(read).unwrap_or_else(|error| error.exit())
 }
 
 fn read(cli: Cli) -> Result<(Invocation, LogOptions), clap::Error> {

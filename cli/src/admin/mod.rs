@@ -3,18 +3,21 @@
 //! Each command turns its arguments into calls of [`Admin`], and their outcomes into a table or JSON. Items that fail are told one a line,
 //! after the result of the others, and make the exit code 1.
 
+mod acl;
 mod cluster;
 mod config;
 mod group;
 mod log_dirs;
 mod moment;
 mod problems;
+mod quota;
 mod reassign;
 mod records;
 mod reset;
 mod selection;
 mod topic;
 mod txn;
+mod user;
 
 use std::time::Duration;
 
@@ -46,10 +49,16 @@ pub enum AdminCommand {
     Cluster(Group<cluster::ClusterCommand>),
     /// Show what partitions take on the brokers' disks.
     LogDirs(Single<log_dirs::LogDirsArgs>),
-    /// List and describe transactions.
+    /// List, describe and abort transactions.
     Txn(Group<txn::TxnCommand>),
-    /// Show the partitions whose replicas are moving.
-    Reassign(Single<reassign::ReassignArgs>),
+    /// Move partitions to other brokers, and show those that are moving.
+    Reassign(Group<reassign::ReassignCommand>),
+    /// List, create and delete access rules.
+    Acl(Group<acl::AclCommand>),
+    /// List users, set and delete their passwords.
+    User(Group<user::UserCommand>),
+    /// List, set and remove quotas of users, clients and addresses.
+    Quota(Group<quota::QuotaCommand>),
 }
 
 /// A command of several sub-commands.
@@ -106,8 +115,15 @@ pub fn perform(command: AdminCommand, screen: &mut Screen) -> Result<(), Failure
             with(common, screen, async |on| log_dirs::perform(&action, on).await)
         }
         Is::Txn(Group { action, common }) => with(common, screen, async |on| txn::perform(action, on).await),
-        Is::Reassign(Single { action, common }) => {
-            with(common, screen, async |on| reassign::perform(&action, on).await)
+        Is::Reassign(Group { action, common }) => {
+            with(common, screen, async |on| reassign::perform(action, on).await)
+        }
+        Is::Acl(Group { action, common }) => with(common, screen, async |on| acl::perform(action, on).await),
+        Is::User(Group { action, common }) => {
+            with(common, screen, async |on| user::perform(action, on).await)
+        }
+        Is::Quota(Group { action, common }) => {
+            with(common, screen, async |on| quota::perform(action, on).await)
         }
     }
 }

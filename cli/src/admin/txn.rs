@@ -23,6 +23,10 @@ pub enum TxnCommand {
     #[command(after_help = "Example:
   trilog txn describe payments-1")]
     Describe(DescribeArgs),
+    /// Abort the open transactions of transactional ids, and fence their producers.
+    #[command(after_help = "Example:
+  trilog txn abort payments-1")]
+    Abort(AbortArgs),
 }
 
 /// What `txn list` is told.
@@ -45,6 +49,21 @@ pub struct DescribeArgs {
     /// The transactional ids.
     #[arg(required = true, value_name = "TRANSACTIONAL-ID")]
     ids: Vec<String>,
+}
+
+/// What `txn abort` is told.
+#[derive(Clone, Debug, Args)]
+pub struct AbortArgs {
+    /// The transactional ids. They have to exist.
+    #[arg(required = true, value_name = "TRANSACTIONAL-ID")]
+    ids: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct Aborted {
+    transactional_id: String,
+    producer_id: i64,
+    producer_epoch: i16,
 }
 
 #[derive(Serialize)]
@@ -77,7 +96,27 @@ pub(super) async fn perform(command: TxnCommand, session: &mut Session<'_>) -> R
     match command {
         TxnCommand::List(args) => show_list(args, session).await,
         TxnCommand::Describe(args) => describe(args, session).await,
+        TxnCommand::Abort(args) => abort(args, session).await,
     }
+}
+
+async fn abort(args: AbortArgs, session: &mut Session<'_>) -> Result<(), Failure> {
+    let mut problems = Problems::default();
+    // To fence an id that nobody has used would make it.
+    let known = problems.sort("transactional id", session.admin.describe_transactions(args.ids).await);
+    let ids = known.into_iter().map(|(id, _)| id);
+    let fenced = problems.sort("transactional id", session.admin.fence_producers(ids).await);
+    let rows = fenced.into_iter().map(|(transactional_id, producer)| Aborted {
+        transactional_id,
+        producer_id: producer.producer_id,
+        producer_epoch: producer.producer_epoch,
+    });
+    session.report(&rows.collect::<Vec<_>>(), problems, |row| {
+        format!(
+            "{}: nothing is open, producers before epoch {} are fenced",
+            row.transactional_id, row.producer_epoch
+        )
+    })
 }
 
 async fn show_list(args: ListArgs, session: &mut Session<'_>) -> Result<(), Failure> {

@@ -49,13 +49,10 @@ pub struct BenchArgs {
 #[derive(Clone, Debug, Subcommand)]
 enum What {
     /// Send records, as many as the cluster takes: the throughput, and the time until records are acknowledged.
-    #[command(override_usage = "trilog bench produce [OPTIONS] <TOPIC>")]
     Produce(LoadArgs),
     /// Read a topic from its beginning to its end: the throughput.
-    #[command(override_usage = "trilog bench consume [OPTIONS] <TOPIC>")]
     Consume(ReadArgs),
     /// Send records at a rate: the time until a consumer has them.
-    #[command(override_usage = "trilog bench end-to-end [OPTIONS] <TOPIC>")]
     EndToEnd(LoadArgs),
 }
 

@@ -39,8 +39,6 @@ enum Output {
 /// `trilog consume TOPIC…`.
 #[derive(Clone, Debug, Args)]
 #[command(
-    // As that of `produce`, in which no flag looks required.
-    override_usage = "trilog consume [OPTIONS] <TOPICS>...",
     after_help = "Without --group, everything that is there now is printed, from the beginning. With --group, a member of the \
 group reads on from the group's offsets, and commits what was printed. Either ends at the end unless --follow is given.
 

@@ -40,7 +40,7 @@ enum Input {
 /// `trilog produce TOPIC`.
 #[derive(Clone, Debug, Args)]
 #[command(
-    // A usage of its own: clap's names the flags that were given, or have a variable, as if they were required.
+    // The topic may be left out with --input json.
     override_usage = "trilog produce [OPTIONS] [TOPIC]",
     after_help = "Examples:
   echo hello | trilog produce greetings
@@ -182,8 +182,11 @@ impl Sending {
     /// Sends everything, waits for what becomes of it, and says so.
     async fn all(mut self, pieces: Pieces, quiet: bool) -> Result<(), Failure> {
         let mut interrupt = Interrupt::watch();
+        // It is noticed while the input is silent, too.
+        let failure = self.settler.failure();
         let outcome = tokio::select! {
             outcome = self.send(pieces) => outcome,
+            () = failure => Ok(()),
             () = interrupt.wait() => Err(Failure::Interrupted),
         };
         self.producer.flush().await;
@@ -206,7 +209,7 @@ impl Sending {
         }
     }
 
-    /// Sends until the input ends, or a record cannot be sent, or one has failed.
+    /// Sends until the input ends, or a record cannot be sent.
     async fn send(&mut self, mut pieces: Pieces) -> Result<(), Failure> {
         while let Some(some) = pieces.recv().await {
             let some = some.map_err(|error| Failure::Failed(error.to_string()))?;
@@ -216,11 +219,8 @@ impl Sending {
                     .await
                     .map_err(|problem| Failure::Failed(format!("line {}: {problem}", self.number)))?;
             }
-            let tally = self.settler.tally();
-            if tally.failure.is_some() {
-                return Ok(());
-            }
-            self.progress.show(|| format!("{} records acknowledged", tally.delivered));
+            let delivered = self.settler.tally().delivered;
+            self.progress.show(|| format!("{delivered} records acknowledged"));
         }
         Ok(())
     }

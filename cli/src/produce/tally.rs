@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use trilog_client::{Delivery, Error};
@@ -36,6 +36,7 @@ pub(super) struct Tally {
 pub(super) struct Settler {
     deliveries: mpsc::Sender<(u64, Delivery)>,
     tally: Arc<Mutex<Tally>>,
+    has_failed: watch::Receiver<bool>,
     task: JoinHandle<()>,
 }
 
@@ -43,14 +44,27 @@ impl Settler {
     pub(super) fn start() -> Self {
         let (deliveries, queue) = mpsc::channel(WAITING);
         let tally = Arc::<Mutex<Tally>>::default();
-        let task = tokio::spawn(settle(queue, Arc::clone(&tally)));
-        Self { deliveries, tally, task }
+        let (failing, has_failed) = watch::channel(false);
+        let task = tokio::spawn(settle(queue, Arc::clone(&tally), failing));
+        Self { deliveries, tally, has_failed, task }
     }
 
     /// Hands over what becomes of the record of piece `number`.
     pub(super) async fn take(&self, number: u64, delivery: Delivery) {
         // The task ends with its senders.
         let _ = self.deliveries.send((number, delivery)).await;
+    }
+
+    /// Waits until a record has failed: forever, if none does.
+    ///
+    /// Cancel safety: nothing is lost.
+    pub(super) fn failure(&self) -> impl Future<Output = ()> + use<> {
+        let mut has_failed = self.has_failed.clone();
+        async move {
+            if has_failed.wait_for(|failed| *failed).await.is_err() {
+                std::future::pending().await
+            }
+        }
     }
 
     /// What is known so far.
@@ -67,7 +81,11 @@ impl Settler {
     }
 }
 
-async fn settle(mut queue: mpsc::Receiver<(u64, Delivery)>, tally: Arc<Mutex<Tally>>) {
+async fn settle(
+    mut queue: mpsc::Receiver<(u64, Delivery)>,
+    tally: Arc<Mutex<Tally>>,
+    failing: watch::Sender<bool>,
+) {
     let mut some = Vec::with_capacity(AT_ONCE);
     while queue.recv_many(&mut some, AT_ONCE).await > 0 {
         for (number, mut delivery) in some.drain(..) {
@@ -87,6 +105,7 @@ async fn settle(mut queue: mpsc::Receiver<(u64, Delivery)>, tally: Arc<Mutex<Tal
                 Err(error) => {
                     tally.failed += 1;
                     tally.failure.get_or_insert((number, error));
+                    failing.send_replace(true);
                 }
             }
         }
