@@ -12,14 +12,13 @@ use uuid::Uuid;
 use super::group::classic;
 use super::group::modern::HeartbeatAnswer;
 use super::ledger::Committable;
-use super::membership::Membership;
 use super::partition::TopicPartition;
 use super::positions::Ticket;
 use super::requests::group::{self, ClassicAnswer};
 use super::requests::log::{self, Fetched, PerPartition};
 use super::requests::offsets;
 use super::shared::{Shared, wall_clock};
-use super::state::{FetchJob, Job, Lifetime};
+use super::state::{FetchJob, Job, Lifetime, MembershipId};
 use crate::Error;
 use crate::cluster::on_node;
 use crate::metadata::{NodeId, Snapshot};
@@ -30,9 +29,9 @@ pub(super) const LEAVE_WITHIN: Duration = Duration::from_secs(5);
 /// What came of a job.
 enum Outcome {
     Coordinator(Result<NodeId, Error>),
-    Classic(classic::Request, Result<ClassicAnswer, Error>),
-    Modern(Result<Result<HeartbeatAnswer, ErrorCode>, Error>),
-    Named(Result<BTreeMap<Uuid, Arc<str>>, Error>),
+    Classic(MembershipId, classic::Request, Result<ClassicAnswer, Error>),
+    Modern(MembershipId, Result<Result<HeartbeatAnswer, ErrorCode>, Error>),
+    Named(MembershipId, Result<BTreeMap<Uuid, Arc<str>>, Error>),
     Committed(BTreeMap<TopicPartition, Ticket>, Result<PerPartition<Option<Committable>>, Error>),
     Landmarks(BTreeMap<TopicPartition, (Ticket, i64)>, Result<PerPartition<Option<Committable>>, Error>),
     EpochEnds(
@@ -45,7 +44,7 @@ enum Outcome {
 impl Outcome {
     /// Whether it answers a request that a member has sent.
     const fn is_of_member(&self) -> bool {
-        matches!(self, Self::Classic(..) | Self::Modern(_))
+        matches!(self, Self::Classic(..) | Self::Modern(..))
     }
 }
 
@@ -160,14 +159,10 @@ fn take_in(shared: &Shared, outcome: Outcome) -> Vec<Job> {
     let mut state = shared.state();
     match outcome {
         Outcome::Coordinator(found) => state.coordinator_answered(found, now),
-        Outcome::Classic(_, Ok(answer)) => state.classic_answered(answer, now, &mut more),
-        Outcome::Classic(request, Err(error)) => state.classic_failed(&request, error, now),
-        Outcome::Modern(answer) => state.heartbeat_answered(answer, now),
-        Outcome::Named(names) => {
-            if let Membership::Modern(member) = &mut state.member {
-                member.topics_named(names.unwrap_or_default(), now);
-            }
-        }
+        Outcome::Classic(of, _, Ok(answer)) => state.classic_answered(of, answer, now, &mut more),
+        Outcome::Classic(of, request, Err(error)) => state.classic_failed(of, &request, error, now),
+        Outcome::Modern(of, answer) => state.heartbeat_answered(of, answer, now),
+        Outcome::Named(of, names) => state.topics_named(of, names.unwrap_or_default(), now),
         Outcome::Committed(asked, answer) => state.committed_answered(&asked, answer, now),
         Outcome::Landmarks(asked, answer) => state.landmarks_answered(&asked, answer, now),
         Outcome::EpochEnds(asked, answer) => state.epoch_ends_answered(&asked, answer, now),
@@ -181,7 +176,7 @@ async fn perform(shared: Arc<Shared>, job: Job) -> Outcome {
     let patience = config.common.request_timeout;
     match job {
         Job::FindCoordinator => Outcome::Coordinator(shared.find_coordinator().await),
-        Job::Classic { node, request } => {
+        Job::Classic { node, membership, request } => {
             // JoinGroup is answered when the rebalance is over; the connection itself limits how long that may take.
             let patience = match request {
                 classic::Request::Join { .. } => config.max_poll_interval.saturating_add(patience),
@@ -191,15 +186,15 @@ async fn perform(shared: Arc<Shared>, job: Job) -> Outcome {
             let answer = on_node(&shared.group_cluster, node, patience, async |connection| {
                 group::classic(connection, shared.group(), config, sent).await
             });
-            Outcome::Classic(request, answer.await)
+            Outcome::Classic(membership, request, answer.await)
         }
-        Job::Modern { node, request } => {
+        Job::Modern { node, membership, request } => {
             let answer = on_node(&shared.group_cluster, node, patience, async |connection| {
                 group::heartbeat(connection, shared.group(), request).await
             });
-            Outcome::Modern(answer.await)
+            Outcome::Modern(membership, answer.await)
         }
-        Job::NameTopics(ids) => Outcome::Named(name_topics(&shared, &ids).await),
+        Job::NameTopics { membership, ids } => Outcome::Named(membership, name_topics(&shared, &ids).await),
         Job::Committed { node, partitions } => {
             let places: Vec<_> = partitions.keys().cloned().collect();
             let answer = on_node(&shared.group_cluster, node, patience, async |connection| {

@@ -1,7 +1,7 @@
 //! The application's side of a consumer.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
@@ -36,8 +36,9 @@ const COMMIT_AT_MOST_EVERY: Duration = Duration::from_millis(10);
 pub struct Consumer {
     pub(super) shared: Arc<Shared>,
     listener: Option<Arc<dyn RebalanceListener>>,
-    /// The callback that runs, kept over a `poll` that is dropped.
-    running: Option<CallbackFuture>,
+    /// The callback that runs, kept over a `poll` that is dropped. The lock is never taken: it only makes the consumer `Sync`, so that
+    /// calls by `&self` can be spawned.
+    running: Mutex<Option<CallbackFuture>>,
     /// The automatic commit that is on its way.
     committing: Option<JoinHandle<Result<(), Error>>>,
     next_commit: Instant,
@@ -71,7 +72,7 @@ impl Consumer {
         let next_commit = Instant::now() + config.auto_commit.unwrap_or_default();
         let shared = Arc::new(Shared::new(config));
         tokio::spawn(driver::run(Arc::clone(&shared)));
-        Ok(Self { shared, listener: None, running: None, committing: None, next_commit })
+        Ok(Self { shared, listener: None, running: Mutex::default(), committing: None, next_commit })
     }
 
     /// Sets who is called when partitions come and go.
@@ -223,18 +224,23 @@ impl Consumer {
         self.shared.polled();
     }
 
+    fn running(&mut self) -> &mut Option<CallbackFuture> {
+        self.running.get_mut().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Runs the callbacks that wait, one after the other.
     async fn run_callbacks(&mut self) {
         loop {
-            if self.running.is_none() {
+            if self.running().is_none() {
                 let callback = self.shared.state().callback.clone();
                 let Some(callback) = callback else { return };
-                self.running = Some(self.called(callback));
+                let called = self.called(callback);
+                *self.running() = Some(called);
             }
-            if let Some(running) = &mut self.running {
+            if let Some(running) = self.running() {
                 running.await;
             }
-            self.running = None;
+            *self.running() = None;
             self.shared.state().callback_ends(self.shared.now());
             self.shared.driver.notify_one();
             // The driver brings the next one, if there is any.

@@ -236,19 +236,19 @@ impl Shared {
                 }
                 // The next heartbeat brings the epoch that the coordinator expects.
                 Meaning::Refused if code == ErrorCode::STALE_MEMBER_EPOCH && is_modern => {
-                    state.member.commit_refused(identity.generation, code, now);
+                    state.commit_refused(identity, code, now);
                     self.driver.notify_one();
                     again = Some(Error::code(code));
                 }
                 // The commit is tried again under the generation that the rebalance brings, if the partitions are still this
                 // member's then.
                 Meaning::Rejoin if code != ErrorCode::UNKNOWN_MEMBER_ID && !is_modern => {
-                    state.member.commit_refused(identity.generation, code, now);
+                    state.commit_refused(identity, code, now);
                     self.driver.notify_one();
                     again = Some(Error::code(code));
                 }
                 _ => {
-                    state.member.commit_refused(identity.generation, code, now);
+                    state.commit_refused(identity, code, now);
                     self.driver.notify_one();
                     return Err(Error::Broker {
                         code,

@@ -12,7 +12,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use trilog_protocol::records::{Record, decode_records};
+use trilog_protocol::ErrorCode;
+use trilog_protocol::records::{Record, Records, RecordsError, decode_records};
 use uuid::Uuid;
 
 use super::Batch;
@@ -20,7 +21,7 @@ use super::config::ConsumerConfig;
 use super::fetch::prefetch::Prefetch;
 use super::fetch::readable::FetchedBatch;
 use super::fetch::session::{FetchSession, SessionRequest};
-use super::group::classic;
+use super::group::classic::{self, Identity};
 use super::group::modern::{HeartbeatRequest, Wanted};
 use super::group::{Callback, MemberFailure};
 use super::ledger::{Committable, Ledger};
@@ -35,14 +36,18 @@ use crate::metadata::NodeId;
 #[derive(Debug)]
 pub(super) enum Job {
     FindCoordinator,
-    Classic { node: NodeId, request: classic::Request },
-    Modern { node: NodeId, request: HeartbeatRequest },
-    NameTopics(BTreeSet<Uuid>),
+    Classic { node: NodeId, membership: MembershipId, request: classic::Request },
+    Modern { node: NodeId, membership: MembershipId, request: HeartbeatRequest },
+    NameTopics { membership: MembershipId, ids: BTreeSet<Uuid> },
     Committed { node: NodeId, partitions: BTreeMap<TopicPartition, Ticket> },
     Landmarks { node: NodeId, times: BTreeMap<TopicPartition, (Ticket, i64)> },
     EpochEnds { node: NodeId, epochs: BTreeMap<TopicPartition, (Ticket, i32, Option<i32>)> },
     Fetch(FetchJob),
 }
+
+/// Tells a membership from those before it: what one of them asked is answered to nobody.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct MembershipId(u64);
 
 /// A Fetch to one broker.
 #[derive(Debug)]
@@ -62,6 +67,7 @@ pub(super) struct FetchJob {
 pub(super) struct State {
     pub(super) config: Arc<ConsumerConfig>,
     pub(super) member: Membership,
+    membership: MembershipId,
     /// The broker that coordinates the group, while that is believed.
     pub(super) coordinator: Option<NodeId>,
     /// What was subscribed to, by name.
@@ -114,6 +120,9 @@ pub(super) enum Lifetime {
     Abandoned,
 }
 
+/// About how many records and headers are decoded at once, whatever a batch has.
+const MAX_ITEMS: usize = 1 << 16;
+
 /// The most errors that wait for the application. More say nothing new.
 const MAX_ERRORS: usize = 16;
 
@@ -121,6 +130,7 @@ impl State {
     pub(super) fn new(config: Arc<ConsumerConfig>) -> Self {
         Self {
             member: Membership::Alone,
+            membership: MembershipId::default(),
             coordinator: None,
             subscription: BTreeSet::new(),
             counting: None,
@@ -210,6 +220,13 @@ impl State {
         gone.map(|(place, _)| place)
     }
 
+    /// A commit under this name was refused. What was sent under the name of another time says nothing about the member of now.
+    pub(super) fn commit_refused(&mut self, identity: &Identity, code: ErrorCode, now: Duration) {
+        if self.member.identity().as_ref() == Some(identity) {
+            self.member.commit_refused(identity.generation, code, now);
+        }
+    }
+
     /// The broker that was taken for the coordinator does not answer as one.
     pub(super) fn coordinator_lost(&mut self, now: Duration) {
         self.coordinator = None;
@@ -244,13 +261,10 @@ impl State {
             return Some(Err(error));
         }
         while let Some((place, mut fetched)) = self.prefetch.take() {
-            let records = match fetched.rest.take() {
-                Some(rest) => Ok(rest),
-                None => decoded(&fetched, self.config.max_decompressed_bytes),
-            };
-            match records {
-                Ok(records) => {
-                    let batch = self.hand_out(place, fetched, records);
+            let rest = fetched.rest.take();
+            match self.decoded(&fetched, rest.clone()) {
+                Ok((records, rest)) => {
+                    let batch = self.hand_out(place, fetched, records, rest);
                     if !batch.records.is_empty() {
                         return Some(Ok(batch));
                     }
@@ -259,7 +273,7 @@ impl State {
                     // It stays in front: an application that goes on without a seek is told again, and skips nothing.
                     let bytes = fetched.bytes.len();
                     let cause = format!("{place}, offset {}: {cause}", fetched.header.base_offset.0);
-                    self.prefetch.put_back(place, fetched, bytes);
+                    self.prefetch.put_back(place, FetchedBatch { rest, ..fetched }, bytes);
                     return Some(Err(Error::Malformed { cause }));
                 }
             }
@@ -272,28 +286,48 @@ impl State {
         self.prefetch.has_made_way() || self.lacks_room
     }
 
-    /// Hands out as many of a batch's records as the application takes at once. The rest waits in front of what else there is of
-    /// the partition.
+    /// The next records of a batch, as many as the application takes at once, and what is left behind them. What is left stays
+    /// encoded: decoded, records and headers take many times their length.
+    fn decoded(
+        &self,
+        fetched: &FetchedBatch,
+        rest: Option<Records>,
+    ) -> Result<(Vec<Record>, Option<Records>), RecordsError> {
+        let mut left = match rest {
+            Some(rest) => rest,
+            None => decode_records(&fetched.header, &fetched.bytes, self.config.max_decompressed_bytes)?,
+        };
+        let mut records = Vec::new();
+        let mut items = 0;
+        while records.len() < self.config.max_poll_records && items < MAX_ITEMS {
+            let Some(record) = left.next() else { return Ok((records, None)) };
+            let record = record?;
+            if record.offset.0 >= fetched.from {
+                items += 1 + record.headers.len();
+                records.push(record);
+            }
+        }
+        let is_all = left.clone().next().is_none();
+        Ok((records, (!is_all).then_some(left)))
+    }
+
+    /// Hands out records of a batch. What is left of it waits in front of what else there is of the partition.
     fn hand_out(
         &mut self,
         place: TopicPartition,
         fetched: FetchedBatch,
-        mut records: VecDeque<Record>,
+        records: Vec<Record>,
+        rest: Option<Records>,
     ) -> Batch {
         let leader_epoch = Some(fetched.header.partition_leader_epoch.0).filter(|epoch| *epoch >= 0);
         let mut offset = fetched.header.next_offset().0;
-        let handed: Vec<Record> = if records.len() <= self.config.max_poll_records {
-            records.into()
-        } else {
-            let handed: Vec<_> = records.drain(..self.config.max_poll_records).collect();
-            offset = handed.last().map_or(fetched.from, |last| last.offset.0 + 1);
+        if rest.is_some() {
+            offset = records.last().map_or(fetched.from, |last| last.offset.0 + 1);
             let bytes = fetched.bytes.len();
-            let rest = FetchedBatch { from: offset, rest: Some(records), ..fetched };
-            self.prefetch.put_back(place.clone(), rest, bytes);
-            handed
-        };
+            self.prefetch.put_back(place.clone(), FetchedBatch { from: offset, rest, ..fetched }, bytes);
+        }
         self.ledger.handed_out(&place, Committable { offset, leader_epoch });
-        Batch { partition: place, records: handed, next_offset: offset }
+        Batch { partition: place, records, next_offset: offset }
     }
 
     /// Whether the application has a reason to come.
@@ -310,7 +344,7 @@ impl State {
     fn failed(&mut self, failure: MemberFailure) {
         self.tell(Error::code(failure.0));
         self.is_leaving = false;
-        self.member = Membership::Alone;
+        self.end_membership();
         self.subscription.clear();
         self.assign(&BTreeSet::new());
     }
@@ -349,11 +383,4 @@ impl State {
         let end = self.high_watermarks.get(place)?;
         Some((end - self.next_offset(place)?).max(0))
     }
-}
-
-fn decoded(fetched: &FetchedBatch, max: usize) -> Result<VecDeque<Record>, String> {
-    let records = decode_records(&fetched.header, &fetched.bytes, max).map_err(|cause| cause.to_string())?;
-    let wanted =
-        records.filter(|record| record.as_ref().map_or(true, |record| record.offset.0 >= fetched.from));
-    wanted.collect::<Result<_, _>>().map_err(|cause| cause.to_string())
 }

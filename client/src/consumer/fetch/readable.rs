@@ -3,11 +3,11 @@
 //! Control batches hold none. With `read_committed`, neither do those of transactions that were aborted: a broker lists them with
 //! the producer's id and the first offset, and the producer's next control batch ends the transaction (KIP-98).
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use trilog_protocol::batch::{BatchError, BatchHeader, batches, crc_of};
-use trilog_protocol::records::{ControlRecord, Record, RecordsError, decode_records};
+use trilog_protocol::records::{ControlRecord, Records, RecordsError, decode_records};
 
 /// Control batches hold one small record. This is room for it, and none for a bomb.
 const MAX_CONTROL_BYTES: usize = 64 << 10;
@@ -22,7 +22,7 @@ pub struct FetchedBatch {
     /// The least offset that was asked for: the batch may begin earlier.
     pub from: i64,
     /// What is left of the records, once some were handed out.
-    pub rest: Option<VecDeque<Record>>,
+    pub rest: Option<Records>,
 }
 
 /// What a broker answered for one partition.

@@ -1,11 +1,13 @@
 //! What came of the jobs.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use trilog_protocol::{ErrorCode, Meaning};
+use uuid::Uuid;
 
-use super::{FetchJob, Job, State};
+use super::{FetchJob, Job, MembershipId, State};
 use crate::Error;
 use crate::consumer::fetch::readable::readable;
 use crate::consumer::fetch::session::SessionAnswer;
@@ -47,10 +49,15 @@ impl State {
     /// The answer to a classic request. What it leads to at once is added to `jobs`.
     pub(in crate::consumer) fn classic_answered(
         &mut self,
+        membership: MembershipId,
         answer: ClassicAnswer,
         now: Duration,
         jobs: &mut Vec<Job>,
     ) {
+        if membership != self.membership {
+            jobs.extend(self.left_behind(membership, answer));
+            return;
+        }
         let Membership::Classic(member) = &mut self.member else { return };
         match answer {
             ClassicAnswer::Joined(joined) => {
@@ -67,24 +74,51 @@ impl State {
         }
     }
 
+    /// A membership that is over has joined the group after all: the group would wait for a member that nobody is.
+    fn left_behind(&self, membership: MembershipId, answer: ClassicAnswer) -> Option<Job> {
+        let (ClassicAnswer::Joined(Ok(joined)), None) = (answer, &self.config.instance) else { return None };
+        let request = classic::Request::Leave { member_id: joined.member_id };
+        Some(Job::Classic { node: self.coordinator?, membership, request })
+    }
+
     pub(in crate::consumer) fn classic_failed(
         &mut self,
+        membership: MembershipId,
         request: &classic::Request,
         error: Error,
         now: Duration,
     ) {
-        if let Membership::Classic(member) = &mut self.member {
+        if membership == self.membership
+            && let Membership::Classic(member) = &mut self.member
+        {
             member.request_failed(request, now);
             self.coordinator = None;
             self.tell_if_hopeless(error);
         }
     }
 
+    pub(in crate::consumer) fn topics_named(
+        &mut self,
+        membership: MembershipId,
+        names: BTreeMap<Uuid, Arc<str>>,
+        now: Duration,
+    ) {
+        if membership == self.membership
+            && let Membership::Modern(member) = &mut self.member
+        {
+            member.topics_named(names, now);
+        }
+    }
+
     pub(in crate::consumer) fn heartbeat_answered(
         &mut self,
+        membership: MembershipId,
         answer: Result<Result<HeartbeatAnswer, ErrorCode>, Error>,
         now: Duration,
     ) {
+        if membership != self.membership {
+            return;
+        }
         let Membership::Modern(member) = &mut self.member else { return };
         match answer {
             Ok(answer) => member.heartbeat_answered(answer, now),

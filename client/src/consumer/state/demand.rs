@@ -66,10 +66,11 @@ impl State {
     }
 
     pub(super) fn step(&mut self, step: Step, jobs: &mut Vec<Job>) {
+        let membership = self.membership;
         match (step, self.coordinator) {
             (Step::FindCoordinator, _) => jobs.push(Job::FindCoordinator),
-            (Step::Classic(request), Some(node)) => jobs.push(Job::Classic { node, request }),
-            (Step::Modern(request), Some(node)) => jobs.push(Job::Modern { node, request }),
+            (Step::Classic(request), Some(node)) => jobs.push(Job::Classic { node, membership, request }),
+            (Step::Modern(request), Some(node)) => jobs.push(Job::Modern { node, membership, request }),
             (Step::Classic(request), None) => self.unsent(&request),
             (Step::Modern(_), None) => self.unsent_heartbeat(),
             (Step::Call(callback), _) => {
@@ -77,7 +78,7 @@ impl State {
                 self.callback = Some(callback);
             }
             (Step::Count(topics), _) => self.counting = Some(topics),
-            (Step::Name(ids), _) => jobs.push(Job::NameTopics(ids)),
+            (Step::Name(ids), _) => jobs.push(Job::NameTopics { membership, ids }),
             (Step::Fail(failure), _) => self.failed(failure),
         }
     }

@@ -41,11 +41,18 @@ impl State {
     pub(in crate::consumer) fn give_up_membership(&mut self, now: Duration) {
         self.is_leaving = false;
         self.subscription.clear();
-        self.member = Membership::Alone;
+        self.end_membership();
         self.assign(&BTreeSet::new());
         if let Some(wanted) = self.resubscription.take() {
             self.subscribe(wanted, now);
         }
+    }
+
+    /// From here on, answers to what the member has asked are void.
+    pub(super) fn end_membership(&mut self) {
+        self.member = Membership::Alone;
+        self.membership.0 += 1;
+        self.counting = None;
     }
 
     /// Subscribes, as a member of the group; one that is leaving it comes back when it has left.

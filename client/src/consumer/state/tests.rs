@@ -1,11 +1,15 @@
 use bytes::Bytes;
 use trilog_protocol::ErrorCode;
+use trilog_protocol::consumer_protocol::encode_assignment;
 use trilog_protocol::testing::BatchBuilder;
 
 use super::*;
 use crate::config::Address;
+use crate::consumer::assignor::Assignor;
+use crate::consumer::config::GroupProtocol;
 use crate::consumer::fetch::session::SessionAnswer;
 use crate::consumer::positions::ResetPolicy;
+use crate::consumer::requests::group::ClassicAnswer;
 use crate::consumer::requests::log::{Fetched, FetchedPartition};
 use crate::metadata::{Partition, Snapshot, Topic};
 
@@ -474,4 +478,127 @@ fn paused_partitions_make_room_for_the_others() {
     stage.state.resume(&place(0));
     let asked = stage.fetches().asked;
     assert_eq!(asked[&place(0)].1.offset, 10);
+}
+
+/// A consumer that is a member of a classic group.
+fn member() -> Stage {
+    let mut stage = Stage::new(ResetPolicy::None);
+    let config = (*stage.state.config).clone().group("g").protocol(GroupProtocol::Classic);
+    stage.state = State::new(Arc::new(config));
+    stage
+}
+
+impl Stage {
+    fn subscribes(&mut self) {
+        let names = [Arc::from("t")].into();
+        self.state.subscribe(Wanted { names, pattern: None }, self.now);
+    }
+
+    /// The only job, which is a request of the classic protocol.
+    fn classic(&mut self) -> (MembershipId, classic::Request) {
+        let mut jobs = self.jobs();
+        match (jobs.pop(), jobs.is_empty()) {
+            (Some(Job::Classic { membership, request, .. }), true) => (membership, request),
+            (other, _) => panic!("{other:?} and {jobs:?} are no single request"),
+        }
+    }
+
+    fn is_answered(&mut self, membership: MembershipId, answer: ClassicAnswer) -> Vec<Job> {
+        let mut more = Vec::new();
+        self.state.classic_answered(membership, answer, self.now, &mut more);
+        more
+    }
+
+    /// Finds the coordinator and sends JoinGroup.
+    fn joins(&mut self) -> MembershipId {
+        assert!(matches!(self.jobs()[..], [Job::FindCoordinator]));
+        self.state.coordinator_answered(Ok(1), self.now);
+        let (membership, request) = self.classic();
+        assert!(matches!(request, classic::Request::Join { .. }), "{request:?}");
+        membership
+    }
+
+    /// Joins, and sends SyncGroup.
+    fn syncs(&mut self, member_id: &str, generation: i32) -> MembershipId {
+        let membership = self.joins();
+        let more = self.is_answered(membership, joined(member_id, generation));
+        assert!(
+            matches!(more[..], [Job::Classic { request: classic::Request::Sync { .. }, .. }]),
+            "{more:?}"
+        );
+        membership
+    }
+
+    /// Leaves, and subscribes again before the answers to what was asked before.
+    fn changes_its_mind(&mut self) {
+        self.state.unsubscribe();
+        let jobs = self.jobs();
+        assert!(
+            jobs.iter()
+                .all(|job| matches!(job, Job::Classic { request: classic::Request::Leave { .. }, .. })),
+            "{jobs:?}"
+        );
+        assert!(self.state.left(self.now));
+        self.subscribes();
+    }
+
+    fn assigned(&mut self) -> Option<Callback> {
+        self.jobs();
+        self.state.callback.clone()
+    }
+}
+
+fn joined(member_id: &str, generation: i32) -> ClassicAnswer {
+    ClassicAnswer::Joined(Ok(classic::Joined {
+        generation,
+        member_id: member_id.to_owned(),
+        leads: false,
+        assignor: Assignor::Range,
+        skip_assignment: false,
+        members: Vec::new(),
+    }))
+}
+
+fn synced(partition: i32) -> ClassicAnswer {
+    ClassicAnswer::Synced(Ok(encode_assignment(&[("t".to_owned(), vec![partition])], 0)))
+}
+
+#[test]
+fn answers_of_a_membership_that_is_over_do_not_touch_the_next_one() {
+    let mut stage = member();
+    stage.subscribes();
+    let former = stage.syncs("former", 1);
+    stage.changes_its_mind();
+    let present = stage.syncs("present", 3);
+    stage.is_answered(former, synced(0));
+    assert_eq!(stage.assigned(), None, "partitions of the former membership");
+    stage.state.classic_failed(
+        former,
+        &classic::Request::Sync {
+            generation: 1,
+            member_id: "former".to_owned(),
+            assignor: Assignor::Range,
+            assignments: BTreeMap::new(),
+        },
+        Error::code(ErrorCode::NOT_COORDINATOR),
+        stage.now,
+    );
+    stage.is_answered(present, synced(1));
+    assert_eq!(stage.assigned(), Some(Callback::Assign([place(1)].into())));
+}
+
+#[test]
+fn a_membership_that_is_over_and_joins_after_all_leaves_the_group() {
+    let mut stage = member();
+    stage.subscribes();
+    let former = stage.joins();
+    stage.changes_its_mind();
+    let present = stage.joins();
+    let more = stage.is_answered(former, joined("former", 1));
+    let [Job::Classic { membership, request: classic::Request::Leave { member_id }, .. }] = &more[..] else {
+        panic!("{more:?}")
+    };
+    assert_eq!((*membership, member_id.as_str()), (former, "former"));
+    let more = stage.is_answered(present, joined("present", 2));
+    assert!(matches!(more[..], [Job::Classic { request: classic::Request::Sync { generation: 2, .. }, .. }]));
 }
