@@ -26,6 +26,8 @@ mod cluster;
 mod config;
 pub mod consumer;
 mod error;
+#[cfg(test)]
+mod hostile;
 mod messages;
 mod metadata;
 mod metrics;
