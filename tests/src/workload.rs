@@ -2,15 +2,18 @@
 //!
 //! | client | what it is there for |
 //! | --- | --- |
-//! | [`producer`] | librdkafka's idempotent producer: nothing lost, nothing doubled, whatever it has to send again |
-//! | [`member`] | librdkafka's consumers in a classic group and in one of KIP-848: polls, commits, rebalances |
+//! | [`producer`] | idempotent producers: nothing lost, nothing doubled, whatever they have to send again |
+//! | [`member`] | consumers in a classic group and in one of KIP-848: polls, commits, rebalances |
 //! | [`prober`] | asks each node for itself, over the plain wire, what it would tell as a leader or coordinator, and writes to it: catches who speaks from a time that is over |
 //!
+//! Producers and members are librdkafka's or those of `trilog-client` ([`own`]), as it is drawn for each: they share their groups.
 //! All of them are impatient: a node that is mute for a second is given up, as otherwise a short round would be over before
 //! they notice. None of them is cut off from any node; it is the nodes that are.
 
 mod client_log;
+mod diary;
 pub mod member;
+mod own;
 mod payload;
 mod probe;
 pub mod prober;
@@ -21,6 +24,7 @@ use std::path::PathBuf;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use fastrand::Rng;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use uuid::Uuid;
@@ -28,9 +32,33 @@ use uuid::Uuid;
 use crate::history::{Deed, Place, Recorder};
 use crate::requests::Target;
 use crate::waiting::{PATIENCE, within};
-use member::{GroupProtocol, Member, Progress};
+use member::{GroupProtocol, Member};
 use prober::Prober;
 use producer::Producer;
+
+/// Whose client it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Library {
+    /// librdkafka's.
+    Librdkafka,
+    /// That of `trilog-client`.
+    Own,
+}
+
+impl Library {
+    /// What stands in the names of its clients.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Librdkafka => "librdkafka",
+            Self::Own => "own",
+        }
+    }
+
+    /// Either of them, with an even chance.
+    fn drawn(random: &mut Rng) -> Self {
+        if random.bool() { Self::Own } else { Self::Librdkafka }
+    }
+}
 
 /// Records a second that each producer sends.
 const RATE: u32 = 250;
@@ -103,17 +131,23 @@ pub struct Workload {
     probers: Vec<Prober>,
     newcomers: u32,
     leaving: JoinSet<()>,
+    random: Rng,
 }
 
 impl Workload {
-    /// Starts three producers, two members in each of two groups, and a prober for each node.
+    /// Starts three producers, two members in each of two groups, and a prober for each node. The topic's name decides whose client
+    /// each producer and member is.
     pub fn start(stage: Stage) -> Self {
-        let producers = (0..3).map(|number| Producer::start(&stage, number, RATE)).collect();
+        let seed =
+            stage.topic.bytes().fold(0, |seed: u64, byte| seed.wrapping_mul(31).wrapping_add(byte.into()));
+        let mut random = Rng::with_seed(seed);
+        let mut producer = |number| Producer::start(&stage, Library::drawn(&mut random), number, RATE);
+        let producers = (0..3).map(&mut producer).collect();
         let progress = GroupProtocol::ALL.map(|protocol| (protocol, Progress::default())).to_vec();
         let probers = stage.addresses.keys().map(|node| Prober::start(&stage, *node)).collect();
         let leaving = JoinSet::new();
         let mut workload =
-            Self { stage, producers, members: Vec::new(), progress, probers, newcomers: 0, leaving };
+            Self { stage, producers, members: Vec::new(), progress, probers, newcomers: 0, leaving, random };
         workload.join();
         workload.join();
         workload
@@ -147,7 +181,8 @@ impl Workload {
     pub fn join(&mut self) {
         self.newcomers += 1;
         for (protocol, progress) in &self.progress {
-            let member = Member::start(&self.stage, *protocol, self.newcomers, progress);
+            let library = Library::drawn(&mut self.random);
+            let member = Member::start(&self.stage, library, *protocol, self.newcomers, progress);
             self.members.push(member);
         }
     }
@@ -227,6 +262,7 @@ async fn end_of(thread: JoinHandle<()>) {
     thread.join().expect("a client's thread ends well");
 }
 
+pub use diary::Progress;
 pub use payload::{first_value, payload, seen as record_at};
 
 /// How long a request of the plain wire waits for its answer: longer than a node stands still in any round, so that what a

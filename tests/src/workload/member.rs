@@ -1,5 +1,5 @@
-//! librdkafka's consumers, members of a group, each on a thread of its own: what they are assigned, what they are handed, what
-//! they commit.
+//! Consumers, members of a group, each on a thread of its own: what they are assigned, what they are handed, what they commit.
+//! librdkafka's are here, those of `trilog-client` in [`own`](super::own).
 //!
 //! A member commits where it is several times a second, one commit at a time: of several that are on their way when a
 //! coordinator is lost, librdkafka may send an earlier one again behind a later one. It polls meanwhile, and does not commit what
@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread::{JoinHandle, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
@@ -19,15 +19,16 @@ use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::client_log::ClientLog;
+use super::diary::{Diary, Progress, lock};
 use super::payload::seen;
-use super::{IMPATIENT, Stage, end_of};
-use crate::history::{Deed, Micros, Outcome, Place, Recorder, Seen};
+use super::{IMPATIENT, Library, Stage, end_of, own};
+use crate::history::{Outcome, Place};
 
 /// How long a poll waits.
-const POLL: Duration = Duration::from_millis(50);
+pub(super) const POLL: Duration = Duration::from_millis(50);
 
 /// How often a member commits.
-const COMMIT_EVERY: Duration = Duration::from_millis(150);
+pub(super) const COMMIT_EVERY: Duration = Duration::from_millis(150);
 
 /// The protocol of a group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,25 +69,6 @@ impl GroupProtocol {
     }
 }
 
-/// How far a group has read.
-#[derive(Debug, Clone, Default)]
-pub struct Progress {
-    next: Arc<Mutex<BTreeMap<Place, i64>>>,
-}
-
-impl Progress {
-    fn next(&self) -> MutexGuard<'_, BTreeMap<Place, i64>> {
-        self.next.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The partitions that were not read up to their ends.
-    pub fn behind(&self, ends: &BTreeMap<Place, i64>) -> Vec<Place> {
-        let next = self.next();
-        let is_behind = |(place, end): &(&Place, &i64)| next.get(place).is_none_or(|next| next < end);
-        ends.iter().filter(|(_, end)| **end > 0).filter(is_behind).map(|(place, _)| place.clone()).collect()
-    }
-}
-
 /// What a member has, and whether its library has given that up.
 ///
 /// librdkafka (2.12) asks for the committed offsets of what it is assigned. If a coordinator that moved refuses to tell them
@@ -119,63 +101,17 @@ impl Standing {
     }
 }
 
-/// Successive records of one partition, to become one entry.
-#[derive(Debug)]
-struct Run {
-    place: Place,
-    invoked: Micros,
-    records: Vec<Seen>,
-}
-
-/// What a member notes.
-struct Diary {
-    client: String,
-    group: String,
-    recorder: Recorder,
-    progress: Progress,
+/// What librdkafka tells of a member.
+struct Context {
+    diary: Diary,
     standing: Standing,
-    run: Mutex<Option<Run>>,
-    /// What it would commit: the offset behind the last record read of each partition.
-    position: Mutex<BTreeMap<Place, i64>>,
     log: ClientLog,
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl Diary {
+impl Context {
     fn read(&self, message: &BorrowedMessage<'_>) {
         let place = Place::new(message.topic(), message.partition());
-        let Some(record) = seen(message.offset(), message.payload()) else {
-            let why = format!("{place} at offset {} holds what nobody sent", message.offset());
-            self.recorder.happened(&self.client, Deed::GaveUp { why });
-            return;
-        };
-        let next = record.offset + 1;
-        lock(&self.position).insert(place.clone(), next);
-        if lock(&self.run).as_ref().is_some_and(|run| run.place != place) {
-            self.end_run();
-        }
-        let mut run = lock(&self.run);
-        let new = || Run { place: place.clone(), invoked: self.recorder.now(), records: Vec::new() };
-        run.get_or_insert_with(new).records.push(record);
-        drop(run);
-        let mut progress = self.progress.next();
-        let furthest = progress.entry(place).or_default();
-        *furthest = next.max(*furthest);
-    }
-
-    fn end_run(&self) {
-        if let Some(Run { place, invoked, records }) = lock(&self.run).take() {
-            self.recorder.ended(&self.client, invoked, Deed::Read { place, records });
-        }
-    }
-
-    /// Where it is, if that was not taken before.
-    fn take_position(&self) -> BTreeMap<Place, i64> {
-        self.end_run();
-        std::mem::take(&mut *lock(&self.position))
+        self.diary.read(place, message.offset(), seen(message.offset(), message.payload()));
     }
 
     /// Commits these offsets and waits for the outcome. Not even a refusal is certain: librdkafka asks again when a
@@ -186,23 +122,20 @@ impl Diary {
             let added = list.add_partition_offset(topic, *partition, Offset::Offset(*offset));
             added.expect("an offset that was read is one");
         }
-        let invoked = self.recorder.now();
+        let invoked = self.diary.recorder.now();
         let result = consumer.commit(&list, CommitMode::Sync);
         let is_well = |place: &Place| {
             let row = list.find_partition(&place.topic, place.partition);
             result.is_ok() && row.is_some_and(|row| row.error().is_ok())
         };
-        let (yes, no): (Vec<_>, Vec<_>) = offsets.into_iter().partition(|(place, _)| is_well(place));
-        for (offsets, outcome) in [(yes, Outcome::Acknowledged), (no, Outcome::Unknown)] {
-            if !offsets.is_empty() {
-                let deed = Deed::Commit { group: self.group.clone(), offsets, outcome };
-                self.recorder.ended(&self.client, invoked, deed);
-            }
-        }
+        let (yes, no): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            offsets.into_iter().partition(|(place, _)| is_well(place));
+        self.diary.committed(invoked, yes, Outcome::Acknowledged);
+        self.diary.committed(invoked, no, Outcome::Unknown);
     }
 }
 
-impl ClientContext for Diary {
+impl ClientContext for Context {
     fn log(&self, _: RDKafkaLogLevel, facility: &str, message: &str) {
         self.standing.said(message);
         self.log.write(facility, message);
@@ -210,29 +143,25 @@ impl ClientContext for Diary {
 
     fn error(&self, error: KafkaError, reason: &str) {
         if error.rdkafka_error_code() == Some(RDKafkaErrorCode::Fatal) {
-            let why = format!("{error}: {reason}");
-            self.recorder.happened(&self.client, Deed::GaveUp { why });
+            self.diary.gave_up(format!("{error}: {reason}"));
         }
     }
 }
 
-impl ConsumerContext for Diary {
+impl ConsumerContext for Context {
     // It is told before librdkafka acts, on the thread that polls: whoever gives a partition up handles none of its records
     // any more, and has not yet told the coordinator.
     fn pre_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
-        let group = self.group.clone();
-        self.end_run();
         match rebalance {
             Rebalance::Assign(list) => {
                 let places = places(list);
                 self.standing.assigned(&places);
-                self.recorder.happened(&self.client, Deed::Assigned { group, places });
+                self.diary.assigned(places);
             }
             Rebalance::Revoke(list) => {
                 let places = places(list);
                 self.standing.revoked(&places);
-                lock(&self.position).retain(|place, _| !places.contains(place));
-                self.recorder.happened(&self.client, Deed::Revoked { group, places });
+                self.diary.revoked(places);
             }
             Rebalance::Error(_) => {}
         }
@@ -258,10 +187,35 @@ impl Member {
     ///
     /// # Panics
     /// If librdkafka refuses the settings.
-    pub fn start(stage: &Stage, protocol: GroupProtocol, number: u32, progress: &Progress) -> Self {
-        let (client, group) = (format!("{}-{number}", protocol.name()), protocol.group(stage));
+    pub fn start(
+        stage: &Stage,
+        library: Library,
+        protocol: GroupProtocol,
+        number: u32,
+        progress: &Progress,
+    ) -> Self {
+        let client = format!("{}-{number}-{}", protocol.name(), library.name());
+        let diary = Diary::new(client, protocol.group(stage), stage.recorder.clone(), progress.clone());
+        match library {
+            Library::Librdkafka => Self::of_librdkafka(stage, protocol, diary),
+            Library::Own => Self::own(stage, protocol, diary),
+        }
+    }
+
+    fn own(stage: &Stage, protocol: GroupProtocol, diary: Diary) -> Self {
+        let (client, stop, stage) = (diary.client.clone(), Arc::new(AtomicBool::new(false)), stage.clone());
+        let stops = Arc::clone(&stop);
+        let thread = std::thread::spawn(move || own::consume(&stage, protocol, diary, &stops));
+        Self { client, protocol, standing: Standing::default(), stop, thread: Some(thread) }
+    }
+
+    fn of_librdkafka(stage: &Stage, protocol: GroupProtocol, diary: Diary) -> Self {
+        let client = diary.client.clone();
         let mut config = ClientConfig::new();
-        config.set("bootstrap.servers", stage.bootstrap()).set("client.id", &client).set("group.id", &group);
+        config
+            .set("bootstrap.servers", stage.bootstrap())
+            .set("client.id", &client)
+            .set("group.id", &diary.group);
         config.set("group.protocol", protocol.name());
         for (name, value) in IMPATIENT.iter().chain(protocol.settings()) {
             config.set(*name, *value);
@@ -270,18 +224,9 @@ impl Member {
         config.set("fetch.wait.max.ms", "200");
         let log = ClientLog::new(&stage.logs, &client, "cgrp,topic,fetch", &mut config);
         let standing = Standing::default();
-        let diary = Diary {
-            client: client.clone(),
-            group,
-            recorder: stage.recorder.clone(),
-            progress: progress.clone(),
-            standing: standing.clone(),
-            run: Mutex::default(),
-            position: Mutex::default(),
-            log,
-        };
-        let consumer: BaseConsumer<Diary> =
-            config.create_with_context(diary).expect("librdkafka takes the settings");
+        let context = Context { diary, standing: standing.clone(), log };
+        let consumer: BaseConsumer<Context> =
+            config.create_with_context(context).expect("librdkafka takes the settings");
         consumer.subscribe(&[&stage.topic]).expect("librdkafka takes the topic");
         let stop = Arc::new(AtomicBool::new(false));
         let stops = Arc::clone(&stop);
@@ -328,8 +273,9 @@ impl Drop for Member {
 }
 
 /// Polls, and commits on another thread meanwhile: librdkafka tells the outcome of a commit only to who waits for it.
-fn consume(consumer: &BaseConsumer<Diary>, stop: &AtomicBool) {
-    let diary = consumer.context();
+fn consume(consumer: &BaseConsumer<Context>, stop: &AtomicBool) {
+    let context = consumer.context();
+    let diary = &context.diary;
     std::thread::scope(|scope| {
         let (mut committing, mut since) = (None::<ScopedJoinHandle<'_, ()>>, Instant::now());
         let mut leaves = false;
@@ -346,19 +292,19 @@ fn consume(consumer: &BaseConsumer<Diary>, stop: &AtomicBool) {
                 since = Instant::now();
                 let offsets = diary.take_position();
                 let some = !offsets.is_empty();
-                committing = some.then(|| scope.spawn(move || diary.commit(consumer, offsets)));
+                committing = some.then(|| scope.spawn(move || context.commit(consumer, offsets)));
             }
         }
     });
     diary.end_run();
 }
 
-fn poll(consumer: &BaseConsumer<Diary>) {
+fn poll(consumer: &BaseConsumer<Context>) {
     match consumer.poll(POLL) {
         Some(Ok(message)) => consumer.context().read(&message),
         // Errors are about connections that come and go; what counts is what is read.
         Some(Err(_)) => {}
-        None => consumer.context().end_run(),
+        None => consumer.context().diary.end_run(),
     }
 }
 

@@ -1,4 +1,4 @@
-//! librdkafka's idempotent producer, which never gives up on a record.
+//! Idempotent producers, which never give up on a record: librdkafka's here, that of `trilog-client` in [`own`](super::own).
 //!
 //! So each of its records has to be acknowledged in the end, once and in its place. What librdkafka reports as failed is not
 //! known to have failed: a record that it sent, lost the answer to and then dropped may be in the log.
@@ -15,13 +15,14 @@ use rdkafka::message::{DeliveryResult, Message};
 use rdkafka::producer::{BaseRecord, Producer as _, ProducerContext, ThreadedProducer};
 
 use super::client_log::ClientLog;
+use super::own::Sends;
 use super::payload::{first_value, payload};
-use super::{IMPATIENT, Stage, end_of};
+use super::{IMPATIENT, Library, Stage, end_of};
 use crate::history::{Deed, Micros, Place, Recorder, Sending};
 use crate::waiting::PATIENCE;
 
 /// Different keys, which spread over the partitions.
-const KEYS: u64 = 97;
+pub(super) const KEYS: u64 = 97;
 
 /// What is remembered of a record on its way.
 #[derive(Debug)]
@@ -89,8 +90,30 @@ impl Producer {
     ///
     /// # Panics
     /// If librdkafka refuses the settings.
-    pub fn start(stage: &Stage, number: u32, rate: u32) -> Self {
-        let client = format!("producer-{number}");
+    pub fn start(stage: &Stage, library: Library, number: u32, rate: u32) -> Self {
+        let client = format!("producer-{number}-{}", library.name());
+        match library {
+            Library::Librdkafka => Self::of_librdkafka(stage, client, number, rate),
+            Library::Own => Self::own(stage, client, number, rate),
+        }
+    }
+
+    fn own(stage: &Stage, client: String, number: u32, rate: u32) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let sends = Sends {
+            client,
+            topic: stage.topic.clone(),
+            first: first_value(number),
+            rate,
+            recorder: stage.recorder.clone(),
+            stop: Arc::clone(&stop),
+        };
+        let bootstrap = stage.bootstrap();
+        let thread = std::thread::spawn(move || sends.run(&bootstrap));
+        Self { stop, thread: Some(thread) }
+    }
+
+    fn of_librdkafka(stage: &Stage, client: String, number: u32, rate: u32) -> Self {
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", stage.bootstrap()).set("client.id", &client);
         for (name, value) in IMPATIENT {

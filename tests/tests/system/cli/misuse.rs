@@ -67,8 +67,11 @@ async fn a_usage_line_shows_no_flag_as_required() {
     for (command, usage) in [
         ("produce", "trilog produce [OPTIONS] [TOPIC]\n"),
         ("consume", "trilog consume [OPTIONS] <TOPICS>...\n"),
+        ("bench produce", "trilog bench produce [OPTIONS] <TOPIC>\n"),
+        ("topic create", "trilog topic create [OPTIONS] <TOPIC>...\n"),
     ] {
-        let said = refused(&[command, "-b", "localhost:1"], b"", 2).await;
+        let line: Vec<_> = command.split(' ').chain(["-b", "localhost:1"]).collect();
+        let said = refused(&line, b"", 2).await;
         assert!(said.contains(&format!("Usage: {usage}")), "{said}");
     }
 }

@@ -4,6 +4,7 @@ mod admin;
 mod bench;
 mod misuse;
 mod records;
+mod shapes;
 mod signals;
 
 use std::path::Path;

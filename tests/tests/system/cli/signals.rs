@@ -1,8 +1,8 @@
-//! Commands that are ended from outside: by Ctrl-C, and by a reader that goes away.
+//! Commands that end before their input or output does: by Ctrl-C, by a reader that goes away, by a record that fails.
 
 use std::time::Duration;
 
-use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::time::timeout;
 use trilog_tests::admin::NewTopic;
 use trilog_tests::cluster::shared;
@@ -30,6 +30,23 @@ async fn ctrl_c_commits_what_was_printed_and_leaves_the_group() {
     // A member that had not left would keep the partition for 45 s, and one that had not committed would leave records.
     let output = timeout(Duration::from_secs(40), printed(&group, b"")).await;
     assert_eq!(output.expect("the group is free"), b"");
+}
+
+#[tokio::test]
+async fn a_record_that_fails_ends_produce_though_its_input_goes_on() {
+    let cluster = shared().await;
+    let small = NewTopic::new("cli-early").partitions(1).replicas(3).config("max.message.bytes", "1000");
+    cluster.create(small).await;
+    let brokers = cluster.bootstrap();
+    let mut process = command(&["produce", "cli-early", "-b", &brokers]).spawn().unwrap();
+    let mut stdin = process.stdin.take().unwrap();
+    stdin.write_all(format!("fits\n{}\n", "x".repeat(2000)).as_bytes()).await.unwrap();
+    // The input stays open: nothing else ends the command.
+    let output = timeout(PATIENCE, process.wait_with_output()).await.expect("it ends").unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("line 2: ") && said.contains("1 record "), "{said}");
+    drop(stdin);
 }
 
 #[tokio::test]
