@@ -59,7 +59,7 @@ pub enum Command {
     Bench(Box<bench::BenchArgs>),
     #[expect(missing_docs, reason = "clap takes no help for commands that are merged into this list")]
     #[command(flatten)]
-    Admin(admin::AdminCommand),
+    Admin(Box<admin::AdminCommand>),
     /// Print the script by which a shell completes this command line.
     Completions(completions::CompletionsArgs),
     /// Print a manual page, or write all of them.
@@ -101,7 +101,7 @@ fn perform(command: Command, definition: clap::Command, screen: &mut Screen) -> 
         Command::Produce(args) => block_on(produce::run(*args)),
         Command::Consume(args) => block_on(consume::run(*args, screen)),
         Command::Bench(args) => block_on(bench::run(*args, screen)),
-        Command::Admin(command) => admin::perform(command, screen),
+        Command::Admin(command) => admin::perform(*command, screen),
         Command::Completions(args) => completions::print(&args, definition, screen),
         Command::Man(args) => man::print(&args, definition, screen),
     }

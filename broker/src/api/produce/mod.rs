@@ -75,14 +75,15 @@ impl Handler for Produce {
     const LISTED_FROM: i16 = 0;
 
     fn handle(broker: &Arc<Broker>, call: Call<Self::Request>) -> Reply {
+        #[cfg(debug_assertions)]
+        let mut call = call;
+        #[cfg(debug_assertions)]
+        if let Some(wait) = crate::faults::held_back(&mut call.request) {
+            return late(Arc::clone(broker), call, wait);
+        }
         let Call { request, context } = call;
         let acks = request.acks;
         let deadline = Instant::now() + patience(acks, request.timeout_ms);
-        #[cfg(debug_assertions)]
-        let (request, context) = match late(broker, request, context, deadline) {
-            Ok(reply) => return reply,
-            Err(in_its_turn) => in_its_turn,
-        };
         #[cfg(debug_assertions)]
         let is_refused = crate::faults::is_refused(&request);
         let topics = take_in(broker, request, &context);
@@ -139,21 +140,16 @@ async fn refused(
     ))
 }
 
-/// A request whose turn comes when others have had theirs, or the request itself.
+/// The answer to a request whose turn comes when others have had theirs.
 #[cfg(debug_assertions)]
-fn late(
-    broker: &Arc<Broker>,
-    mut request: ProduceRequest,
-    context: CallContext,
-    deadline: Instant,
-) -> Result<Reply, (ProduceRequest, CallContext)> {
-    let Some(wait) = crate::faults::held_back(&mut request) else { return Err((request, context)) };
-    let broker = Arc::clone(broker);
-    Ok(Reply::later(async move {
+fn late(broker: Arc<Broker>, call: Call<ProduceRequest>, wait: Duration) -> Reply {
+    let Call { request, context } = call;
+    let deadline = Instant::now() + patience(request.acks, request.timeout_ms);
+    Reply::later(async move {
         tokio::time::sleep(wait).await;
         let topics = take_in(&broker, request, &context);
         answered(&broker, topics, deadline, &context).await
-    }))
+    })
 }
 
 /// A topic's record sets, each refused or on its way into the log.

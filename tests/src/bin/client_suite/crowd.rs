@@ -28,12 +28,12 @@ async fn attend(mut consumer: Consumer, number: usize, all: Shares) {
 }
 
 /// Whether each partition has one owner among these members, and each member the same number of them.
-fn is_shared(shares: &BTreeMap<usize, Owned>, members: std::ops::Range<usize>) -> Option<()> {
+fn is_shared(shares: &BTreeMap<usize, Owned>, mut members: std::ops::Range<usize>) -> Option<()> {
     let each = MEMBERS / members.len();
     let mut owned: Vec<_> = shares.values().flatten().copied().collect();
     owned.sort_unstable();
     let complete = owned == (0..i32::try_from(MEMBERS).ok()?).collect::<Vec<_>>();
-    (complete && members.clone().all(|member| shares.get(&member).is_some_and(|owned| owned.len() == each)))
+    (complete && members.all(|member| shares.get(&member).is_some_and(|owned| owned.len() == each)))
         .then_some(())
 }
 

@@ -34,8 +34,11 @@ const PATIENCE: Duration = Duration::from_secs(150);
 
 type Played = Pin<Box<dyn Future<Output = ()>>>;
 
+/// A scenario's name, and what plays it.
+type Scenario = (&'static str, fn(Stage) -> Played);
+
 /// What is played side by side.
-const SCENARIOS: [(&str, fn(Stage) -> Played); 8] = [
+const SCENARIOS: [Scenario; 8] = [
     ("records-come-back", |stage| Box::pin(records::come_back(stage))),
     ("classic-group-shares-and-resumes", |stage| Box::pin(records::group_resumes(stage, "classic"))),
     ("consumer-group-shares-and-resumes", |stage| Box::pin(records::group_resumes(stage, "consumer"))),
@@ -47,7 +50,7 @@ const SCENARIOS: [(&str, fn(Stage) -> Played); 8] = [
 ];
 
 /// What is played alone, as it breaks the cluster for a while.
-const ALONE: (&str, fn(Stage) -> Played) =
+const ALONE: Scenario =
     ("a-node-dies-in-the-middle", |stage| Box::pin(failover::node_dies(stage)));
 
 /// Plays a scenario on a thread of its own.
