@@ -50,8 +50,7 @@ const SCENARIOS: [Scenario; 8] = [
 ];
 
 /// What is played alone, as it breaks the cluster for a while.
-const ALONE: Scenario =
-    ("a-node-dies-in-the-middle", |stage| Box::pin(failover::node_dies(stage)));
+const ALONE: Scenario = ("a-node-dies-in-the-middle", |stage| Box::pin(failover::node_dies(stage)));
 
 /// Plays a scenario on a thread of its own.
 fn play(name: &'static str, scenario: fn(Stage) -> Played) -> bool {
