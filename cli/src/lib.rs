@@ -41,6 +41,7 @@ pub mod properties;
 pub mod screen;
 pub mod table;
 
+use std::pin::Pin;
 use std::process::ExitCode;
 
 use clap::Subcommand;
@@ -113,6 +114,11 @@ fn perform(command: Command, definition: clap::Command, screen: &mut Screen) -> 
 ///
 /// Those of the command, and [`Failure::Failed`] if the system gives no runtime.
 pub fn block_on(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    block_on_boxed(Box::pin(work))
+}
+
+/// Compiled once, and not for each command: a runtime is a lot of code.
+fn block_on_boxed(work: Pin<Box<dyn Future<Output = Result<(), Failure>> + '_>>) -> Result<(), Failure> {
     // The command itself runs on this thread, and may block it with its output; connections go on beside it.
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::Failed(format!("cannot start: {error}")))?;
