@@ -1,7 +1,7 @@
-//! What an even number of nodes or replicas is worth: an operator who asks for two gets what one does not expect of two.
+//! The cautions about an even number of nodes or replicas.
 //!
-//! A Raft group needs a majority. Of two that is both: where Kafka with `min.insync.replicas=1` goes on with one replica of two, a
-//! partition here stops until both are there.
+//! A Raft group needs a majority, and the majority of two is two. Kafka with `min.insync.replicas=1` goes on with one replica of
+//! two. A partition of Trilog stops until both are there.
 
 /// What is to be said of `count` nodes or replicas, which `things` names, if it is an even number.
 pub(crate) fn caution(count: usize, things: &str) -> Option<String> {

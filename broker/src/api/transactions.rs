@@ -1,5 +1,5 @@
-//! Transactions are not supported, and the log says so when a producer asks for one: clients report the refusal with a code that
-//! stands for missing rights, and their users look for those.
+//! Transactions are not supported, and the log says so when a producer asks for one: the code that
+//! clients report is one of missing rights, which misleads their users.
 
 use std::time::{Duration, Instant};
 

@@ -21,7 +21,7 @@
 //! something, the one that takes least ([`Arrivals`] tells). Fetches that hold something while they wait for more answer then with
 //! what they have.
 //!
-//! Whoever was closed may connect again, and hold memory again for as long. Therefore a connection is a *newcomer* until its client has
+//! A client whose connection was closed can connect again, and hold memory again. So a connection is a *newcomer* until its client has
 //! read [`NEWCOMER_BYTES`], which is more than the kernels keep for a client that reads nothing. Newcomers together have
 //! a [part](NEWCOMER_PART) of the budget. While newcomers wait for that, others of them that have taken nothing for
 //! [`NEWCOMER_WAITS`] are closed. So clients that read nothing and come again hold up those that read by fractions of a second, and only

@@ -28,7 +28,7 @@
 //! | answers of a node | [`answers::NODE_ANSWER_BYTES`] | they wait, fetches become smaller, and who does not read is closed |
 //! | the same of newcomers, which have read nothing to speak of | [`answers::NEWCOMER_PART`] | they wait, and who does not read is closed |
 //! | request bytes of a node | [`budget::NODE_REQUEST_BYTES`] | reading large or pipelined requests pauses |
-//! | small produce requests of a node | [`budget::NODE_SMALL_PRODUCE_BYTES`] | they wait before their turn, but for one at a time of who has produced before: [`budget::NODE_SMALL_RESERVE_BYTES`] |
+//! | small produce requests of a node | [`budget::NODE_SMALL_PRODUCE_BYTES`] | they wait before their turn; connections that have produced before share a reserve, one request at a time: [`budget::NODE_SMALL_RESERVE_BYTES`] |
 //! | the slowness of a request | [`pace::LEAST_BYTES_PER_SECOND`], [`pace::PATIENCE`] | the connection is closed |
 //! | the same while others wait for memory | [`arrivals::FAST_BYTES_PER_SECOND`], [`arrivals::WAITS`] | the slowest one's connection is closed |
 //! | time without a byte | `connections.max.idle.ms` | the connection is closed |

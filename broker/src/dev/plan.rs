@@ -9,7 +9,7 @@ use crate::cli::dev::{DevOptions, PEER_PORT_DISTANCE};
 use crate::cli::host_port::HostPort;
 use crate::cli::http_listener::HTTP_PORT_DISTANCE;
 
-/// A setting that a local cluster has unless the user sets it. Kafka's default, 3 s, has whoever tries a consumer wait; with 0, which
+/// A setting that a local cluster has unless the user sets it. Kafka's default of 3 s makes a first try slow; with 0, which
 /// Kafka's quick start has, the first of several consumers that a script starts takes every partition, and the others get theirs
 /// seconds later, when it sends its next heartbeat.
 const SHORT_REBALANCE_DELAY: (&str, &str) = ("group.initial.rebalance.delay.ms", "300");

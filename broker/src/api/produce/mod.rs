@@ -61,7 +61,7 @@ pub(super) struct Produce;
 /// From this version on topics are named by id.
 const BY_ID_FROM: i16 = 13;
 
-/// What the commit is given with `acks=1`, whatever the request's timeout says.
+/// The least time that a commit has with `acks=1`. A shorter timeout of the request does not count.
 const LEAST_FOR_ACKS_LEADER: Duration = Duration::from_secs(30);
 
 /// How many acknowledgements a producer can ask for.
