@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::config::{Common, ConfigError, Setting, apply, bounded, is_known, milliseconds};
+use crate::config::{Common, ConfigError, Setting, bounded, milliseconds, set_by_name};
 
 /// The configuration of an [`Admin`](super::Admin), with Kafka's names and defaults.
 ///
@@ -30,46 +30,9 @@ impl Default for AdminConfig {
     }
 }
 
+set_by_name!(AdminConfig, ADMIN);
+
 impl AdminConfig {
-    /// The defaults, with `bootstrap.servers`: `host:port`, several separated by commas.
-    ///
-    /// # Errors
-    ///
-    /// [`ConfigError`] if an address is none.
-    pub fn new(bootstrap: &str) -> Result<Self, ConfigError> {
-        Self::from_names([("bootstrap.servers", bootstrap)])
-    }
-
-    /// The defaults, with settings by Kafka's names.
-    ///
-    /// # Errors
-    ///
-    /// [`ConfigError`] for a name that does not exist and a value that its setting cannot have.
-    pub fn from_names<N: AsRef<str>, V: AsRef<str>>(
-        settings: impl IntoIterator<Item = (N, V)>,
-    ) -> Result<Self, ConfigError> {
-        Self::default().with_names(settings)
-    }
-
-    /// The same with further settings by name.
-    ///
-    /// # Errors
-    ///
-    /// As [`from_names`](Self::from_names).
-    pub fn with_names<N: AsRef<str>, V: AsRef<str>>(
-        mut self,
-        settings: impl IntoIterator<Item = (N, V)>,
-    ) -> Result<Self, ConfigError> {
-        apply(&mut self, ADMIN, |config| &mut config.common, settings)?;
-        Ok(self)
-    }
-
-    /// Whether there is a setting of this name, so that a file of settings may serve several clients.
-    #[must_use]
-    pub fn knows(name: &str) -> bool {
-        is_known(ADMIN, name)
-    }
-
     /// `default.api.timeout.ms`: how long a call may take, with all its attempts.
     #[must_use]
     pub const fn api_timeout(mut self, limit: Duration) -> Self {

@@ -19,6 +19,54 @@ pub use self::names::nearest_name;
 pub(crate) use self::names::{Setting, apply, is_known};
 pub(crate) use self::values::{bounded, bytes, codec, count, flag, level, milliseconds, text};
 
+/// The methods of a configuration by which settings are set as text. `$settings` are its own; [`Common`] has the rest.
+macro_rules! set_by_name {
+    ($config:ident, $settings:ident) => {
+        impl $config {
+            /// The defaults, with `bootstrap.servers`: `host:port`, several separated by commas.
+            ///
+            /// # Errors
+            ///
+            /// [`ConfigError::InvalidValue`](crate::ConfigError::InvalidValue) if one of them is no address.
+            pub fn new(bootstrap_servers: &str) -> Result<Self, $crate::ConfigError> {
+                Self::from_names([("bootstrap.servers", bootstrap_servers)])
+            }
+
+            /// The defaults, with settings by their names in Kafka's documentation, or by librdkafka's for the same. Later ones
+            /// replace earlier ones.
+            ///
+            /// # Errors
+            ///
+            /// [`ConfigError`](crate::ConfigError), for a name that does not exist or a value that its setting cannot have.
+            pub fn from_names<N: AsRef<str>, V: AsRef<str>>(
+                settings: impl IntoIterator<Item = (N, V)>,
+            ) -> Result<Self, $crate::ConfigError> {
+                Self::default().with_names(settings)
+            }
+
+            /// The same with further settings by name.
+            ///
+            /// # Errors
+            ///
+            /// As [`from_names`](Self::from_names).
+            pub fn with_names<N: AsRef<str>, V: AsRef<str>>(
+                mut self,
+                settings: impl IntoIterator<Item = (N, V)>,
+            ) -> Result<Self, $crate::ConfigError> {
+                $crate::config::apply(&mut self, $settings, |config| &mut config.common, settings)?;
+                Ok(self)
+            }
+
+            /// Whether there is a setting of this name, so that a file of settings may serve several clients.
+            #[must_use]
+            pub fn knows(name: &str) -> bool {
+                $crate::config::is_known($settings, name)
+            }
+        }
+    };
+}
+pub(crate) use set_by_name;
+
 /// Why a configuration is refused.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]

@@ -7,7 +7,7 @@ use super::assignor::{Assignor, RebalanceProtocol};
 use super::group::classic::ClassicOptions;
 use super::positions::ResetPolicy;
 use crate::config::{
-    Common, ConfigError, Setting, apply, bounded, bytes, count, flag, is_known, milliseconds, text,
+    Common, ConfigError, Setting, bounded, bytes, count, flag, milliseconds, set_by_name, text,
 };
 
 /// Which protocol a consumer speaks with its group (`group.protocol`).
@@ -95,46 +95,9 @@ impl Default for ConsumerConfig {
     }
 }
 
+set_by_name!(ConsumerConfig, CONSUMER);
+
 impl ConsumerConfig {
-    /// The defaults, with `bootstrap.servers`: `host:port`, several separated by commas.
-    ///
-    /// # Errors
-    ///
-    /// [`ConfigError`] if an address is none.
-    pub fn new(bootstrap: &str) -> Result<Self, ConfigError> {
-        Self::from_names([("bootstrap.servers", bootstrap)])
-    }
-
-    /// The defaults, with settings by Kafka's names, or librdkafka's where they differ.
-    ///
-    /// # Errors
-    ///
-    /// [`ConfigError`] for a name that does not exist and a value that its setting cannot have.
-    pub fn from_names<N: AsRef<str>, V: AsRef<str>>(
-        settings: impl IntoIterator<Item = (N, V)>,
-    ) -> Result<Self, ConfigError> {
-        Self::default().with_names(settings)
-    }
-
-    /// The same with further settings by name.
-    ///
-    /// # Errors
-    ///
-    /// As [`from_names`](Self::from_names).
-    pub fn with_names<N: AsRef<str>, V: AsRef<str>>(
-        mut self,
-        settings: impl IntoIterator<Item = (N, V)>,
-    ) -> Result<Self, ConfigError> {
-        apply(&mut self, CONSUMER, |config| &mut config.common, settings)?;
-        Ok(self)
-    }
-
-    /// Whether there is a setting of this name, so that a file of settings may serve several clients.
-    #[must_use]
-    pub fn knows(name: &str) -> bool {
-        is_known(CONSUMER, name)
-    }
-
     /// `bootstrap.servers`, each as `host:port`.
     #[must_use]
     pub fn bootstrap_servers(&self) -> Vec<String> {

@@ -9,7 +9,7 @@ use trilog_protocol::compression::Compression;
 use super::partitioner::Partitioner;
 use super::queue::Rules;
 use crate::config::{
-    Common, ConfigError, Setting, apply, bounded, bytes, codec, count, flag, is_known, level, milliseconds,
+    Common, ConfigError, Setting, bounded, bytes, codec, count, flag, level, milliseconds, set_by_name,
 };
 
 /// The most requests in flight to one broker by which a broker still tells a retry from a new batch.
@@ -107,47 +107,9 @@ impl Default for ProducerConfig {
     }
 }
 
+set_by_name!(ProducerConfig, SETTINGS);
+
 impl ProducerConfig {
-    /// A configuration with these bootstrap servers: `host:port`, several with commas between.
-    ///
-    /// # Errors
-    ///
-    /// [`ConfigError::InvalidValue`] if one of them is no address.
-    pub fn new(bootstrap_servers: &str) -> Result<Self, ConfigError> {
-        Self::from_names([("bootstrap.servers", bootstrap_servers)])
-    }
-
-    /// A configuration of settings by their names in Kafka's documentation, and some that librdkafka has for the same. Later
-    /// ones replace earlier ones.
-    ///
-    /// # Errors
-    ///
-    /// [`ConfigError`], for a name that does not exist or a value that its setting cannot have.
-    pub fn from_names<N: AsRef<str>, V: AsRef<str>>(
-        settings: impl IntoIterator<Item = (N, V)>,
-    ) -> Result<Self, ConfigError> {
-        Self::default().with_names(settings)
-    }
-
-    /// Sets more settings by name.
-    ///
-    /// # Errors
-    ///
-    /// As [`ProducerConfig::from_names`].
-    pub fn with_names<N: AsRef<str>, V: AsRef<str>>(
-        mut self,
-        settings: impl IntoIterator<Item = (N, V)>,
-    ) -> Result<Self, ConfigError> {
-        apply(&mut self, SETTINGS, |config| &mut config.common, settings)?;
-        Ok(self)
-    }
-
-    /// Whether there is a setting of this name, so that a file of settings may serve several clients.
-    #[must_use]
-    pub fn knows(name: &str) -> bool {
-        is_known(SETTINGS, name)
-    }
-
     /// `bootstrap.servers`, each as `host:port`.
     #[must_use]
     pub fn bootstrap_servers(&self) -> Vec<String> {
