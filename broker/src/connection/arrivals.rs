@@ -24,7 +24,7 @@ pub(crate) const WAITS: Duration = Duration::from_secs(1);
 /// carries that.
 pub(crate) const FAST_BYTES_PER_SECOND: u64 = 1 << 20;
 
-/// The number of checks of a newcomer within the time that it may stand still.
+/// How often a new connection is checked within the time that it may send nothing.
 const LOOKS: u32 = 8;
 
 /// Rates are taken over the last one or two of these.

@@ -130,7 +130,7 @@ pub struct CreateArgs {
     /// What is allowed, as read, write, describe or all. May be repeated.
     #[arg(long, required = true, value_name = "OPERATION")]
     operation: Vec<AclOperation>,
-    /// Deny it instead, whatever other rules allow.
+    /// Deny it instead. Kafka lets a denial win over all rules that allow.
     #[arg(long)]
     deny: bool,
 }
@@ -217,7 +217,7 @@ async fn create(args: &CreateArgs, session: &mut Session<'_>) -> Result<(), Fail
 async fn delete(args: &DeleteArgs, session: &mut Session<'_>) -> Result<(), Failure> {
     let filter = args.which.filter();
     if filter == AclFilter::default() && !args.all {
-        return Err(Failure::Usage("which rules? --all stands for all of them".to_owned()));
+        return Err(Failure::Usage("no rule is named: give a filter, or --all for all rules".to_owned()));
     }
     let mut problems = Problems::default();
     let outcomes = problems.sort("rules", session.admin.delete_acls([filter]).await);

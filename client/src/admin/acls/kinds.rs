@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// The number that stands for any value in a filter.
+/// In a filter, this number matches any value.
 pub(super) const ANY: i8 = 1;
 
 /// What a rule is about.
@@ -30,7 +30,7 @@ pub enum AclResource {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum AclPattern {
-    /// The resource of this name; `*` stands for all of them.
+    /// The resource of this name; the name `*` matches all.
     Literal,
     /// All resources whose name begins like this.
     Prefixed,
@@ -61,7 +61,7 @@ pub enum AclOperation {
     Other(i8),
 }
 
-/// Whether a rule allows or denies. What is denied is so whatever other rules allow.
+/// Whether a rule allows or denies. A rule that denies wins over all that allow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum AclPermission {

@@ -104,7 +104,7 @@ pub struct AclFilter {
 /// How a filter compares names.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum AclNames {
-    /// Rules with this name, whatever their pattern.
+    /// Rules with this name and any pattern type.
     #[default]
     Same,
     /// Rules with this name and this pattern.
