@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::task::JoinSet;
 use trilog_client::wire::RawConnection;
 
@@ -15,7 +16,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
     name: "slow-writers",
     what: "writers send 70 of 100 MiB and then a byte a second, while large requests are produced",
     cluster: || ClusterOptions::nodes(3),
-    prepare: super::nothing,
+    prepare: |cluster, size| -> Attack<'_> { Box::pin(prepare(cluster, size)) },
     attack: |cluster, size| -> Attack<'_> { Box::pin(attack(cluster, size)) },
 };
 
@@ -28,8 +29,21 @@ const PARTS_AT_ONCE: usize = 70;
 /// An honest record, larger than the requests that need no share of the node's memory.
 const RECORD_BYTES: usize = 900_000;
 
-async fn attack(cluster: &mut Cluster, size: Size) {
+/// Writes and reads as many large records as during the attack, which fills what a node keeps of its log.
+async fn prepare(cluster: &mut Cluster, size: Size) {
     let partition = cluster.new_partition("large").await;
+    for number in 0..size.choose(8, 64) {
+        partition.produce(record(number)).await;
+    }
+    partition.read_all().await;
+}
+
+fn record(number: i64) -> Bytes {
+    BatchBuilder::new(vec![Record::new(number, vec![b'x'; RECORD_BYTES])]).build()
+}
+
+async fn attack(cluster: &mut Cluster, size: Size) {
+    let partition = cluster.partition("large", 0).await;
     let leader = partition.connection.address().to_owned();
     let mut writers = JoinSet::new();
     for _ in 0..size.choose(4, 16) {
@@ -48,7 +62,7 @@ async fn attack(cluster: &mut Cluster, size: Size) {
     }
     for number in 0..size.choose(8, 64) {
         // In the middle of the writers' haste, and when they hold what there is.
-        let record = BatchBuilder::new(vec![Record::new(number, vec![b'x'; RECORD_BYTES])]).build();
+        let record = record(number);
         wait_until(&format!("large record {number} is acknowledged"), async || {
             // The leadership may move while the machine is busy with what the writers send.
             let leader = cluster.partition_as_led("large", 0).await?;
@@ -57,5 +71,5 @@ async fn attack(cluster: &mut Cluster, size: Size) {
         .await;
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    assert!(cluster.partition("large", 0).await.read_all().await.len() >= size.choose(8, 64));
+    assert!(cluster.partition("large", 0).await.read_all().await.len() >= 2 * size.choose(8, 64));
 }

@@ -40,7 +40,7 @@ enum Way {
 async fn attack(cluster: &mut Cluster, size: Size) {
     let lines = |cluster: &Cluster| cluster.node(1).log().lines().count();
     let before = lines(cluster);
-    cluster.pause(SILENT);
+    cluster.kill(SILENT);
     let address = cluster.node(1).peer_address().to_owned();
     for _ in 0..size.choose(50, 5_000) {
         for way in [Way::OtherVersion, Way::WithoutSecret, Way::WithProof] {
@@ -48,7 +48,7 @@ async fn attack(cluster: &mut Cluster, size: Size) {
         }
     }
     assert!(lines(cluster) - before <= MOST_LINES, "{}", cluster.node(1).log());
-    cluster.resume(SILENT);
+    cluster.start_node(SILENT);
     wait_until("the silent node is back", async || {
         let answer = cluster.node(SILENT).get("/health/ready").await?;
         (answer.status == 200).then_some(())
