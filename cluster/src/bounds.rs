@@ -3,7 +3,7 @@
 
 pub use crate::controller::{
     MAX_ENTRY_BYTES, MAX_GROUPS_WITH_CONFIGS, MAX_PARTITIONS_PER_CLUSTER, MAX_PARTITIONS_PER_REQUEST,
-    MAX_PARTITIONS_PER_TOPIC,
+    MAX_PARTITIONS_PER_TOPIC, MAX_REQUEST_BYTES,
 };
 pub use crate::driver::inbox::MAX_PEER_BYTES;
 use crate::shard::ProducerLimits;

@@ -37,7 +37,9 @@ use self::link::Link;
 use self::opening::{End, open, start_driver};
 pub use self::waiting::Awaited;
 use crate::controller::configs::BrokerSettings;
-use crate::controller::{Broker, ControllerRequest, ControllerResponse, Listener, MetadataImage, Partition};
+use crate::controller::{
+    Broker, ControllerRequest, ControllerResponse, Listener, MAX_REQUEST_BYTES, MetadataImage, Partition,
+};
 use crate::coordinator::TopicPatterns;
 use crate::driver::inbox::{Inbox, Input};
 pub use crate::driver::{Append, Durability, FatalError, Held, Reserve};
@@ -150,6 +152,9 @@ pub enum SubmitError {
     /// This node has stopped. Whether the request was carried out is unknown.
     #[error("this node has stopped")]
     Ended,
+    /// The request is longer than what the controller decides in one go ([`MAX_REQUEST_BYTES`]). It is not carried out.
+    #[error("The request asks for too much at once: ask for less in one request.")]
+    TooLarge,
 }
 
 /// A running node. Clones are the same node.
@@ -300,7 +305,7 @@ impl Node {
                 Err(SubmitError::TimedOut) => {
                     tracing::warn!("no controller yet: is a majority of --peers up and reachable?");
                 }
-                Ok(_) | Err(SubmitError::BadAnswer) => {
+                Ok(_) | Err(SubmitError::BadAnswer | SubmitError::TooLarge) => {
                     tracing::warn!("{}: does every node run the same release?", SubmitError::BadAnswer);
                     tokio::time::sleep(PAUSE_AFTER_BAD_ANSWER).await;
                 }
@@ -374,6 +379,10 @@ impl Node {
         timeout: Duration,
     ) -> Result<ControllerResponse, SubmitError> {
         let deadline = Instant::now() + timeout;
+        let request = request.shortened();
+        if request.bytes() > MAX_REQUEST_BYTES {
+            return Err(SubmitError::TooLarge);
+        }
         let mut changes = self.shared.published.subscribe();
         loop {
             changes.mark_unchanged();

@@ -46,10 +46,15 @@ impl From<ControllerError> for ItemError {
 }
 
 /// A request that did not get through to the controller may yet take effect, and the client may send it
-/// again: that is what REQUEST_TIMED_OUT says.
+/// again: that is what REQUEST_TIMED_OUT says. One that was too large was not sent.
 impl From<SubmitError> for ItemError {
     fn from(error: SubmitError) -> Self {
-        Self::new(ResponseError::RequestTimedOut, error)
+        match error {
+            SubmitError::TooLarge => Self::new(ResponseError::PolicyViolation, error),
+            SubmitError::TimedOut | SubmitError::BadAnswer | SubmitError::Ended => {
+                Self::new(ResponseError::RequestTimedOut, error)
+            }
+        }
     }
 }
 

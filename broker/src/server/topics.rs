@@ -49,8 +49,8 @@ pub(super) async fn create_missing(node: Node, members: usize, topics: Vec<NewTo
             Ok(response) => {
                 return error!(?response, "--create-topics: the controller answered something else");
             }
-            Err(SubmitError::BadAnswer) => {
-                return error!("--create-topics: {}", SubmitError::BadAnswer);
+            Err(error @ (SubmitError::BadAnswer | SubmitError::TooLarge)) => {
+                return error!("--create-topics: {error}");
             }
         }
     }

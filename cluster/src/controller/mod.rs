@@ -30,6 +30,7 @@ mod limits;
 mod placement;
 mod quorum;
 mod records;
+mod request_size;
 mod requests;
 mod topic;
 pub mod topic_name;
@@ -49,6 +50,7 @@ pub use limits::{
 };
 pub use quorum::{Handover, Quorum, Voter};
 pub use records::{Broker, ControllerRecord, Listener, PartitionRecord, decode_entry, encode_entry};
+pub use request_size::MAX_REQUEST_BYTES;
 pub use requests::{
     AlterConfigs, AlterTopicConfigs, Assignment, ConfigAlteration, ConfigChange, ConfigEntry,
     ConfigOperation, ConfigResource, ControllerRequest, ControllerResponse, CreatePartitions, CreateTopics,

@@ -46,6 +46,9 @@ const MESSAGE_BYTES: usize = 64;
 /// What a question for producers counts for: the answer may have to copy all that the node remembers.
 const PRODUCERS_BYTES: usize = 256 << 10;
 
+/// What a group counts for in a question for those that this node leads.
+const GROUP_BYTES: usize = 64;
+
 /// How often it is said that frames were dropped.
 const SAY_DROPPED_EVERY: Duration = Duration::from_secs(1);
 
@@ -339,6 +342,9 @@ fn payload_bytes_of(input: &Input) -> usize {
         Input::Append(append, _) => append.batch.bytes().len(),
         Input::Frame { frame, .. } => payload_bytes(frame),
         Input::Producers(..) => PRODUCERS_BYTES,
+        Input::Control { request, .. } => request.bytes(),
+        Input::Coordinate { request, .. } => request.bytes(),
+        Input::Confirm(groups, _) => groups.len() * GROUP_BYTES,
         _ => 0,
     }
 }
@@ -360,6 +366,7 @@ mod tests {
     use raft::eraftpb::{Entry, Message};
 
     use super::*;
+    use crate::coordinator::ListGroups;
     use crate::partition::testing::BatchBuilder;
     use crate::partition::{RecordLimits, check_record_set};
     use crate::transport::GroupMessage;
@@ -398,6 +405,22 @@ mod tests {
         assert_eq!(take(&inbox, 1), ["frame"], "a piece is taken whole");
         assert_eq!(take(&inbox, usize::MAX), ["frame"; 4]);
         assert_eq!(inbox.lock().peer_bytes, 0);
+    }
+
+    #[test]
+    fn work_counts_for_what_it_names() {
+        let inbox = Inbox::default();
+        for _ in 0..3 {
+            let groups = vec![RaftGroupId(1); 10_000];
+            inbox.push(Input::Confirm(groups.clone(), oneshot::channel().0));
+            let request = ControllerRequest::HandToPreferred(groups.iter().map(|group| group.0).collect());
+            inbox.push(Input::Control { request, topic_ids: Vec::new(), reply: oneshot::channel().0 });
+            let request = Box::new(GroupRequest::List(ListGroups::default()));
+            let coordinator = RaftGroupId(1);
+            inbox.push(Input::Coordinate { coordinator, request, reply: oneshot::channel().0 });
+        }
+        let turns = std::iter::from_fn(|| Some(take(&inbox, 1 << 20).len()).filter(|taken| *taken > 0));
+        assert_eq!(turns.collect::<Vec<_>>(), [3, 3, 3], "a turn takes what comes to a mebibyte");
     }
 
     #[test]

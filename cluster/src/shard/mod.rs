@@ -404,6 +404,7 @@ impl Shard {
         self.bound_replay(&mut round.batch);
         let mut snapshots = Vec::new();
         let groups = self.groups.len();
+        let mut has_more = false;
         while round.batch.len_bytes() < MAX_ROUND_BYTES
             && round.read_bytes < MAX_ROUND_READ_BYTES
             && self.writing.len() < MAX_ROUND_GROUPS
@@ -413,13 +414,16 @@ impl Shard {
             group.attend(&self.store, &mut self.effects)?;
             if self.unsynced_bytes + round.batch.len_bytes() < MAX_UNSYNCED_BYTES {
                 self.inputs.producer_room = self.known_producers.room(groups);
-                group.propose_queued(&self.inputs, &mut self.effects);
+                has_more |= group.propose_queued(&self.inputs, &mut self.effects);
             }
             group.collect(&self.store, &mut round)?;
             self.known_producers.note(id, group.machine().producers());
             snapshots.extend(group.take_long_snapshots().map(|snapshot| (id, snapshot)));
             self.replays.note(id, group.replay());
             self.writing.push(id);
+        }
+        if has_more {
+            self.dirty.hurry(RaftGroupId::CONTROLLER);
         }
         for (id, snapshot) in snapshots {
             self.send_snapshot(id, snapshot);

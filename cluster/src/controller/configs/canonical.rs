@@ -29,6 +29,50 @@ impl Domain {
     }
 }
 
+/// The longest value that a number, a truth or a word may have, in bytes; a longer one is none that is allowed.
+const LONGEST_WORD: usize = 64;
+
+impl Domain {
+    /// A value as a request brings it to the controller: as it is kept, or cut where no value that is allowed would be as long. What is
+    /// cut is refused like the whole value.
+    fn short(self, value: &str) -> String {
+        if self == Self::Text || self.is_list() || self == Self::CountsByAddress {
+            return self.canonical(value);
+        }
+        let value = self.canonical(value.trim());
+        if value.len() <= LONGEST_WORD { value } else { cut(&value) }
+    }
+}
+
+/// The beginning of a value that is not allowed, and a sign that is in none that is.
+fn cut(value: &str) -> String {
+    value.chars().take(LONGEST_WORD).chain(['\u{2026}']).collect()
+}
+
+fn short(domain: Option<Domain>, value: &str) -> String {
+    match domain {
+        Some(domain) => domain.short(value),
+        // It is refused by its name.
+        None if value.len() > LONGEST_WORD => cut(value),
+        None => value.to_owned(),
+    }
+}
+
+/// What a request that sets `name` of a topic to `value` brings to the controller.
+pub(in crate::controller) fn short_topic_value(name: &str, value: &str) -> String {
+    short(topic_config(name).map(|config| config.domain), value)
+}
+
+/// What a request that sets `name` of brokers to `value` brings to the controller.
+pub(in crate::controller) fn short_broker_value(name: &str, value: &str) -> String {
+    short(broker_domain(name).map(|(_, domain)| domain), value)
+}
+
+/// What a request that sets `name` of a group to `value` brings to the controller.
+pub(in crate::controller) fn short_group_value(_: &str, value: &str) -> String {
+    short(Some(group_configs::DOMAIN), value)
+}
+
 fn canonical(configs: Configs, domain: impl Fn(&str) -> Option<Domain>) -> Configs {
     let kept = |(name, value): (String, String)| {
         let value = domain(&name).map_or_else(|| value.clone(), |domain| domain.canonical(&value));
@@ -83,6 +127,24 @@ mod tests {
             assert_eq!(config.domain.check(&once), Ok(()), "{}", config.name);
             assert_eq!(config.domain.canonical(&once), once, "{}", config.name);
         }
+    }
+
+    #[test]
+    fn a_value_is_cut_where_none_that_is_allowed_is_as_long() {
+        let number = Domain::Int { min: -1, max: 9 };
+        let long = |end: &str| format!("{}{end}", "0".repeat(9_999));
+        assert_eq!(
+            [" 5 ".into(), long("7"), " x ".into()].map(|value| number.short(&value)),
+            ["5", "7", "x"]
+        );
+        for domain in [number, Domain::Boolean, Domain::Ratio, Domain::OneOf(&["a"])] {
+            let cut = domain.short(&long("x"));
+            assert!(cut.len() < 2 * LONGEST_WORD && domain.check(&cut).is_err(), "{domain:?}: {cut}");
+        }
+        let list = "0:1,".repeat(9_999);
+        assert_eq!(Domain::ThrottledReplicas.short(&list).len(), list.len() - 1);
+        assert_eq!(Domain::Text.short(&list), list);
+        assert!(short_topic_value("no.such.setting", &list).len() < 2 * LONGEST_WORD);
     }
 
     #[test]

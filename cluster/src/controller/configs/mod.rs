@@ -29,7 +29,10 @@ use std::collections::BTreeMap;
 
 pub use broker::{BrokerSettings, SettingError};
 pub(super) use broker_table::dynamic_list_default;
-pub(super) use canonical::{canonical_broker_configs, canonical_group_configs, canonical_topic_configs};
+pub(super) use canonical::{
+    canonical_broker_configs, canonical_group_configs, canonical_topic_configs, short_broker_value,
+    short_group_value, short_topic_value,
+};
 pub(super) use domain::list_value;
 pub use domain::{Domain, InvalidValue};
 pub use dynamic::{DynamicConfigError, check_dynamic_configs};

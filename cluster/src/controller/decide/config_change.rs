@@ -1,5 +1,7 @@
 //! What a change makes of settings: setting by setting (KIP-339), or all at once.
 
+use std::collections::BTreeSet;
+
 use super::{ControllerError, ErrorCode, repeated};
 use crate::controller::configs::{Configs, list_value};
 use crate::controller::requests::{ConfigAlteration, ConfigChange, ConfigOperation, without_nulls};
@@ -54,12 +56,12 @@ fn incremental(
 /// A list with the parts of `value` added or taken off.
 fn change_list(present: &str, operation: ConfigOperation, value: &str) -> String {
     let mut parts: Vec<_> = list_value(present).collect();
-    for part in list_value(value) {
-        if operation == ConfigOperation::Subtract {
-            parts.retain(|present| *present != part);
-        } else if !parts.contains(&part) {
-            parts.push(part);
-        }
+    if operation == ConfigOperation::Subtract {
+        let gone: BTreeSet<_> = list_value(value).collect();
+        parts.retain(|part| !gone.contains(part));
+    } else {
+        let mut known: BTreeSet<_> = parts.iter().copied().collect();
+        parts.extend(list_value(value).filter(|part| known.insert(part)));
     }
     parts.join(",")
 }

@@ -6,7 +6,7 @@
 //! Each topic of a request stands for itself: some may be made and others refused. The order of the checks is
 //! Kafka's, name before existence before settings before counts, as a client is told only of the first fault.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use super::draft::Draft;
 use super::{ControllerError, Decision, DecisionContext, ErrorCode, assignment, check_room, repeated};
@@ -31,10 +31,12 @@ pub(super) fn decide(
 ) -> Decision {
     let mut draft = Draft::new(image, context);
     let repeated = repeated(request.topics.iter().map(|topic| &topic.name));
+    let mut taken = Taken::default();
     let mut results = Vec::with_capacity(request.topics.len());
     for topic in &request.topics {
-        let outcome =
-            check_name(&draft.image, topic, &repeated).and_then(|()| create(&mut draft, topic, context));
+        let outcome = check_name(&draft.image, topic, &repeated, &mut taken)
+            .and_then(|()| create(&mut draft, topic, context))
+            .inspect(|_| taken.add(&topic.name));
         results.push(ItemResult { item: topic.name.clone(), outcome });
     }
     Decision {
@@ -47,6 +49,7 @@ fn check_name(
     image: &MetadataImage,
     topic: &NewTopic,
     repeated: &BTreeSet<&String>,
+    taken: &mut Taken,
 ) -> Result<(), ControllerError> {
     let name = topic.name.as_str();
     if repeated.contains(&topic.name) {
@@ -66,15 +69,42 @@ fn check_name(
             format!("Topic '{name}' already exists."),
         ));
     }
-    // The cluster's own topics are there or will be: a name that collides with one would keep it from being made.
-    let own = topic_name::INTERNAL.into_iter().filter(|own| *own != name);
-    let mut taken = image.topics().map(|topic| topic.name.as_ref()).chain(own);
-    match taken.find(|taken| topic_name::collide(taken, name)) {
+    match taken.collision(image, name) {
         Some(taken) => Err(ControllerError::new(
             ErrorCode::InvalidTopicException,
             format!("Topic '{name}' collides with existing topic: {taken}"),
         )),
         None => Ok(()),
+    }
+}
+
+/// The names that others may collide with, so that a request of ten thousand topics looks at those that exist only once.
+#[derive(Default)]
+struct Taken {
+    /// By what is the same for names that collide. None until a name is looked for that may collide.
+    names: Option<HashMap<String, String>>,
+}
+
+impl Taken {
+    /// A topic of another name that a topic called `name` would collide with. `image` has all topics but those of [`Self::add`].
+    fn collision(&mut self, image: &MetadataImage, name: &str) -> Option<&str> {
+        if !topic_name::may_collide(name) {
+            return None;
+        }
+        let names = self.names.get_or_insert_with(|| {
+            // The cluster's own topics are there or will be: a name that collides with one would keep it from being made.
+            let taken = image.topics().map(|topic| topic.name.as_ref()).chain(topic_name::INTERNAL);
+            let taken = taken.filter(|taken| topic_name::may_collide(taken));
+            taken.map(|taken| (topic_name::unified(taken), taken.to_owned())).collect()
+        });
+        names.get(&topic_name::unified(name)).map(String::as_str).filter(|taken| *taken != name)
+    }
+
+    /// Takes a topic that the request creates.
+    fn add(&mut self, name: &str) {
+        if let Some(names) = &mut self.names {
+            names.insert(topic_name::unified(name), name.to_owned());
+        }
     }
 }
 

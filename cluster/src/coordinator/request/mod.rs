@@ -6,6 +6,7 @@ mod classic;
 mod consumer;
 mod inspection;
 mod offsets;
+mod size;
 
 pub use self::classic::{
     Heartbeat, JoinGroup, JoinProtocol, JoinedGroup, JoinedMember, LeaveGroup, LeavingMember, LeftGroup,

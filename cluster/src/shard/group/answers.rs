@@ -42,8 +42,13 @@ impl Group {
             || self.machine.has_queued()
     }
 
-    /// Puts queued requests into the log, as far as the bound on what is not committed allows.
-    pub(in crate::shard) fn propose_queued(&mut self, inputs: &DecisionInputs, effects: &mut Vec<Effect>) {
+    /// Puts queued requests into the log, as far as the bound on what is not committed allows. True if the controller has decided what a
+    /// round may, and has more to decide in the next one.
+    pub(in crate::shard) fn propose_queued(
+        &mut self,
+        inputs: &DecisionInputs,
+        effects: &mut Vec<Effect>,
+    ) -> bool {
         while self.may_propose()
             && !self.is_transferring()
             && self.node.raft.uncommitted_size() < UNCOMMITTED_HIGH_WATER
@@ -52,9 +57,15 @@ impl Group {
                 None => break,
                 Some(Proposal::Entry { payload, waiting }) => self.propose(payload, waiting, effects),
                 Some(Proposal::Repetition { waiting }) => self.await_commit(waiting, effects),
-                Some(Proposal::Read { waiting }) => self.confirm(waiting, effects),
+                Some(Proposal::Read { waiting }) => {
+                    self.confirm(waiting, effects);
+                    if matches!(self.machine, Machine::Controller(_)) && self.machine.has_queued() {
+                        return true;
+                    }
+                }
             }
         }
+        false
     }
 
     /// Whether this replica serves as leader, and Raft agrees: it may have stepped down since this was last observed,

@@ -18,6 +18,10 @@ use crate::shard::effects::{Effect, NotController, Ticket};
 /// How many requests may wait for a decision; more are refused and tried again by whoever sent them.
 const MAX_QUEUED: usize = 1024;
 
+/// What the requests that are decided in one round count for, in bytes, and one request more at the most. The others wait for the next
+/// round, so that the driver looks at its clock in between.
+const MAX_DECIDED_BYTES: usize = 1 << 20;
+
 /// A request for the controller.
 pub(crate) struct ControlRequest {
     pub(crate) ticket: Ticket,
@@ -94,12 +98,16 @@ impl ControllerMachine {
         }
     }
 
-    /// Decides request after request until one needs an entry. The answers of those that need none rest on metadata that
+    /// Decides request after request until one needs an entry, or as many as a round may. The answers of those that need none rest on metadata that
     /// another controller may have changed by now: they wait for that entry, or for a majority's confirmation.
     pub(super) fn next_proposal(&mut self, inputs: &DecisionInputs) -> Option<Proposal> {
         let leading = self.leading.as_mut().filter(|leading| !leading.deciding)?;
         let mut waiting = Vec::new();
-        while let Some(ControlRequest { ticket, request, mut topic_ids }) = leading.queue.pop_front() {
+        let mut bytes = 0;
+        while bytes < MAX_DECIDED_BYTES
+            && let Some(ControlRequest { ticket, request, mut topic_ids }) = leading.queue.pop_front()
+        {
+            bytes += request.bytes();
             let mut new_topic_id =
                 || topic_ids.pop().expect("a request brings an id for each topic it names");
             let mut context = DecisionContext {
@@ -117,5 +125,45 @@ impl ControllerMachine {
             }
         }
         (!waiting.is_empty()).then_some(Proposal::Read { waiting })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::controller::configs::BrokerSettings;
+    use crate::controller::{DeleteTopics, Quorum, TopicRef};
+    use crate::coordinator::TopicPatterns;
+    use crate::shard::ProducerLimits;
+    use crate::shard::producers::KnownProducers;
+
+    #[test]
+    fn a_round_decides_a_bounded_number_of_bytes() {
+        let inputs = DecisionInputs {
+            alive: BTreeSet::new(),
+            has_room: true,
+            defaults: Arc::new(BrokerSettings::default()),
+            patterns: TopicPatterns::in_place(),
+            image: Arc::default(),
+            producer_room: KnownProducers::new(ProducerLimits::DEFAULT).room(1),
+            now: Duration::ZERO,
+            quorum: Quorum::default(),
+        };
+        let (mut machine, mut effects) = (ControllerMachine::default(), Vec::new());
+        machine.start_leading();
+        for ticket in 0..10 {
+            let topics = vec![TopicRef::Name("x".repeat(MAX_DECIDED_BYTES / 4))];
+            let request = ControllerRequest::DeleteTopics(DeleteTopics { topics });
+            let request = ControlRequest { ticket: Ticket(ticket), request, topic_ids: Vec::new() };
+            machine.enqueue(request, &mut effects);
+        }
+        let mut rounds = Vec::new();
+        while let Some(Proposal::Read { waiting }) = machine.next_proposal(&inputs) {
+            rounds.push(waiting.len());
+        }
+        assert_eq!((rounds, machine.has_queued()), (vec![4, 4, 2], false));
     }
 }
