@@ -52,6 +52,12 @@ impl Leaderships {
         led.map(|row| row.group).collect()
     }
 
+    /// Whether a node that `is_alive`, other than this one, has said that it leads the group, and not that it does so no more.
+    pub(crate) fn is_led(&self, group: RaftGroupId, is_alive: impl Fn(NodeId) -> bool) -> bool {
+        let row = self.known.get(&group).filter(|row| !row.isr.is_empty());
+        row.is_some_and(|row| row.leader != self.node && is_alive(row.leader))
+    }
+
     /// The term in which the group was last led, as far as this node has heard; 0 if it has not.
     pub(crate) fn term_of(&self, group: RaftGroupId) -> u64 {
         self.known.get(&group).map_or(0, |row| row.term)

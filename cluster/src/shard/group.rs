@@ -84,9 +84,25 @@ pub(super) struct Group {
     cut: bool,
     pub(super) asleep: bool,
     pub(super) quiet_ticks: u32,
-    pub(super) campaign_at: Option<Duration>,
+    pub(super) planned: Option<Campaign>,
     /// The commit index when the in-sync replicas were last looked at.
     pub(super) reviewed_commit: RaftIndex,
+}
+
+/// An election that this replica will begin if the group has no leader by then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Campaign {
+    /// On the shard's clock.
+    pub(super) at: Duration,
+    /// The replica was opened with this plan, and no loss of a leader has caused it.
+    pub(super) is_first: bool,
+}
+
+impl Campaign {
+    /// The campaign that follows the loss of a leader or of a candidate.
+    pub(super) fn at(at: Duration) -> Self {
+        Self { at, is_first: false }
+    }
 }
 
 impl Group {
@@ -144,7 +160,7 @@ impl Group {
             cut: false,
             asleep: false,
             quiet_ticks: 0,
-            campaign_at: None,
+            planned: None,
             reviewed_commit: RaftIndex(0),
         })
     }

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::effects::Effect;
-use super::group::Group;
+use super::group::{Campaign, Group};
 use super::peers::{HEARTBEAT_INTERVAL, PeerChange};
 use super::{Shard, TICK};
 use crate::ids::{NodeId, RaftGroupId};
@@ -68,8 +68,9 @@ impl Shard {
     fn tick_group(&mut self, id: RaftGroupId) {
         let Some(group) = self.groups.get_mut(&id) else { return };
         group.tick(self.leaving.hardship(self.node, group.voters(), &self.peers, self.now));
-        if group.campaign_at.take_if(|at| *at <= self.now).is_some()
+        if let Some(due) = group.planned.take_if(|planned| planned.at <= self.now)
             && group.leader().is_none_or(|leader| leader != self.node && !self.peers.is_alive(leader))
+            && !(due.is_first && self.leaderships.is_led(id, |node| self.peers.is_alive(node)))
         {
             group.campaign();
         }
@@ -171,7 +172,7 @@ impl Shard {
         match rank {
             Some(0) if evidence == Evidence::ProcessGone => group.campaign_now(),
             Some(0) => group.campaign(),
-            Some(rank) => group.campaign_at = Some(self.now + turn(rank, hardship)),
+            Some(rank) => group.planned = Some(Campaign::at(self.now + turn(rank, hardship))),
             None => {}
         }
         self.wake(id);
@@ -192,7 +193,7 @@ impl Shard {
             Some(0) => group.campaign(),
             Some(rank) => {
                 let at = self.now + turn(rank, hardship);
-                group.campaign_at = Some(group.campaign_at.map_or(at, |planned| planned.min(at)));
+                group.planned = Some(Campaign::at(group.planned.map_or(at, |planned| planned.at.min(at))));
             }
             None => {}
         }
@@ -220,17 +221,22 @@ impl Shard {
         let Some(group) = self.groups.get_mut(&id) else { return };
         if let Some(rank) = rank(group, self.node, |_| true) {
             let at = self.now + HEARTBEAT_INTERVAL * rank;
-            group.campaign_at = group.campaign_at.max(Some(at));
+            if group.planned.is_none_or(|planned| planned.at < at) {
+                group.planned = Some(Campaign::at(at));
+            }
         }
     }
 
-    /// A new group's preferred leader stands at once; a group that was there before waits a moment for its peers.
+    /// A new group's preferred leader stands at once; a group that was there before waits a moment for its peers. It does not stand
+    /// then if another node has said that it leads: after a start the leaders' messages to a thousand groups may stand in the inbox
+    /// behind what is replayed, and one frame names them all. If that node leads no more, the group's election timer goes on.
     pub(super) fn plan_first_campaign(&self, group: &mut Group, fresh: bool) {
         let Some(rank) = rank(group, self.node, |_| true) else { return };
         if rank == 0 && fresh && group.id() != RaftGroupId::CONTROLLER || group.voters().len() == 1 {
             group.campaign_now();
         } else {
-            group.campaign_at = Some(self.now + FIRST_CAMPAIGN_AFTER + 2 * TICK + HEARTBEAT_INTERVAL * rank);
+            let at = self.now + FIRST_CAMPAIGN_AFTER + 2 * TICK + HEARTBEAT_INTERVAL * rank;
+            group.planned = Some(Campaign { at, is_first: true });
         }
     }
 }

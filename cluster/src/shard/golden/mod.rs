@@ -55,7 +55,7 @@ fn play(name: &str) {
 }
 
 /// Every script, each of which has a test below.
-const SCRIPTS: [&str; 33] = [
+const SCRIPTS: [&str; 34] = [
     "behind",
     "confirm",
     "conflict",
@@ -89,6 +89,7 @@ const SCRIPTS: [&str; 33] = [
     "snapshot_parts",
     "stale_answers",
     "stalled_disk",
+    "start_led",
 ];
 
 #[test]
@@ -224,6 +225,11 @@ fn rejoin_pair() {
 #[test]
 fn rejoin_twice() {
     play("rejoin_twice");
+}
+
+#[test]
+fn start_led() {
+    play("start_led");
 }
 
 #[test]
