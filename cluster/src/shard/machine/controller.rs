@@ -98,8 +98,8 @@ impl ControllerMachine {
         }
     }
 
-    /// Decides request after request until one needs an entry, or as many as a round may. The answers of those that need none rest on metadata that
-    /// another controller may have changed by now: they wait for that entry, or for a majority's confirmation.
+    /// Decides request after request until one needs an entry, or as many as a round may. The answers of those that need none rest
+    /// on metadata that another controller may have changed by now: they wait for that entry, or for a majority's confirmation.
     pub(super) fn next_proposal(&mut self, inputs: &DecisionInputs) -> Option<Proposal> {
         let leading = self.leading.as_mut().filter(|leading| !leading.deciding)?;
         let mut waiting = Vec::new();
