@@ -210,12 +210,19 @@ impl<T> Machine<T> {
                 return true;
             }
         };
+        let mut has_sealed = false;
         let place = match chosen {
             Some(partition) => usize::try_from(partition).ok().and_then(|at| topic.queues.get(at).copied()),
             None => {
+                let (left, most) = (topic.sticky.last(), self.setup.rules.batch_size);
+                let has_room = |queue: &Queue<T>| queue.has_room(record, entry.timestamp, most);
                 let random = &mut self.random;
-                let at = stick(topic, &self.queues, &self.known, &self.setup, random, now);
+                let at = stick(topic, &self.queues, &self.known, &self.setup, random, now, has_room);
                 topic.sticky.add(entry.charge);
+                if let Some(place) = left.filter(|left| *left != at).and_then(|left| topic.queues.get(left)) {
+                    // Nothing joins its batch any more, which therefore need not linger.
+                    has_sealed = self.queues[*place].1.seal();
+                }
                 topic.queues.get(at).copied()
             }
         };
@@ -232,7 +239,7 @@ impl<T> Machine<T> {
                 if appended.is_new {
                     self.active.insert(place);
                 }
-                appended.is_new || appended.is_full
+                appended.is_new || appended.is_full || has_sealed
             }
             Err((error, entry)) => {
                 let error = Error::Unencodable { cause: error.to_string() };
@@ -379,9 +386,10 @@ fn stick<T>(
     setup: &Setup,
     random: &mut fastrand::Rng,
     now: Duration,
+    has_room: impl Fn(&Queue<T>) -> bool,
 ) -> usize {
-    let is_open = |at: usize| topic.queues.get(at).is_some_and(|place| queues[*place].1.has_open_batch());
-    if let Some(current) = topic.sticky.current(topic.queues.len(), setup.rules.batch_size, is_open) {
+    let has_room = |at: usize| topic.queues.get(at).is_some_and(|place| has_room(&queues[*place].1));
+    if let Some(current) = topic.sticky.current(topic.queues.len(), setup.rules.batch_size, has_room) {
         return current;
     }
     let patience = setup.availability_timeout;

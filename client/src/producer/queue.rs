@@ -149,9 +149,15 @@ impl<T> Queue<T> {
         self.waiting.front().map_or(0, Batch::len)
     }
 
-    /// Whether its last batch takes further records.
-    pub(super) fn has_open_batch(&self) -> bool {
-        self.waiting.back().is_some_and(|batch| !batch.is_sealed)
+    /// Whether `record` can join its last batch, which is filled to `batch_size`.
+    pub(super) fn has_room(&self, record: &Record, timestamp: i64, batch_size: usize) -> bool {
+        let most = batch_size.min(self.most);
+        self.waiting.back().is_some_and(|batch| batch.has_room(record, timestamp, most))
+    }
+
+    /// Closes its last batch. Returns whether that was open: it may leave at once now.
+    pub(super) fn seal(&mut self) -> bool {
+        self.waiting.back_mut().is_some_and(|batch| !std::mem::replace(&mut batch.is_sealed, true))
     }
 
     /// When the oldest batch that waits was begun.

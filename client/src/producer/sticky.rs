@@ -26,15 +26,20 @@ pub(super) struct Sticky {
 
 impl Sticky {
     /// The partition for the next record, unless a new one has to be drawn: after [`ENOUGH`] bytes, or `batch_size` if that is less,
-    /// where no batch `is_open`; or out of `partitions`.
+    /// where no open batch `has_room` for the record; or out of `partitions`.
     pub(super) fn current(
         &self,
         partitions: usize,
         batch_size: usize,
-        is_open: impl Fn(usize) -> bool,
+        has_room: impl Fn(usize) -> bool,
     ) -> Option<usize> {
         let enough = batch_size.min(ENOUGH);
-        self.current.filter(|current| *current < partitions && (self.bytes < enough || is_open(*current)))
+        self.current.filter(|current| *current < partitions && (self.bytes < enough || has_room(*current)))
+    }
+
+    /// The partition that the last records went to, also where the next one needs another one.
+    pub(super) const fn last(&self) -> Option<usize> {
+        self.current
     }
 
     /// Another partition is drawn.

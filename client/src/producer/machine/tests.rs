@@ -75,6 +75,21 @@ fn a_record_waits_for_its_topic_then_an_id_then_a_connection() {
 }
 
 #[test]
+fn records_without_a_key_go_to_all_partitions_when_nothing_is_sent_meanwhile() {
+    let mut machine = Machine::new(setup());
+    machine.learn(known(&[Some(1), Some(2), Some(1), Some(2)]), at(0));
+    let value = "v".repeat(70);
+    for number in 0..400 {
+        machine.append(Record::to("t").value(value.clone()), number, 70, 1000, at(0)).unwrap();
+    }
+    // Three of them fill a batch, but not to the last byte.
+    let batches: Vec<_> = machine.queues.iter().map(|(_, queue)| queue.batches()).collect();
+    assert!(batches.iter().all(|count| (20..50).contains(count)), "{batches:?}");
+    let open = machine.queues.iter().filter(|(_, queue)| queue.has_room(&Record::to("t"), 1000, 300));
+    assert!(open.count() <= 1, "what was left does not linger");
+}
+
+#[test]
 fn a_topic_that_does_not_exist_fails_its_records_in_time() {
     let mut machine = Machine::new(setup());
     machine.append(Record::to("other").value("v"), 1, 10, 1000, at(0)).unwrap();
