@@ -6,6 +6,7 @@
 //! | [`records`] | the records inside a batch: checked without building any, or handed out as slices of the batch |
 //! | [`compression`] | the five codecs: levels for writing, a bound for reading |
 //! | [`consumer_protocol`] | what members of a classic group tell one another: subscriptions and assignments |
+//! | [`topic_pattern`] | regular expressions over topics' names, in RE2's syntax |
 //! | [`murmur2`](mod@murmur2) | the hash that places a key in a partition |
 //! | [`error_code`] | Kafka's error codes, and what may be done about each |
 //! | [`structure`] | the shape of every message: its lengths and counts checked before anything decodes it |
@@ -27,6 +28,7 @@ pub mod records;
 pub mod structure;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+pub mod topic_pattern;
 
 pub use error_code::{ErrorCode, Meaning};
 pub use murmur2::murmur2;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::consumer::InvalidPattern;
+use trilog_protocol::topic_pattern::InvalidPattern;
 
 /// Kafka's errors that a coordinator answers with, by Kafka's names. The numbers belong to the wire, which maps them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

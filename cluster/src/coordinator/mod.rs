@@ -49,7 +49,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use self::consumer::InvalidPattern;
 pub use self::error::{GroupError, GroupErrorCode};
 pub use self::ids::{Generation, GroupId, InstanceId, MemberEpoch, MemberId};
 pub use self::patterns::TopicPatterns;

@@ -13,8 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
-
-use super::consumer::pattern::{InvalidPattern, TopicPattern};
+use trilog_protocol::topic_pattern::{InvalidPattern, TopicPattern};
 
 /// How much memory compiled patterns and their texts take together.
 const MAX_KEPT_BYTES: usize = 32 * 1024 * 1024;

@@ -42,7 +42,7 @@ mod member;
 mod migration;
 mod offset_checks;
 mod partitions;
-pub(super) mod pattern;
+mod pattern;
 mod reconciliation;
 mod records;
 mod subscriptions;
@@ -62,7 +62,6 @@ use std::time::Duration;
 
 pub(super) use self::group::ConsumerGroup;
 use self::member::{Member, MemberState};
-pub use self::pattern::InvalidPattern;
 pub(super) use self::records::ConsumerRecord;
 use super::GroupCoordinator;
 use super::ids::{GroupId, MemberId};

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Weak};
 
 use super::group::ConsumerGroup;
+use super::pattern::topics_matching;
 use super::records::ConsumerRecord;
 use crate::controller::MetadataImage;
 use crate::coordinator::GroupCoordinator;
@@ -30,7 +31,7 @@ impl GroupCoordinator {
             let compiled = self.patterns.get(pattern);
             later |= compiled.is_none();
             // A pattern was looked at when it was brought. One that this release does not understand any more matches nothing.
-            let found = compiled.and_then(Result::ok).map(|pattern| pattern.topics(&self.image));
+            let found = compiled.and_then(Result::ok).map(|pattern| topics_matching(&pattern, &self.image));
             let matching = with_those_of_before(found.unwrap_or_default(), pattern, group, &self.image);
             changed |= before.map_or(!matching.is_empty(), |before| *before != matching);
             if before != Some(&matching) {
