@@ -385,6 +385,9 @@ impl ClassicMember {
 
     fn join(&mut self) -> Action {
         self.phase = Phase::Joining;
+        // It says what the member wants by now, and the next leader counts anew.
+        self.rejoin = false;
+        self.counted = None;
         let owned = match self.protocol() {
             RebalanceProtocol::Eager => Vec::new(),
             RebalanceProtocol::Cooperative => by_topic(self.holding.owned()),

@@ -65,6 +65,11 @@ impl Stage {
     /// A follower is let into a generation with these partitions.
     fn rebalanced(&mut self, generation: i32, partitions: &[i32]) {
         self.sends_join();
+        self.let_in(generation, partitions);
+    }
+
+    /// The JoinGroup of a follower is answered, and the SyncGroup after it.
+    fn let_in(&mut self, generation: i32, partitions: &[i32]) {
         let assignor = self.member.options.assignors[0];
         let joined = Joined {
             generation,
@@ -80,6 +85,28 @@ impl Stage {
         assert_eq!(sync, Action::Send(expected));
         self.nothing();
         self.member.synced(Ok(&assignment(partitions)), self.now);
+    }
+
+    /// The JoinGroup of the leader, which is the only member of `t`, is answered, and the SyncGroup after it.
+    fn leads(&mut self, generation: i32, partitions: i32) {
+        let metadata = Subscription { topics: vec!["t".to_owned()], ..Subscription::default() };
+        let joined = Joined {
+            generation,
+            member_id: "m".into(),
+            assignor: Assignor::CooperativeSticky,
+            leads: true,
+            skip_assignment: false,
+            members: vec![("m".into(), None, metadata.encode(1, None))],
+        };
+        self.member.joined(Ok(joined), self.now);
+        let counted = Topics::from([(Arc::from("t"), partitions)]);
+        let Some(Action::Send(Request::Sync { assignments, .. })) = self.member.topics_counted(counted)
+        else {
+            panic!("the leader sends the assignments");
+        };
+        self.member.synced(Ok(&assignments["m"]), self.now);
+        assert!(matches!(self.only(), Action::Call(Callback::Assign(_))));
+        self.done();
     }
 
     /// A member of generation 1 that has been assigned these partitions.
@@ -232,6 +259,44 @@ fn the_leader_assigns_by_the_numbers_of_partitions() {
     stage.nothing();
     stage.member.topics_changed(&Topics::from([(Arc::from("t"), 4)]));
     stage.calls(Callback::Revoke(places(&[0, 1])));
+}
+
+#[test]
+fn a_member_joins_once_for_what_changed_before() {
+    let mut stage = Stage::new(Assignor::CooperativeSticky, None);
+    stage.member.subscribe(topics(&["t"]), stage.now);
+    stage.member.subscribe(topics(&["t", "u"]), stage.now);
+    stage.only();
+    stage.member.coordinator_found();
+    assert_eq!(stage.sends_join().1.topics, ["t", "u"]);
+    stage.let_in(1, &[0]);
+    stage.calls(Callback::Assign(places(&[0])));
+    stage.done();
+    stage.nothing();
+    // What changes while it joins comes too late for that.
+    stage.told_to_rebalance();
+    stage.sends_join();
+    stage.member.subscribe(topics(&["t"]), stage.now);
+    stage.let_in(2, &[0]);
+    stage.calls(Callback::Assign(places(&[])));
+    stage.done();
+    assert_eq!(stage.sends_join().1.topics, ["t"]);
+}
+
+#[test]
+fn a_leader_counts_anew_and_does_not_join_twice() {
+    let mut stage = Stage::new(Assignor::CooperativeSticky, None);
+    stage.member.subscribe(topics(&["t"]), stage.now);
+    stage.only();
+    stage.member.coordinator_found();
+    stage.sends_join();
+    stage.leads(1, 3);
+    stage.told_to_rebalance();
+    stage.sends_join();
+    // It has assigned by three, and will by four.
+    stage.member.topics_changed(&[(Arc::from("t"), 4)].into());
+    stage.leads(2, 4);
+    stage.nothing();
 }
 
 #[test]
