@@ -30,6 +30,15 @@ pub(crate) fn version<R: Request>(connection: &Connection, cap: i16) -> Result<i
     Ok(version)
 }
 
+/// The highest version of both sides, if that is `lowest` at least.
+pub(crate) fn version_from<R: Request>(connection: &Connection, lowest: i16) -> Result<i16, Error> {
+    let version = version::<R>(connection, i16::MAX)?;
+    if version < lowest {
+        connection.versions().check::<R>(lowest)?;
+    }
+    Ok(version)
+}
+
 /// Sends a request in the highest version that is not above `cap`.
 pub(crate) async fn ask<R: Request>(
     connection: &Connection,

@@ -53,6 +53,7 @@ pub struct ConsumerConfig {
     pub(super) auto_commit: Option<Duration>,
     auto_commit_interval: Duration,
     pub(super) reset: ResetPolicy,
+    pub(super) exclude_internal_topics: bool,
     pub(super) read_committed: bool,
     pub(super) check_crcs: bool,
     pub(super) fetch_min_bytes: usize,
@@ -82,6 +83,7 @@ impl Default for ConsumerConfig {
             auto_commit: Some(interval),
             auto_commit_interval: interval,
             reset: ResetPolicy::Latest,
+            exclude_internal_topics: true,
             read_committed: false,
             check_crcs: true,
             fetch_min_bytes: 1,
@@ -293,6 +295,10 @@ const CONSUMER: &[Setting<ConsumerConfig>] = &[
     },
     Setting { names: &["auto.offset.reset"], set: |c, v| reset(v).map(|policy| c.reset = policy) },
     Setting {
+        names: &["exclude.internal.topics"],
+        set: |c, v| flag(v).map(|excluded| c.exclude_internal_topics = excluded),
+    },
+    Setting {
         names: &["isolation.level"],
         set: |c, v| {
             match v {
@@ -342,12 +348,14 @@ mod tests {
             ("fetch.wait.max.ms", "7"),
             ("enable.auto.commit", "false"),
             ("auto.commit.interval.ms", "9"),
+            ("exclude.internal.topics", "false"),
         ]);
         let config = config.unwrap();
         assert_eq!(config.protocol, GroupProtocol::Consumer);
         assert_eq!(config.assignors, [Assignor::Range, Assignor::Sticky]);
         assert_eq!(config.reset, ResetPolicy::ByDuration(Duration::from_secs(86_400 + 7200 + 184)));
         assert_eq!((config.fetch_max_wait, config.auto_commit), (Duration::from_millis(7), None));
+        assert!(!config.exclude_internal_topics && ConsumerConfig::default().exclude_internal_topics);
         assert_eq!(config.validate(), Ok(()));
     }
 

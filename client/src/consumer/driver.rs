@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 use trilog_protocol::ErrorCode;
 use uuid::Uuid;
 
@@ -17,8 +17,9 @@ use super::positions::Ticket;
 use super::requests::group::{self, ClassicAnswer};
 use super::requests::log::{self, Fetched, PerPartition};
 use super::requests::offsets;
+use super::requests::topics::{self, ListedTopic};
 use super::shared::{Shared, wall_clock};
-use super::state::{FetchJob, Job, Lifetime, MembershipId};
+use super::state::{FetchJob, Job, Lifetime, MembershipId, WatchId};
 use crate::Error;
 use crate::cluster::on_node;
 use crate::metadata::{NodeId, Snapshot};
@@ -32,6 +33,7 @@ enum Outcome {
     Classic(MembershipId, classic::Request, Result<ClassicAnswer, Error>),
     Modern(MembershipId, Result<Result<HeartbeatAnswer, ErrorCode>, Error>),
     Named(MembershipId, Result<BTreeMap<Uuid, Arc<str>>, Error>),
+    Listed(WatchId, Result<Vec<ListedTopic>, Error>),
     Committed(BTreeMap<TopicPartition, Ticket>, Result<PerPartition<Option<Committable>>, Error>),
     Landmarks(BTreeMap<TopicPartition, (Ticket, i64)>, Result<PerPartition<Option<Committable>>, Error>),
     EpochEnds(
@@ -163,6 +165,7 @@ fn take_in(shared: &Shared, outcome: Outcome) -> Vec<Job> {
         Outcome::Classic(of, request, Err(error)) => state.classic_failed(of, &request, error, now),
         Outcome::Modern(of, answer) => state.heartbeat_answered(of, answer, now),
         Outcome::Named(of, names) => state.topics_named(of, names.unwrap_or_default(), now),
+        Outcome::Listed(of, topics) => state.topics_listed(of, topics, now, fastrand::f64()),
         Outcome::Committed(asked, answer) => state.committed_answered(&asked, answer, now),
         Outcome::Landmarks(asked, answer) => state.landmarks_answered(&asked, answer, now),
         Outcome::EpochEnds(asked, answer) => state.epoch_ends_answered(&asked, answer, now),
@@ -195,6 +198,7 @@ async fn perform(shared: Arc<Shared>, job: Job) -> Outcome {
             Outcome::Modern(membership, answer.await)
         }
         Job::NameTopics { membership, ids } => Outcome::Named(membership, name_topics(&shared, &ids).await),
+        Job::ListTopics { watch } => Outcome::Listed(watch, list_topics(&shared).await),
         Job::Committed { node, partitions } => {
             let places: Vec<_> = partitions.keys().cloned().collect();
             let answer = on_node(&shared.group_cluster, node, patience, async |connection| {
@@ -237,4 +241,22 @@ async fn name_topics(
     ids: &std::collections::BTreeSet<Uuid>,
 ) -> Result<BTreeMap<Uuid, Arc<str>>, Error> {
     shared.cluster.on_any(async |connection| group::topic_names(connection, ids).await).await
+}
+
+/// Lists the topics of the cluster, of which some broker may have to be found first.
+async fn list_topics(shared: &Shared) -> Result<Vec<ListedTopic>, Error> {
+    let limit = shared.config.common.request_timeout;
+    let listing = async {
+        let mut known = shared.cluster.watch();
+        known.wait_for(|snapshot| !snapshot.brokers.is_empty()).await.map_err(|_| Error::Closed)?;
+        shared.cluster.on_any(async |connection| topics::list(connection).await).await
+    };
+    let late = |_| {
+        Err(Error::Timeout {
+            what: "to list the topics",
+            limit,
+            cause: shared.cluster.unreachable().to_string(),
+        })
+    };
+    timeout(limit, listing).await.unwrap_or_else(late)
 }

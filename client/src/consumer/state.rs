@@ -7,6 +7,7 @@ mod demand;
 mod subscription;
 #[cfg(test)]
 mod tests;
+mod watch;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -16,13 +17,16 @@ use trilog_protocol::ErrorCode;
 use trilog_protocol::records::{Record, Records, RecordsError, decode_records};
 use uuid::Uuid;
 
+use self::subscription::Choice;
+pub(super) use self::subscription::Subscription;
+pub(super) use self::watch::WatchId;
 use super::Batch;
 use super::config::ConsumerConfig;
 use super::fetch::prefetch::Prefetch;
 use super::fetch::readable::FetchedBatch;
 use super::fetch::session::{FetchSession, SessionRequest};
 use super::group::classic::{self, Identity};
-use super::group::modern::{HeartbeatRequest, Wanted};
+use super::group::modern::HeartbeatRequest;
 use super::group::{Callback, MemberFailure};
 use super::ledger::{Committable, Ledger};
 use super::membership::Membership;
@@ -39,6 +43,7 @@ pub(super) enum Job {
     Classic { node: NodeId, membership: MembershipId, request: classic::Request },
     Modern { node: NodeId, membership: MembershipId, request: HeartbeatRequest },
     NameTopics { membership: MembershipId, ids: BTreeSet<Uuid> },
+    ListTopics { watch: WatchId },
     Committed { node: NodeId, partitions: BTreeMap<TopicPartition, Ticket> },
     Landmarks { node: NodeId, times: BTreeMap<TopicPartition, (Ticket, i64)> },
     EpochEnds { node: NodeId, epochs: BTreeMap<TopicPartition, (Ticket, i32, Option<i32>)> },
@@ -70,8 +75,12 @@ pub(super) struct State {
     membership: MembershipId,
     /// The broker that coordinates the group, while that is believed.
     pub(super) coordinator: Option<NodeId>,
-    /// What was subscribed to, by name.
+    /// The topics that were subscribed to by name, or that match the expression of a member that matches itself.
     subscription: BTreeSet<Arc<str>>,
+    /// How they were chosen.
+    choice: Choice,
+    /// How many expressions were watched.
+    watches: u64,
     /// The topics whose partitions the leader of a classic group counts.
     counting: Option<BTreeSet<Arc<str>>>,
     pub(super) positions: Positions,
@@ -107,7 +116,7 @@ pub(super) struct State {
     /// The member leaves its group, and the consumer stays.
     is_leaving: bool,
     /// What was subscribed to while the member was leaving.
-    resubscription: Option<Wanted>,
+    resubscription: Option<Subscription>,
 }
 
 /// Whether somebody is there to consume.
@@ -133,6 +142,8 @@ impl State {
             membership: MembershipId::default(),
             coordinator: None,
             subscription: BTreeSet::new(),
+            choice: Choice::ByName,
+            watches: 0,
             counting: None,
             positions: Positions::new(config.reset),
             prefetch: Prefetch::new(config.prefetch_bytes),

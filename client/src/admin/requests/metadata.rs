@@ -12,7 +12,7 @@ use crate::admin::Results;
 use crate::admin::topics::{PartitionDescription, TopicDescription, TopicRef};
 use crate::cluster::address;
 use crate::config::Address;
-use crate::messages::{topic_name, version};
+use crate::messages::{topic_name, version_from};
 use crate::metadata::NodeId;
 use crate::wire::Connection;
 
@@ -65,10 +65,7 @@ async fn ask(
     topics: Option<Vec<MetadataRequestTopic>>,
     lowest: i16,
 ) -> Result<Told, Error> {
-    let version = version::<MetadataRequest>(connection, i16::MAX)?;
-    if version < lowest {
-        connection.versions().check::<MetadataRequest>(lowest)?;
-    }
+    let version = version_from::<MetadataRequest>(connection, lowest)?;
     let request = MetadataRequest::default().with_topics(topics).with_allow_auto_topic_creation(false);
     told(connection.request_at_version(request, version).await?, lowest == BY_ID)
 }

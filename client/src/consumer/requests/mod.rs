@@ -6,5 +6,6 @@
 pub(super) mod group;
 pub(super) mod log;
 pub(super) mod offsets;
+pub(super) mod topics;
 
 use crate::messages::{ask, group_id, millis, text, topic_name, version};

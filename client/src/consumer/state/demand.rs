@@ -34,6 +34,8 @@ impl State {
     ) -> Vec<Job> {
         let mut jobs = Vec::new();
         self.count(snapshot, &mut jobs);
+        self.look_for_the_missing(now, snapshot);
+        self.look(now, &mut jobs);
         if let Membership::Classic(member) = &mut self.member {
             member.topics_changed(&counts(&self.subscription, snapshot));
         }
@@ -47,7 +49,7 @@ impl State {
 
     /// The earliest time at which [`jobs`](Self::jobs) has something to do although nothing happens until then.
     pub(in crate::consumer) fn deadline(&self) -> Option<Duration> {
-        self.not_before.values().copied().chain(self.member.deadline()).min()
+        self.not_before.values().copied().chain(self.member.deadline()).chain(self.next_list()).min()
     }
 
     /// A leader's question for the numbers of partitions is answered when something is known of each topic.

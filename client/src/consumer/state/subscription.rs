@@ -1,15 +1,40 @@
 //! How a consumer becomes a member of its group, and no member again.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
+use trilog_protocol::topic_pattern::TopicPattern;
 use uuid::Uuid;
 
 use super::State;
+use super::watch::Watch;
 use crate::consumer::config::GroupProtocol;
 use crate::consumer::group::classic::ClassicMember;
 use crate::consumer::group::modern::{ModernMember, ModernOptions, Wanted};
 use crate::consumer::membership::Membership;
+
+/// What the application subscribes to.
+#[derive(Debug)]
+pub(in crate::consumer) enum Subscription {
+    /// Topics by name.
+    Named(BTreeSet<Arc<str>>),
+    /// A regular expression that the coordinator of a group of the consumer protocol matches.
+    MatchedByGroup(String),
+    /// A regular expression that a member of a classic group matches.
+    Matched(Box<TopicPattern>),
+}
+
+/// How the topics are chosen by now.
+#[derive(Debug)]
+pub(super) enum Choice {
+    /// By the application, which names them or assigns their partitions by hand.
+    ByName,
+    /// By an expression that the coordinator matches.
+    ByGroup,
+    /// By an expression that this member matches.
+    Watched(Watch),
+}
 
 impl State {
     /// Begins to leave the group, and gives up partitions that were assigned by hand.
@@ -53,15 +78,15 @@ impl State {
         self.member = Membership::Alone;
         self.membership.0 += 1;
         self.counting = None;
+        self.choice = Choice::ByName;
     }
 
     /// Subscribes, as a member of the group; one that is leaving it comes back when it has left.
-    pub(in crate::consumer) fn subscribe(&mut self, wanted: Wanted, now: Duration) {
+    pub(in crate::consumer) fn subscribe(&mut self, subscription: Subscription, now: Duration) {
         if self.is_leaving {
-            self.resubscription = Some(wanted);
+            self.resubscription = Some(subscription);
             return;
         }
-        self.subscription.clone_from(&wanted.names);
         if matches!(self.member, Membership::Alone) {
             self.assign(&BTreeSet::new());
             self.member = match self.config.protocol {
@@ -69,6 +94,23 @@ impl State {
                 GroupProtocol::Consumer => Membership::Modern(ModernMember::new(self.modern_options(), now)),
             };
         }
+        match subscription {
+            Subscription::Named(names) => {
+                self.choice = Choice::ByName;
+                self.subscription.clone_from(&names);
+                self.wants(Wanted { names, pattern: None }, now);
+            }
+            Subscription::MatchedByGroup(pattern) => {
+                self.choice = Choice::ByGroup;
+                self.subscription.clear();
+                self.wants(Wanted { names: BTreeSet::new(), pattern: Some(pattern) }, now);
+            }
+            // What the member has wanted so far stays until the topics are listed.
+            Subscription::Matched(pattern) => self.watch_for(pattern, now),
+        }
+    }
+
+    fn wants(&mut self, wanted: Wanted, now: Duration) {
         match &mut self.member {
             Membership::Alone => {}
             Membership::Classic(member) => member.subscribe(wanted.names, now),

@@ -1,3 +1,5 @@
+mod watching;
+
 use bytes::Bytes;
 use trilog_protocol::ErrorCode;
 use trilog_protocol::consumer_protocol::encode_assignment;
@@ -434,8 +436,7 @@ fn a_topic_that_was_made_again_is_read_as_a_new_log() {
 #[test]
 fn a_commit_of_a_member_ends_with_its_hold_of_the_partitions() {
     let mut stage = Stage::new(ResetPolicy::None);
-    let wanted = Wanted { names: [Arc::from("t")].into(), pattern: None };
-    stage.state.subscribe(wanted, stage.now);
+    stage.state.subscribe(Subscription::Named([Arc::from("t")].into()), stage.now);
     let assign = |state: &mut State, partition| {
         state.callback_begins(&Callback::Assign([place(partition)].into()));
     };
@@ -490,8 +491,7 @@ fn member() -> Stage {
 
 impl Stage {
     fn subscribes(&mut self) {
-        let names = [Arc::from("t")].into();
-        self.state.subscribe(Wanted { names, pattern: None }, self.now);
+        self.state.subscribe(Subscription::Named([Arc::from("t")].into()), self.now);
     }
 
     /// The only job, which is a request of the classic protocol.

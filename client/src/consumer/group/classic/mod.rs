@@ -150,19 +150,25 @@ impl ClassicMember {
         matches!(self.phase, Phase::Joining | Phase::Counting(_) | Phase::Syncing)
     }
 
-    /// Replaces the topics that the member wants: names, or what a regular expression matches by now.
+    /// Replaces the topics that the member wants, by name. No names are no reason to join.
     pub fn subscribe(&mut self, topics: BTreeSet<Arc<str>>, now: Duration) {
-        if self.topics == topics {
-            return;
+        if !matches!(self.phase, Phase::Idle) || !topics.is_empty() {
+            self.topics_matched(topics, now);
         }
+    }
+
+    /// Replaces the topics that the member wants by those that a regular expression matches by now. While there are none, it is a
+    /// member all the same, as in Java.
+    pub fn topics_matched(&mut self, topics: BTreeSet<Arc<str>>, now: Duration) {
+        let are_others = self.topics != topics;
         self.topics = topics;
         match self.phase {
-            Phase::Idle if !self.topics.is_empty() => {
+            Phase::Idle => {
                 self.polled = now;
                 self.phase = Phase::Join { from: now };
             }
-            Phase::Idle | Phase::Leaving | Phase::Stalled => {}
-            _ => self.rejoin = true,
+            Phase::Leaving | Phase::Stalled => {}
+            _ => self.rejoin |= are_others,
         }
     }
 

@@ -262,6 +262,17 @@ fn the_leader_assigns_by_the_numbers_of_partitions() {
 }
 
 #[test]
+fn a_member_of_no_topics_joins_if_an_expression_may_match_some_later() {
+    let mut stage = Stage::new(Assignor::Range, None);
+    stage.member.subscribe(topics(&[]), stage.now);
+    stage.nothing();
+    stage.member.topics_matched(topics(&[]), stage.now);
+    assert_eq!(stage.only(), Action::FindCoordinator);
+    stage.member.coordinator_found();
+    assert_eq!(stage.sends_join().1.topics, Vec::<String>::new());
+}
+
+#[test]
 fn a_member_joins_once_for_what_changed_before() {
     let mut stage = Stage::new(Assignor::CooperativeSticky, None);
     stage.member.subscribe(topics(&["t"]), stage.now);
