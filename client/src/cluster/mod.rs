@@ -13,6 +13,7 @@ mod refresh;
 mod tests;
 mod translate;
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -63,6 +64,8 @@ struct Shared {
 struct Knowledge {
     cache: Cache,
     demand: Demand,
+    /// Whether brokers may make the topics that they are asked for, if the configuration allows it.
+    may_create: bool,
     /// Why the last refresh brought nothing.
     failure: Option<Error>,
 }
@@ -81,7 +84,8 @@ impl Cluster {
             max_age: common.metadata_max_age,
             max_idle: common.metadata_max_idle,
         };
-        let knowledge = Knowledge { cache: Cache::default(), demand: Demand::new(pace), failure: None };
+        let knowledge =
+            Knowledge { cache: Cache::default(), demand: Demand::new(pace), may_create: true, failure: None };
         let shared = Arc::new(Shared {
             links: Links::new(common.reconnect),
             common,
@@ -105,6 +109,26 @@ impl Cluster {
     pub(crate) fn uses(&self, topic: &Arc<str>) {
         let now = self.shared.now();
         if self.shared.knowledge().demand.uses(topic, now) {
+            self.shared.demanded.notify_one();
+        }
+    }
+
+    /// A consumer uses these topics. Brokers may make those that are missing (`allow.auto.create.topics`) only if the application
+    /// has named all of them. Otherwise one that was deleted would come back by being asked for.
+    pub(crate) fn consumes(&self, topics: &BTreeSet<Arc<str>>, are_named: bool) {
+        let now = self.shared.now();
+        let mut knowledge = self.shared.knowledge();
+        if are_named && !knowledge.may_create {
+            // Those of before were not all named, and would be asked for while they are idle.
+            knowledge.demand.forget();
+        }
+        knowledge.may_create = are_named;
+        let mut has_new = false;
+        for topic in topics {
+            has_new |= knowledge.demand.uses(topic, now);
+        }
+        drop(knowledge);
+        if has_new {
             self.shared.demanded.notify_one();
         }
     }

@@ -35,14 +35,17 @@ pub(super) async fn run(shared: Arc<Shared>) {
             () = sleep_until(due) => {}
             () = shared.demanded.notified() => continue,
         }
-        let topics = {
-            let now = shared.now();
-            shared.knowledge().demand.topics(now)
-        };
-        let request = translate::request(&topics, shared.common.auto_create_topics);
+        let request = request(&shared);
         let outcome = ask_around(&shared, &request).await;
         take_in(&shared, outcome);
     }
+}
+
+pub(super) fn request(shared: &Shared) -> MetadataRequest {
+    let now = shared.now();
+    let mut knowledge = shared.knowledge();
+    let creates = knowledge.may_create && shared.common.auto_create_topics;
+    translate::request(&knowledge.demand.topics(now), creates)
 }
 
 fn take_in(shared: &Shared, outcome: Result<Answer, Error>) {

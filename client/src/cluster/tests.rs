@@ -74,3 +74,18 @@ async fn a_connection_on_which_a_request_timed_out_is_not_chosen_again() {
     assert!(answer.is_err());
     assert!(!cluster.any_node().await.unwrap().1.is_same(&silent));
 }
+
+#[tokio::test]
+async fn brokers_may_make_only_topics_that_were_named() {
+    let cluster = Cluster::start(Common::default());
+    let asks = || {
+        let request = refresh::request(&cluster.shared);
+        let names = request.topics.unwrap_or_default().into_iter().filter_map(|topic| topic.name);
+        (request.allow_auto_topic_creation, names.map(|name| name.to_string()).collect::<Vec<_>>())
+    };
+    let topics = |name: &str| BTreeSet::from([Arc::from(name)]);
+    cluster.consumes(&topics("matched"), false);
+    assert_eq!(asks(), (false, vec!["matched".to_owned()]));
+    cluster.consumes(&topics("named"), true);
+    assert_eq!(asks(), (true, vec!["named".to_owned()]), "the other one might be gone by now");
+}

@@ -136,9 +136,8 @@ fn turn(shared: &Shared, snapshot: &Snapshot) -> Turn {
         state.member.leave();
     }
     let jobs = state.jobs(now, wall_clock(), snapshot);
-    for topic in state.topics() {
-        shared.cluster.uses(&topic);
-    }
+    let topics = state.topics();
+    shared.cluster.consumes(&topics, state.has_named(&topics));
     if std::mem::take(&mut state.metadata_is_stale) {
         shared.cluster.ask_anew();
     }

@@ -119,6 +119,8 @@ impl Consumer {
     /// With `group.protocol=consumer` the coordinator matches, and leaves internal topics out; [`poll`](Self::poll) tells if it refuses
     /// the expression.
     ///
+    /// A topic that matched and was deleted is not created anew by being asked for, whatever `allow.auto.create.topics` says.
+    ///
     /// An expression is compiled here, which takes well below a millisecond for most, and tens of milliseconds for the largest that
     /// are taken.
     ///

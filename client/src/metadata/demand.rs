@@ -74,6 +74,11 @@ impl Demand {
         self.topics.keys().cloned().collect()
     }
 
+    /// No topic is used any more.
+    pub(crate) fn forget(&mut self) {
+        self.topics.clear();
+    }
+
     /// Whether a topic is in use.
     pub(crate) fn is_used(&self, topic: &str) -> bool {
         self.topics.contains_key(topic)

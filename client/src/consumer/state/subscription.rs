@@ -118,6 +118,17 @@ impl State {
         }
     }
 
+    /// Whether the application has named all of the [topics](Self::topics) that are asked for. Others exist, or are gone: to ask
+    /// for them must not create them.
+    pub(in crate::consumer) fn has_named(&self, topics: &BTreeSet<Arc<str>>) -> bool {
+        match self.choice {
+            Choice::ByName if matches!(self.member, Membership::Alone) => true,
+            // Partitions of an earlier subscription, and topics of other members, are not.
+            Choice::ByName => topics.is_subset(&self.subscription),
+            Choice::ByGroup | Choice::Watched(_) => false,
+        }
+    }
+
     fn modern_options(&self) -> ModernOptions {
         ModernOptions {
             member_id: Uuid::new_v4().to_string(),

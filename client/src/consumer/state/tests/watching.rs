@@ -86,6 +86,11 @@ impl Stage {
         (stage, membership)
     }
 
+    /// Whether the topics that are asked for may be created by that.
+    fn names_all(&self) -> bool {
+        self.state.has_named(&self.state.topics())
+    }
+
     fn waits(&mut self, time: Duration) {
         self.now += time;
     }
@@ -204,7 +209,7 @@ fn nobody_looks_after_the_end_of_a_subscription() {
     stage.waits(MAX_AGE);
     stage.nothing();
     assert_eq!(stage.state.deadline(), None);
-    assert!(stage.state.topics().is_empty());
+    assert!(stage.state.topics().is_empty() && stage.names_all());
 }
 
 #[test]
@@ -250,6 +255,7 @@ fn names_and_expressions_replace_each_other() {
     let (membership, topics) = stage.joins_first_for();
     assert_eq!(topics, ["t"], "the list is that of an expression which is no longer wanted");
     stage.is_in(membership, 1);
+    assert!(stage.names_all());
 
     stage.watches("a-.");
     let second = stage.looks();
@@ -259,6 +265,7 @@ fn names_and_expressions_replace_each_other() {
     stage.lists(second, &["a-1", "t"]);
     assert_eq!(stage.joins_for(), (membership, vec!["a-1".to_owned()]));
     stage.is_in(membership, 2);
+    assert!(!stage.names_all());
 
     stage.watches("a-.|t");
     let third = stage.looks();
@@ -304,4 +311,26 @@ fn a_list_that_cannot_be_had_is_asked_for_ever_more_rarely() {
     let watch = stage.looks();
     stage.lists(watch, &["a-1"]);
     assert_eq!(stage.joins_first_for().1, ["a-1"]);
+}
+
+#[test]
+fn topics_that_were_not_named_are_not_made() {
+    let mut stage = member();
+    stage.names("u");
+    assert!(stage.names_all());
+    stage.state.callback_begins(&Callback::Assign([place(0)].into()));
+    assert!(!stage.names_all(), "a partition of an earlier subscription");
+    stage.state.callback = Some(Callback::Revoke([place(0)].into()));
+    stage.state.callback_ends(stage.now);
+    assert!(stage.names_all());
+    stage.state.counting = Some([Arc::from("v")].into());
+    assert!(!stage.names_all(), "a topic of another member");
+    let mut by_hand = Stage::new(ResetPolicy::None);
+    by_hand.state.assign(&[place(0)].into());
+    assert!(by_hand.names_all());
+    let mut modern = Stage::new(ResetPolicy::None);
+    let config = (*modern.state.config).clone().group("g").protocol(GroupProtocol::Consumer);
+    modern.state = State::new(Arc::new(config));
+    modern.state.subscribe(Subscription::MatchedByGroup("a-.".to_owned()), modern.now);
+    assert!(!modern.names_all());
 }
