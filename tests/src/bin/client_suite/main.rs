@@ -14,6 +14,7 @@
 
 mod administration;
 mod crowd;
+mod expressions;
 mod failover;
 mod mixed;
 mod records;
@@ -38,10 +39,12 @@ type Played = Pin<Box<dyn Future<Output = ()>>>;
 type Scenario = (&'static str, fn(Stage) -> Played);
 
 /// What is played side by side.
-const SCENARIOS: [Scenario; 8] = [
+const SCENARIOS: [Scenario; 10] = [
     ("records-come-back", |stage| Box::pin(records::come_back(stage))),
     ("classic-group-shares-and-resumes", |stage| Box::pin(records::group_resumes(stage, "classic"))),
     ("consumer-group-shares-and-resumes", |stage| Box::pin(records::group_resumes(stage, "consumer"))),
+    ("classic-group-follows-an-expression", |stage| Box::pin(expressions::follow(stage, "classic"))),
+    ("consumer-group-follows-an-expression", |stage| Box::pin(expressions::follow(stage, "consumer"))),
     ("administration", |stage| Box::pin(administration::everything(stage))),
     ("classic-group-of-three-libraries", |stage| Box::pin(mixed::group(stage, "classic"))),
     ("consumer-group-of-three-libraries", |stage| Box::pin(mixed::group(stage, "consumer"))),
