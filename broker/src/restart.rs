@@ -3,7 +3,8 @@
 //! After a failed write the store cannot be used any further, and there is no telling which of its threads still holds
 //! what. So the process replaces itself by a fresh one: same process id, same standard streams, same environment and
 //! arguments, and nothing else of what it was. All files and sockets close, so peers and clients see it as what it is, the
-//! end of a node, and nobody has to watch over it for it to come back.
+//! end of a node, and nobody has to watch over it for it to come back. For some milliseconds it listens for no signals: one that asks
+//! it to end ends it by itself, and the exit status is the signal's.
 
 use std::convert::Infallible;
 use std::env;

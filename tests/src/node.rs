@@ -273,6 +273,11 @@ impl Node {
         String::from_utf8_lossy(&std::fs::read(&self.log).unwrap_or_default()).into_owned()
     }
 
+    /// Whether it replaces itself by a fresh process, and has logged nothing since it said so.
+    pub fn has_announced_another_run(&self) -> bool {
+        self.log().lines().next_back().is_some_and(|line| line.contains("beginning anew, once there is room"))
+    }
+
     /// Resident memory in bytes.
     ///
     /// # Panics
