@@ -7,6 +7,7 @@
 
 mod advertised;
 mod bind;
+mod max_connections;
 mod open_files;
 mod room;
 mod topics;
@@ -31,7 +32,7 @@ pub(crate) use self::open_files::{RESERVED_FOR_STORE, RESERVED_PER_PEER};
 use self::open_files::{Shares, TooFewFiles};
 use crate::api::{KafkaApis, Started};
 use crate::cli::{ServeOptions, serve};
-use crate::connection::{self, Limits, Listener, PerAddress};
+use crate::connection::{self, Admission, Limits, Listener, PerAddress};
 use crate::http::{self, Lifecycle, Routes};
 use crate::logging::LogFilter;
 use crate::metrics::{Metrics, Scraper};
@@ -168,7 +169,8 @@ async fn run_until_asked(
     let (sockets, peer_listener) = bound?;
     announce(&options);
     files.announce();
-    let limits = (Limits { max_connections: files.clients, ..limits(&options) }, per_address(&options));
+    let (most, number) = watch::channel(files.clients);
+    let limits = (limits(&options), Admission { most: number, per_address: per_address(&options) });
     let (members, topics) = (options.members().len(), options.topics.clone());
     let begun = Started::new(&options, log);
     let starting = Node::start(config(options, secret, peer_listener));
@@ -176,6 +178,7 @@ async fn run_until_asked(
     let node = node?;
     tokio::spawn(advertised::watch(node.clone(), FOREVER));
     tokio::spawn(topics::create_missing(node.clone(), members, topics));
+    tokio::spawn(max_connections::follow(node.clone(), files, most, FOREVER));
     lifecycle.started(node.clone());
     let clients = Clients { begun, listeners: sockets, limits, metrics, http };
     serve_clients(&node, clients, &lifecycle, signals).await
@@ -201,7 +204,7 @@ struct Clients {
     /// What the node was started with.
     begun: Started,
     listeners: Vec<Listener>,
-    limits: (Limits, PerAddress),
+    limits: (Limits, Admission),
     metrics: Metrics,
     /// The thread of the HTTP port.
     http: Option<http::Alive>,
@@ -242,7 +245,6 @@ fn announce(options: &ServeOptions) {
 
 fn limits(options: &ServeOptions) -> Limits {
     Limits {
-        max_connections: options.settings.max_connections,
         max_idle: options.settings.connections_max_idle.unwrap_or(FOREVER),
         max_request_bytes: options.settings.socket_request_max_bytes,
     }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::addresses::{Addresses, PerAddress};
@@ -17,6 +17,7 @@ use super::arrivals::Arrivals;
 use super::budget::{ByteBudget, NODE_REQUEST_BYTES};
 use super::complaints::{Complaints, Kind};
 use super::driver::{Connection, NodeMemory};
+use super::slots::{Slot, Slots};
 use super::{ConnectionInfo, Limits};
 use crate::metrics::Metrics;
 
@@ -36,6 +37,15 @@ pub(crate) struct Listener {
     pub(crate) sockets: Vec<std::net::TcpListener>,
 }
 
+/// Which clients are let in.
+#[derive(Clone, Debug)]
+pub(crate) struct Admission {
+    /// `max.connections`: how many clients may be connected at once, over all listeners. It may change at any time.
+    pub(crate) most: watch::Receiver<usize>,
+    /// How many of them an address may have.
+    pub(crate) per_address: PerAddress,
+}
+
 /// What all accept loops of a node share.
 struct Acceptor<A> {
     api: Arc<A>,
@@ -44,8 +54,8 @@ struct Acceptor<A> {
     addresses: Addresses,
     metrics: Metrics,
     complaints: Complaints,
-    /// One permit a connection, held by its task: all permits back means all connections ended.
-    slots: Arc<Semaphore>,
+    /// One a connection, held by its task.
+    slots: Slots,
     connections: AtomicU64,
     shutdown: watch::Receiver<bool>,
 }
@@ -59,7 +69,7 @@ struct Acceptor<A> {
 pub(crate) async fn serve<A: Api>(
     listeners: Vec<Listener>,
     api: Arc<A>,
-    (limits, per_address): (Limits, PerAddress),
+    (limits, admission): (Limits, Admission),
     metrics: Metrics,
     shutdown: watch::Receiver<bool>,
 ) -> io::Result<()> {
@@ -69,10 +79,10 @@ pub(crate) async fn serve<A: Api>(
         api,
         limits,
         budget: (ByteBudget::new(NODE_REQUEST_BYTES), Arrivals::default(), answers),
-        addresses: Addresses::new(per_address),
+        addresses: Addresses::new(admission.per_address),
         metrics,
         complaints: complaints.clone(),
-        slots: Arc::new(Semaphore::new(limits.max_connections)),
+        slots: Slots::new(admission.most),
         connections: AtomicU64::new(0),
         shutdown,
     });
@@ -93,9 +103,7 @@ pub(crate) async fn serve<A: Api>(
     telling.spawn(complaints.tell_the_rest());
     loops.join_all().await;
 
-    let all = u32::try_from(limits.max_connections).unwrap_or(u32::MAX);
-    // An error would mean a closed semaphore, which nobody closes; there is nothing to wait for then.
-    let _ = acceptor.slots.acquire_many(all).await;
+    acceptor.slots.all_free().await;
     Ok(())
 }
 
@@ -114,7 +122,7 @@ impl<A: Api> Acceptor<A> {
                 match socket.accept().await {
                     Ok((stream, peer)) => {
                         backoff = FIRST_BACKOFF;
-                        let Some(slot) = self.slot(&listener).await else { return };
+                        let slot = self.slot(&listener).await;
                         self.admit(&listener, stream, peer, slot);
                     }
                     Err(error) => {
@@ -132,20 +140,19 @@ impl<A: Api> Acceptor<A> {
     }
 
     /// A slot for the connection that was accepted last, once there is one. Until then no more are accepted, as in Kafka:
-    /// clients wait in the operating system's queue instead of connecting again and again. None would mean
-    /// that somebody closed the semaphore, which nobody does.
-    async fn slot(&self, listener: &Arc<str>) -> Option<OwnedSemaphorePermit> {
-        if let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() {
-            return Some(slot);
+    /// clients wait in the operating system's queue instead of connecting again and again.
+    async fn slot(&self, listener: &Arc<str>) -> Slot {
+        if let Some(slot) = self.slots.try_take() {
+            return slot;
         }
-        let most = self.limits.max_connections;
+        let most = self.slots.most();
         let problem = format!("there are {most} already (max.connections), and the next ones wait");
         self.complaints.not_taken(Kind::TooMany, listener, &problem);
-        Arc::clone(&self.slots).acquire_owned().await.ok()
+        self.slots.take().await
     }
 
     /// Starts a connection's task, or closes the connection when there are too many of its address.
-    fn admit(&self, listener: &Arc<str>, stream: TcpStream, peer: SocketAddr, slot: OwnedSemaphorePermit) {
+    fn admit(&self, listener: &Arc<str>, stream: TcpStream, peer: SocketAddr, slot: Slot) {
         let Some(of_address) = self.addresses.admit(peer.ip()) else {
             let problem = format!("{} has as many as it may have (max.connections.per.ip)", peer.ip());
             return self.complaints.not_taken(Kind::TooManyOfAddress, listener, &problem);

@@ -51,6 +51,7 @@ mod load;
 mod pace;
 mod queue;
 mod reader;
+mod slots;
 #[cfg(test)]
 mod tests;
 mod turn;
@@ -64,7 +65,7 @@ pub(crate) use self::addresses::PerAddress;
 pub(crate) use self::answers::{AnswerMemory, Share};
 pub(crate) use self::api::{Answer, Api, Reply, ReplyTo, Request};
 pub(crate) use self::close::{CloseReason, Fault};
-pub(crate) use self::listener::{Listener, serve};
+pub(crate) use self::listener::{Admission, Listener, serve};
 pub(crate) use self::load::Hold;
 use crate::wire::frame::DEFAULT_MAX_REQUEST_BYTES;
 
@@ -83,8 +84,6 @@ pub(crate) struct ConnectionInfo {
 /// What an operator may set about connections, by Kafka's names.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
-    /// `max.connections`: how many clients may be connected at once, over all listeners.
-    pub(crate) max_connections: usize,
     /// `connections.max.idle.ms`: how long a connection may go without a byte or an open request.
     pub(crate) max_idle: Duration,
     /// `socket.request.max.bytes`: the largest request.
@@ -93,11 +92,7 @@ pub(crate) struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            max_connections: 4096,
-            max_idle: Duration::from_secs(600),
-            max_request_bytes: DEFAULT_MAX_REQUEST_BYTES,
-        }
+        Self { max_idle: Duration::from_secs(600), max_request_bytes: DEFAULT_MAX_REQUEST_BYTES }
     }
 }
 

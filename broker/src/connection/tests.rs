@@ -123,6 +123,15 @@ impl Server {
     }
 
     fn start_with(limits: Limits, per_address: PerAddress) -> Self {
+        Self::start_for(limits, Admission { most: watch::channel(4096).1, per_address })
+    }
+
+    fn start_for_most(most: usize) -> Self {
+        let most = watch::channel(most).1;
+        Self::start_for(Limits::default(), Admission { most, per_address: PerAddress::default() })
+    }
+
+    fn start_for(limits: Limits, admission: Admission) -> Self {
         let api = Arc::new(Obedient::default());
         let socket = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let address = socket.local_addr().unwrap();
@@ -130,7 +139,7 @@ impl Server {
         let listener = Listener { name: "TEST".into(), sockets: vec![socket] };
         let shared = Arc::new(Shared(Arc::clone(&api)));
         let serving =
-            tokio::spawn(serve(vec![listener], shared, (limits, per_address), Metrics::default(), stopped));
+            tokio::spawn(serve(vec![listener], shared, (limits, admission), Metrics::default(), stopped));
         Self { api, address, shutdown, serving }
     }
 
@@ -288,7 +297,7 @@ async fn idle_connections_are_closed_and_waiting_ones_are_not() {
 
 #[tokio::test]
 async fn connections_above_the_limit_wait() {
-    let server = Server::start(Limits { max_connections: 2, ..Limits::default() });
+    let server = Server::start_for_most(2);
     let mut first = server.connect().await;
     let mut second = server.connect().await;
     for client in [&mut first, &mut second] {
@@ -313,7 +322,7 @@ async fn connections_above_the_limit_wait() {
 
 #[tokio::test]
 async fn a_connection_that_waits_for_a_slot_does_not_keep_the_server() {
-    let server = Server::start(Limits { max_connections: 1, ..Limits::default() });
+    let server = Server::start_for_most(1);
     let mut only = server.connect().await;
     only.send(1, "now 1").await;
     assert_eq!(only.receive().await.unwrap(), (1, 1));

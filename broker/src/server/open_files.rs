@@ -93,6 +93,11 @@ impl Shares {
         Ok(Self { limit, reserved, wanted, clients: left.min(wanted) })
     }
 
+    /// How many clients there may be where `wanted` are to be taken.
+    pub(super) fn clients_of(self, wanted: usize) -> usize {
+        usize::try_from(self.limit).unwrap_or(usize::MAX).saturating_sub(self.reserved).min(wanted)
+    }
+
     /// Tells the log.
     pub(super) fn announce(self) {
         let Self { limit, reserved, wanted, clients } = self;

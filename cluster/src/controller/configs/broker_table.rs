@@ -140,7 +140,7 @@ pub(super) fn broker_domain(name: &str) -> Option<(&'static str, Domain)> {
 }
 
 /// The settings of a broker's own that may be set while the cluster runs.
-const OWN_DYNAMIC: [&str; 1] = [PRODUCER_ID_EXPIRATION_MS];
+const OWN_DYNAMIC: [&str; 2] = [MAX_CONNECTIONS, PRODUCER_ID_EXPIRATION_MS];
 
 /// Whether a broker's setting may be set while the cluster runs, as in Kafka: of the names of a topic's default only the
 /// strongest.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Configs;
 use super::broker::BrokerSettings;
-use super::broker_table::{PRODUCER_ID_EXPIRATION_MS, broker_configs, is_dynamic};
+use super::broker_table::{MAX_CONNECTIONS, PRODUCER_ID_EXPIRATION_MS, broker_configs, is_dynamic};
 use super::domain::{Domain, integer};
 use super::topic_table::{Synonym, TOPIC_CONFIGS, TopicConfig, Unit};
 
@@ -82,10 +82,20 @@ impl<'a> BrokerLayers<'a> {
     /// `producer.id.expiration.ms`: how long a partition remembers an idempotent producer that writes nothing.
     #[must_use]
     pub fn producer_id_expiration(&self) -> Duration {
-        let dynamic =
-            self.node.get(PRODUCER_ID_EXPIRATION_MS).or(self.cluster.get(PRODUCER_ID_EXPIRATION_MS));
-        let dynamic = dynamic.and_then(|value| integer(value)).and_then(|ms| u64::try_from(ms).ok());
+        let dynamic = self.dynamic_number(PRODUCER_ID_EXPIRATION_MS).and_then(|ms| u64::try_from(ms).ok());
         dynamic.map_or(self.started.producer_id_expiration, Duration::from_millis)
+    }
+
+    /// `max.connections`: how many clients may be connected at once.
+    #[must_use]
+    pub fn max_connections(&self) -> usize {
+        let dynamic = self.dynamic_number(MAX_CONNECTIONS).and_then(|count| usize::try_from(count).ok());
+        dynamic.unwrap_or(self.started.max_connections)
+    }
+
+    /// What was set for the node, or else for all nodes, while the cluster runs.
+    fn dynamic_number(&self, name: &str) -> Option<i64> {
+        integer(self.node.get(name).or(self.cluster.get(name))?)
     }
 
     /// The value that somebody gave a setting, if it is in this layer.

@@ -5,12 +5,13 @@ use kafka_protocol::messages::describe_configs_request::DescribeConfigsResource;
 use kafka_protocol::messages::incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
 use kafka_protocol::messages::{
     ConsumerGroupHeartbeatRequest, DescribeConfigsRequest, IncrementalAlterConfigsRequest,
-    ListConfigResourcesRequest,
+    ListConfigResourcesRequest, MetadataRequest,
 };
 use trilog_client::wire::Connection;
 use trilog_tests::admin::NewTopic;
 use trilog_tests::batch::{BatchBuilder, Record};
-use trilog_tests::cluster::{Cluster, ClusterOptions};
+use trilog_tests::cluster::{Cluster, ClusterOptions, connection_options};
+use trilog_tests::http::sum;
 use trilog_tests::requests::{error, group_id, only, text, topic_name};
 use trilog_tests::waiting::wait_until;
 
@@ -84,6 +85,31 @@ async fn a_nodes_settings_take_effect_at_once_and_survive_a_restart() {
         (told == Some(("1048588".to_owned(), 5))).then_some(())
     })
     .await;
+}
+
+#[tokio::test]
+async fn the_number_of_connections_changes_and_closes_none() {
+    let cluster = Cluster::start(ClusterOptions::nodes(1)).await;
+    let (first, second) = (cluster.connect(1).await, cluster.connect(1).await);
+    let set = async |value| {
+        assert_eq!(alter(&first, BROKER, "1", "max.connections", Some(value)).await, 0);
+        let changed = format!("max.connections was changed clients={value}");
+        wait_until(&changed, async || cluster.node(1).log().contains(&changed).then_some(())).await;
+    };
+    set("2").await;
+    let address = cluster.node(1).address().to_owned();
+    let waiting = tokio::spawn(async move { Connection::connect(&address, &connection_options()).await });
+    wait_until("a connection waits", async || {
+        let samples = cluster.node(1).scrape().await;
+        (sum(&samples, "trilog_connections_rejected_total", &[]) > 0.0).then_some(())
+    })
+    .await;
+    second.request(MetadataRequest::default()).await.expect("those that are there are served");
+    second.close();
+    let third = waiting.await.unwrap().expect("the one that waited is served");
+    set("3").await;
+    cluster.connect(1).await.request(MetadataRequest::default()).await.expect("one more is served");
+    third.request(MetadataRequest::default()).await.expect("so is the one before");
 }
 
 #[tokio::test]
