@@ -68,7 +68,7 @@ pub enum Command {
 }
 
 /// Gives each command a usage line by its definition alone. clap's own names the flags that were given, or that have a variable of the
-/// environment, as if they were required.
+/// environment, as if they were required. A negative number behind a flag is its value, so that the message says what is wrong with it.
 #[must_use]
 pub fn with_usage_lines(mut definition: clap::Command) -> clap::Command {
     definition.build();
@@ -80,7 +80,11 @@ fn set_usage(command: &mut clap::Command) {
     command.get_subcommands_mut().for_each(set_usage);
     let usage = command.render_usage().to_string();
     let usage = usage.strip_prefix("Usage: ").unwrap_or(&usage).to_owned();
-    *command = std::mem::take(command).override_usage(usage);
+    let takes_negative = |arg: clap::Arg| {
+        let is_flag_with_value = arg.get_action().takes_values() && !arg.is_positional();
+        if is_flag_with_value { arg.allow_negative_numbers(true) } else { arg }
+    };
+    *command = std::mem::take(command).override_usage(usage).mut_args(takes_negative);
 }
 
 /// Does a command, and says in one line why it failed. `definition` is the whole command line of the binary.

@@ -73,6 +73,21 @@ async fn a_wrong_value_of_dev_names_its_flag() {
 }
 
 #[tokio::test]
+async fn a_negative_number_is_a_value_and_no_flag() {
+    for (command, flag) in [
+        (&["serve"][..], "--node-id"),
+        (&["dev"], "--nodes"),
+        (&["dev"], "--base-port"),
+        (&["produce", "t"], "--partition"),
+        (&["topic", "create", "t"], "--partitions"),
+        (&["topic", "create", "t"], "--replication-factor"),
+    ] {
+        assert_refused(&[command, &[flag, "-1"]].concat(), &[], &["invalid value '-1'", flag]).await;
+    }
+    assert_refused(&["topic", "create", "t", "-7"], &[], &["unexpected argument '-7'"]).await;
+}
+
+#[tokio::test]
 async fn a_wrong_variable_is_named_or_its_flag_is() {
     for (command, variable, value, flag) in [
         ("serve", "TRILOG_NODE_ID", "one", "--node-id"),
