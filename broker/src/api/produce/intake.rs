@@ -158,7 +158,9 @@ impl From<RecordError> for Refusal {
             RecordError::InvalidTimestamp(_) => ResponseError::InvalidTimestamp,
             RecordError::UnsupportedCompressionType(_) => ResponseError::UnsupportedCompressionType,
             RecordError::Records(faults) if faults.have_timestamp() => ResponseError::InvalidTimestamp,
-            RecordError::Records(_) | RecordError::InvalidRecord(_) => ResponseError::InvalidRecord,
+            RecordError::Records(_) | RecordError::InvalidRecord(_) | RecordError::Unreadable(_) => {
+                ResponseError::InvalidRecord
+            }
             RecordError::InvalidTxnState => ResponseError::InvalidTxnState,
         };
         let told = ItemError::new(code, &error);

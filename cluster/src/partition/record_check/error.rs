@@ -7,9 +7,12 @@ use trilog_protocol::records::{MAX_DECOMPRESSED_BYTES, WalkError};
 /// A refused record set. Each variant is one of Kafka's error codes; what it holds says what was wrong.
 #[derive(Debug, thiserror::Error)]
 pub enum RecordError {
-    /// `CORRUPT_MESSAGE` (2): the bytes are not what their producer meant to send, or nobody could read them.
+    /// `CORRUPT_MESSAGE` (2): the bytes are not what their producer meant to send, and producers send the batch again.
     #[error("corrupt record set: {0}")]
     CorruptMessage(#[from] Corruption),
+    /// `INVALID_RECORD` (87): it cannot be read, however often it is sent.
+    #[error("unreadable record set: {0}")]
+    Unreadable(#[from] Unreadable),
     /// `MESSAGE_TOO_LARGE` (10). Producers answer it by splitting the batch.
     #[error("record set too large: {0}")]
     MessageTooLarge(#[from] SizeLimit),
@@ -34,7 +37,7 @@ pub enum RecordError {
 /// How a record set is corrupt.
 #[derive(Debug, thiserror::Error)]
 pub enum Corruption {
-    /// The header makes no sense, or the batch is cut off.
+    /// The header makes no sense.
     #[error("{0}")]
     Header(BatchError),
     /// The CRC does not match.
@@ -45,7 +48,15 @@ pub enum Corruption {
         /// The CRC of the bytes received.
         computed: u32,
     },
-    /// The records cannot be read.
+}
+
+/// Why a record set cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum Unreadable {
+    /// The batch is cut off.
+    #[error("{0}")]
+    CutOff(BatchError),
+    /// Its bytes are no records, or not as many as it counts.
     #[error("{0}")]
     Records(WalkError),
 }

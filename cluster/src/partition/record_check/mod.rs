@@ -16,7 +16,7 @@ use bytes::Bytes;
 
 pub use self::error::{
     Corruption, InvalidReason, RecordError, RecordFault, RecordFaults, RecordReason, SizeLimit,
-    TimestampReason,
+    TimestampReason, Unreadable,
 };
 use crate::ids::{Offset, TimestampMs};
 use trilog_protocol::batch::{BatchError, BatchHeader, Codec, TimestampType, crc_of};
@@ -206,7 +206,8 @@ impl From<BatchError> for RecordError {
         match error {
             BatchError::UnsupportedMagic(magic @ 0..=1) => InvalidReason::Format(magic).into(),
             BatchError::InvalidOffsets { .. } => InvalidReason::Offsets(error).into(),
-            BatchError::UnsupportedMagic(_) | BatchError::Truncated { .. } | BatchError::InvalidLength(_) => {
+            BatchError::Truncated { .. } => Unreadable::CutOff(error).into(),
+            BatchError::UnsupportedMagic(_) | BatchError::InvalidLength(_) => {
                 Corruption::Header(error).into()
             }
         }
@@ -218,7 +219,7 @@ impl From<WalkError> for RecordError {
         match error {
             WalkError::DecompressedTooLarge => SizeLimit::Decompressed.into(),
             WalkError::UnknownCodec(unknown) => Self::UnsupportedCompressionType(unknown.0),
-            damage => Corruption::Records(damage).into(),
+            damage => Unreadable::Records(damage).into(),
         }
     }
 }

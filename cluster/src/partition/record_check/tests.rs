@@ -37,11 +37,11 @@ fn a_record_set_is_exactly_one_batch() {
 }
 
 #[test]
-fn a_batch_that_is_cut_off_is_corrupt() {
+fn a_batch_that_is_cut_off_is_unreadable() {
     let batch = BatchBuilder::of_count(4).build();
     for length in 1..batch.len() {
         let cut = check_record_set(Bytes::copy_from_slice(&batch[..length]), &LIMITS);
-        assert!(matches!(cut, Err(RecordError::CorruptMessage(Corruption::Header(_)))), "{length}: {cut:?}");
+        assert!(matches!(cut, Err(RecordError::Unreadable(Unreadable::CutOff(_)))), "{length}: {cut:?}");
     }
 }
 
@@ -141,13 +141,10 @@ fn the_header_must_count_as_producers_count() {
 }
 
 #[test]
-fn a_count_that_the_records_do_not_bear_out_is_corrupt() {
+fn a_count_that_the_records_do_not_bear_out_is_refused() {
     let mut batch = BatchBuilder::of_count(3);
     (batch.record_count, batch.last_offset_delta) = (i32::MAX, i32::MAX - 1);
-    assert!(matches!(
-        check(&batch),
-        Err(RecordError::CorruptMessage(Corruption::Records(WalkError::Truncated)))
-    ));
+    assert!(matches!(check(&batch), Err(RecordError::Unreadable(Unreadable::Records(WalkError::Truncated)))));
 }
 
 #[test]
@@ -160,12 +157,12 @@ fn codecs_are_known_and_allowed() {
 }
 
 #[test]
-fn compressed_rubbish_is_corrupt() {
+fn compressed_rubbish_is_unreadable() {
     for packing in &Packing::ALL[1..] {
         let batch = BatchBuilder::of_count(1).packing(*packing).build_around(b"this was never compressed");
         let found = check_record_set(Bytes::from(batch), &LIMITS);
         assert!(
-            matches!(found, Err(RecordError::CorruptMessage(Corruption::Records(_)))),
+            matches!(found, Err(RecordError::Unreadable(Unreadable::Records(_)))),
             "{packing:?}: {found:?}"
         );
     }
