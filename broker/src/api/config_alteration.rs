@@ -14,6 +14,7 @@ use kafka_protocol::protocol::StrBytes;
 use trilog_cluster::controller::{
     AlterConfigs, AlterTopicConfigs, ConfigAlteration, ConfigChange, ConfigOperation, ConfigResource,
     ControllerError, ControllerRequest, ControllerResponse, ItemResult, ResourceAlteration, TopicAlteration,
+    topic_name,
 };
 
 use super::admin_deadline::AdminDeadline;
@@ -102,7 +103,10 @@ fn asked(
 ) -> Result<Asked, ItemError> {
     let other = |resource, change| Ok(Asked::Other(ResourceAlteration { resource, change }));
     match resource_type {
-        TOPIC => Ok(Asked::Topic(TopicAlteration { name: name.to_string(), change })),
+        TOPIC => {
+            check_topic_name(name)?;
+            Ok(Asked::Topic(TopicAlteration { name: name.to_string(), change }))
+        }
         BROKER if name.is_empty() => other(ConfigResource::Cluster, change),
         BROKER => {
             check_own_id(broker, name)?;
@@ -117,6 +121,14 @@ fn asked(
         CLIENT_METRICS => Err(no_client_metrics(name)),
         other => Err(invalid(format!("Unknown resource type {other}"))),
     }
+}
+
+/// Refuses a name that no topic may have with the codes that Kafka has for it.
+fn check_topic_name(name: &str) -> Result<(), ItemError> {
+    if name.is_empty() {
+        return Err(invalid("Default topic resources are not allowed."));
+    }
+    topic_name::check(name).map_err(|why| ItemError::new(ResponseError::InvalidTopicException, why))
 }
 
 /// A node is asked for what is its own.
@@ -165,7 +177,9 @@ fn set_levels(broker: &Broker, change: &ConfigChange, validate_only: bool) -> Re
 
 fn set_level(levels: &mut LogLevels, change: &ConfigAlteration) -> Result<(), ItemError> {
     let level = match change.operation {
-        ConfigOperation::Set => Some(change.value.as_deref().unwrap_or_default()),
+        ConfigOperation::Set => {
+            Some(change.value.as_deref().ok_or_else(|| invalid("A level to set must not be null."))?)
+        }
         ConfigOperation::Delete => None,
         ConfigOperation::Append => {
             return Err(invalid("APPEND operation is not allowed for the BROKER_LOGGER resource"));

@@ -45,8 +45,8 @@ impl Handler for DeleteRecords {
         keep_one(&mut request.topics, Counts::Last);
         let deadline = AdminDeadline::after(request.timeout_ms).commit();
         let image = broker.image();
-        let topics = request.topics.into_iter().map(|topic| take_in(broker, &image, topic));
-        let topics: Vec<_> = topics.collect();
+        let topics = request.topics.into_iter().filter(|topic| !topic.partitions.is_empty());
+        let topics: Vec<_> = topics.map(|topic| take_in(broker, &image, topic)).collect();
         context.later(async move {
             let mut results = Vec::with_capacity(topics.len());
             for topic in topics {

@@ -14,13 +14,14 @@ use kafka_protocol::messages::describe_producers_response::{
 };
 use kafka_protocol::messages::{DescribeProducersRequest, DescribeProducersResponse};
 use trilog_cluster::bounds::{MAX_PRODUCERS_PER_NODE, MAX_PRODUCERS_PER_PARTITION};
-use trilog_cluster::controller::MetadataImage;
+use trilog_cluster::controller::{MetadataImage, topic_name};
 use trilog_cluster::ids::RaftGroupId;
 use trilog_cluster::partition::ActiveProducer;
 
 use super::broker::Broker;
 use super::call::{Call, Handler, Versions};
 use super::distinct::{Counts, asked_topic, keep_one};
+use super::item_error::ItemError;
 use super::led_partition::group_of;
 use crate::connection::Reply;
 
@@ -77,22 +78,32 @@ fn describe(
     asked: TopicRequest,
 ) -> TopicResponse {
     let topic = image.topic(&asked.name);
+    let no_topic = topic.is_none().then(|| no_topic(&asked.name));
     let partition = |index: &i32| {
         let producers = group_of(topic, *index).and_then(|group| {
             let known = known.ok_or(ResponseError::RequestTimedOut)?;
             known.get(&group).ok_or(ResponseError::NotLeaderOrFollower)
         });
+        let producers = producers.map_err(|error| no_topic.clone().unwrap_or(ItemError::bare(error)));
         partition_response(*index, producers.map(Vec::as_slice))
     };
     let partitions = asked.partition_indexes.iter().map(partition).collect();
     TopicResponse::default().with_partitions(partitions).with_name(asked.name)
 }
 
-fn partition_response(index: i32, producers: Result<&[ActiveProducer], ResponseError>) -> PartitionResponse {
+/// Why there is nothing to tell of a topic that does not exist. No message repeats the name: a request may name very many partitions.
+fn no_topic(name: &str) -> ItemError {
+    match topic_name::check(name) {
+        Ok(()) => ItemError::fixed(ResponseError::UnknownTopicOrPartition, "There is no such topic."),
+        Err(_) => ItemError::fixed(ResponseError::InvalidTopicException, "No topic can have this name."),
+    }
+}
+
+fn partition_response(index: i32, producers: Result<&[ActiveProducer], ItemError>) -> PartitionResponse {
     let response = PartitionResponse::default().with_partition_index(index);
     match producers {
         Ok(producers) => response.with_active_producers(producers.iter().map(state).collect()),
-        Err(error) => response.with_error_code(error.code()),
+        Err(error) => response.with_error_code(error.error.code()).with_error_message(error.message),
     }
 }
 
@@ -134,8 +145,9 @@ mod tests {
         let told = &known.active_producers[0];
         assert_eq!((told.producer_id.0, told.producer_epoch, told.last_sequence), (7, 1, 41));
         assert_eq!((told.last_timestamp, told.current_txn_start_offset), (1_000, -1));
-        let unknown = partition_response(1, Err(ResponseError::UnknownTopicOrPartition));
+        let unknown = partition_response(1, Err(no_topic("unknown")));
         assert_eq!((unknown.error_code, unknown.active_producers.len()), (3, 0));
+        assert_eq!(no_topic("a/b").error, ResponseError::InvalidTopicException);
         let topic = TopicResponse::default().with_partitions(vec![known, unknown]);
         let response = DescribeProducersResponse::default().with_topics(vec![topic]);
         response.encode(&mut BytesMut::new(), DescribeProducers::SERVED.max).unwrap();

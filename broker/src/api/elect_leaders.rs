@@ -68,8 +68,8 @@ impl Handler for ElectLeaders {
             keep_one(topics, Counts::First);
         }
         if ![PREFERRED, UNCLEAN].contains(&request.election_type) {
-            let refused = ResponseError::InvalidRequest.code();
-            return context.now(&ElectLeadersResponse::default().with_error_code(refused));
+            let refused = refused(request.topic_partitions.unwrap_or_default());
+            return context.now(&refused.with_error_code(ResponseError::InvalidRequest.code()));
         }
         let deadline = Instant::now() + patience(request.timeout_ms);
         let broker = Arc::clone(broker);
@@ -103,6 +103,19 @@ enum Outcome {
     Done(Result<(), ItemError>),
     /// `leader` is to hand the leadership of `group` to `preferred`.
     Open { group: RaftGroupId, leader: NodeId, preferred: NodeId },
+}
+
+/// Refuses each named partition, as Kafka does, because the kind of election is unknown.
+fn refused(topics: Vec<TopicPartitions>) -> ElectLeadersResponse {
+    let election = |topic: &TopicName, index| Election {
+        topic: topic.clone(),
+        index,
+        outcome: Outcome::Done(Err(ItemError::bare(ResponseError::InvalidRequest))),
+    };
+    let elections = topics.iter().flat_map(|TopicPartitions { topic, partitions, .. }| {
+        partitions.iter().map(|index| election(topic, *index))
+    });
+    respond(elections.collect(), true)
 }
 
 fn elections(

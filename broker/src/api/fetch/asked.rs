@@ -8,6 +8,8 @@ use kafka_protocol::protocol::StrBytes;
 use trilog_cluster::ids::Offset;
 use uuid::Uuid;
 
+use super::super::led_partition::NO_EPOCH;
+
 /// From this version on topics are named by id.
 const BY_ID_FROM: i16 = 13;
 
@@ -99,7 +101,8 @@ impl From<&FetchPartition> for Asked {
         Self {
             offset: Offset(row.fetch_offset),
             max_bytes: usize::try_from(row.partition_max_bytes).unwrap_or(0),
-            believed_epoch: row.current_leader_epoch,
+            // As in Kafka: in a fetch any negative epoch is none.
+            believed_epoch: row.current_leader_epoch.max(NO_EPOCH),
             last_fetched_epoch: row.last_fetched_epoch,
         }
     }

@@ -5,9 +5,12 @@ use thiserror::Error;
 use super::Configs;
 use super::broker::BrokerSettings;
 use super::broker_table::{broker_domain, flag_instead_of, is_dynamic};
-use super::domain::InvalidValue;
+use super::domain::{InvalidValue, integer};
 use super::effective::BrokerLayers;
 use super::topic::{MAX_VALUE_LENGTH, TopicConfigError, check_topic_configs};
+
+/// The default of `retention.ms`.
+const LOG_RETENTION_MS: &str = "log.retention.ms";
 
 /// Why a broker's settings are refused, in Kafka's words where it has any.
 #[derive(Debug, Error, PartialEq, Eq)]
@@ -50,7 +53,10 @@ pub fn check_dynamic_configs(started: &BrokerSettings, configs: &Configs) -> Res
         if value.len() > MAX_VALUE_LENGTH {
             return Err(DynamicConfigError::Conflict(TopicConfigError::TooLong));
         }
-        domain.check(value).map_err(|reason| DynamicConfigError::InvalidValue {
+        // As in Kafka: a topic's own retention may be 0, the brokers' default may not.
+        let is_no_time = name == LOG_RETENTION_MS && integer(value) == Some(0);
+        let checked = if is_no_time { Err(InvalidValue::Zero) } else { domain.check(value) };
+        checked.map_err(|reason| DynamicConfigError::InvalidValue {
             name: name.clone(),
             value: value.clone(),
             reason,
@@ -82,6 +88,7 @@ mod tests {
             refusal(&[("message.max.bytes", "x")]),
             "Invalid value x for configuration message.max.bytes: Not a number of type INT"
         );
+        assert!(refusal(&[("log.retention.ms", "0")]).starts_with("Invalid value 0 for configuration"));
         let lags = [("log.cleaner.min.compaction.lag.ms", "2"), ("log.cleaner.max.compaction.lag.ms", "1")];
         assert!(refusal(&lags).starts_with("conflict topic config setting"));
     }
