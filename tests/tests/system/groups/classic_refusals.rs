@@ -104,18 +104,6 @@ async fn sessions_outside_the_bounds() {
 }
 
 #[tokio::test]
-async fn a_group_without_a_name_has_no_members() {
-    let cluster = shared().await;
-    let group = cluster.group("").await;
-    let member = ClassicMember::new(&group).await;
-    let invalid = Some(ResponseError::InvalidGroupId);
-    assert_eq!(error(member.try_join().await.error_code), invalid);
-    assert_eq!(error(member.try_sync(&[]).await.error_code), invalid);
-    assert_eq!(member.heartbeat().await, invalid);
-    assert_eq!(member.leave().await, invalid);
-}
-
-#[tokio::test]
 async fn protocols_that_do_not_go_together() {
     let cluster = shared().await;
     let inconsistent = Some(ResponseError::InconsistentGroupProtocol);

@@ -21,7 +21,7 @@ use trilog_client::wire::Connection;
 use trilog_tests::admin::NewTopic;
 use trilog_tests::batch::{BatchBuilder, Record, values};
 use trilog_tests::cluster::{Cluster, ClusterOptions, shared};
-use trilog_tests::requests::{error, only, served, text, topic_name};
+use trilog_tests::requests::{error, only, served, topic_name};
 use trilog_tests::waiting::wait_until;
 
 async fn asked<R: Request>(connection: &Connection, request: R) -> R::Response {
@@ -121,22 +121,6 @@ async fn elect(connection: &Connection, kind: i8, topic: Option<(&str, &[i32])>)
 const NOT_NEEDED: i16 = 84;
 
 #[tokio::test]
-async fn a_leader_that_is_preferred_already_needs_no_election() {
-    let cluster = shared().await;
-    cluster.create(NewTopic::new("elections").partitions(3)).await;
-    cluster.wait_shown("elections").await;
-    cluster.wait_preferred("elections").await;
-    let connection = cluster.connect(2).await;
-    for kind in [0, 1] {
-        let told = elect(&connection, kind, Some(("elections", &[0, 2, 2, 9]))).await;
-        assert_eq!(told, [(0, NOT_NEEDED), (2, NOT_NEEDED), (9, 3)]);
-    }
-    assert_eq!(elect(&connection, 0, Some(("none", &[0]))).await, [(0, 3)]);
-    let unknown = ElectLeadersRequest::default().with_election_type(7);
-    assert_eq!(error(asked(&connection, unknown).await.error_code), Some(ResponseError::InvalidRequest));
-}
-
-#[tokio::test]
 async fn the_preferred_replica_leads_again_as_soon_as_it_is_asked_for() {
     let mut cluster = Cluster::start(ClusterOptions::nodes(3)).await;
     cluster.create(NewTopic::new("moved").assign(0, &[2, 1, 3]).assign(1, &[2, 3, 1])).await;
@@ -214,34 +198,6 @@ async fn replicas_stay_where_they_are() {
     }
     let under_way = asked(&connection, ListPartitionReassignmentsRequest::default().with_topics(None)).await;
     assert_eq!((under_way.error_code, under_way.topics.len()), (0, 0));
-}
-
-#[tokio::test]
-async fn what_there_is_none_of_is_told_as_kafka_tells_it() {
-    let cluster = shared().await;
-    let connection = cluster.connect(1).await;
-    let acls = asked(&connection, DescribeAclsRequest::default()).await;
-    assert_eq!(error(acls.error_code), Some(ResponseError::SecurityDisabled));
-    let quotas = asked(&connection, DescribeClientQuotasRequest::default()).await;
-    assert_eq!((quotas.error_code, quotas.entries.map(|entries| entries.len())), (0, Some(0)));
-    let scram = DescribeUserScramCredentialsRequest::default().with_users(None);
-    assert!(asked(&connection, scram).await.results.is_empty());
-    let features = asked(&connection, UpdateFeaturesRequest::default()).await;
-    assert_eq!(features.error_code, 0);
-    let transactions = ListTransactionsRequest::default().with_state_filters(vec![text("Odd")]);
-    let listed = asked(&connection, transactions).await;
-    assert_eq!((listed.transaction_states.len(), listed.unknown_state_filters.len()), (0, 1));
-    let pattern = ListTransactionsRequest::default().with_transactional_id_pattern(Some(text("(")));
-    let refused = asked(&connection, pattern).await.error_code;
-    assert_eq!(error(refused), Some(ResponseError::InvalidRegularExpression));
-    let ids = ["mine", "mine", ""].map(|id| text(id).into()).into();
-    let described =
-        asked(&connection, DescribeTransactionsRequest::default().with_transactional_ids(ids)).await;
-    let codes: Vec<_> = described.transaction_states.iter().map(|state| state.error_code).collect();
-    assert_eq!(codes, [105, 42]);
-    let resources =
-        asked(&connection, ListConfigResourcesRequest::default().with_resource_types(vec![4])).await;
-    assert_eq!(resources.config_resources.len(), 3);
 }
 
 /// Every version of an API has an answer.

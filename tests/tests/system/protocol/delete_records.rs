@@ -6,11 +6,10 @@ use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
-use trilog_tests::admin::NewTopic;
 use trilog_tests::batch::{BatchBuilder, Record, values};
 use trilog_tests::cluster::shared;
 use trilog_tests::partition::{EARLIEST, LATEST, MAX_TIMESTAMP, Partition};
-use trilog_tests::requests::{FetchPlan, Target, epoch_ended, error, records_deleted, served};
+use trilog_tests::requests::{FetchPlan, epoch_ended, error, records_deleted, served};
 
 /// The earliest offset on local disks (KIP-405), as ListOffsets takes it.
 const EARLIEST_LOCAL: i64 = -4;
@@ -108,38 +107,6 @@ async fn an_epoch_that_is_still_there_begins_with_the_log() {
     assert_eq!((ended.leader_epoch, ended.end_offset), (epoch, 2));
     let earliest = partition.try_list_offset(EARLIEST).await;
     assert_eq!((earliest.offset, earliest.leader_epoch), (2, epoch));
-}
-
-#[tokio::test]
-async fn what_cannot_be_deleted_is_refused() {
-    let cluster = shared().await;
-    let partition = cluster.new_partition("delete-refused").await;
-    partition.produce(values(1, &["a", "b"])).await;
-    let out_of_range = (Some(ResponseError::OffsetOutOfRange), -1);
-    assert_eq!(deleted(&partition, 3).await, out_of_range, "above the high watermark");
-    assert_eq!(deleted(&partition, -2).await, out_of_range);
-    assert_eq!(deleted(&partition, 1).await, (None, 1));
-    assert_eq!(deleted(&partition, 0).await, (None, 1), "it is deleted already");
-
-    let elsewhere = |topic: &str, index| {
-        let target = Target { topic: topic.to_owned(), partition: index, ..partition.target.clone() };
-        Partition { connection: partition.connection.clone(), target }
-    };
-    for (topic, index) in [("delete-refused", 7), ("delete-unknown", 0)] {
-        let unknown = (Some(ResponseError::UnknownTopicOrPartition), -1);
-        assert_eq!(deleted(&elsewhere(topic, index), -1).await, unknown, "{topic}-{index}");
-    }
-    let internal = (Some(ResponseError::InvalidTopicException), -1);
-    assert_eq!(deleted(&elsewhere("__consumer_offsets", 0), -1).await, internal);
-    cluster.create(NewTopic::new("delete-compacted").partitions(1).config("cleanup.policy", "compact")).await;
-    let compacted = (Some(ResponseError::PolicyViolation), -1);
-    assert_eq!(deleted(&cluster.partition("delete-compacted", 0).await, -1).await, compacted);
-
-    let leader = cluster.leader("delete-refused", 0).await;
-    for node in cluster.ids().into_iter().filter(|node| *node != leader) {
-        let other = Partition { connection: cluster.connect(node).await, target: partition.target.clone() };
-        assert_eq!(deleted(&other, -1).await, (Some(ResponseError::NotLeaderOrFollower), -1), "node {node}");
-    }
 }
 
 #[tokio::test]

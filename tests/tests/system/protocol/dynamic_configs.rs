@@ -12,12 +12,11 @@ use trilog_tests::admin::NewTopic;
 use trilog_tests::batch::{BatchBuilder, Record};
 use trilog_tests::cluster::{Cluster, ClusterOptions, connection_options};
 use trilog_tests::http::sum;
-use trilog_tests::requests::{error, group_id, only, text, topic_name};
+use trilog_tests::requests::{group_id, only, text, topic_name};
 use trilog_tests::waiting::wait_until;
 
 const BROKER: i8 = 4;
 const BROKER_LOGGER: i8 = 8;
-const CLIENT_METRICS: i8 = 16;
 const GROUP: i8 = 32;
 
 /// Sets a setting, with no value deletes it, and returns the error code.
@@ -110,31 +109,6 @@ async fn the_number_of_connections_changes_and_closes_none() {
     set("3").await;
     cluster.connect(1).await.request(MetadataRequest::default()).await.expect("one more is served");
     third.request(MetadataRequest::default()).await.expect("so is the one before");
-}
-
-#[tokio::test]
-async fn what_cannot_change_is_refused_by_name() {
-    let cluster = Cluster::start(ClusterOptions::nodes(1)).await;
-    let connection = cluster.connect(1).await;
-    let refusals = [
-        (BROKER, "1", "num.partitions", "3", ResponseError::InvalidRequest),
-        (BROKER, "", "node.id", "3", ResponseError::InvalidRequest),
-        (BROKER, "", "message.max.bytes", "many", ResponseError::InvalidRequest),
-        (BROKER, "", "no.such.setting", "3", ResponseError::InvalidConfig),
-        (BROKER, "9", "message.max.bytes", "3", ResponseError::InvalidRequest),
-        (GROUP, "g", "consumer.session.timeout.ms", "1", ResponseError::InvalidConfig),
-        (GROUP, "g", "session.timeout.ms", "1", ResponseError::InvalidConfig),
-        (GROUP, "", "consumer.session.timeout.ms", "50000", ResponseError::InvalidRequest),
-        (BROKER_LOGGER, "1", "no.such.logger", "INFO", ResponseError::InvalidConfig),
-        (BROKER_LOGGER, "1", "root", "LOUD", ResponseError::InvalidConfig),
-        (BROKER_LOGGER, "2", "root", "INFO", ResponseError::InvalidRequest),
-        (CLIENT_METRICS, "m", "interval.ms", "1000", ResponseError::InvalidRequest),
-        (7, "m", "interval.ms", "1000", ResponseError::InvalidRequest),
-    ];
-    for (kind, name, setting, value, expected) in refusals {
-        let code = alter(&connection, kind, name, setting, Some(value)).await;
-        assert_eq!(error(code), Some(expected), "{kind} {name} {setting}={value}");
-    }
 }
 
 #[tokio::test]

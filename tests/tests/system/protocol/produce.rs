@@ -6,7 +6,6 @@ use kafka_protocol::messages::{MetadataRequest, ProduceRequest};
 use trilog_tests::admin::NewTopic;
 use trilog_tests::batch::{BatchBuilder, Codec, Record, values};
 use trilog_tests::cluster::shared;
-use trilog_tests::partition::Partition;
 use trilog_tests::requests::{Target, error, only, produced, served};
 use trilog_tests::waiting::wait_until;
 
@@ -76,49 +75,6 @@ async fn acks_0_is_not_answered() {
 }
 
 #[tokio::test]
-async fn other_acks_are_refused() {
-    let cluster = shared().await;
-    let partition = cluster.new_partition("produce-bad-acks").await;
-    for acks in [2, -2, i16::MAX] {
-        let answer = partition.produce_with_acks(acks, values(1, &["a"])).await;
-        assert_eq!(error(answer.error_code), Some(ResponseError::InvalidRequiredAcks), "acks {acks}");
-    }
-    assert_eq!(partition.end().await, 0);
-}
-
-#[tokio::test]
-async fn unknown_topics_and_partitions_are_refused() {
-    let cluster = shared().await;
-    let partition = cluster.new_partition("produce-known").await;
-    for (topic, index) in [("produce-known", 1), ("produce-known", -1), ("produce-unknown", 0), ("", 0)] {
-        let target = Target { topic: topic.to_owned(), partition: index, ..partition.target.clone() };
-        let answer =
-            partition.connection.request_at_version(target.produce(9, -1, values(1, &["a"])), 9).await;
-        let code = error(produced(answer.unwrap()).error_code);
-        let refused = matches!(
-            code,
-            Some(ResponseError::UnknownTopicOrPartition | ResponseError::InvalidTopicException)
-        );
-        assert!(refused, "{topic}-{index}: {code:?}");
-    }
-}
-
-#[tokio::test]
-async fn who_does_not_lead_says_so() {
-    let cluster = shared().await;
-    let led = cluster.new_partition("produce-not-leader").await;
-    let leader = cluster.leader("produce-not-leader", 0).await;
-    for node in cluster.ids().into_iter().filter(|node| *node != leader) {
-        let other = Partition { connection: cluster.connect(node).await, target: led.target.clone() };
-        for acks in [1, -1] {
-            let answer = other.produce_with_acks(acks, values(1, &["a"])).await;
-            assert_eq!(error(answer.error_code), Some(ResponseError::NotLeaderOrFollower), "node {node}");
-        }
-    }
-    assert_eq!(led.end().await, 0);
-}
-
-#[tokio::test]
 async fn partitions_of_one_request_succeed_and_fail_apart() {
     let cluster = shared().await;
     let topic = NewTopic::new("produce-apart").assign(0, &[1]).assign(1, &[1]);
@@ -147,37 +103,4 @@ async fn requests_in_flight_are_appended_in_order() {
     let answers = partition.produce_in_flight(texts.iter().map(|text| values(1, &[text]))).await;
     assert!(answers.iter().map(|answer| answer.base_offset).eq(0..50));
     assert_eq!(partition.read_values().await, texts);
-}
-
-#[tokio::test]
-async fn a_compacted_topic_takes_no_record_without_a_key_and_says_which() {
-    let cluster = shared().await;
-    let topic = NewTopic::new("produce-compacted").partitions(1).config("cleanup.policy", "compact,delete");
-    cluster.create(topic).await;
-    let partition = cluster.partition("produce-compacted", 0).await;
-    let keyed = Record { key: Some(Bytes::from_static(b"k")), ..Record::new(1, "keyed") };
-    for codec in Codec::ALL {
-        let mixed = vec![keyed.clone(), Record::new(1, "without"), keyed.clone(), Record::new(1, "without")];
-        let answer = partition.try_produce(BatchBuilder::new(mixed).codec(codec).build()).await;
-        assert_eq!(error(answer.error_code), Some(ResponseError::InvalidRecord), "{codec:?}");
-        let blamed: Vec<_> = answer.record_errors.iter().map(|record| record.batch_index).collect();
-        assert_eq!(blamed, [1, 3], "{codec:?}");
-        assert!(answer.record_errors[0].batch_index_error_message.as_ref().unwrap().contains("key"));
-        assert!(answer.error_message.unwrap().contains("cleanup.policy"));
-        partition.produce(BatchBuilder::new(vec![keyed.clone()]).codec(codec).build()).await;
-    }
-    let kept = partition.read_values().await;
-    assert_eq!(kept, vec!["keyed"; Codec::ALL.len()]);
-}
-
-#[tokio::test]
-async fn a_short_timeout_is_no_reason_to_call_late_what_acks_1_asks_for() {
-    let cluster = shared().await;
-    let partition = cluster.new_partition("produce-acks-1-at-once").await;
-    for offset in 0..20 {
-        let mut request = partition.target.produce(9, 1, values(1, &["a"]));
-        request.timeout_ms = 0;
-        let answer = produced(partition.connection.request_at_version(request, 9).await.unwrap());
-        assert_eq!((error(answer.error_code), answer.base_offset), (None, offset));
-    }
 }
