@@ -98,6 +98,7 @@ fn node_bounds() -> Vec<(&'static str, String, &'static str)> {
         fixed("partitions of a topic", count(bounds::MAX_PARTITIONS_PER_TOPIC)),
         fixed("partitions that a request creates", count(bounds::MAX_PARTITIONS_PER_REQUEST)),
         fixed("partitions of a cluster", count(bounds::MAX_PARTITIONS_PER_CLUSTER)),
+        fixed("settings of all topics", bytes(bounds::MAX_TOPIC_CONFIG_BYTES)),
         fixed("what one request asks to change of the metadata", bytes(bounds::MAX_REQUEST_BYTES)),
         fixed("what one request changes of the metadata", bytes(bounds::MAX_ENTRY_BYTES)),
         fixed(

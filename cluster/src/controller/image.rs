@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::configs::{BrokerLayers, BrokerSettings, Configs, TopicSettings};
 use super::records::{Broker, ControllerRecord, PartitionRecord, decode_entry, encode_entry};
-use super::topic::{Partition, Topic};
+use super::topic::{Partition, Topic, config_bytes};
 use crate::encoding::DecodeError;
 use crate::ids::{NodeId, PartitionIndex, ProducerId, RaftGroupId, TopicId, TopicName};
 
@@ -23,6 +23,7 @@ mod tests;
 ///   even after its topic is gone, because a node that slept through the deletion still has the old group's data.
 /// * Every topic has a partition; every partition has a replica and no node twice.
 /// * A node or a group without settings of its own is in neither map of them.
+/// * `topic_config_bytes` is the sum over all topics.
 /// * `next_group` and `next_producer_id` never go down.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MetadataImage {
@@ -30,6 +31,7 @@ pub struct MetadataImage {
     names: Arc<BTreeMap<TopicId, TopicName>>,
     groups: Arc<BTreeMap<RaftGroupId, (TopicId, PartitionIndex)>>,
     brokers: Arc<BTreeMap<NodeId, Broker>>,
+    topic_config_bytes: usize,
     cluster_configs: Arc<Configs>,
     node_configs: Arc<BTreeMap<NodeId, Configs>>,
     group_configs: Arc<BTreeMap<String, Configs>>,
@@ -59,6 +61,7 @@ impl Default for MetadataImage {
             names: Arc::default(),
             groups: Arc::default(),
             brokers: Arc::default(),
+            topic_config_bytes: 0,
             cluster_configs: Arc::default(),
             node_configs: Arc::default(),
             group_configs: Arc::default(),
@@ -180,6 +183,11 @@ impl MetadataImage {
         TopicSettings::effective(self.broker_layers(node, started), &topic.configs)
     }
 
+    /// What the settings of all topics' own come to, in bytes of names and values.
+    pub(super) fn topic_config_bytes(&self) -> usize {
+        self.topic_config_bytes
+    }
+
     /// Applies a committed record. A record that contradicts the image, as one that is replayed after a later one
     /// may do, changes nothing.
     pub fn replay(&mut self, record: &ControllerRecord) {
@@ -195,7 +203,7 @@ impl MetadataImage {
             }
             ControllerRecord::TopicDeleted { id } => self.delete_topic(*id),
             ControllerRecord::TopicConfigsSet { id, configs } => {
-                self.change_topic(*id, |topic| topic.configs.clone_from(configs));
+                self.configure_topic(*id, configs);
             }
             ControllerRecord::ClusterConfigsSet { configs } => {
                 self.cluster_configs = Arc::new(configs.clone());
@@ -261,6 +269,7 @@ impl MetadataImage {
             let partitions: Vec<_> = partitions.iter().map(Partition::from).collect();
             self.index_groups(id, (0..).map(PartitionIndex).zip(&partitions));
             let topic = Topic { id, name: Arc::clone(&name), partitions, configs: configs.clone() };
+            self.topic_config_bytes += topic.config_bytes();
             Arc::make_mut(&mut self.names).insert(id, Arc::clone(&name));
             Arc::make_mut(&mut self.topics).insert(name, Arc::new(topic));
         }
@@ -278,12 +287,20 @@ impl MetadataImage {
 
     fn delete_topic(&mut self, id: TopicId) {
         let Some(topic) = self.topic_by_id(id).cloned() else { return };
+        self.topic_config_bytes -= topic.config_bytes();
         Arc::make_mut(&mut self.names).remove(&id);
         Arc::make_mut(&mut self.topics).remove(&topic.name);
         let groups = Arc::make_mut(&mut self.groups);
         for partition in &topic.partitions {
             groups.remove(&partition.group);
         }
+    }
+
+    fn configure_topic(&mut self, id: TopicId, configs: &Configs) {
+        let Some(topic) = self.topic_by_id(id) else { return };
+        self.topic_config_bytes -= topic.config_bytes();
+        self.topic_config_bytes += config_bytes(configs);
+        self.change_topic(id, |topic| topic.configs.clone_from(configs));
     }
 
     fn change_topic(&mut self, id: TopicId, change: impl FnOnce(&mut Topic)) {

@@ -13,6 +13,10 @@ pub const MAX_PARTITIONS_PER_REQUEST: usize = 10_000;
 /// The most partitions the cluster may have in all its topics. Beyond it: `POLICY_VIOLATION`.
 pub const MAX_PARTITIONS_PER_CLUSTER: usize = 50_000;
 
+/// The settings that all topics may have of their own, in bytes of names and values: each node keeps them in memory. Beyond it:
+/// `POLICY_VIOLATION` for what would add to them.
+pub const MAX_TOPIC_CONFIG_BYTES: usize = 16 << 20;
+
 /// How many producer ids a node is given at a time, so that `InitProducerId` seldom reaches the controller (KIP-730).
 pub const PRODUCER_ID_BLOCK: u32 = 1_000;
 

@@ -46,7 +46,7 @@ pub use errors::{ControllerError, ErrorCode};
 pub use image::{MetadataImage, PartitionView};
 pub use limits::{
     MAX_ENTRY_BYTES, MAX_GROUPS_WITH_CONFIGS, MAX_PARTITIONS_PER_CLUSTER, MAX_PARTITIONS_PER_REQUEST,
-    MAX_PARTITIONS_PER_TOPIC, PRODUCER_ID_BLOCK,
+    MAX_PARTITIONS_PER_TOPIC, MAX_TOPIC_CONFIG_BYTES, PRODUCER_ID_BLOCK,
 };
 pub use quorum::{Handover, Quorum, Voter};
 pub use records::{Broker, ControllerRecord, Listener, PartitionRecord, decode_entry, encode_entry};

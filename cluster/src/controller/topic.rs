@@ -30,10 +30,20 @@ impl Topic {
         (0..).map(PartitionIndex).zip(&self.partitions)
     }
 
+    /// What its settings come to, in bytes of names and values.
+    pub(super) fn config_bytes(&self) -> usize {
+        config_bytes(&self.configs)
+    }
+
     /// How many replicas a partition has. Partitions assigned by hand have as many as the first one.
     pub fn replication_factor(&self) -> usize {
         self.partitions.first().map_or(0, |partition| partition.replicas.len())
     }
+}
+
+/// What settings come to, in bytes of names and values.
+pub(super) fn config_bytes(configs: &Configs) -> usize {
+    configs.iter().map(|(name, value)| name.len() + value.len()).sum()
 }
 
 /// A partition: the Raft group that is its log, and where the group's members are.

@@ -6,11 +6,14 @@
 use std::collections::BTreeSet;
 
 use super::config_change::{changed, invalid_request};
-use super::{ControllerError, Decision, DecisionContext, ErrorCode, repeated, unknown_topic};
+use super::{
+    ControllerError, Decision, DecisionContext, ErrorCode, check_config_bytes, repeated, unknown_topic,
+};
 use crate::controller::configs::{BrokerLayers, canonical_topic_configs, check_topic_configs, topic_config};
 use crate::controller::image::MetadataImage;
 use crate::controller::records::ControllerRecord;
 use crate::controller::requests::{AlterTopicConfigs, ControllerResponse, ItemResult, TopicAlteration};
+use crate::controller::topic::config_bytes;
 
 #[cfg(test)]
 mod tests;
@@ -23,8 +26,10 @@ pub(super) fn decide(
     let repeated = repeated(request.topics.iter().map(|topic| &topic.name));
     let mut records = Vec::new();
     let mut results = Vec::with_capacity(request.topics.len());
+    let mut total = image.topic_config_bytes();
     for alteration in &request.topics {
-        let outcome = alter(image, alteration, &repeated, context).map(|record| records.extend(record));
+        let outcome = alter(image, alteration, &repeated, &mut total, context);
+        let outcome = outcome.map(|record| records.extend(record));
         results.push(ItemResult { item: alteration.name.clone(), outcome });
     }
     if request.validate_only {
@@ -33,11 +38,12 @@ pub(super) fn decide(
     Decision { records, response: ControllerResponse::AlterTopicConfigs(results) }
 }
 
-/// The record that makes the change, or none where nothing changes.
+/// The record that makes the change, or none where nothing changes. `total` is what the settings of all topics come to so far.
 fn alter(
     image: &MetadataImage,
     alteration: &TopicAlteration,
     repeated: &BTreeSet<&String>,
+    total: &mut usize,
     context: &DecisionContext<'_>,
 ) -> Result<Option<ControllerRecord>, ControllerError> {
     if repeated.contains(&alteration.name) {
@@ -48,6 +54,9 @@ fn alter(
     check_topic_configs(BrokerLayers::common(context.defaults, image.cluster_configs()), &configs)
         .map_err(|error| ControllerError::new(ErrorCode::InvalidConfig, error.to_string()))?;
     let configs = canonical_topic_configs(configs);
+    let (before, bytes) = (topic.config_bytes(), config_bytes(&configs));
+    check_config_bytes(*total, before, bytes)?;
+    *total = *total - before + bytes;
     let changed = configs != topic.configs;
     Ok(changed.then_some(ControllerRecord::TopicConfigsSet { id: topic.id, configs }))
 }

@@ -9,7 +9,10 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::draft::Draft;
-use super::{ControllerError, Decision, DecisionContext, ErrorCode, assignment, check_room, repeated};
+use super::{
+    ControllerError, Decision, DecisionContext, ErrorCode, assignment, check_config_bytes, check_room,
+    repeated,
+};
 use crate::controller::configs::{
     BrokerLayers, Configs, Synonyms, canonical_topic_configs, check_topic_configs, effective_topic_configs,
 };
@@ -18,6 +21,7 @@ use crate::controller::records::ControllerRecord;
 use crate::controller::requests::{
     ConfigEntry, ControllerResponse, CreateTopics, CreatedTopic, ItemResult, NewTopic, without_nulls,
 };
+use crate::controller::topic::config_bytes;
 use crate::controller::topic_name;
 use crate::ids::NodeId;
 
@@ -145,7 +149,9 @@ fn check_configs(
     })?;
     check_topic_configs(BrokerLayers::common(context.defaults, image.cluster_configs()), &configs)
         .map_err(|error| invalid(error.to_string()))?;
-    Ok(canonical_topic_configs(configs))
+    let configs = canonical_topic_configs(configs);
+    check_config_bytes(image.topic_config_bytes(), 0, config_bytes(&configs))?;
+    Ok(configs)
 }
 
 /// Replicas as the client wants them.

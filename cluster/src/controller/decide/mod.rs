@@ -20,7 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::configs::BrokerSettings;
 use super::errors::{ControllerError, ErrorCode};
 use super::image::MetadataImage;
-use super::limits::MAX_ENTRY_BYTES;
+use super::limits::{MAX_ENTRY_BYTES, MAX_TOPIC_CONFIG_BYTES};
 use super::quorum::{Handover, Quorum};
 use super::records::{ControllerRecord, encode_entry};
 use super::requests::{ControllerRequest, ControllerResponse};
@@ -118,6 +118,15 @@ fn check_room(context: &DecisionContext<'_>) -> Result<(), ControllerError> {
         return Ok(());
     }
     Err(ControllerError::new(ErrorCode::KafkaStorageError, "The disks of too many nodes are full."))
+}
+
+/// Refuses settings of a topic that come to `bytes`, instead of `before`, where all topics' come to `total` and may not grow.
+fn check_config_bytes(total: usize, before: usize, bytes: usize) -> Result<(), ControllerError> {
+    if bytes <= before || total - before + bytes <= MAX_TOPIC_CONFIG_BYTES {
+        return Ok(());
+    }
+    let message = format!("The settings of all topics may come to {MAX_TOPIC_CONFIG_BYTES} bytes at most.");
+    Err(ControllerError::new(ErrorCode::PolicyViolation, message))
 }
 
 fn unknown_topic() -> ControllerError {

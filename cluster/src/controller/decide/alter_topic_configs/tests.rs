@@ -2,7 +2,10 @@
 
 use super::*;
 use crate::controller::fixtures::Cluster;
-use crate::controller::requests::{ConfigAlteration, ConfigChange, ConfigOperation, ControllerRequest};
+use crate::controller::limits::MAX_TOPIC_CONFIG_BYTES;
+use crate::controller::requests::{
+    ConfigAlteration, ConfigChange, ConfigOperation, ControllerRequest, DeleteTopics, TopicRef,
+};
 
 use ConfigOperation::{Append, Delete, Set, Subtract};
 
@@ -51,6 +54,33 @@ fn refused(cluster: &mut Cluster, change: ConfigChange, code: ErrorCode, message
     let results = outcomes(cluster, &request(vec![("t", change)], false));
     assert_eq!(results, [Err(ControllerError::new(code, message))]);
     assert_eq!(cluster.image, before);
+}
+
+#[test]
+fn the_settings_of_all_topics_are_bounded() {
+    const NAME: &str = "leader.replication.throttled.replicas";
+    let value = vec!["0:1"; 8_000].join(",");
+    let most = MAX_TOPIC_CONFIG_BYTES / (NAME.len() + value.len());
+    let names: Vec<_> = (0..=most).map(|number| format!("t{number}")).collect();
+    let mut cluster = Cluster::of(1).with_topics(&names.iter().map(String::as_str).collect::<Vec<_>>());
+    let cluster = &mut cluster;
+    let set = |value: &str| changes(&[(NAME, Set, Some(value))]);
+    // Also within one request.
+    let all = names.iter().map(|name| (name.as_str(), set(&value))).collect();
+    let results = outcomes(cluster, &request(all, false));
+    assert!(results[..most].iter().all(Result::is_ok));
+    assert_eq!(results[most].as_ref().unwrap_err().code, ErrorCode::PolicyViolation);
+    let one = |cluster: &mut Cluster, topic: &str, value: &str| {
+        outcomes(cluster, &request(vec![(topic, set(value))], false)).remove(0).map_err(|error| error.code)
+    };
+    let last = names[most].as_str();
+    assert_eq!(one(cluster, last, &value), Err(ErrorCode::PolicyViolation));
+    assert_eq!(one(cluster, "t0", &value[4..]), Ok(()), "what is less is taken");
+    let decoded = MetadataImage::decode(&cluster.image.encode()).unwrap();
+    assert_eq!(decoded, cluster.image, "and counted again after a start");
+    let gone = DeleteTopics { topics: vec![TopicRef::Name("t1".into())] };
+    cluster.handle(&ControllerRequest::DeleteTopics(gone));
+    assert_eq!(one(cluster, last, &value), Ok(()), "a deleted topic's are free");
 }
 
 #[test]
