@@ -29,6 +29,40 @@ impl Pace {
     }
 }
 
+/// How far behind its rate a [`Throttle`] may be and catch up: timers come late, and a rate may be far above theirs.
+const BEHIND: Duration = Duration::from_millis(50);
+
+/// At most so many records a second, whatever held the ones before up. Time in which there was nothing to send is no credit.
+#[derive(Clone, Debug)]
+pub(crate) struct Throttle {
+    interval: Option<Duration>,
+    /// When the next record is due.
+    next: Instant,
+}
+
+impl Throttle {
+    pub(crate) fn new(now: Instant, rate: Option<u32>) -> Self {
+        Self { interval: rate.map(|rate| Duration::from_secs(1) / rate), next: now }
+    }
+
+    /// Waits until the next record may leave.
+    pub(crate) async fn wait(&mut self) {
+        let now = Instant::now();
+        if let Some(due) = self.due(now)
+            && due > now
+        {
+            tokio::time::sleep_until(due.into()).await;
+        }
+    }
+
+    fn due(&mut self, now: Instant) -> Option<Instant> {
+        let interval = self.interval?;
+        let due = self.next.max(now.checked_sub(BEHIND).unwrap_or(now));
+        self.next = due + interval;
+        Some(due)
+    }
+}
+
 fn counted_from(due: Instant, now: Instant) -> Instant {
     if now.saturating_duration_since(due) > TIMER { due } else { now }
 }
@@ -42,6 +76,21 @@ mod tests {
         let pace = Pace { started: Instant::now(), rate: Some(3) };
         assert_eq!(pace.due(1), Some(pace.started));
         assert_eq!(pace.due(3_000_001), Some(pace.started + Duration::from_secs(1_000_000)));
+    }
+
+    #[test]
+    fn a_silence_is_no_credit_and_a_late_timer_is() {
+        let start = Instant::now();
+        let mut throttle = Throttle::new(start, Some(100));
+        let step = Duration::from_millis(10);
+        assert_eq!((throttle.due(start), throttle.due(start)), (Some(start), Some(start + step)));
+        let late = start + 4 * step;
+        assert_eq!(throttle.due(late), Some(start + 2 * step));
+        let later = start + Duration::from_secs(60);
+        let at_once = std::iter::repeat_with(|| throttle.due(later))
+            .take_while(|due| due.is_some_and(|due| due <= later));
+        assert_eq!(at_once.count(), 6, "50 ms behind, and the one that is due now");
+        assert_eq!(Throttle::new(start, None).due(later), None);
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod tally;
 
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -25,7 +26,7 @@ use crate::connection::ConnectionArgs;
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
 use crate::notation::Separator;
-use crate::pace::Pace;
+use crate::pace::Throttle;
 use crate::progress::{Progress, bytes_in_words};
 
 /// What a line of the input is.
@@ -157,8 +158,10 @@ pub(crate) async fn run(args: ProduceArgs) -> Result<(), Failure> {
         producer,
         shape,
         settler: Settler::start(),
-        pace: Pace { started: Instant::now(), rate: args.rate },
+        started: Instant::now(),
+        throttle: Throttle::new(Instant::now(), args.rate),
         progress: Progress::new(is_watched),
+        topic: Arc::from(""),
         number: 0,
         bytes: 0,
     };
@@ -170,8 +173,11 @@ struct Sending {
     producer: Producer,
     shape: Shape,
     settler: Settler,
-    pace: Pace,
+    started: Instant,
+    throttle: Throttle,
     progress: Progress,
+    /// The topic of the last record.
+    topic: Arc<str>,
     /// The pieces so far.
     number: u64,
     /// The bytes of the records so far.
@@ -193,7 +199,7 @@ impl Sending {
         let tally = self.settler.finish().await;
         self.progress.end();
         if !quiet && (tally.delivered > 0 || outcome.is_ok()) {
-            eprintln!("{}", summary(&tally, self.bytes, self.pace.started.elapsed()));
+            eprintln!("{}", summary(&tally, self.bytes, self.started.elapsed()));
         }
         // A record that failed is why sending ended.
         match tally.failure {
@@ -227,10 +233,13 @@ impl Sending {
 
     async fn piece(&mut self, piece: Bytes) -> Result<(), String> {
         let Some(record) = self.shape.record(piece)? else { return Ok(()) };
-        self.pace.wait(self.number).await;
+        self.throttle.wait().await;
         self.bytes += size(&record);
+        if *self.topic != *record.topic {
+            self.topic = record.topic.as_str().into();
+        }
         let delivery = self.producer.send(record).await.map_err(|error| error.to_string())?;
-        self.settler.take(self.number, delivery).await;
+        self.settler.take(self.number, Arc::clone(&self.topic), delivery).await;
         Ok(())
     }
 }

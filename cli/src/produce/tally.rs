@@ -21,8 +21,8 @@ const SILENCE: Duration = Duration::from_secs(5);
 /// What is known so far.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
-    /// Records acknowledged, by partition.
-    pub(super) partitions: BTreeMap<i32, u64>,
+    /// Records acknowledged, by topic and partition.
+    pub(super) partitions: BTreeMap<(Arc<str>, i32), u64>,
     /// Records acknowledged.
     pub(super) delivered: u64,
     /// Records given up.
@@ -31,10 +31,13 @@ pub(super) struct Tally {
     pub(super) failure: Option<(u64, Error)>,
 }
 
+/// A record that was sent: the number of its piece, its topic, and what becomes of it.
+type Sent = (u64, Arc<str>, Delivery);
+
 /// Takes the deliveries of records in the order in which they were sent.
 #[derive(Debug)]
 pub(super) struct Settler {
-    deliveries: mpsc::Sender<(u64, Delivery)>,
+    deliveries: mpsc::Sender<Sent>,
     tally: Arc<Mutex<Tally>>,
     has_failed: watch::Receiver<bool>,
     task: JoinHandle<()>,
@@ -50,9 +53,9 @@ impl Settler {
     }
 
     /// Hands over what becomes of the record of piece `number`.
-    pub(super) async fn take(&self, number: u64, delivery: Delivery) {
+    pub(super) async fn take(&self, number: u64, topic: Arc<str>, delivery: Delivery) {
         // The task ends with its senders.
-        let _ = self.deliveries.send((number, delivery)).await;
+        let _ = self.deliveries.send((number, topic, delivery)).await;
     }
 
     /// Waits until a record has failed: forever, if none does.
@@ -81,14 +84,10 @@ impl Settler {
     }
 }
 
-async fn settle(
-    mut queue: mpsc::Receiver<(u64, Delivery)>,
-    tally: Arc<Mutex<Tally>>,
-    failing: watch::Sender<bool>,
-) {
+async fn settle(mut queue: mpsc::Receiver<Sent>, tally: Arc<Mutex<Tally>>, failing: watch::Sender<bool>) {
     let mut some = Vec::with_capacity(AT_ONCE);
     while queue.recv_many(&mut some, AT_ONCE).await > 0 {
-        for (number, mut delivery) in some.drain(..) {
+        for (number, topic, mut delivery) in some.drain(..) {
             let fate = match timeout(SILENCE, &mut delivery).await {
                 Ok(fate) => fate,
                 Err(_) => {
@@ -100,7 +99,7 @@ async fn settle(
             match fate {
                 Ok(delivered) => {
                     tally.delivered += 1;
-                    *tally.partitions.entry(delivered.partition).or_default() += 1;
+                    *tally.partitions.entry((topic, delivered.partition)).or_default() += 1;
                 }
                 Err(error) => {
                     tally.failed += 1;
