@@ -52,11 +52,11 @@ Examples:
 /// What `group list` is told.
 #[derive(Clone, Debug, Args)]
 pub struct ListArgs {
-    /// Only groups in this state, as Stable or Empty. May be repeated.
-    #[arg(long, value_name = "STATE")]
+    /// Only groups in this state. May be repeated.
+    #[arg(long, value_name = "STATE", ignore_case = true, value_parser = super::state::of_group())]
     state: Vec<String>,
-    /// Only groups of this type: classic or consumer. May be repeated.
-    #[arg(long = "type", value_name = "TYPE")]
+    /// Only groups of this type. May be repeated.
+    #[arg(long = "type", value_name = "TYPE", ignore_case = true, value_parser = super::state::type_of_group())]
     kind: Vec<String>,
 }
 

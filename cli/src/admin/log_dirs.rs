@@ -78,6 +78,15 @@ pub(super) async fn perform(args: &LogDirsArgs, session: &mut Session<'_>) -> Re
             problems.say(format!("there is no broker {broker}"));
         }
     }
+    for topic in &args.topic {
+        let is_there = |dirs: &Vec<LogDir>| {
+            dirs.iter().flat_map(|dir| &dir.replicas).any(|replica| *replica.partition.topic == **topic)
+        };
+        // A broker that does not answer may have it.
+        if !outcomes.values().any(|outcome| outcome.as_ref().map_or(true, is_there)) {
+            problems.say(format!("no broker stores a topic {topic:?}"));
+        }
+    }
     outcomes.retain(|broker, _| args.broker.is_empty() || args.broker.contains(broker));
     let brokers = problems.sort("broker", outcomes).into_iter();
     let dirs: Vec<_> = brokers

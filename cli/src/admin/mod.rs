@@ -15,6 +15,7 @@ mod reassign;
 mod records;
 mod reset;
 mod selection;
+mod state;
 mod topic;
 mod txn;
 mod user;

@@ -32,8 +32,8 @@ pub enum TxnCommand {
 /// What `txn list` is told.
 #[derive(Clone, Debug, Args)]
 pub struct ListArgs {
-    /// Only transactions in this state, as Ongoing. May be repeated.
-    #[arg(long, value_name = "STATE")]
+    /// Only transactions in this state. May be repeated.
+    #[arg(long, value_name = "STATE", ignore_case = true, value_parser = super::state::of_transaction())]
     state: Vec<String>,
     /// Only those of this producer id. May be repeated.
     #[arg(long, value_name = "ID")]
