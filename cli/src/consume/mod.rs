@@ -13,8 +13,10 @@ mod offset;
 mod reading;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use tokio::time::timeout;
 use trilog_client::consumer::{Landmark, TopicPartition};
 use trilog_client::{Consumer, ConsumerConfig};
 
@@ -26,6 +28,9 @@ use crate::connection::{ConnectionArgs, Settings};
 use crate::failure::Failure;
 use crate::notation::Separator;
 use crate::screen::Screen;
+
+/// How long partitions without a leader are waited for before the others are read without them. An election takes less.
+const ELECTION: Duration = Duration::from_secs(2);
 
 /// How records look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -169,7 +174,10 @@ pub(crate) async fn run(args: ConsumeArgs, screen: &mut Screen) -> Result<(), Fa
         let places = consumer_ready(&settings, &consumer, &args.topics).await?;
         let places = chosen(places, &args.partition)?;
         let ends = begin(&mut consumer, &places, beginning).await?;
-        Reading::of_partitions(consumer, ends, printing)
+        let without_leader = places.into_iter().filter(|place| !ends.contains_key(place)).collect();
+        let mut reading = Reading::of_partitions(consumer, ends, printing);
+        reading.endless = without_leader;
+        reading
     };
     reading.follows = args.follow;
     reading.left = args.count;
@@ -215,13 +223,36 @@ fn chosen(places: BTreeSet<TopicPartition>, wanted: &[i32]) -> Result<BTreeSet<T
     }
 }
 
-/// Assigns the partitions, each from its beginning on, and gives the offset at which each ends now.
+fn tell_of_leaderless<'a>(mut places: impl Iterator<Item = &'a TopicPartition>) {
+    if let Some(first) = places.next() {
+        let others = match places.count() {
+            0 => String::new(),
+            count => format!(", and {count} more have none"),
+        };
+        eprintln!("trilog: {first} has no leader{others}: what has one is read meanwhile");
+    }
+}
+
+/// Assigns the partitions, each from its beginning on, and gives the offset at which each ends now, except for those without a
+/// leader: nobody knows, and the others are read meanwhile.
 async fn begin(
     consumer: &mut Consumer,
     places: &BTreeSet<TopicPartition>,
     beginning: Beginning,
 ) -> Result<BTreeMap<TopicPartition, i64>, Failure> {
-    let marks = consumer.watermarks(places.iter().cloned()).await?;
+    let marks = match timeout(ELECTION, consumer.watermarks(places.iter().cloned())).await {
+        Ok(marks) => marks?,
+        Err(_) => consumer.watermarks_of_led(places.iter().cloned()).await?,
+    };
+    let mut leaderless = places.iter().filter(|place| !marks.contains_key(*place));
+    if let Beginning::Last(_) = beginning
+        && let Some(place) = leaderless.next()
+    {
+        return Err(Failure::Failed(format!(
+            "{place} has no leader, so that its last records are not known: choose others with --partition"
+        )));
+    }
+    tell_of_leaderless(leaderless);
     if let Beginning::At(offset) = beginning {
         for (place, (low, high)) in &marks {
             if !(*low..=*high).contains(&offset) {
@@ -233,7 +264,18 @@ async fn begin(
     }
     consumer.assign(places.iter().cloned())?;
     for place in places {
-        let (low, high) = marks.get(place).copied().unwrap_or_default();
+        let Some((low, high)) = marks.get(place).copied() else {
+            match beginning {
+                Beginning::Earliest => consumer.seek_to(place, Landmark::Beginning),
+                Beginning::Latest => consumer.seek_to(place, Landmark::End),
+                Beginning::At(offset) => consumer.seek(place, offset),
+                Beginning::Time(time) => consumer.seek_to(place, Landmark::Time(time)),
+                Beginning::Age(age) => consumer.seek_to(place, Landmark::Age(age)),
+                // Refused above.
+                Beginning::Last(_) => continue,
+            };
+            continue;
+        };
         match beginning {
             Beginning::Earliest => consumer.seek(place, low),
             Beginning::Latest => consumer.seek(place, high),

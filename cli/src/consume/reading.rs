@@ -1,6 +1,6 @@
 //! The loop of `trilog consume`: records in, lines out, until the end.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use tokio::time::sleep;
@@ -70,11 +70,17 @@ pub(super) struct Reading {
     pub(super) left: Option<u64>,
     /// Where each partition ended when it came.
     ends: BTreeMap<TopicPartition, End>,
+    /// Partitions without a leader, of which nobody knows where they end.
+    pub(super) endless: BTreeSet<TopicPartition>,
     /// The offsets behind what was printed, and not written out.
     printed: BTreeMap<TopicPartition, i64>,
     /// When the first record was printed that is not written out.
     unwritten_since: Option<Instant>,
     last_commit: Instant,
+    /// When it was looked how far each partition is read.
+    last_look: Option<Instant>,
+    /// Whether all partitions were read to their ends, as of then.
+    are_read: bool,
     /// When something came, or a person was told that nothing does.
     last_news: Instant,
     /// When a partition came, one was read further, or something was written: that may take as long as the reader likes.
@@ -95,9 +101,12 @@ impl Reading {
             follows: false,
             left: None,
             ends: ends.into_iter().map(|(place, offset)| (place, End::at(offset))).collect(),
+            endless: BTreeSet::new(),
             printed: BTreeMap::new(),
             unwritten_since: None,
             last_commit: now,
+            last_look: None,
+            are_read: false,
             last_news: now,
             last_progress: now,
         }
@@ -171,29 +180,41 @@ impl Reading {
             let held = share.held();
             held.is_settled && held.news.is_empty()
         });
-        !self.follows && is_settled && self.ends.values().all(|end| end.is_reached)
+        !self.follows && is_settled && self.are_read
     }
 
-    /// Learns of partitions that came, went or ended.
+    fn is_all_read(&self) -> bool {
+        self.endless.is_empty() && self.ends.values().all(|end| end.is_reached)
+    }
+
+    /// Learns of partitions that came, went or ended. There may be thousands of them, so that this is not for every batch.
     async fn look(&mut self) -> Result<(), Failure> {
-        if self.follows {
+        if self.follows || self.last_look.is_some_and(|last| last.elapsed() < LOOK) {
             return Ok(());
         }
+        self.last_look = Some(Instant::now());
         if let Some(share) = &self.share {
             let (news, gone) = {
                 let mut held = share.held();
                 (held.news.clone(), std::mem::take(&mut held.gone))
             };
             self.ends.retain(|place, _| !gone.contains(place));
+            self.endless.retain(|place| !gone.contains(place));
             if !news.is_empty() {
                 self.last_progress = Instant::now();
-                let marks = self.consumer.watermarks(news.iter().cloned()).await?;
+                let marks = self.consumer.watermarks_of_led(news.iter().cloned()).await?;
                 let mut held = share.held();
+                self.endless.extend(news.iter().filter(|place| !marks.contains_key(*place)).cloned());
                 // Those that went meanwhile are no longer among the news.
                 let still = marks.into_iter().filter(|(place, _)| held.news.contains(place));
                 self.ends.extend(still.map(|(place, (_, high))| (place, End::at(high))));
                 held.news.retain(|place| !news.contains(place));
             }
+        }
+        if !self.endless.is_empty() {
+            let marks = self.consumer.watermarks_of_led(self.endless.iter().cloned()).await?;
+            self.endless.retain(|place| !marks.contains_key(place));
+            self.ends.extend(marks.into_iter().map(|(place, (_, high))| (place, End::at(high))));
         }
         for (place, end) in &mut self.ends {
             let position = self.consumer.position(place);
@@ -203,6 +224,7 @@ impl Reading {
             }
             end.is_reached |= position.is_some_and(|position| position >= end.offset);
         }
+        self.are_read = self.is_all_read();
         Ok(())
     }
 
@@ -230,6 +252,14 @@ impl Reading {
                 Printing::Text { format, null } => format.write(screen, &found, null)?,
                 Printing::Json { base64 } => screen.json_line(&RecordOut::of(found, *base64))?,
             }
+        }
+        if let Some(end) = self.ends.get_mut(&batch.partition)
+            && !end.is_reached
+            && batch.next_offset >= end.offset
+        {
+            // It may be the last one: this is seen at once.
+            end.is_reached = true;
+            self.are_read = self.is_all_read();
         }
         if let Some(next) = next {
             self.last_progress = Instant::now();
@@ -259,7 +289,7 @@ impl Reading {
         let trouble =
             || self.consumer.trouble().map(|trouble| crate::failure::one_line(&trouble.to_string()));
         if !self.follows && self.last_progress.elapsed() > GIVE_UP {
-            return Err(Failure::Failed(stall(&self.ends, trouble())));
+            return Err(Failure::Failed(stall(&self.ends, &self.endless, trouble())));
         }
         if self.last_news.elapsed() >= SILENCE {
             if let Some(trouble) = trouble() {
@@ -272,12 +302,19 @@ impl Reading {
 }
 
 /// What a command waited for in vain.
-fn stall(ends: &BTreeMap<TopicPartition, End>, trouble: Option<String>) -> String {
+fn stall(
+    ends: &BTreeMap<TopicPartition, End>,
+    endless: &BTreeSet<TopicPartition>,
+    trouble: Option<String>,
+) -> String {
     let what = match ends.iter().find(|(_, end)| !end.is_reached) {
         Some((place, End { offset, position: Some(position), .. })) => {
             format!("{place} is read up to offset {position} of {offset}")
         }
         Some((place, _)) => format!("{place} cannot be read"),
+        None if !endless.is_empty() => {
+            format!("{} has no leader", endless.iter().next().map_or_else(String::new, ToString::to_string))
+        }
         None => "the group has assigned nothing".to_owned(),
     };
     let cause = trouble.map(|trouble| format!(" ({trouble})")).unwrap_or_default();
@@ -293,12 +330,18 @@ mod tests {
         let place = |number| TopicPartition::new("t", number);
         let reached = End { is_reached: true, ..End::at(3) };
         let mut ends: BTreeMap<_, _> = [(place(0), reached)].into();
-        assert_eq!(stall(&ends, None), "no progress for 60 s: the group has assigned nothing");
+        assert_eq!(
+            stall(&ends, &BTreeSet::new(), None),
+            "no progress for 60 s: the group has assigned nothing"
+        );
         ends.insert(place(1), End::at(9));
-        let told = stall(&ends, Some("no broker answers".to_owned()));
+        let told = stall(&ends, &[place(2)].into(), Some("no broker answers".to_owned()));
         assert_eq!(told, format!("no progress for 60 s: {} cannot be read (no broker answers)", place(1)));
         ends.insert(place(1), End { position: Some(5), ..End::at(9) });
-        let told = stall(&ends, None);
+        let told = stall(&ends, &BTreeSet::new(), None);
         assert_eq!(told, format!("no progress for 60 s: {} is read up to offset 5 of 9", place(1)));
+        ends.remove(&place(1));
+        let told = stall(&ends, &[place(2)].into(), None);
+        assert_eq!(told, format!("no progress for 60 s: {} has no leader", place(2)));
     }
 }

@@ -94,10 +94,37 @@ impl Consumer {
         partitions: impl IntoIterator<Item = TopicPartition>,
     ) -> Result<BTreeMap<TopicPartition, (i64, i64)>, Error> {
         let places: Vec<_> = partitions.into_iter().collect();
-        let all = |time| places.iter().map(|place| (place.clone(), time)).collect::<BTreeMap<_, _>>();
-        let (beginnings, ends) = (all(BEGINNING), all(END));
-        let lows = self.patiently(|| self.list(&beginnings)).await?;
-        let mut highs = self.patiently(|| self.list(&ends)).await?;
+        self.marks(|time| places.iter().map(|place| (place.clone(), time)).collect()).await
+    }
+
+    /// As [`watermarks`](Self::watermarks), of those partitions that have a leader now. The others are left out, so that they do not
+    /// hold these up.
+    ///
+    /// Cancel safety: nothing is changed.
+    ///
+    /// # Errors
+    ///
+    /// Of the first partition that has a leader and cannot be asked.
+    pub async fn watermarks_of_led(
+        &self,
+        partitions: impl IntoIterator<Item = TopicPartition>,
+    ) -> Result<BTreeMap<TopicPartition, (i64, i64)>, Error> {
+        let places: Vec<_> = partitions.into_iter().collect();
+        self.marks(|time| {
+            let snapshot = self.shared.cluster.watch().borrow().clone();
+            let led = places.iter().filter(|place| snapshot.leader(&place.topic, place.partition).is_some());
+            led.map(|place| (place.clone(), time)).collect()
+        })
+        .await
+    }
+
+    /// Where partitions begin and end. `asked` gives those that are asked, in each attempt anew: a leader may be lost meanwhile.
+    async fn marks(
+        &self,
+        asked: impl Fn(i64) -> BTreeMap<TopicPartition, i64>,
+    ) -> Result<BTreeMap<TopicPartition, (i64, i64)>, Error> {
+        let lows = self.patiently(|| async { self.list(&asked(BEGINNING)).await }).await?;
+        let mut highs = self.patiently(|| async { self.list(&asked(END)).await }).await?;
         let both = |(place, low)| highs.remove(&place).map(|high| (place, (low, high)));
         Ok(lows.into_iter().filter_map(both).collect())
     }
