@@ -94,6 +94,7 @@ impl Shard {
             // A process that has just connected may be a new one that has forgotten what it led and followed.
             PeerEvent::Connected => {
                 self.leaving.process_changed(peer);
+                self.ask_for_snapshots(peer);
                 self.sends.frame(peer, Frame::Leadership(self.leaderships.own_rows()));
                 self.peer_changed(PeerChange::Returned(peer), Evidence::Silence);
             }

@@ -95,6 +95,14 @@ impl Transfer {
         }
     }
 
+    /// The follower may have started anew since it said that it has all. It is sent the last part again, and says what it has.
+    fn ask_again(&mut self, part_bytes: usize, now: Duration) {
+        if self.is_whole_there() {
+            self.received = self.state.len().saturating_sub(1) / part_bytes * part_bytes;
+            (self.sent, self.moved) = (self.received, now);
+        }
+    }
+
     /// Whether a follower that says nothing is gone: to take up a long state may keep it from speaking for seconds.
     fn is_lost_with_peer(&self, now: Duration) -> bool {
         !self.is_whole_there() || now >= self.moved + GIVE_UP_AFTER
@@ -156,6 +164,12 @@ impl Shard {
         for part in transfer.next_parts(group, self.checkpoints.part_bytes, self.now) {
             self.sends.frame(from, part);
         }
+    }
+
+    /// A follower is there again, maybe as another process, which has not taken up what the one before it had got.
+    pub(in crate::shard) fn ask_for_snapshots(&mut self, peer: NodeId) {
+        let transfers = self.sending.transfers.iter_mut().filter(|((_, to), _)| *to == peer);
+        transfers.for_each(|(_, transfer)| transfer.ask_again(self.checkpoints.part_bytes, self.now));
     }
 
     /// Sends again what got lost, and gives up what gets nowhere. Called at every tick.
@@ -282,6 +296,21 @@ mod tests {
         assert_eq!(parts(&mut transfer, seconds(0)).first(), Some(&(0, 10)));
         transfer.acknowledged(101, seconds(0));
         assert_eq!(transfer.received, 0, "nobody has more than there is");
+    }
+
+    #[test]
+    fn a_follower_that_starts_anew_before_it_takes_the_state_up_gets_it_again() {
+        let mut transfer = transfer(25);
+        parts(&mut transfer, seconds(0));
+        transfer.acknowledged(25, seconds(1));
+        transfer.ask_again(PART, seconds(2));
+        assert_eq!(parts(&mut transfer, seconds(2)), [(20, 5)]);
+        transfer.acknowledged(25, seconds(2));
+        assert!(transfer.is_whole_there(), "it is the same process");
+        transfer.ask_again(PART, seconds(3));
+        parts(&mut transfer, seconds(3));
+        transfer.acknowledged(0, seconds(3));
+        assert_eq!(parts(&mut transfer, seconds(3)), [(0, 10), (10, 10), (20, 5)]);
     }
 
     #[test]
