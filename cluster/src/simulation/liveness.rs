@@ -26,6 +26,10 @@ const HEALED_WITHIN: Duration = Duration::from_secs(60);
 /// How long until leaders are where they are preferred, and the last follower has heard of the last commit.
 const SETTLED_WITHIN: Duration = Duration::from_secs(10);
 
+/// How long until requests are answered whose clients have ended meanwhile: a member that joins waits for the others of its group, until
+/// its session, and then the rebalance, is over.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(35);
+
 /// How long until each group has shared out its partitions: sessions of members that are gone have to run out, and a
 /// rebalance.
 const SHARED_OUT_WITHIN: Duration = Duration::from_secs(60);
@@ -71,10 +75,21 @@ impl World {
         loop {
             self.run_until(self.now + LOOK)?;
             let settled = self.check_settled();
-            if settled.is_ok() || self.now >= deadline {
-                return settled;
+            if self.now >= deadline {
+                settled?;
+            } else if settled.is_err() {
+                continue;
             }
+            break;
         }
+        let deadline = self.now + ANSWERED_WITHIN;
+        while let Err(violation) = self.check_answered() {
+            if self.now >= deadline {
+                return Err(violation);
+            }
+            self.run_until(self.now + LOOK)?;
+        }
+        Ok(())
     }
 
     /// All partitions that members of a group want are consumed, each by one of them.
@@ -111,7 +126,6 @@ impl World {
         if let Some((id, _)) = processes.iter().find(|(_, process)| !process.shard.has_rejoined()) {
             return Err(stuck(format!("node {id} has not got back what its disk held")));
         }
-        self.check_answered()?;
         let image = processes[&NodeId(1)].image();
         if let Some((id, _)) = processes.iter().find(|(_, process)| process.image() != image) {
             return Err(stuck(format!("nodes 1 and {id} have different metadata")));
