@@ -48,7 +48,7 @@ use proptest::prelude::*;
 use self::client::Life;
 pub(crate) use self::client::{Client, Identity};
 use self::mutant::Mutant;
-pub(crate) use self::ownership::{Assigned, assigned, has_members, is_last_step, owned_twice};
+pub(crate) use self::ownership::{Assigned, assigned, has_members, is_last_step, left, owned_twice};
 use self::topics::NAMES;
 pub(crate) use self::topics::Topics;
 use self::world::World;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::coordinator::state::Membership;
-use crate::coordinator::{CoordinatorState, GroupId, GroupRequest, GroupResponse, MemberId};
+use crate::coordinator::{CoordinatorState, GroupId, GroupRequest, GroupResponse, MemberEpoch, MemberId};
 use trilog_protocol::consumer_protocol::parse_assignment;
 
 /// A member of a group is told what it owns.
@@ -44,6 +44,22 @@ pub(crate) fn assigned(request: &GroupRequest, response: &GroupResponse) -> Opti
                 member: answer.member.clone(),
                 partitions: partitions.collect(),
             })
+        }
+        _ => None,
+    }
+}
+
+/// The members that have left a group, by an answer. They own nothing any more.
+pub(crate) fn left(request: &GroupRequest, response: &GroupResponse) -> Option<(GroupId, Vec<MemberId>)> {
+    match (request, response) {
+        (GroupRequest::ConsumerHeartbeat(request), GroupResponse::ConsumerHeartbeat(Ok(answer)))
+            if answer.epoch == MemberEpoch::LEAVE =>
+        {
+            Some((request.group.clone(), vec![request.member.clone()]))
+        }
+        (GroupRequest::Leave(request), GroupResponse::Leave(_)) => {
+            let members = request.members.iter().map(|leaving| leaving.member.clone());
+            Some((request.group.clone(), members.collect()))
         }
         _ => None,
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::Invariant;
 use super::losses::Lost;
-use crate::coordinator::properties::{Assigned, assigned, has_members, owned_twice};
+use crate::coordinator::properties::{Assigned, assigned, has_members, left, owned_twice};
 use crate::coordinator::{CoordinatorState, GroupId, MemberId};
 use crate::ids::{RaftGroupId, RaftIndex};
 use crate::simulation::call::{Answer, Call};
@@ -32,7 +32,16 @@ impl Invariant for OneOwner {
                 call: Call::Coordinate { coordinator, request },
                 answer: Answer::Coordinated(Ok(response)),
                 ..
-            } => assigned(request, response).map_or(Ok(()), |assigned| self.assign(*coordinator, assigned)),
+            } => {
+                // The last one may leave, and the group go and begin anew, between two states that are seen.
+                if let Some((group, members)) = left(request, response)
+                    && let Some(owners) =
+                        self.owners.get_mut(coordinator).and_then(|groups| groups.get_mut(&group))
+                {
+                    owners.retain(|_, owner| !members.contains(owner));
+                }
+                assigned(request, response).map_or(Ok(()), |assigned| self.assign(*coordinator, assigned))
+            }
             Observation::State { group, index, state, is_coordinator: true, .. } => {
                 let newest = self.newest.entry(*group).or_default();
                 if index <= newest {
