@@ -88,6 +88,10 @@ fn wire_bounds() -> Vec<(&'static str, String, &'static str)> {
 fn node_bounds() -> Vec<(&'static str, String, &'static str)> {
     vec![
         fixed("connections of the HTTP port", count(http::bounds::MAX_CONNECTIONS)),
+        fixed(
+            "time for which a silent HTTP connection keeps its place",
+            time(Some(http::bounds::TIME_TO_ASK)),
+        ),
         fixed("head of an HTTP request", bytes(http::bounds::MAX_HEAD_BYTES)),
         fixed("time for the head of an HTTP request", time(Some(http::bounds::HEAD_WITHIN))),
         fixed("body of an HTTP request", bytes(http::bounds::MAX_BODY_BYTES)),

@@ -42,5 +42,5 @@ pub(crate) mod bounds {
     pub(crate) use super::head::MAX_HEAD_BYTES;
     pub(crate) use super::routes::{BODY_WITHIN, MAX_BODY_BYTES};
     pub(crate) use super::server::{EXCHANGE_WITHIN, HEAD_WITHIN};
-    pub(crate) use super::slots::MAX_CONNECTIONS;
+    pub(crate) use super::slots::{MAX_CONNECTIONS, TIME_TO_ASK};
 }

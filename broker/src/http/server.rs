@@ -55,6 +55,7 @@ async fn accept(listener: tokio::net::TcpListener, routes: Routes) -> Infallible
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => {
+                slots.turn().await;
                 slots.spawn(|slot| serve(stream, peer, routes.clone(), slot));
                 // So that the request is read, if it is there, before others come and may put its connection out.
                 tokio::task::yield_now().await;

@@ -1,17 +1,23 @@
 //! The places for connections of the HTTP port, and which of them is given up when all are taken.
 //!
 //! A client that asks something sends its request at once. So when there is no place, the connection that has been without a
-//! whole request for longest is closed, and a probe of health is answered however many clients hold connections and say
+//! whole request for longest is closed, once it has had [`TIME_TO_ASK`], and a probe of health is answered however many clients hold connections and say
 //! nothing. When all have asked, the oldest one is closed: an answer takes milliseconds, and a client that takes longer to
 //! read it is slow.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::task::AbortHandle;
+use tokio::time::Instant;
 
 /// Connections at once. Prometheus needs one, an orchestrator's probes a few.
 pub(crate) const MAX_CONNECTIONS: usize = 64;
+
+/// How long a connection that has not asked keeps its place, however many others come: on a busy machine a request that was sent at once
+/// may not be read at once. The others wait for their turn meanwhile.
+pub(crate) const TIME_TO_ASK: Duration = Duration::from_millis(25);
 
 /// The connections that are open. Clones are the same ones.
 #[derive(Clone, Debug, Default)]
@@ -30,6 +36,7 @@ struct Shared {
 #[derive(Debug)]
 struct Open {
     task: AbortHandle,
+    since: Instant,
     has_asked: bool,
 }
 
@@ -43,6 +50,15 @@ pub(super) struct Slot {
 impl Slots {
     fn lock(&self) -> MutexGuard<'_, Shared> {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until there is a place for one more connection, or one that was held for long enough.
+    pub(super) async fn turn(&self) {
+        loop {
+            let wait = self.lock().time_to_ask();
+            let Some(wait) = wait else { return };
+            tokio::time::sleep(wait).await;
+        }
     }
 
     /// Starts the task of one more connection, and ends that of another one if there are too many.
@@ -60,15 +76,25 @@ impl Slots {
         let task = tokio::spawn(serve(Slot { slots: self.clone(), id })).abort_handle();
         // On a runtime of several threads it may have ended already.
         if !task.is_finished() {
-            self.lock().open.insert(id, Open { task, has_asked: false });
+            self.lock().open.insert(id, Open { task, since: Instant::now(), has_asked: false });
         }
     }
 }
 
 impl Shared {
+    /// The connection that is closed if another one needs its place.
+    fn next_out(&self) -> Option<(&u64, &Open)> {
+        self.open.iter().find(|(_, open)| !open.has_asked).or_else(|| self.open.iter().next())
+    }
+
+    /// How long all places are to be kept.
+    fn time_to_ask(&self) -> Option<Duration> {
+        let (_, open) = self.next_out().filter(|_| self.open.len() >= MAX_CONNECTIONS)?;
+        TIME_TO_ASK.checked_sub(open.since.elapsed()).filter(|wait| !wait.is_zero())
+    }
+
     fn put_one_out(&mut self) {
-        let silent = self.open.iter().find(|(_, open)| !open.has_asked);
-        let id = silent.or_else(|| self.open.iter().next()).map(|(id, _)| *id);
+        let id = self.next_out().map(|(id, _)| *id);
         if let Some(open) = id.and_then(|id| self.open.remove(&id)) {
             tracing::debug!("too many HTTP connections: the oldest one is closed");
             open.task.abort();
@@ -147,6 +173,18 @@ mod tests {
             assert_eq!(connections.ended.recv().await, Some(put_out));
         }
         assert_eq!(connections.slots.lock().open.len(), MAX_CONNECTIONS);
+    }
+
+    #[tokio::test]
+    async fn a_connection_has_time_to_ask_before_another_one_has_a_turn() {
+        let connections = Never::new();
+        connections.slots.turn().await;
+        for number in 0..MAX_CONNECTIONS {
+            connections.open(number, false).await;
+        }
+        connections.slots.turn().await;
+        let oldest = connections.slots.lock().next_out().map(|(_, open)| open.since.elapsed());
+        assert!(oldest >= Some(TIME_TO_ASK));
     }
 
     #[tokio::test]
