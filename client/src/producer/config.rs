@@ -18,7 +18,7 @@ const MAX_IDEMPOTENT_IN_FLIGHT: usize = 5;
 /// Which replicas have to have a record before it counts as delivered (`acks`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Acks {
-    /// None: a record counts as delivered once it is on its way. Nobody learns of its loss.
+    /// None: a record counts as delivered once the socket has taken all of its request. A loss behind that is not reported.
     None,
     /// The leader alone.
     Leader,

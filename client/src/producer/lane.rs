@@ -17,7 +17,27 @@ use super::verdict::{Fate, Remedy, Verdict};
 use crate::Error;
 use crate::cluster::Cluster;
 use crate::metadata::{LeaderHint, NodeId};
-use crate::wire::{ClientError, Connection, PendingAnswer};
+use crate::wire::{ClientError, Connection, PendingAnswer, PendingWrite};
+
+/// What decides the fate of a request that is queued.
+enum Pending {
+    Answer(PendingAnswer<ProduceRequest>),
+    /// With `acks=0`. Until the socket has taken the request, its records take memory and `flush` waits for them.
+    Write(PendingWrite),
+}
+
+impl Pending {
+    /// Waits for the reply to a request for these partitions.
+    async fn reply(self, asked: &messages::Addressees) -> Result<Reply, ClientError> {
+        Ok(match self {
+            Self::Answer(pending) => Reply::Parts(messages::part_replies(pending.answer().await?, asked)),
+            Self::Write(pending) => {
+                pending.written().await?;
+                Reply::All(Verdict::Appended { base_offset: None, append_time: None })
+            }
+        })
+    }
+}
 
 /// What a lane tells the driver.
 #[derive(Debug)]
@@ -103,12 +123,7 @@ async fn serve(
         }
     };
     let pending = match sent {
-        Ok(Some(pending)) => pending,
-        Ok(None) => {
-            let appended = Verdict::Appended { base_offset: None, append_time: None };
-            let _ = events.send(Event::Answered(id, Reply::All(appended))).await;
-            return;
-        }
+        Ok(pending) => pending,
         Err(error) => {
             let reply = Reply::All(verdict_on_unsent(error));
             let _ = events.send(Event::Answered(id, reply)).await;
@@ -117,16 +132,13 @@ async fn serve(
     };
     let (cluster, connection, events) = (cluster.clone(), connection.clone(), events.clone());
     tokio::spawn(async move {
-        let answer = pending.answer().await;
-        if matches!(answer, Err(ClientError::Timeout { .. })) {
-            // A broker that is silent for so long gets no further requests on this connection.
+        let reply = pending.reply(&asked).await;
+        if matches!(reply, Err(ClientError::Timeout { .. })) {
+            // A broker that is silent, or reads nothing, for so long gets no further requests on this connection.
             cluster.discard(node, &connection).await;
             connection.close();
         }
-        let reply = match answer {
-            Ok(response) => Reply::Parts(messages::part_replies(response, &asked)),
-            Err(error) => Reply::All(verdict_on_unanswered(error)),
-        };
+        let reply = reply.unwrap_or_else(|error| Reply::All(verdict_on_unanswered(error)));
         let _ = events.send(Event::Answered(id, reply)).await;
     });
 }
@@ -136,11 +148,12 @@ async fn enqueue(
     body: Vec<Bytes>,
     version: i16,
     acks: Acks,
-) -> Result<Option<PendingAnswer<ProduceRequest>>, ClientError> {
+) -> Result<Pending, ClientError> {
     if acks == Acks::None {
-        return connection.send_pieces_without_reply_at::<ProduceRequest>(body, version).await.map(|()| None);
+        let sent = connection.send_pieces_without_reply_at::<ProduceRequest>(body, version).await;
+        return sent.map(Pending::Write);
     }
-    connection.enqueue_pieces_at(body, version).await.map(Some)
+    connection.enqueue_pieces_at(body, version).await.map(Pending::Answer)
 }
 
 /// A request that was not even queued.
@@ -158,7 +171,7 @@ const fn not_sent(error: Error) -> Verdict {
     Verdict::Again { error, fate: Fate::NotAppended, remedy: Remedy::Refresh }
 }
 
-/// A request that left and has no answer that can be read.
+/// A request that was queued, and has no answer that can be read or was not written as a whole.
 fn verdict_on_unanswered(error: ClientError) -> Verdict {
     Verdict::Again { error: error.into(), fate: Fate::Unknown, remedy: Remedy::Refresh }
 }

@@ -3,11 +3,16 @@
 use std::time::Duration;
 
 use bytes::BytesMut;
-use kafka_protocol::messages::ApiVersionsResponse;
 use kafka_protocol::messages::api_versions_response::ApiVersion;
-use kafka_protocol::protocol::Encodable;
+use kafka_protocol::messages::metadata_response::{
+    MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
+};
+use kafka_protocol::messages::{ApiVersionsResponse, MetadataResponse, TopicName};
+use kafka_protocol::protocol::{Encodable, StrBytes};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::time::timeout;
 
 use super::*;
 use crate::ErrorClass;
@@ -166,4 +171,103 @@ fn nothing_waits_for_a_driver_that_has_ended() {
         producer.close().await;
         assert_eq!((producer.metrics().records_failed, producer.metrics().buffered_bytes), (1, 0));
     });
+}
+
+/// A broker that leads partition 0 of `t`, and answers no Produce request.
+struct Sink {
+    address: String,
+    /// As long as this is false, Produce requests are read up to their headers. When it changes, their connections end.
+    reads: watch::Sender<bool>,
+    /// Lengths of the Produce requests that were read as a whole.
+    produced: watch::Receiver<Vec<usize>>,
+}
+
+impl Sink {
+    async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (reads, does_read) = watch::channel(false);
+        let (produced, lengths) = watch::channel(Vec::new());
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(Self::serve(stream, address.port(), does_read.clone(), produced.clone()));
+            }
+        });
+        Self { address: address.to_string(), reads, produced: lengths }
+    }
+
+    async fn serve(
+        mut stream: TcpStream,
+        port: u16,
+        mut reads: watch::Receiver<bool>,
+        produced: watch::Sender<Vec<usize>>,
+    ) {
+        while let Ok(length) = stream.read_u32().await {
+            let mut head = [0; 8];
+            stream.read_exact(&mut head).await.unwrap();
+            if head[1] == 0 && !*reads.borrow_and_update() {
+                reads.changed().await.unwrap();
+                return;
+            }
+            let mut rest = vec![0; usize::try_from(length).unwrap() - head.len()];
+            stream.read_exact(&mut rest).await.unwrap();
+            let id = head[4..8].try_into().unwrap();
+            match head[1] {
+                0 => produced.send_modify(|lengths| lengths.push(rest.len())),
+                3 => stream.write_all(&frame(id, &Self::metadata(port))).await.unwrap(),
+                18 => stream.write_all(&api_versions(id)).await.unwrap(),
+                other => panic!("unexpected key {other}"),
+            }
+        }
+    }
+
+    fn metadata(port: u16) -> BytesMut {
+        let host = StrBytes::from_static_str("127.0.0.1");
+        let broker = MetadataResponseBroker::default().with_node_id(1.into()).with_host(host);
+        let partition = MetadataResponsePartition::default().with_leader_id(1.into());
+        let name = TopicName(StrBytes::from_static_str("t"));
+        let topic = MetadataResponseTopic::default().with_name(Some(name)).with_partitions(vec![partition]);
+        let answer = MetadataResponse::default().with_brokers(vec![broker.with_port(port.into())]);
+        // No tagged field in the header.
+        let mut body = BytesMut::from(&[0][..]);
+        answer.with_topics(vec![topic]).encode(&mut body, 12).unwrap();
+        body
+    }
+
+    /// A producer with `acks=0`, and a record of which the buffers of a connection hold only a part.
+    fn producer(&self, names: [(&str, &str); 2]) -> (Producer, Record) {
+        let config = ProducerConfig::new(&self.address).unwrap().acks(Acks::None).with_names(names).unwrap();
+        let producer = Producer::new(config.max_request_size(64 << 20).buffer_memory(50 << 20)).unwrap();
+        (producer, Record::to("t").value(vec![0; 40 << 20]))
+    }
+}
+
+#[tokio::test]
+async fn without_acknowledgement_a_record_is_sent_once_the_socket_has_taken_it() {
+    let broker = Sink::start().await;
+    let (producer, record) = broker.producer([("retry.backoff.ms", "10"), ("linger.ms", "0")]);
+    let delivery = producer.send(record.clone()).await.unwrap();
+    let early = timeout(Duration::from_millis(500), producer.flush()).await;
+    assert!(early.is_err(), "most of the record is still here");
+    assert!(producer.metrics().buffered_bytes > 40 << 20);
+    assert!(matches!(producer.try_send(record), Err(TrySendError::Full(_))));
+    // The connection ends, and the record goes out again.
+    broker.reads.send_replace(true);
+    producer.close().await;
+    assert_eq!(delivery.await.unwrap().offset, None);
+    assert_eq!(producer.metrics().buffered_bytes, 0);
+    let mut produced = broker.produced.clone();
+    let produced = produced.wait_for(|produced| !produced.is_empty()).await.unwrap();
+    assert!(produced.len() == 1 && produced[0] > 40 << 20, "{produced:?}");
+}
+
+#[tokio::test]
+async fn without_acknowledgement_a_broker_that_reads_nothing_costs_an_error_in_time() {
+    let broker = Sink::start().await;
+    let (producer, record) = broker.producer([("request.timeout.ms", "200"), ("delivery.timeout.ms", "600")]);
+    let delivery = producer.send(record).await.unwrap();
+    producer.close().await;
+    let error = delivery.await.unwrap_err();
+    assert_eq!(error.class(), ErrorClass::Retriable, "{error}");
+    assert_eq!((producer.metrics().records_failed, producer.metrics().buffered_bytes), (1, 0));
 }

@@ -181,7 +181,7 @@ impl Connection {
     /// [`ClientError`] if it could not be queued.
     pub async fn send_without_reply<R: Request>(&self, body: R) -> Result<(), ClientError> {
         let version = self.shared.versions.negotiate::<R>()?;
-        self.shared.link.send_without_reply(Body::Plain(&body), version).await
+        self.shared.link.send_without_reply(Body::Plain(&body), version, None).await
     }
 
     /// As [`Connection::send_without_reply`], in exactly this version.
@@ -190,10 +190,11 @@ impl Connection {
     /// As [`Connection::send_without_reply`], and [`ClientError::UnsupportedVersion`].
     pub async fn send_without_reply_at<R: Request>(&self, body: R, version: i16) -> Result<(), ClientError> {
         self.shared.versions.check::<R>(version)?;
-        self.shared.link.send_without_reply(Body::Plain(&body), version).await
+        self.shared.link.send_without_reply(Body::Plain(&body), version, None).await
     }
 
-    /// As [`Connection::send_without_reply_at`], with a body that was encoded in this version already.
+    /// As [`Connection::send_without_reply_at`], with a body that was encoded in this version already. The outcome tells when the
+    /// socket has taken the whole request: until then it takes memory, and is lost when the process or the connection ends.
     ///
     /// # Errors
     /// As [`Connection::send_without_reply_at`].
@@ -201,9 +202,19 @@ impl Connection {
         &self,
         body: Vec<Bytes>,
         version: i16,
-    ) -> Result<(), ClientError> {
+    ) -> Result<PendingWrite, ClientError> {
         self.shared.versions.check::<R>(version)?;
-        self.shared.link.send_without_reply::<R>(Body::Pieces(body), version).await
+        let link = &self.shared.link;
+        let (written, is_written) = oneshot::channel();
+        let deadline = Instant::now() + link.request_timeout;
+        link.send_without_reply::<R>(Body::Pieces(body), version, Some(written)).await?;
+        Ok(PendingWrite {
+            pipeline: link.pipeline.clone(),
+            is_written,
+            api: Api::of::<R>(),
+            deadline,
+            request_timeout: link.request_timeout,
+        })
     }
 
     /// Ends the connection at once, whoever holds it: what has not left is dropped, and what is in flight gets no answer.
@@ -227,6 +238,32 @@ async fn dial(address: &str, limit: Duration) -> Result<TcpStream, ConnectError>
         }
     }
     Err(failure)
+}
+
+/// A request without an answer that waits for the socket. It keeps the connection open as a handle does.
+#[derive(Debug)]
+pub(crate) struct PendingWrite {
+    pipeline: PipelineHandle,
+    is_written: oneshot::Receiver<()>,
+    api: Api,
+    deadline: Instant,
+    request_timeout: Duration,
+}
+
+impl PendingWrite {
+    /// Waits until the socket has taken the whole request.
+    ///
+    /// # Errors
+    /// [`ClientError::Closed`] if the connection ends before, [`ClientError::Timeout`] if the broker does not read. The broker
+    /// may have got part of the request.
+    pub(crate) async fn written(self) -> Result<(), ClientError> {
+        let Self { pipeline, is_written, api, deadline, request_timeout } = self;
+        match timeout_at(deadline, is_written).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) => Err(ClientError::Closed { api, reason: pipeline.close_reason() }),
+            Err(_) => Err(ClientError::Timeout { api, timeout: request_timeout }),
+        }
+    }
 }
 
 /// A request that is on its way, and the right to its answer. Dropped, the answer is dropped too when it comes. It
@@ -321,7 +358,7 @@ impl Link {
     ) -> Result<PendingAnswer<R>, ClientError> {
         let deadline = Instant::now() + self.request_timeout;
         let (answer, answered) = oneshot::channel();
-        self.send(body, version, deadline, Some(answer)).await?;
+        self.send(body, version, deadline, Some(answer), None).await?;
         Ok(PendingAnswer {
             pipeline: self.pipeline.clone(),
             answered,
@@ -336,8 +373,9 @@ impl Link {
         &self,
         body: Body<'_, R>,
         version: i16,
+        written: Option<oneshot::Sender<()>>,
     ) -> Result<(), ClientError> {
-        self.send(body, version, Instant::now() + self.request_timeout, None).await
+        self.send(body, version, Instant::now() + self.request_timeout, None, written).await
     }
 
     async fn send<R: Request>(
@@ -346,11 +384,13 @@ impl Link {
         version: i16,
         deadline: Instant,
         answer: Option<oneshot::Sender<Bytes>>,
+        written: Option<oneshot::Sender<()>>,
     ) -> Result<(), ClientError> {
         let api = Api::of::<R>();
         let correlation_id = self.next_correlation_id.fetch_add(1, Ordering::Relaxed);
         let frame = body.frame(version, correlation_id, &self.client_id)?;
-        let outgoing = Outgoing { frame, expects: answer.map(|answer| Expected { correlation_id, answer }) };
+        let expects = answer.map(|answer| Expected { correlation_id, answer });
+        let outgoing = Outgoing { frame, expects, written };
         match timeout_at(deadline, self.pipeline.requests.send(outgoing)).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) => Err(ClientError::Closed { api, reason: self.pipeline.close_reason() }),

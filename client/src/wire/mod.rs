@@ -41,6 +41,7 @@ mod pipeline;
 pub mod raw;
 pub mod versions;
 
+pub(crate) use connection::PendingWrite;
 pub use connection::{Connection, ConnectionOptions, PendingAnswer};
 pub use error::{ClientError, CloseReason, ConnectError};
 pub use raw::RawConnection;

@@ -53,6 +53,8 @@ pub(crate) struct Outgoing {
     pub(crate) frame: Vec<Bytes>,
     /// Where the answer goes; `None` for a request that has none, such as a Produce with acks=0.
     pub(crate) expects: Option<Expected>,
+    /// Resolved once the socket has taken the whole frame, for a request without an answer. Dropped if the connection ends before.
+    pub(crate) written: Option<oneshot::Sender<()>>,
 }
 
 /// An answer that is due.
@@ -92,6 +94,8 @@ impl PipelineHandle {
             incoming: BytesMut::new(),
             outgoing: Outbox::default(),
             in_flight: VecDeque::new(),
+            accepted: 0,
+            to_write: VecDeque::new(),
         };
         tokio::spawn(pipeline.run(Arc::clone(&closed)));
         Self { requests, closed, ending, _alive: Arc::new(alive) }
@@ -118,6 +122,10 @@ struct Pipeline {
     incoming: BytesMut,
     outgoing: Outbox,
     in_flight: VecDeque<Expected>,
+    /// Bytes of all requests accepted so far.
+    accepted: u64,
+    /// Requests that are to be reported as written: the value of `accepted` at their end, oldest first.
+    to_write: VecDeque<(u64, oneshot::Sender<()>)>,
 }
 
 impl Pipeline {
@@ -145,6 +153,7 @@ impl Pipeline {
                 _ = &mut self.last_handle => return self.linger().await,
                 () = self.ending.notified() => return CloseReason::ByUs,
                 written = self.writer.write_buf(&mut self.outgoing), if self.outgoing.has_remaining() => {
+                    self.report_written();
                     written.map(|_| ()).map_err(|e| CloseReason::Io(e.kind()))
                 }
                 read = self.reader.read_buf(&mut self.incoming) => self.deliver(read),
@@ -157,8 +166,20 @@ impl Pipeline {
 
     /// Takes a request in.
     fn accept(&mut self, request: Outgoing) {
+        self.accepted += request.frame.iter().map(|piece| piece.len() as u64).sum::<u64>();
         request.frame.into_iter().for_each(|piece| self.outgoing.push(piece));
         self.in_flight.extend(request.expects);
+        self.to_write.extend(request.written.map(|written| (self.accepted, written)));
+    }
+
+    /// Reports the requests that the socket has taken as a whole.
+    fn report_written(&mut self) {
+        let taken = self.accepted - self.outgoing.remaining() as u64;
+        while self.to_write.front().is_some_and(|(end, _)| *end <= taken) {
+            let Some((_, written)) = self.to_write.pop_front() else { break };
+            // Nobody may be waiting any more.
+            let _ = written.send(());
+        }
     }
 
     /// Hands every whole frame that has been read to the request it answers.
@@ -192,7 +213,9 @@ impl Pipeline {
         while let Ok(request) = self.queue.try_recv() {
             self.accept(request);
         }
-        match timeout(LINGER, self.writer.write_all_buf(&mut self.outgoing)).await {
+        let written = timeout(LINGER, self.writer.write_all_buf(&mut self.outgoing)).await;
+        self.report_written();
+        match written {
             Ok(Ok(())) => CloseReason::ByUs,
             Ok(Err(e)) => CloseReason::Io(e.kind()),
             Err(_) => CloseReason::Io(io::ErrorKind::TimedOut),
@@ -214,6 +237,9 @@ mod tests {
 
     use super::*;
 
+    /// More bytes than the buffers of a connection hold.
+    const MANY: usize = 64 << 20;
+
     #[test]
     fn room_is_made_for_what_a_frame_lacks_and_not_for_what_it_only_claims() {
         let begun = |length: u32, come: usize| [&length.to_be_bytes()[..], &vec![0; come]].concat();
@@ -223,6 +249,41 @@ mod tests {
         assert_eq!(room_for(&begun(90 << 20, 40)), READ_AHEAD);
         assert_eq!(room_for(&begun(90 << 20, 5 << 20)), (5 << 20) + 4);
         assert_eq!(room_for(&begun(u32::MAX, 40)), READ_CHUNK);
+    }
+
+    #[tokio::test]
+    async fn a_request_is_written_once_the_socket_has_taken_all_of_it() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stream, accepted) = tokio::join!(TcpStream::connect(address), listener.accept());
+        let mut slow = accepted.unwrap().0;
+        let handle = PipelineHandle::start(stream.unwrap(), 1000);
+        let request = |length| {
+            let (written, is_written) = oneshot::channel();
+            let frame = vec![Bytes::from(vec![0; 2]), Bytes::from(vec![0; length - 2])];
+            (Outgoing { frame, expects: None, written: Some(written) }, is_written)
+        };
+        let (first, first_written) = request(10);
+        handle.requests.send(first).await.unwrap();
+        first_written.await.unwrap();
+        let (large, mut large_written) = request(MANY);
+        handle.requests.send(large).await.unwrap();
+        let mut read = vec![0; 1 << 20];
+        slow.read_exact(&mut read).await.unwrap();
+        assert!(large_written.try_recv().is_err(), "most of it waits for the socket");
+        let (last, last_written) = request(10);
+        handle.requests.send(last).await.unwrap();
+        for _ in 1..MANY >> 20 {
+            slow.read_exact(&mut read).await.unwrap();
+        }
+        large_written.await.unwrap();
+        slow.read_exact(&mut read[..20]).await.unwrap();
+        last_written.await.unwrap();
+        let (cut_short, is_written) = request(MANY);
+        handle.requests.send(cut_short).await.unwrap();
+        drop(slow);
+        assert!(is_written.await.is_err());
+        assert!(handle.closed.get().is_some(), "the reason is known before");
     }
 
     #[tokio::test]
@@ -236,7 +297,7 @@ mod tests {
         tokio::time::pause();
         // Until the kernel takes nothing more, the task accepts nothing more, and the queue is full.
         let frame = Bytes::from(vec![0; WRITE_HIGH_WATER]);
-        let request = || Outgoing { frame: vec![frame.clone()], expects: None };
+        let request = || Outgoing { frame: vec![frame.clone()], expects: None, written: None };
         while timeout(LINGER, handle.requests.send(request())).await.is_ok() {}
         drop(handle);
         let ended = async {
