@@ -6,8 +6,28 @@ use std::time::Duration;
 use super::nodes::Access;
 use super::{Effect, Identity, Machine, NodeId, Outbound, Part, Polled};
 
-/// The earliest of several times.
+/// The queues that may send to a node now.
 #[derive(Debug, Default)]
+struct Ready {
+    /// Their batches have to leave.
+    due: Vec<usize>,
+    /// Their batches still linger. They join a request that leaves anyway, as in Java, and begin none: otherwise each of many
+    /// partitions would have a request of its own at a moderate rate.
+    lingering: Vec<usize>,
+}
+
+/// A request that is being filled.
+#[derive(Debug, Default)]
+struct Draft {
+    parts: Vec<Part>,
+    /// The queue of each part.
+    places: Vec<usize>,
+    /// Bytes of all parts, before compression.
+    len: usize,
+}
+
+/// The earliest of several times.
+#[derive(Clone, Copy, Debug, Default)]
 struct Alarm(Option<Duration>);
 
 impl Alarm {
@@ -19,17 +39,20 @@ impl Alarm {
 impl<T> Machine<T> {
     /// Does what is due at `now`. `starved` says that applications wait for memory: then nothing lingers.
     pub(in crate::producer) fn poll(&mut self, now: Duration, starved: bool) -> Polled<T> {
-        let mut alarm = Alarm::default();
-        self.expire(now, &mut alarm);
+        let mut expiry = Alarm::default();
+        self.expire(now, &mut expiry);
+        let mut alarm = expiry;
         let hasty = starved || self.is_closing || self.generations.is_flushing();
         let mut effects = Vec::new();
         // A queue with several full batches sends one a request.
         let mut again = true;
         while std::mem::take(&mut again) {
+            // A batch that lingered may have left since the last look.
+            alarm = expiry;
             let by_node = self.ready_queues(now, hasty, &mut alarm);
             if !by_node.is_empty() && self.has_identity(now, &mut effects, &mut alarm) {
-                for (node, queues) in by_node {
-                    again |= self.send_to(node, queues, &mut effects);
+                for (node, ready) in by_node {
+                    again |= self.send_to(node, ready, &mut effects);
                 }
             }
         }
@@ -70,14 +93,9 @@ impl<T> Machine<T> {
         }
     }
 
-    /// The queues that may send now, by their leaders.
-    fn ready_queues(
-        &mut self,
-        now: Duration,
-        hasty: bool,
-        alarm: &mut Alarm,
-    ) -> BTreeMap<NodeId, Vec<usize>> {
-        let mut by_node: BTreeMap<NodeId, Vec<usize>> = BTreeMap::new();
+    /// The queues that may send now, by their leaders: the leaders for which a batch is due.
+    fn ready_queues(&mut self, now: Duration, hasty: bool, alarm: &mut Alarm) -> BTreeMap<NodeId, Ready> {
+        let mut by_node: BTreeMap<NodeId, Ready> = BTreeMap::new();
         for place in &self.active {
             let (topic, queue) = &self.queues[*place];
             if !queue.is_waiting() {
@@ -90,11 +108,17 @@ impl<T> Machine<T> {
                 continue;
             };
             match queue.ready_at(leader, hasty, &self.setup.rules) {
-                Some(at) if at <= now => by_node.entry(leader).or_default().push(*place),
-                Some(at) => alarm.set(at),
+                Some(at) if at <= now => by_node.entry(leader).or_default().due.push(*place),
+                Some(at) => {
+                    alarm.set(at);
+                    if queue.ready_at(leader, true, &self.setup.rules).is_some_and(|at| at <= now) {
+                        by_node.entry(leader).or_default().lingering.push(*place);
+                    }
+                }
                 None => {}
             }
         }
+        by_node.retain(|_, ready| !ready.due.is_empty());
         by_node
     }
 
@@ -117,7 +141,8 @@ impl<T> Machine<T> {
 
     /// Fills requests for a node with the batches that are ready for it, one of each queue in a request. Returns whether to look
     /// at the queues again: there was a request, or there is no producer id any more.
-    fn send_to(&mut self, node: NodeId, mut queues: Vec<usize>, effects: &mut Vec<Effect>) -> bool {
+    fn send_to(&mut self, node: NodeId, ready: Ready, effects: &mut Vec<Effect>) -> bool {
+        let Ready { due: mut queues, mut lingering } = ready;
         // No queue is the first each time.
         let start = self.random.usize(..queues.len());
         queues.rotate_left(start);
@@ -133,27 +158,20 @@ impl<T> Machine<T> {
                 }
                 Access::Open => {}
             }
-            let id = self.next_request;
-            let (mut parts, mut places, mut size) = (Vec::new(), Vec::new(), 0);
-            while let Some(place) = queues.peek().copied() {
-                let (topic, queue) = &mut self.queues[place];
-                size += queue.next_len();
-                if !parts.is_empty() && size > self.setup.max_request_size {
-                    break;
-                }
-                queues.next();
-                if let Some((content, origin)) = queue.take(id, node, &mut self.identity) {
-                    let partition = queue.number();
-                    parts.push(Part { topic: topic.clone(), partition, content, origin });
-                    places.push(place);
-                }
+            let mut draft = Draft::default();
+            while let Some(place) = queues.next_if(|place| self.has_room(&draft, *place)) {
+                self.put(&mut draft, place, node);
             }
-            if parts.is_empty() {
-                // The last epoch of the producer id is used up: the next look asks for another id.
-                again = true;
-                break;
+            if queues.peek().is_none() {
+                self.put_lingering(&mut draft, std::mem::take(&mut lingering), node);
             }
             again = true;
+            let Draft { parts, places, .. } = draft;
+            if parts.is_empty() {
+                // The last epoch of the producer id is used up: the next look asks for another id.
+                break;
+            }
+            let id = self.next_request;
             self.next_request += 1;
             self.nodes.sent(node);
             self.tally.requests += 1;
@@ -162,5 +180,34 @@ impl<T> Machine<T> {
             effects.push(Effect::Send(node, Outbound { id, parts }));
         }
         again
+    }
+
+    /// Whether the next batch of a queue fits into a request. An empty one takes any.
+    fn has_room(&self, draft: &Draft, place: usize) -> bool {
+        draft.parts.is_empty() || draft.len + self.queues[place].1.next_len() <= self.setup.max_request_size
+    }
+
+    /// Puts the next batch of a queue into the next request, unless it needs a producer id first.
+    fn put(&mut self, draft: &mut Draft, place: usize, node: NodeId) {
+        let (topic, queue) = &mut self.queues[place];
+        let len = queue.next_len();
+        if let Some((content, origin)) = queue.take(self.next_request, node, &mut self.identity) {
+            draft.parts.push(Part { topic: topic.clone(), partition: queue.number(), content, origin });
+            draft.places.push(place);
+            draft.len += len;
+        }
+    }
+
+    /// Has batches that still linger join a request that leaves anyway. One that is half full already saves them little, and
+    /// under load they would be sent before they are full.
+    fn put_lingering(&mut self, draft: &mut Draft, lingering: Vec<usize>, node: NodeId) {
+        if draft.parts.is_empty() || draft.len > self.setup.max_request_size / 2 {
+            return;
+        }
+        for place in lingering {
+            if self.has_room(draft, place) {
+                self.put(draft, place, node);
+            }
+        }
     }
 }

@@ -189,6 +189,50 @@ fn a_topic_that_was_forgotten_while_records_wait_is_asked_for_again() {
     assert_eq!(names(&machine.poll(at(10), false).effects), ["use t", "refresh"]);
 }
 
+/// A machine without numbers whose brokers are connected.
+fn connected(leaders: &[Option<NodeId>]) -> Machine<i32> {
+    let mut machine = Machine::new(Setup { is_idempotent: false, ..setup() });
+    machine.learn(known(leaders), at(0));
+    machine.connected(1);
+    machine.connected(2);
+    machine
+}
+
+#[test]
+fn batches_that_linger_join_a_request_that_leaves_anyway_and_begin_none() {
+    let mut machine = connected(&[Some(1), Some(1), Some(2), Some(1)]);
+    let small = |partition| Record::to("t").partition(partition).value("v");
+    for (partition, ms) in [(0, 0), (1, 3), (2, 3)] {
+        machine.append(small(partition), partition, 10, 1000, at(ms)).unwrap();
+    }
+    let polled = machine.poll(at(5), false);
+    assert_eq!((names(&polled.effects)[0].as_str(), polled.wake_at), ("send 1: 2", Some(at(8))));
+    // What is begun in partition 3 lingers as if nothing had left, and nothing wakes up for what has.
+    machine.append(small(3), 3, 10, 1000, at(6)).unwrap();
+    let polled = machine.poll(at(8), false);
+    assert_eq!((names(&polled.effects)[0].as_str(), polled.wake_at), ("send 2: 1", Some(at(11))));
+}
+
+#[test]
+fn batches_that_linger_join_only_while_there_is_room_and_no_request_that_is_half_full() {
+    let mut machine = connected(&[Some(1); 4]);
+    let append = |machine: &mut Machine<i32>, partition, len, ms| {
+        let record = Record::to("t").partition(partition).value(vec![0; len]);
+        machine.append(record, partition, 10, 1000, at(ms)).unwrap();
+    };
+    // A batch of 300 bytes is full, and a request of 1000.
+    for (partition, len) in [(0, 600), (1, 1), (2, 1), (3, 1)] {
+        append(&mut machine, partition, len, 0);
+    }
+    assert_eq!(names(&machine.poll(at(1), false).effects)[0], "send 1: 1");
+    append(&mut machine, 0, 250, 1);
+    assert_eq!(names(&machine.poll(at(2), false).effects)[0], "send 1: 4");
+    for (partition, len) in [(0, 250), (1, 200), (2, 200), (3, 200)] {
+        append(&mut machine, partition, len, 2);
+    }
+    assert_eq!(names(&machine.poll(at(3), false).effects)[0], "send 1: 3", "the fourth would be too much");
+}
+
 #[test]
 fn a_request_takes_a_batch_of_each_partition_and_a_node_five_requests() {
     let mut machine = Machine::new(Setup { is_idempotent: false, ..setup() });
