@@ -52,6 +52,12 @@ impl<B> Prefetch<B> {
         }
     }
 
+    /// How many bytes there is room for, waiting or on their way.
+    #[must_use]
+    pub const fn max_bytes(&self) -> usize {
+        self.max_bytes
+    }
+
     /// How many bytes wait.
     #[must_use]
     pub const fn bytes(&self) -> usize {

@@ -170,6 +170,18 @@ impl State {
             self.asked.extend(epochs.iter().map(|(place, (ticket, _, _))| (place.clone(), *ticket)));
             jobs.push(Job::EpochEnds { node, epochs });
         }
+        self.fetch_from_brokers(records, &holding_back, jobs);
+    }
+
+    /// Fetches from each of these brokers. Some brokers also lead partitions that are held back.
+    fn fetch_from_brokers(
+        &mut self,
+        records: Questions<(Ticket, Position)>,
+        holding_back: &BTreeSet<NodeId>,
+        jobs: &mut Vec<Job>,
+    ) {
+        let brokers: BTreeSet<_> = records.keys().chain(holding_back).chain(&self.fetching).collect();
+        let share = self.share(brokers.len());
         let mut records: Vec<_> = records.into_iter().collect();
         records.sort_by_key(|(node, _)| self.last_fetch.get(node).copied());
         self.lacks_room = false;
@@ -177,7 +189,7 @@ impl State {
             let patience = self.config.fetch_max_wait;
             let is_holding_back = holding_back.contains(&node);
             let max_wait = if is_holding_back { patience.min(WAIT_BESIDE_OTHERS) } else { patience };
-            jobs.extend(self.fetch(node, asked, max_wait).map(Job::Fetch));
+            jobs.extend(self.fetch(node, asked, share, max_wait).map(Job::Fetch));
         }
     }
 
@@ -214,11 +226,21 @@ impl State {
         }
     }
 
+    /// The most that one of so many brokers is asked for at once. A single one may use all of the room. Several have equal parts of
+    /// the half that is for fetches on their way: one that had all of it, and waits for records, would leave the others none.
+    fn share(&self, brokers: usize) -> usize {
+        match brokers {
+            0 | 1 => self.prefetch.max_bytes(),
+            _ => (self.prefetch.max_bytes() / 2 / brokers).max(1),
+        }
+    }
+
     /// A Fetch to a broker that has none in flight, if there is room for its answer.
     fn fetch(
         &mut self,
         node: NodeId,
         asked: BTreeMap<TopicPartition, (Ticket, Position)>,
+        share: usize,
         max_wait: Duration,
     ) -> Option<FetchJob> {
         if self.fetching.contains(&node) {
@@ -226,13 +248,19 @@ impl State {
         }
         // More than its partitions may bring would only be taken from other brokers.
         let may_bring = self.config.partition_max_bytes.saturating_mul(asked.len());
-        let most = self.config.fetch_max_bytes.min(may_bring);
+        let most = self.config.fetch_max_bytes.min(may_bring).min(share);
+        // A remnant of the room would bring a single batch, and soon be asked for again.
+        let one_partition = self.config.partition_max_bytes.min(self.prefetch.max_bytes() / 2);
+        let least = (most.min(one_partition) / 4).max(1);
         let mut reserved = self.prefetch.reserve(most);
-        if reserved == 0 && self.fetching.is_empty() && !self.prefetch.has_some() {
+        if reserved < least && self.fetching.is_empty() && !self.prefetch.has_some() {
+            self.prefetch.release(reserved);
             self.make_room();
             reserved = self.prefetch.reserve(most);
         }
-        if reserved == 0 {
+        if reserved < least {
+            // Until another broker has answered, or the application has taken something.
+            self.prefetch.release(reserved);
             self.lacks_room = true;
             return None;
         }

@@ -341,22 +341,50 @@ fn a_fetch_reserves_no_more_than_its_partitions_may_bring() {
     assert_eq!(reserved.collect::<Vec<_>>(), [(1, 2), (2, 2), (3, 2), (4, 2)]);
 }
 
+/// Brokers, with the room that each has, in MiB.
+fn rooms(jobs: &[FetchJob]) -> Vec<(NodeId, usize)> {
+    jobs.iter().map(|job| (job.node, job.reserved >> 20)).collect()
+}
+
 #[test]
-fn room_goes_to_the_broker_that_has_waited_longest() {
-    let mut stage = Stage::led_by(&[1, 2, 3], 60);
-    let mut answered = Vec::new();
+fn each_broker_has_its_share_of_the_room_however_many_partitions_it_leads() {
+    let mut stage = Stage::led_by(&[1, 2, 3, 4], 60);
     let mut waiting = stage.fetches_of_many();
-    assert_eq!(
-        waiting.iter().map(|job| (job.node, job.reserved >> 20)).collect::<Vec<_>>(),
-        [(1, 50), (2, 14)]
-    );
+    assert_eq!(rooms(&waiting), [(1, 8), (2, 8), (3, 8), (4, 8)]);
     for _ in 0..6 {
         let first = waiting.remove(0);
-        answered.push(first.node);
+        let node = first.node;
         stage.answers(first, vec![]);
-        waiting.extend(stage.fetches_of_many());
+        let next = stage.fetches_of_many();
+        assert_eq!(rooms(&next), [(node, 8)], "the others wait for records, and leave it its room");
+        waiting.extend(next);
     }
-    assert_eq!(answered, [1, 2, 3, 1, 2, 3]);
+}
+
+#[test]
+fn a_single_broker_has_all_of_the_room() {
+    assert_eq!(rooms(&Stage::led_by(&[1], 60).fetches_of_many()), [(1, 50)], "fetch.max.bytes");
+    assert_eq!(rooms(&Stage::led_by(&[1], 60).with_room(9 << 20).fetches_of_many()), [(1, 9)]);
+    assert_eq!(rooms(&Stage::led_by(&[1], 1).with_room(1 << 20).fetches_of_many()), [(1, 1)]);
+}
+
+#[test]
+fn a_remnant_of_the_room_is_not_fetched_into() {
+    let mut stage = Stage::led_by(&[1], 60).with_room(1000);
+    let job = stage.fetches();
+    // Answers may be larger than what was asked for.
+    let filling = (0..12).map(|partition| (partition, records(0, &[1]))).collect();
+    stage.answers(job, filling);
+    let waits = stage.state.prefetch.bytes();
+    assert!((900..1000).contains(&waits), "all but a remnant waits for the application: {waits}");
+    stage.nothing();
+    while stage.state.prefetch.bytes() > 875 {
+        assert!(
+            stage.state.take().is_some() && stage.state.has_made_way(),
+            "each record that is taken asks again"
+        );
+    }
+    assert!(stage.fetches().reserved >= 125);
 }
 
 #[test]
