@@ -95,6 +95,8 @@ pub(super) struct State {
     fetches: u64,
     /// Whether a Fetch was not sent because there was no room for its answer.
     lacks_room: bool,
+    /// Fetches beside partitions that are held back, by broker, since the application last took something.
+    fetches_unread: BTreeMap<NodeId, u32>,
     /// The coordinator is being looked for on behalf of committed offsets.
     finding: bool,
     /// Questions that wait for their answers.
@@ -153,6 +155,7 @@ impl State {
             last_fetch: BTreeMap::new(),
             fetches: 0,
             lacks_room: false,
+            fetches_unread: BTreeMap::new(),
             finding: false,
             asked: BTreeSet::new(),
             not_before: BTreeMap::new(),
@@ -272,6 +275,7 @@ impl State {
             return Some(Err(error));
         }
         while let Some((place, mut fetched)) = self.prefetch.take() {
+            self.fetches_unread.clear();
             let rest = fetched.rest.take();
             match self.decoded(&fetched, rest.clone()) {
                 Ok((records, rest)) => {

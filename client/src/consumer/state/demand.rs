@@ -18,7 +18,8 @@ use crate::consumer::requests::log::{Asked, BEGINNING, END};
 use crate::metadata::{NodeId, Snapshot};
 
 /// How long a broker may wait for records of some partitions while others of it are held back: the application may have read
-/// those in no time, and one request at a time is on its way to a broker.
+/// those in no time, and one request at a time is on its way to a broker. It doubles with each Fetch until the application takes
+/// something.
 const WAIT_BESIDE_OTHERS: Duration = Duration::from_millis(20);
 
 /// Questions for one broker: what to ask, by partition.
@@ -188,8 +189,14 @@ impl State {
         for (node, asked) in records {
             let patience = self.config.fetch_max_wait;
             let is_holding_back = holding_back.contains(&node);
-            let max_wait = if is_holding_back { patience.min(WAIT_BESIDE_OTHERS) } else { patience };
-            jobs.extend(self.fetch(node, asked, share, max_wait).map(Job::Fetch));
+            let max_wait =
+                if is_holding_back { patience.min(self.wait_beside_others(node)) } else { patience };
+            if let Some(job) = self.fetch(node, asked, share, max_wait) {
+                if is_holding_back {
+                    *self.fetches_unread.entry(node).or_default() += 1;
+                }
+                jobs.push(Job::Fetch(job));
+            }
         }
     }
 
@@ -224,6 +231,12 @@ impl State {
             self.prefetch.discard(&place);
             self.positions.seek(&place, Committable { offset, leader_epoch: None });
         }
+    }
+
+    /// How long a broker may wait for records beside partitions that are held back.
+    fn wait_beside_others(&self, node: NodeId) -> Duration {
+        let doublings = self.fetches_unread.get(&node).copied().unwrap_or(0);
+        WAIT_BESIDE_OTHERS.saturating_mul(2_u32.saturating_pow(doublings))
     }
 
     /// The most that one of so many brokers is asked for at once. A single one may use all of the room. Several have equal parts of

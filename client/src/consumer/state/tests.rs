@@ -183,10 +183,17 @@ fn a_partition_of_which_enough_waits_is_read_before_it_is_fetched_again() {
     assert_eq!(second.max_wait, Duration::from_millis(20), "partition 0 may be read at any moment");
     assert!(!stage.state.has_made_way());
     stage.answers(second, vec![]);
+    for ms in [40, 80, 160, 320, 500, 500] {
+        let patient = stage.fetches();
+        assert_eq!(patient.max_wait, Duration::from_millis(ms), "nothing is read, up to fetch.max.wait.ms");
+        stage.answers(patient, vec![]);
+    }
     assert!(stage.state.take().is_some_and(|batch| batch.is_ok()) && stage.state.has_made_way());
     let third = stage.fetches();
     let asked = third.request.fetch.iter().map(|(place, asked)| (place.partition, asked.offset));
     assert_eq!((third.asked.len(), asked.collect::<Vec<_>>()), (2, vec![(0, 13)]));
+    stage.answers(third, vec![(0, records(13, &[1]))]);
+    assert_eq!(stage.fetches().max_wait, Duration::from_millis(20), "something was read since");
 }
 
 #[test]
