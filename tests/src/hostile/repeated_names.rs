@@ -153,8 +153,9 @@ async fn groups(connection: &Connection, times: usize) {
     let request = FindCoordinatorRequest::default().with_coordinator_keys(vec![text(GROUP); times]);
     assert_eq!(asked(connection, request).await.coordinators.len(), 1, "FindCoordinator");
 
+    // Below the bound on the elements of a request, also at full size.
     let topic =
-        OffsetFetchRequestTopics::default().with_name(topic_name(TOPIC)).with_partition_indexes(vec![0; 100]);
+        OffsetFetchRequestTopics::default().with_name(topic_name(TOPIC)).with_partition_indexes(vec![0; 50]);
     let group =
         OffsetFetchRequestGroup::default().with_group_id(group_id(GROUP)).with_topics(Some(vec![topic]));
     let request = OffsetFetchRequest::default().with_groups(vec![group; times]);
