@@ -32,7 +32,7 @@ impl Pace {
 /// How far behind its rate a [`Throttle`] may be and catch up: timers come late, and a rate may be far above theirs.
 const BEHIND: Duration = Duration::from_millis(50);
 
-/// At most so many records a second, whatever held the ones before up. Time in which there was nothing to send is no credit.
+/// An upper bound on records a second. A pause of the input or of the cluster is not made up for.
 #[derive(Clone, Debug)]
 pub(crate) struct Throttle {
     interval: Option<Duration>,

@@ -42,4 +42,4 @@ pub use metrics::Metrics;
 pub use producer::{Acks, Delivered, Delivery, Partitioner, Producer, ProducerConfig, Record, TrySendError};
 pub use trilog_protocol::batch::Codec;
 pub use trilog_protocol::records::Header;
-pub use trilog_protocol::{ErrorCode, Meaning};
+pub use trilog_protocol::{ErrorCode, Meaning, TRANSACTION_STATES};

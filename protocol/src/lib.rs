@@ -7,6 +7,7 @@
 //! | [`compression`] | the five codecs: levels for writing, a bound for reading |
 //! | [`consumer_protocol`] | what members of a classic group tell one another: subscriptions and assignments |
 //! | [`topic_pattern`] | regular expressions over topics' names, in RE2's syntax |
+//! | [`transaction_state`] | the names of a transaction's states |
 //! | [`murmur2`](mod@murmur2) | the hash that places a key in a partition |
 //! | [`error_code`] | Kafka's error codes, and what may be done about each |
 //! | [`structure`] | the shape of every message: its lengths and counts checked before anything decodes it |
@@ -29,6 +30,8 @@ pub mod structure;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod topic_pattern;
+pub mod transaction_state;
 
 pub use error_code::{ErrorCode, Meaning};
 pub use murmur2::murmur2;
+pub use transaction_state::TRANSACTION_STATES;

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::{ListTransactionsRequest, ListTransactionsResponse};
 use kafka_protocol::protocol::StrBytes;
+use trilog_protocol::TRANSACTION_STATES;
 
 use super::broker::Broker;
 use super::call::{Call, Handler, Versions};
@@ -19,18 +20,6 @@ use crate::connection::Reply;
 
 /// See the module.
 pub(super) struct ListTransactions;
-
-/// The states of a transaction, by Kafka's names.
-const STATES: [&str; 8] = [
-    "Empty",
-    "Ongoing",
-    "PrepareCommit",
-    "PrepareAbort",
-    "CompleteCommit",
-    "CompleteAbort",
-    "Dead",
-    "PrepareEpochFence",
-];
 
 impl Handler for ListTransactions {
     type Request = ListTransactionsRequest;
@@ -53,7 +42,7 @@ impl Handler for ListTransactions {
 
 /// The answer to a filter by these states.
 fn none_of(mut states: Vec<StrBytes>) -> ListTransactionsResponse {
-    states.retain(|state| !STATES.contains(&state.as_str()));
+    states.retain(|state| !TRANSACTION_STATES.contains(&state.as_str()));
     keep_first(&mut states, StrBytes::clone);
     ListTransactionsResponse::default().with_unknown_state_filters(states)
 }

@@ -2,6 +2,7 @@
 //! as if there were nothing: so it is refused here.
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
+use trilog_client::TRANSACTION_STATES;
 
 /// States of groups of all protocols.
 const OF_GROUPS: [&str; 8] = [
@@ -18,18 +19,6 @@ const OF_GROUPS: [&str; 8] = [
 /// Types of groups.
 const TYPES: [&str; 4] = ["Classic", "Consumer", "Share", "Streams"];
 
-/// States of transactions.
-const OF_TRANSACTIONS: [&str; 8] = [
-    "Empty",
-    "Ongoing",
-    "PrepareCommit",
-    "PrepareAbort",
-    "CompleteCommit",
-    "CompleteAbort",
-    "PrepareEpochFence",
-    "Dead",
-];
-
 /// A group's state, in whichever case.
 pub(super) fn of_group() -> impl TypedValueParser<Value = String> {
     one_of(&OF_GROUPS)
@@ -42,7 +31,7 @@ pub(super) fn type_of_group() -> impl TypedValueParser<Value = String> {
 
 /// A transaction's state, in whichever case.
 pub(super) fn of_transaction() -> impl TypedValueParser<Value = String> {
-    one_of(&OF_TRANSACTIONS)
+    one_of(&TRANSACTION_STATES)
 }
 
 /// One of `names`, which is written as brokers write it.

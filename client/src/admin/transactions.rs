@@ -23,7 +23,7 @@ const DURATION_FROM: i16 = 1;
 /// Which transactions to list. The default is all of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TransactionFilter {
-    /// States, as `Ongoing`; none means any.
+    /// States, of [`TRANSACTION_STATES`](crate::TRANSACTION_STATES); none means any.
     pub states: Vec<String>,
     /// Producer ids; none means any.
     pub producer_ids: Vec<i64>,

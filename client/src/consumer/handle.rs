@@ -108,18 +108,18 @@ impl Consumer {
     /// # }
     /// ```
     ///
-    /// The *whole* name of a topic has to match, as in Java: `orders` means one topic, and `orders.*` all whose names begin so. The `^`
-    /// by which librdkafka tells an expression from a name may stand in front, and is not needed.
+    /// The *whole* name of a topic has to match, as in Java: `orders` means one topic, and `orders.*` all whose names begin so. A
+    /// leading `^`, which librdkafka needs, changes nothing.
     ///
     /// With `group.protocol=classic` this consumer matches. It lists the cluster's topics now and every `metadata.max.age.ms` (five
-    /// minutes), which is how long a new topic may wait for its readers. Until the first list is there, an earlier subscription goes on.
+    /// minutes), so a new topic may wait for its readers that long. An earlier subscription stays until the first list arrives.
     /// While nothing matches, the consumer is a member without partitions. Internal topics, such as `__consumer_offsets`, match only with
     /// `exclude.internal.topics=false`. Members of a group may have different expressions.
     ///
     /// With `group.protocol=consumer` the coordinator matches, and leaves internal topics out; [`poll`](Self::poll) tells if it refuses
     /// the expression.
     ///
-    /// A topic that matched and was deleted is not created anew by being asked for, whatever `allow.auto.create.topics` says.
+    /// The consumer never creates a topic that matched and was deleted, whatever `allow.auto.create.topics` says.
     ///
     /// An expression is compiled here, which takes well below a millisecond for most, and tens of milliseconds for the largest that
     /// are taken.

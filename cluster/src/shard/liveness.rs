@@ -228,9 +228,10 @@ impl Shard {
         }
     }
 
-    /// A new group's preferred leader stands at once; a group that was there before waits a moment for its peers. It does not stand
-    /// then if another node has said that it leads: after a start the leaders' messages to a thousand groups may stand in the inbox
-    /// behind what is replayed, and one frame names them all. If that node leads no more, the group's election timer goes on.
+    /// Plans the first election of a group that was opened. A new group's preferred leader begins it at once; a group that was there
+    /// before waits a moment for its peers. It begins none if a living node has said that it leads: after a start, leaders' messages
+    /// to a thousand groups wait behind what is replayed, while one frame lists all that a node leads. If the leader has gone by
+    /// then, the election timer finds out.
     pub(super) fn plan_first_campaign(&self, group: &mut Group, fresh: bool) {
         let Some(rank) = rank(group, self.node, |_| true) else { return };
         if rank == 0 && fresh && group.id() != RaftGroupId::CONTROLLER || group.voters().len() == 1 {

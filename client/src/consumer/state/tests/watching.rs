@@ -259,7 +259,11 @@ fn names_and_expressions_replace_each_other() {
 
     stage.watches("a-.");
     let second = stage.looks();
-    assert_eq!(stage.state.topics(), [Arc::from("t")].into(), "it goes on until there is a list");
+    assert_eq!(
+        stage.state.topics(),
+        [Arc::from("t")].into(),
+        "the earlier subscription stays until the first list arrives"
+    );
     stage.lists(first, &["a-7"]);
     stage.nothing();
     stage.lists(second, &["a-1", "t"]);
