@@ -109,6 +109,8 @@ pub(super) struct State {
     pub(super) callback: Option<Callback>,
     /// What the application is to be told.
     errors: VecDeque<Error>,
+    /// Partitions that cannot be read on where they are, and why, until the application is told. A seek makes it untrue.
+    stopped: BTreeMap<TopicPartition, Error>,
     /// Tells an assignment of a partition from the next one of the same partition.
     tenures: BTreeMap<TopicPartition, u64>,
     next_tenure: u64,
@@ -162,6 +164,7 @@ impl State {
             high_watermarks: BTreeMap::new(),
             callback: None,
             errors: VecDeque::new(),
+            stopped: BTreeMap::new(),
             tenures: BTreeMap::new(),
             next_tenure: 0,
             metadata_is_stale: false,
@@ -205,6 +208,7 @@ impl State {
         self.asked.retain(|(asked, _)| asked != place);
         self.not_before.remove(place);
         self.high_watermarks.remove(place);
+        self.stopped.remove(place);
     }
 
     /// The partitions that are assigned now.
@@ -271,7 +275,8 @@ impl State {
 
     /// The next batch for the application, or what it has to be told.
     pub(super) fn take(&mut self) -> Option<Result<Batch, Error>> {
-        if let Some(error) = self.errors.pop_front() {
+        let stopped = || self.stopped.pop_first().map(|(_, error)| error);
+        if let Some(error) = self.errors.pop_front().or_else(stopped) {
             return Some(Err(error));
         }
         while let Some((place, mut fetched)) = self.prefetch.take() {
@@ -347,7 +352,10 @@ impl State {
 
     /// Whether the application has a reason to come.
     pub(super) fn has_news(&self) -> bool {
-        self.callback.is_some() || !self.errors.is_empty() || self.prefetch.has_some()
+        self.callback.is_some()
+            || !self.errors.is_empty()
+            || !self.stopped.is_empty()
+            || self.prefetch.has_some()
     }
 
     fn tell(&mut self, error: Error) {
@@ -364,7 +372,7 @@ impl State {
         self.assign(&BTreeSet::new());
     }
 
-    /// Reads on from elsewhere. What was fetched and not handed out is void.
+    /// Reads on from elsewhere. What was fetched and not handed out is void, and so is what was wrong where it was read.
     pub(super) fn seek(&mut self, place: &TopicPartition, to: impl FnOnce(&mut Positions) -> bool) -> bool {
         if !to(&mut self.positions) {
             return false;
@@ -373,6 +381,7 @@ impl State {
         self.ledger.begin(place.clone(), None);
         self.asked.retain(|(asked, _)| asked != place);
         self.not_before.remove(place);
+        self.stopped.remove(place);
         true
     }
 

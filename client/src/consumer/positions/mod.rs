@@ -87,7 +87,7 @@ pub enum Want {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Lost {
     /// There is no committed offset and no `auto.offset.reset`.
-    #[error("the group has no committed offset, and auto.offset.reset is none")]
+    #[error("there is no committed offset, and auto.offset.reset is none")]
     NoOffset,
     /// The log does not have the offset, and there is no `auto.offset.reset`.
     #[error("the log does not have offset {offset}, and auto.offset.reset is none")]

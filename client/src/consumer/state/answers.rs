@@ -295,7 +295,7 @@ impl State {
             }
             Err(cause) => {
                 self.not_before.insert(place.clone(), now + UNUSABLE_FOR);
-                self.tell(Error::Malformed { cause: format!("{place}: {cause}") });
+                self.stopped.insert(place.clone(), Error::Malformed { cause: format!("{place}: {cause}") });
             }
         }
     }

@@ -158,8 +158,8 @@ impl State {
         }
         for (place, ticket, lost) in told {
             self.asked.insert((place.clone(), ticket));
-            let code = ErrorCode::OFFSET_OUT_OF_RANGE;
-            self.tell(Error::Broker { code, message: Some(format!("{place}: {lost}")) });
+            let message = Some(format!("{place}: {lost}"));
+            self.stopped.insert(place, Error::Broker { code: ErrorCode::OFFSET_OUT_OF_RANGE, message });
         }
         self.metadata_is_stale |= leaderless;
         self.ask_for_committed(committed, jobs);

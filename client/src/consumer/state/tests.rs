@@ -1,3 +1,4 @@
+mod stopped;
 mod watching;
 
 use bytes::Bytes;
@@ -304,41 +305,6 @@ fn an_error_of_a_partition_waits_out_and_asks_for_new_leaders() {
     assert!(stage.state.take().unwrap().is_err());
     stage.now = stage.state.deadline().unwrap();
     assert_eq!(stage.fetches().asked.keys().collect::<Vec<_>>(), [&place(0)]);
-}
-
-#[test]
-fn an_offset_that_nobody_can_replace_is_told_once() {
-    let mut stage = Stage::reading(ResetPolicy::None, [10, 20]);
-    stage.state.assign(&[place(0)].into());
-    let job = stage.fetches();
-    stage.answers(job, vec![(0, Err(ErrorCode::OFFSET_OUT_OF_RANGE))]);
-    stage.nothing();
-    stage.nothing();
-    let error = stage.state.take().unwrap().unwrap_err().to_string();
-    assert!(error.contains("t-0") && error.contains("offset 10"), "{error}");
-    assert!(stage.state.take().is_none());
-}
-
-#[test]
-fn a_damaged_batch_is_told_again_until_somebody_seeks() {
-    let mut stage = Stage::reading(ResetPolicy::None, [10, 20]);
-    let job = stage.fetches();
-    // Three records that are two.
-    let mut batch = BatchBuilder::of_count(2).base_offset(10).leader_epoch(5);
-    batch.record_count = 3;
-    let row = FetchedPartition {
-        records: Bytes::from(batch.build()),
-        high_watermark: 100,
-        diverging: None,
-        aborted: Vec::new(),
-    };
-    stage.answers(job, vec![(0, Ok(row))]);
-    for _ in 0..2 {
-        assert!(stage.state.take().unwrap().is_err());
-    }
-    let to = Committable { offset: 12, leader_epoch: None };
-    stage.state.seek(&place(0), |positions| positions.seek(&place(0), to));
-    assert!(stage.state.take().is_none());
 }
 
 #[test]
