@@ -20,6 +20,7 @@ use crate::keys::offset_index::{self, OffsetIndexRow};
 use crate::keys::raft_entry::{self, Header};
 use crate::keys::slot;
 use crate::store::Store;
+use crate::store::memory::{AFTER_READING, NOTED_BYTES, give_memory_back};
 use crate::tail::TailCache;
 
 /// Reads entries and the offset index. Clones are cheap and may be sent anywhere.
@@ -227,7 +228,13 @@ impl LogReader {
         let mut parts = Vec::new();
         for slot in header.slots() {
             let Some(part) = self.store.get(&slot::key(group, slot))? else { return Ok(None) };
+            if part.len() >= NOTED_BYTES {
+                self.store.note_use(group, slot, AFTER_READING)?;
+            }
             parts.push(part);
+        }
+        if !parts.is_empty() {
+            give_memory_back();
         }
         Ok(header.assemble(group, index, row.clone(), parts))
     }

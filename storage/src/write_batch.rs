@@ -18,6 +18,7 @@ use crate::keys::offset_index::{self, OffsetIndexRow};
 use crate::keys::raft_entry::{self, Header};
 use crate::keys::raft_state::GroupState;
 use crate::keys::{fence, slot};
+use crate::store::memory::NOTED_BYTES;
 
 /// Changes that become visible together.
 #[derive(Clone, Debug, Default)]
@@ -26,6 +27,8 @@ pub struct WriteBatch {
     pub(crate) rows: sled::Batch,
     /// Slots that have to be reserved before the rows are written.
     pub(crate) reserved_slots: Vec<(RaftGroupId, Range<u64>)>,
+    /// Slots that long parts of bodies are put into.
+    pub(crate) large_slots: Vec<(RaftGroupId, u64)>,
     /// Raft state rows. They get their versions when the batch is applied.
     pub(crate) states: BTreeMap<RaftGroupId, GroupState>,
     /// State records by group and key; `None` deletes. They are cut into chunks when the batch is applied.
@@ -97,6 +100,9 @@ impl WriteBatch {
     pub(crate) fn put_entry(&mut self, group: RaftGroupId, header: Header, entry: &LogEntry) {
         self.put(&raft_entry::key(group, entry.index), header.row(entry).into());
         for (slot, part) in header.parts(entry) {
+            if part.len() >= NOTED_BYTES {
+                self.large_slots.push((group, slot));
+            }
             self.put(&slot::key(group, slot), part);
         }
     }

@@ -1,10 +1,12 @@
 //! Making a batch visible.
 
+use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 
 use sled::IVec;
 
+use super::memory::{AFTER_WRITING, give_memory_back};
 use super::progress::{LogStart, Progress};
 use super::{Store, lock};
 use crate::error::StoreError;
@@ -18,12 +20,13 @@ impl Store {
     /// # Errors
     ///
     /// When sled refuses. The batch may then be visible in part, and nothing more is written.
-    pub fn apply(&self, batch: WriteBatch) -> Result<(), StoreError> {
+    pub fn apply(&self, mut batch: WriteBatch) -> Result<(), StoreError> {
         if batch.is_empty() {
             return Ok(());
         }
         self.shared.check_not_failed()?;
         self.shared.written_bytes.fetch_add(batch.len_bytes() as u64, Ordering::Relaxed);
+        let large = mem::take(&mut batch.large_slots);
         let mut progress = lock(&self.shared.progress);
         let rows = self.reserve_slots(&batch).and_then(|()| self.rows_of(batch, &mut progress));
         let applied = rows.and_then(|rows| {
@@ -32,6 +35,10 @@ impl Store {
                 Ok(applied) => applied.map_err(|error| StoreError::from_sled("write a batch", error)),
                 Err(_) => Err(StoreError::damaged("sled cannot make sense of what a write has to change")),
             }
+        });
+        let applied = applied.and_then(|()| {
+            let mut large = large.into_iter();
+            large.try_for_each(|(group, slot)| self.note_use(group, slot, AFTER_WRITING))
         });
         match applied {
             Ok(()) => {
@@ -110,11 +117,4 @@ impl Store {
         rows.insert(&PROGRESS_KEY, &progress.row().encode());
         Ok(rows)
     }
-}
-
-/// Frees what sled has replaced. It defers each free until no reader can hold the value, in a bag a thread that is only
-/// looked at when it has 64 entries; one entry may be a write buffer of a whole segment, so full bags would be hundreds
-/// of megabytes.
-fn give_memory_back() {
-    crossbeam_epoch::pin().flush();
 }

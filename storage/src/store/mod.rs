@@ -10,8 +10,8 @@
 //! * A leaf is written whole on every tenth change and when it is split, so that what is put at a log's growing end is
 //!   written three or four times. Keys that are there before their values, in [slots](keys::slot), make that once.
 //! * The page cache does not keep to its capacity. It has 256 parts, and each takes note of what was used only after 64
-//!   uses; until then nothing leaves it. What it really holds grows with the size of a leaf: writing and then reading
-//!   800 MB took 690 MB of memory with values of 64 KiB, 220 MB with values of 16 KiB, and less processor time.
+//!   uses; until then nothing leaves it. And a part keeps the page that was used last, whatever its size. [`memory`] fills the
+//!   lists of uses on purpose, and frees what threads hold back.
 //! * `apply_batch` takes a lock that stops every reader in the process, and `flush` holds its other side. Batches are
 //!   to be bounded by who fills them, and a process holds one node.
 //! * The page table is written to disk when the store is opened, and not while it is open; recovery reads the log from there
@@ -30,6 +30,7 @@ mod boot;
 mod cleaner;
 mod durable;
 mod files;
+pub(crate) mod memory;
 mod open;
 mod page_table;
 mod progress;
@@ -147,7 +148,9 @@ impl Store {
         self.shared.check_not_failed()?;
         let batches = self.shared.visible_batches.load(Ordering::Acquire);
         let _under_way = self.shared.syncs.begin();
-        let synced = self.shared.flush().and_then(|()| self.shared.sync_data()).and_then(|()| {
+        let flushed = self.shared.flush();
+        memory::give_memory_back();
+        let synced = flushed.and_then(|()| self.shared.sync_data()).and_then(|()| {
             lock(&self.shared.durable).advance(batches).map_err(io_error("note what is durable"))
         });
         synced.inspect_err(|error| {

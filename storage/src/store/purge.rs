@@ -28,6 +28,7 @@ use std::ops::Bound;
 
 use sled::IVec;
 
+use super::memory::give_memory_back;
 use super::{Store, lock};
 use crate::error::StoreError;
 use crate::ids::{Offset, RaftGroupId, RaftIndex};
@@ -99,7 +100,9 @@ impl Store {
         assert!(max_keys > 0, "a purge of no keys never ends");
         self.shared.check_not_failed()?;
         let budget = Budget { keys: max_keys, writes: max_writes };
-        self.purge_some(budget).inspect_err(|error| self.shared.fail(error))
+        let purged = self.purge_some(budget).inspect_err(|error| self.shared.fail(error));
+        give_memory_back();
+        purged
     }
 
     /// As [`Self::purge`], without regard to failures.
