@@ -20,7 +20,7 @@ use crate::keys::offset_index::{self, OffsetIndexRow};
 use crate::keys::raft_entry::{self, Header};
 use crate::keys::slot;
 use crate::store::Store;
-use crate::store::memory::{AFTER_READING, NOTED_BYTES, give_memory_back};
+use crate::store::memory::{NOTED_BYTES, give_memory_back};
 use crate::tail::TailCache;
 
 /// Reads entries and the offset index. Clones are cheap and may be sent anywhere.
@@ -229,7 +229,7 @@ impl LogReader {
         for slot in header.slots() {
             let Some(part) = self.store.get(&slot::key(group, slot))? else { return Ok(None) };
             if part.len() >= NOTED_BYTES {
-                self.store.note_use(group, slot, AFTER_READING)?;
+                self.store.note_use(group, slot)?;
             }
             parts.push(part);
         }

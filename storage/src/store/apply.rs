@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 
 use sled::IVec;
 
-use super::memory::{AFTER_WRITING, give_memory_back};
+use super::memory::give_memory_back;
 use super::progress::{LogStart, Progress};
 use super::{Store, lock};
 use crate::error::StoreError;
@@ -36,10 +36,8 @@ impl Store {
                 Err(_) => Err(StoreError::damaged("sled cannot make sense of what a write has to change")),
             }
         });
-        let applied = applied.and_then(|()| {
-            let mut large = large.into_iter();
-            large.try_for_each(|(group, slot)| self.note_use(group, slot, AFTER_WRITING))
-        });
+        let applied =
+            applied.and_then(|()| large.into_iter().try_for_each(|(group, slot)| self.note_use(group, slot)));
         match applied {
             Ok(()) => {
                 give_memory_back();

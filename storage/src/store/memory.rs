@@ -8,26 +8,22 @@ use crate::keys::slot;
 /// The shortest part of a body whose use is noted, in bytes. Leaves of shorter ones are small enough for the cache's parts as they are.
 pub(crate) const NOTED_BYTES: usize = 12 << 10;
 
-/// How many times a filled slot is looked up once it was read.
+/// How many times a filled slot is looked up once it was written or read.
 ///
 /// sled's page cache has 256 parts. A part lists the uses of its pages, and compares its size with its capacity only when the list has
 /// 64 entries. A leaf has five filled slots. With one use of each, a part held a dozen leaves; with thirteen, the
 /// uses of one leaf fill the list, and the leaves before it go.
-pub(crate) const AFTER_READING: usize = 12;
-
-/// How many times a filled slot is looked up once it was written. A part then holds two leaves: one of those before may still be
-/// written to, and would have to be read again.
-pub(super) const AFTER_WRITING: usize = 6;
+const LOOKUPS: usize = 12;
 
 impl Store {
-    /// Lets sled's page cache know `times` times that this filled slot is used, so that other leaves of bodies make room.
+    /// Lets sled's page cache know that this filled slot was used, so that other leaves of bodies make room.
     ///
     /// # Errors
     ///
     /// When the store cannot be read or is damaged.
-    pub(crate) fn note_use(&self, group: RaftGroupId, slot: u64, times: usize) -> Result<(), StoreError> {
+    pub(crate) fn note_use(&self, group: RaftGroupId, slot: u64) -> Result<(), StoreError> {
         let key = slot::key(group, slot);
-        (0..times).try_for_each(|_| self.get(&key).map(drop))
+        (0..LOOKUPS).try_for_each(|_| self.get(&key).map(drop))
     }
 }
 
