@@ -9,7 +9,7 @@ use thiserror::Error;
 use trilog_protocol::{ErrorCode, Meaning};
 
 use crate::config::ConfigError;
-use crate::wire::{Api, ClientError, ConnectError};
+use crate::wire::{Api, ClientError, CloseReason, ConnectError};
 
 /// What an application does about an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,7 +23,8 @@ pub enum ErrorClass {
     NeedsAbort,
     /// Another instance has taken this one's place. Close the client.
     Fenced,
-    /// The client cannot go on: a right is missing, or the broker is too old. Close the client.
+    /// The client cannot go on: a right is missing, a password or certificate is not accepted, or the broker is too old. Close the
+    /// client.
     Fatal,
 }
 
@@ -38,6 +39,12 @@ pub enum Error {
     #[error("no broker can be reached: {cause}")]
     Unreachable {
         /// The last attempt, with its address.
+        cause: String,
+    },
+    /// The broker does not accept who this client is, or this client does not accept the broker's certificate.
+    #[error("not authenticated: {cause}")]
+    Authentication {
+        /// The broker's address, its reason, and what to set.
         cause: String,
     },
     /// The connection ended before the answer. Whether the broker acted on the request is unknown.
@@ -131,9 +138,11 @@ impl Error {
             | Self::Partitioner { .. }
             | Self::NotServed { .. }
             | Self::Unencodable { .. } => ErrorClass::Refused,
-            Self::Config(_) | Self::Malformed { .. } | Self::Unsupported { .. } | Self::Closed => {
-                ErrorClass::Fatal
-            }
+            Self::Config(_)
+            | Self::Authentication { .. }
+            | Self::Malformed { .. }
+            | Self::Unsupported { .. }
+            | Self::Closed => ErrorClass::Fatal,
         }
     }
 
@@ -167,6 +176,9 @@ impl From<ClientError> for Error {
             ClientError::Timeout { timeout, .. } => {
                 Self::Timeout { what: "a request", limit: timeout, cause }
             }
+            ClientError::Closed { reason: CloseReason::Refused { cause }, .. } => {
+                Self::Authentication { cause }
+            }
             ClientError::Closed { .. } => Self::Disconnected { cause },
             ClientError::UnsupportedVersion { api, theirs: None, .. } => Self::NotServed { api },
             ClientError::UnsupportedVersion { .. } => Self::Unsupported { cause },
@@ -178,7 +190,12 @@ impl From<ClientError> for Error {
 
 impl From<ConnectError> for Error {
     fn from(error: ConnectError) -> Self {
-        Self::Unreachable { cause: error.to_string() }
+        let cause = error.to_string();
+        match error {
+            ConnectError::Authentication { .. } => Self::Authentication { cause },
+            ConnectError::Security(error) => Self::Config(error),
+            _ => Self::Unreachable { cause },
+        }
     }
 }
 

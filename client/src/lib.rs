@@ -11,6 +11,7 @@
 //! | `cluster` | connections to brokers, and metadata that is kept fresh |
 //! | `metadata` | what is known of brokers, topics and leaders, without sockets and clocks |
 //! | `config` | settings by method and by name |
+//! | [`security`] | TLS and SASL |
 //! | [`wire`] | the low level: one connection, typed requests |
 //!
 //! Brokers are not trusted: an answer has a longest length (`receive.message.max.bytes`), its counts and lengths are checked before it
@@ -32,6 +33,7 @@ mod messages;
 mod metadata;
 mod metrics;
 pub mod producer;
+pub mod security;
 pub mod wire;
 
 pub use admin::{Admin, AdminConfig};

@@ -27,6 +27,7 @@ use crate::Error;
 use crate::config::{Address, Common};
 use crate::metadata::{Cache, Demand, LeaderHint, NodeId, Pace, Snapshot};
 use crate::metrics::ClusterCounters;
+use crate::security::PreparedSecurity;
 use crate::wire::{Connection, ConnectionOptions};
 
 /// See the module's documentation. Cheap to clone.
@@ -73,12 +74,7 @@ struct Knowledge {
 impl Cluster {
     /// Starts to learn of a cluster. Needs a tokio runtime; nothing is awaited.
     pub(crate) fn start(common: Common) -> Self {
-        let options = ConnectionOptions {
-            client_id: common.client_id.clone(),
-            connect_timeout: common.connect_timeout,
-            request_timeout: common.request_timeout,
-            max_response_bytes: common.max_response_bytes,
-        };
+        let options = common.options(PreparedSecurity::of(&common.security));
         let pace = Pace {
             retry: common.retry,
             max_age: common.metadata_max_age,

@@ -32,7 +32,11 @@ impl Address {
         // Java's listeners and librdkafka allow "PLAINTEXT://host:port".
         let plain = match entry.split_once("://") {
             Some((protocol, rest)) if protocol.eq_ignore_ascii_case("plaintext") => rest,
-            Some(_) => return Err(format!("host:port without TLS or SASL, and {entry:?} is not")),
+            Some(_) => {
+                return Err(format!(
+                    "host:port, and {entry:?} is not: security.protocol says whether it is TLS and SASL"
+                ));
+            }
             None => entry,
         };
         let (host, port) = if let Some(bracketed) = plain.strip_prefix('[') {

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use super::{Address, ConfigError, Setting, bytes, flag, milliseconds, text};
 use crate::backoff::Backoff;
+use crate::security::{PreparedSecurity, Security};
+use crate::wire::ConnectionOptions;
 
 /// The settings that all clients share, with Kafka 4's defaults.
 #[derive(Clone, Debug)]
@@ -30,6 +32,8 @@ pub(crate) struct Common {
     pub(crate) auto_create_topics: bool,
     /// `receive.message.max.bytes`: the longest answer accepted.
     pub(crate) max_response_bytes: usize,
+    /// `security.protocol`, `ssl.*` and `sasl.*`.
+    pub(crate) security: Security,
 }
 
 impl Default for Common {
@@ -46,6 +50,7 @@ impl Default for Common {
             rebootstraps: true,
             auto_create_topics: true,
             max_response_bytes: 100 << 20,
+            security: Security::default(),
         }
     }
 }
@@ -65,7 +70,18 @@ impl Common {
         if self.request_timeout.is_zero() || self.connect_timeout.is_zero() {
             return Err(ConfigError::Conflict("a timeout of 0 leaves no time for anything"));
         }
-        Ok(())
+        self.security.prepare().map(|_| ())
+    }
+
+    /// How connections behave.
+    pub(crate) fn options(&self, security: PreparedSecurity) -> ConnectionOptions {
+        ConnectionOptions {
+            client_id: self.client_id.clone(),
+            connect_timeout: self.connect_timeout,
+            request_timeout: self.request_timeout,
+            max_response_bytes: self.max_response_bytes,
+            security,
+        }
     }
 }
 

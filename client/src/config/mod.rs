@@ -57,6 +57,24 @@ macro_rules! set_by_name {
                 Ok(self)
             }
 
+            /// `security.protocol` and all that belongs to it: TLS and SASL. Replaces what names have set of it.
+            #[must_use]
+            pub fn security(mut self, security: $crate::security::Security) -> Self {
+                self.common.security = security;
+                self
+            }
+
+            /// How this configuration's connections behave, for the [low level](crate::wire). Reads the files that `ssl.*` settings
+            /// name.
+            ///
+            /// # Errors
+            ///
+            /// [`ConfigError`](crate::ConfigError) for settings of security that are missing, do not fit, or name files that cannot be
+            /// used.
+            pub fn connection_options(&self) -> Result<$crate::wire::ConnectionOptions, $crate::ConfigError> {
+                self.common.security.prepare().map(|security| self.common.options(security))
+            }
+
             /// Whether there is a setting of this name, so that a file of settings may serve several clients.
             #[must_use]
             pub fn knows(name: &str) -> bool {
@@ -84,10 +102,18 @@ pub enum ConfigError {
     InvalidValue {
         /// The setting.
         name: &'static str,
-        /// The value as it was given.
+        /// The value as it was given; `[hidden]` if it is a secret.
         value: String,
         /// What it may be.
         expected: String,
+    },
+    /// What a setting names cannot be used, as a file that is not there.
+    #[error("{name} cannot be used: {cause}")]
+    Unusable {
+        /// The setting.
+        name: &'static str,
+        /// The file, and what is wrong with it.
+        cause: String,
     },
     /// Two settings exclude each other, or one asks for more than another.
     #[error("{0}")]

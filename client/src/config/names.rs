@@ -1,6 +1,7 @@
 //! Settings by name: one table a client, and the nearest name for one that does not exist.
 
 use super::{COMMON, Common, ConfigError};
+use crate::security::{SECURITY, is_secret};
 
 /// A setting: its names, and how its text becomes part of a configuration `C`.
 pub(crate) struct Setting<C> {
@@ -18,18 +19,20 @@ pub(crate) fn apply<C, N: AsRef<str>, V: AsRef<str>>(
     pairs: impl IntoIterator<Item = (N, V)>,
 ) -> Result<(), ConfigError> {
     for (name, value) in pairs {
-        let (name, value) = (name.as_ref().trim(), value.as_ref().trim());
+        let (name, value) = (name.as_ref().trim(), value.as_ref());
+        // A password may begin or end with blanks.
+        let value = if is_secret(name) { value } else { value.trim() };
         let (known, outcome) = if let Some((known, setting)) = find(own, name) {
             (known, (setting.set)(config, value))
-        } else if let Some((known, setting)) = find(COMMON, name) {
+        } else if let Some((known, setting)) = find_common(name) {
             (known, (setting.set)(common(config), value))
         } else {
-            let all = names(own).chain(names(COMMON));
+            let all = names(own).chain(names(COMMON)).chain(names(SECURITY));
             return Err(ConfigError::UnknownName { name: name.to_owned(), nearest: nearest(name, all) });
         };
         outcome.map_err(|expected| ConfigError::InvalidValue {
             name: known,
-            value: value.to_owned(),
+            value: if is_secret(known) { "[hidden]" } else { value }.to_owned(),
             expected,
         })?;
     }
@@ -38,7 +41,12 @@ pub(crate) fn apply<C, N: AsRef<str>, V: AsRef<str>>(
 
 /// Whether a client's own table, or the one that all clients share, has a setting of this name.
 pub(crate) fn is_known<C>(own: &'static [Setting<C>], name: &str) -> bool {
-    find(own, name).is_some() || find(COMMON, name).is_some()
+    find(own, name).is_some() || find_common(name).is_some()
+}
+
+/// A setting that all clients share.
+fn find_common(name: &str) -> Option<(&'static str, &'static Setting<Common>)> {
+    find(COMMON, name).or_else(|| find(SECURITY, name))
 }
 
 fn find<C>(table: &'static [Setting<C>], name: &str) -> Option<(&'static str, &'static Setting<C>)> {

@@ -8,21 +8,23 @@
 
 use std::io;
 use std::marker::PhantomData;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
-use kafka_protocol::protocol::{Request, StrBytes};
+use kafka_protocol::protocol::Request;
 use tokio::net::{TcpStream, lookup_host};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::config::bounded;
+use crate::security::PreparedSecurity;
+use crate::wire::authenticate::{self, Renewal};
 use crate::wire::error::{ClientError, CloseReason, ConnectError};
-use crate::wire::frame::{decode_response, encode_request, frame_in_pieces};
-use crate::wire::handshake::{self, Verdict};
-use crate::wire::pipeline::{Expected, Outgoing, PipelineHandle};
+use crate::wire::frame::decode_response;
+use crate::wire::link::{Body, Link};
+use crate::wire::pipeline::PipelineHandle;
+use crate::wire::secure;
+use crate::wire::stream::Stream;
 use crate::wire::versions::{Api, BrokerVersions};
 
 /// How a connection behaves. The defaults are librdkafka's where it has such a setting.
@@ -37,6 +39,8 @@ pub struct ConnectionOptions {
     pub request_timeout: Duration,
     /// The largest response accepted, in bytes; a larger one ends the connection. Default 100 MiB.
     pub max_response_bytes: usize,
+    /// TLS and SASL; neither by default. [`Security::prepare`](crate::security::Security::prepare) makes it.
+    pub security: PreparedSecurity,
 }
 
 impl Default for ConnectionOptions {
@@ -46,6 +50,7 @@ impl Default for ConnectionOptions {
             connect_timeout: Duration::from_secs(10),
             request_timeout: Duration::from_secs(60),
             max_response_bytes: 100 << 20,
+            security: PreparedSecurity::default(),
         }
     }
 }
@@ -57,30 +62,50 @@ pub struct Connection {
 }
 
 #[derive(Debug)]
-struct Shared {
-    address: String,
-    link: Link,
-    versions: BrokerVersions,
+pub(super) struct Shared {
+    pub(super) address: String,
+    pub(super) link: Link,
+    pub(super) versions: BrokerVersions,
+    /// Authenticates anew before the session ends, if it has an end.
+    renewal: OnceLock<Renewal>,
 }
 
 impl Connection {
-    /// Dials `address` (`host:port`, every address the name resolves to is tried) and agrees on versions.
+    /// Dials `address` (`host:port`, every address the name resolves to is tried), opens TLS, agrees on versions and authenticates, as
+    /// far as `options` ask for it.
+    ///
+    /// Cancel safety: dropped, the connection is closed.
     ///
     /// # Errors
-    /// [`ConnectError`] if nobody answers there, or not as a Kafka broker does.
+    /// [`ConnectError`] if nobody answers there, or not as a Kafka broker does, or if one side does not accept who the other is.
     pub async fn connect(address: &str, options: &ConnectionOptions) -> Result<Self, ConnectError> {
-        let stream = dial(address, options.connect_timeout).await?;
+        let security = &options.security;
+        if let Some(error) = &security.broken {
+            return Err(ConnectError::Security(error.clone()));
+        }
+        let socket = dial(address, options.connect_timeout).await?;
         // A request is one write; waiting for more to say would only add Nagle's delay to it.
-        let quick = stream.set_nodelay(true);
+        let quick = socket.set_nodelay(true);
         quick.map_err(|source| ConnectError::Connect { address: address.to_owned(), source })?;
-        let link = Link {
-            pipeline: PipelineHandle::start(stream, options.max_response_bytes),
-            next_correlation_id: AtomicI32::new(1),
-            client_id: StrBytes::from_string(options.client_id.clone()),
-            request_timeout: bounded(options.request_timeout),
+        let stream = match &security.tls {
+            Some(connector) => secure::open(socket, address, connector, options.connect_timeout).await?,
+            None => Stream::Plain(socket),
         };
-        let versions = link.agree(address).await?;
-        Ok(Self { shared: Arc::new(Shared { address: address.to_owned(), link, versions }) })
+        let link = Link::over(stream, options);
+        let versions = link.agree(address, security.tls.is_some()).await?;
+        let address = address.to_owned();
+        let shared = Arc::new(Shared { address, link, versions, renewal: OnceLock::new() });
+        if let Some(credentials) = &security.sasl {
+            authenticate::warn_of_plain(credentials, security.tls.is_some());
+            let lifetime = authenticate::first(&shared, credentials).await?;
+            if let Some(lifetime) = lifetime {
+                let renewal = Renewal::start(&shared, credentials.clone(), lifetime);
+                // Nobody else has this connection yet.
+                let _ = shared.renewal.set(renewal);
+            }
+        }
+        shared.link.pipeline.established(options.max_response_bytes);
+        Ok(Self { shared })
     }
 
     /// The address that was dialled, as it was given.
@@ -270,12 +295,12 @@ impl PendingWrite {
 /// keeps the connection open as a handle does.
 #[derive(Debug)]
 pub struct PendingAnswer<R> {
-    pipeline: PipelineHandle,
-    answered: oneshot::Receiver<Bytes>,
-    version: i16,
-    deadline: Instant,
-    request_timeout: Duration,
-    request: PhantomData<fn(R)>,
+    pub(super) pipeline: PipelineHandle,
+    pub(super) answered: oneshot::Receiver<Bytes>,
+    pub(super) version: i16,
+    pub(super) deadline: Instant,
+    pub(super) request_timeout: Duration,
+    pub(super) request: PhantomData<fn(R)>,
 }
 
 impl<R: Request> PendingAnswer<R> {
@@ -288,111 +313,10 @@ impl<R: Request> PendingAnswer<R> {
         decode_response::<R>(self.frame().await?, version)
     }
 
-    async fn frame(self) -> Result<Bytes, ClientError> {
+    pub(super) async fn frame(self) -> Result<Bytes, ClientError> {
         let api = Api::of::<R>();
         match timeout_at(self.deadline, self.answered).await {
             Ok(Ok(frame)) => Ok(frame),
-            Ok(Err(_)) => Err(ClientError::Closed { api, reason: self.pipeline.close_reason() }),
-            Err(_) => Err(ClientError::Timeout { api, timeout: self.request_timeout }),
-        }
-    }
-}
-
-/// A request's body.
-enum Body<'a, R> {
-    /// To be encoded.
-    Plain(&'a R),
-    /// Encoded already, in pieces.
-    Pieces(Vec<Bytes>),
-}
-
-impl<R: Request> Body<'_, R> {
-    /// The whole frame.
-    fn frame(
-        self,
-        version: i16,
-        correlation_id: i32,
-        client_id: &StrBytes,
-    ) -> Result<Vec<Bytes>, ClientError> {
-        match self {
-            Self::Plain(body) => Ok(vec![encode_request(body, version, correlation_id, client_id)?.freeze()]),
-            Self::Pieces(body) => frame_in_pieces::<R>(body, version, correlation_id, client_id),
-        }
-    }
-}
-
-/// A pipeline with what is needed to put typed requests on it. No version is checked here.
-#[derive(Debug)]
-struct Link {
-    pipeline: PipelineHandle,
-    next_correlation_id: AtomicI32,
-    client_id: StrBytes,
-    request_timeout: Duration,
-}
-
-impl Link {
-    async fn agree(&self, address: &str) -> Result<BrokerVersions, ConnectError> {
-        let failed = |source| ConnectError::Handshake { address: address.to_owned(), source };
-        let mut version = handshake::FIRST_VERSION;
-        let request = handshake::api_versions_request();
-        loop {
-            let asked = self.enqueue(Body::Plain(&request), version).await.map_err(failed)?;
-            let frame = asked.frame().await.map_err(failed)?;
-            match handshake::judge(frame, version).map_err(failed)? {
-                Verdict::Agreed(versions) => return Ok(versions),
-                Verdict::AskAgain(lower) => {
-                    assert!(lower < version, "every attempt is in a lower version");
-                    version = lower;
-                }
-                Verdict::Refused(code) => {
-                    return Err(ConnectError::Refused { address: address.to_owned(), code });
-                }
-            }
-        }
-    }
-
-    async fn enqueue<R: Request>(
-        &self,
-        body: Body<'_, R>,
-        version: i16,
-    ) -> Result<PendingAnswer<R>, ClientError> {
-        let deadline = Instant::now() + self.request_timeout;
-        let (answer, answered) = oneshot::channel();
-        self.send(body, version, deadline, Some(answer), None).await?;
-        Ok(PendingAnswer {
-            pipeline: self.pipeline.clone(),
-            answered,
-            version,
-            deadline,
-            request_timeout: self.request_timeout,
-            request: PhantomData,
-        })
-    }
-
-    async fn send_without_reply<R: Request>(
-        &self,
-        body: Body<'_, R>,
-        version: i16,
-        written: Option<oneshot::Sender<()>>,
-    ) -> Result<(), ClientError> {
-        self.send(body, version, Instant::now() + self.request_timeout, None, written).await
-    }
-
-    async fn send<R: Request>(
-        &self,
-        body: Body<'_, R>,
-        version: i16,
-        deadline: Instant,
-        answer: Option<oneshot::Sender<Bytes>>,
-        written: Option<oneshot::Sender<()>>,
-    ) -> Result<(), ClientError> {
-        let api = Api::of::<R>();
-        let correlation_id = self.next_correlation_id.fetch_add(1, Ordering::Relaxed);
-        let frame = body.frame(version, correlation_id, &self.client_id)?;
-        let expects = answer.map(|answer| Expected { correlation_id, answer });
-        let outgoing = Outgoing { frame, expects, written };
-        match timeout_at(deadline, self.pipeline.requests.send(outgoing)).await {
-            Ok(Ok(())) => Ok(()),
             Ok(Err(_)) => Err(ClientError::Closed { api, reason: self.pipeline.close_reason() }),
             Err(_) => Err(ClientError::Timeout { api, timeout: self.request_timeout }),
         }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use kafka_protocol::protocol::VersionRange;
 use thiserror::Error;
 
+use crate::ConfigError;
 use crate::wire::frame::FrameError;
 use crate::wire::versions::Api;
 
@@ -43,6 +44,43 @@ pub enum ConnectError {
         /// What happened to the ApiVersions request.
         source: ClientError,
     },
+    /// Somebody listens there, and hangs up before it answers the first request.
+    #[error("{address} hangs up before it answers ({reason}): {advice}")]
+    HungUp {
+        /// The address as it was given.
+        address: String,
+        /// How the connection ended.
+        reason: CloseReason,
+        /// What it may mean.
+        advice: &'static str,
+    },
+    /// TLS did not come about.
+    #[error("no TLS with {address}: {cause}")]
+    Tls {
+        /// The address as it was given.
+        address: String,
+        /// What happened, and what may help.
+        cause: String,
+    },
+    /// One side does not accept who the other is: a certificate, a password, a token.
+    #[error("{address}: {cause}")]
+    Authentication {
+        /// The address as it was given.
+        address: String,
+        /// What is not accepted, and what to set.
+        cause: String,
+    },
+    /// The application's token provider has no token.
+    #[error("there is no token for {address}: {cause}")]
+    Token {
+        /// The address as it was given.
+        address: String,
+        /// What the provider says.
+        cause: String,
+    },
+    /// The settings of TLS and SASL cannot be used. Nothing was sent.
+    #[error(transparent)]
+    Security(ConfigError),
     /// The broker answered ApiVersions with an error code other than UNSUPPORTED_VERSION (35).
     #[error("{address} refuses the handshake with error code {code}")]
     Refused {
@@ -124,6 +162,19 @@ pub enum CloseReason {
     /// Reading or writing failed.
     #[error("{0}")]
     Io(io::ErrorKind),
+    /// TLS has failed, or the broker has ended it with an alert.
+    #[error("{cause}")]
+    Tls {
+        /// What happened.
+        cause: String,
+    },
+    /// The broker does not accept who this client is: its certificate at the begin of a connection, or its password or token when it
+    /// proves itself anew.
+    #[error("{cause}")]
+    Refused {
+        /// The broker's reason.
+        cause: String,
+    },
     /// The broker sent a frame outside the bounds.
     #[error(transparent)]
     Frame(#[from] FrameError),

@@ -42,11 +42,19 @@ pub enum FrameError {
         limit: usize,
     },
     /// The first bytes are those of another protocol, which would be a length above the bound.
-    #[error("it speaks {protocol}, not the Kafka protocol without TLS")]
+    #[error("it speaks {protocol}, {}", advice(.protocol))]
     Foreign {
         /// The protocol: HTTP or TLS.
         protocol: &'static str,
     },
+}
+
+/// What to do about another protocol.
+fn advice(protocol: &str) -> &'static str {
+    match protocol {
+        "TLS" => "and this client does not: set security.protocol to SSL or SASL_SSL",
+        _ => "not the Kafka protocol",
+    }
 }
 
 /// The protocol that begins with these bytes, of those that are often met on a wrong port.

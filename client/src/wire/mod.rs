@@ -24,21 +24,31 @@
 //! | room | what it tells |
 //! | --- | --- |
 //! | [`connection`] | the handle: requests in, typed answers out |
+//! | `link` | typed requests in their turn |
 //! | `pipeline` | the task that owns the socket: what is in flight, in which order |
 //! | `outbox` | what waits for the socket, in pieces that are not copied |
+//! | `secure` | TLS, before anything else |
+//! | `authenticate` | SASL, and once more before a session ends |
+//! | `stream` | a socket with or without TLS |
 //! | `handshake` | ApiVersions, and what to do with a broker older than us |
 //! | [`versions`] | which version a request is sent in |
 //! | [`frame`] | the length prefix, the request's and the response's header |
 //! | [`raw`] | a socket without manners, for tests of the protocol itself |
 //! | [`error`] | what can go wrong, sorted by what one may do about it |
 
+mod authenticate;
 pub mod connection;
 pub mod error;
 pub mod frame;
 mod handshake;
+mod link;
 mod outbox;
 mod pipeline;
 pub mod raw;
+mod secure;
+mod stream;
+#[cfg(test)]
+pub(crate) mod testing;
 pub mod versions;
 
 pub(crate) use connection::PendingWrite;

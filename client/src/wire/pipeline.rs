@@ -15,19 +15,19 @@
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::timeout;
 
 use crate::wire::error::CloseReason;
 use crate::wire::frame::{bytes_lacking, correlation_id, take_frame};
 use crate::wire::outbox::Outbox;
+use crate::wire::stream::{Peer, Reader, Stream, Writer};
 
 /// Requests that wait to be accepted by the task. When it is full, senders wait.
 const QUEUED_REQUESTS: usize = 64;
@@ -43,6 +43,9 @@ const READ_CHUNK: usize = 64 << 10;
 
 /// Room that is made for a frame whose length is known, but not for what it only claims: this much, or as much again as has come.
 const READ_AHEAD: usize = 4 << 20;
+
+/// The longest answer before the broker is known: those of ApiVersions and SASL are far shorter.
+const HANDSHAKE_FRAME: usize = 1 << 20;
 
 /// How long what is still unsent may take to leave once the last handle is gone.
 const LINGER: Duration = Duration::from_secs(5);
@@ -70,40 +73,66 @@ pub(crate) struct Expected {
 pub(crate) struct PipelineHandle {
     pub(crate) requests: mpsc::Sender<Outgoing>,
     closed: Arc<OnceLock<CloseReason>>,
-    ending: Arc<Notify>,
+    ending: Arc<Ending>,
+    /// The longest frame that is accepted now.
+    max_frame: Arc<AtomicUsize>,
     /// Nothing is ever sent: the last clone's drop is the message. The queue's own end would not do, as the task does
     /// not look at the queue while too much is unsent. Declared last, so that a handle's sender is gone before it.
     _alive: Arc<oneshot::Sender<Infallible>>,
 }
 
+/// The wish to end a connection.
+#[derive(Debug, Default)]
+struct Ending {
+    wanted: Notify,
+    /// Why, if it is not this side's whim.
+    reason: OnceLock<CloseReason>,
+}
+
 impl PipelineHandle {
-    /// Starts the task that owns `stream`. Frames above `max_frame` bytes end it.
-    pub(crate) fn start(stream: TcpStream, max_frame: usize) -> Self {
+    /// Starts the task that owns `stream`. Frames above `max_frame` bytes end it, and those above 1 MiB until the connection is
+    /// [established](Self::established).
+    pub(crate) fn start(stream: Stream, max_frame: usize) -> Self {
         let (requests, queue) = mpsc::channel(QUEUED_REQUESTS);
         let closed = Arc::new(OnceLock::new());
         let (alive, last_handle) = oneshot::channel();
-        let ending = Arc::new(Notify::new());
-        let (reader, writer) = stream.into_split();
+        let ending = Arc::new(Ending::default());
+        let max_frame = Arc::new(AtomicUsize::new(max_frame.min(HANDSHAKE_FRAME)));
+        let (reader, writer, peer) = stream.into_split();
         let pipeline = Pipeline {
             reader,
             writer,
+            peer,
             queue,
             last_handle,
             ending: Arc::clone(&ending),
-            max_frame,
+            max_frame: Arc::clone(&max_frame),
             incoming: BytesMut::new(),
             outgoing: Outbox::default(),
+            is_flushed: true,
             in_flight: VecDeque::new(),
             accepted: 0,
             to_write: VecDeque::new(),
         };
         tokio::spawn(pipeline.run(Arc::clone(&closed)));
-        Self { requests, closed, ending, _alive: Arc::new(alive) }
+        Self { requests, closed, ending, max_frame, _alive: Arc::new(alive) }
+    }
+
+    /// The handshake is over: frames may have up to so many bytes.
+    pub(crate) fn established(&self, max_frame: usize) {
+        self.max_frame.store(max_frame, Ordering::Relaxed);
     }
 
     /// Ends the task at once.
     pub(crate) fn close(&self) {
-        self.ending.notify_one();
+        self.ending.wanted.notify_one();
+    }
+
+    /// Ends the task at once, for a reason that everybody who waits is told.
+    pub(crate) fn refuse(&self, reason: CloseReason) {
+        // The first reason counts.
+        let _ = self.ending.reason.set(reason);
+        self.close();
     }
 
     /// Why the task ended. While it runs, and when its runtime dropped it, that is [`CloseReason::ByUs`].
@@ -113,14 +142,17 @@ impl PipelineHandle {
 }
 
 struct Pipeline {
-    reader: OwnedReadHalf,
-    writer: OwnedWriteHalf,
+    reader: Reader,
+    writer: Writer,
+    peer: Peer,
     queue: mpsc::Receiver<Outgoing>,
     last_handle: oneshot::Receiver<Infallible>,
-    ending: Arc<Notify>,
-    max_frame: usize,
+    ending: Arc<Ending>,
+    max_frame: Arc<AtomicUsize>,
     incoming: BytesMut,
     outgoing: Outbox,
+    /// Whether the socket has all that was written.
+    is_flushed: bool,
     in_flight: VecDeque<Expected>,
     /// Bytes of all requests accepted so far.
     accepted: u64,
@@ -151,10 +183,20 @@ impl Pipeline {
                     Ok(())
                 }
                 _ = &mut self.last_handle => return self.linger().await,
-                () = self.ending.notified() => return CloseReason::ByUs,
-                written = self.writer.write_buf(&mut self.outgoing), if self.outgoing.has_remaining() => {
-                    self.report_written();
-                    written.map(|_| ()).map_err(|e| CloseReason::Io(e.kind()))
+                () = self.ending.wanted.notified() => {
+                    return self.ending.reason.get().cloned().unwrap_or(CloseReason::ByUs);
+                }
+                pushed = push(&mut self.writer, &mut self.outgoing),
+                    if self.outgoing.has_remaining() || !self.is_flushed =>
+                {
+                    match pushed {
+                        Ok(is_flushed) => {
+                            self.is_flushed = is_flushed;
+                            self.report_written();
+                            Ok(())
+                        }
+                        Err(error) => Err(self.peer.reason(&error)),
+                    }
                 }
                 read = self.reader.read_buf(&mut self.incoming) => self.deliver(read),
             };
@@ -174,6 +216,9 @@ impl Pipeline {
 
     /// Reports the requests that the socket has taken as a whole.
     fn report_written(&mut self) {
+        if !self.is_flushed {
+            return;
+        }
         let taken = self.accepted - self.outgoing.remaining() as u64;
         while self.to_write.front().is_some_and(|(end, _)| *end <= taken) {
             let Some((_, written)) = self.to_write.pop_front() else { break };
@@ -187,9 +232,9 @@ impl Pipeline {
         match read {
             Ok(0) => return Err(CloseReason::ByBroker),
             Ok(_) => {}
-            Err(e) => return Err(CloseReason::Io(e.kind())),
+            Err(e) => return Err(self.peer.reason(&e)),
         }
-        while let Some(frame) = take_frame(&mut self.incoming, self.max_frame)? {
+        while let Some(frame) = take_frame(&mut self.incoming, self.max_frame.load(Ordering::Relaxed))? {
             let actual =
                 correlation_id(&frame).ok_or(CloseReason::NoCorrelationId { length: frame.len() })?;
             match self.in_flight.pop_front() {
@@ -213,14 +258,31 @@ impl Pipeline {
         while let Ok(request) = self.queue.try_recv() {
             self.accept(request);
         }
-        let written = timeout(LINGER, self.writer.write_all_buf(&mut self.outgoing)).await;
+        let rest = async {
+            self.writer.write_all_buf(&mut self.outgoing).await?;
+            self.writer.flush().await?;
+            // TLS's farewell. A socket has none but its end.
+            if self.writer.holds_back() { self.writer.shutdown().await } else { Ok(()) }
+        };
+        let written = timeout(LINGER, rest).await;
+        self.is_flushed = !self.writer.holds_back() || matches!(written, Ok(Ok(())));
         self.report_written();
         match written {
             Ok(Ok(())) => CloseReason::ByUs,
-            Ok(Err(e)) => CloseReason::Io(e.kind()),
+            Ok(Err(e)) => self.peer.reason(&e),
             Err(_) => CloseReason::Io(io::ErrorKind::TimedOut),
         }
     }
+}
+
+/// Moves bytes towards the socket. Returns whether it has all that was written. May be cancelled without loss.
+async fn push(writer: &mut Writer, outgoing: &mut Outbox) -> io::Result<bool> {
+    if outgoing.has_remaining() {
+        writer.write_buf(outgoing).await?;
+        return Ok(!writer.holds_back());
+    }
+    writer.flush().await?;
+    Ok(true)
 }
 
 /// How many bytes to make room for behind those that have come: those that the frame begun lacks, so that a large one is not moved
@@ -232,7 +294,7 @@ fn room_for(incoming: &[u8]) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use tokio::net::TcpListener;
+    use tokio::net::{TcpListener, TcpStream};
     use tokio::time::sleep;
 
     use super::*;
@@ -257,7 +319,7 @@ mod tests {
         let address = listener.local_addr().unwrap();
         let (stream, accepted) = tokio::join!(TcpStream::connect(address), listener.accept());
         let mut slow = accepted.unwrap().0;
-        let handle = PipelineHandle::start(stream.unwrap(), 1000);
+        let handle = PipelineHandle::start(Stream::Plain(stream.unwrap()), 1000);
         let request = |length| {
             let (written, is_written) = oneshot::channel();
             let frame = vec![Bytes::from(vec![0; 2]), Bytes::from(vec![0; length - 2])];
@@ -292,7 +354,7 @@ mod tests {
         let address = listener.local_addr().unwrap();
         let (stream, accepted) = tokio::join!(TcpStream::connect(address), listener.accept());
         let _mute = accepted.unwrap();
-        let handle = PipelineHandle::start(stream.unwrap(), 1000);
+        let handle = PipelineHandle::start(Stream::Plain(stream.unwrap()), 1000);
         let closed = Arc::clone(&handle.closed);
         tokio::time::pause();
         // Until the kernel takes nothing more, the task accepts nothing more, and the queue is full.

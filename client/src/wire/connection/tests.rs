@@ -12,6 +12,7 @@ use tokio::net::{TcpListener, TcpSocket};
 
 use super::*;
 use crate::wire::frame::{FrameError, take_frame};
+use crate::wire::handshake;
 
 /// What the fake broker lists: enough to negotiate, one API without a common version.
 const LISTED: [(i16, i16, i16); 4] = [(18, 0, 4), (3, 0, 12), (0, 0, 11), (60, 90, 99)];
