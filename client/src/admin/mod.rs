@@ -136,13 +136,10 @@ impl Admin {
     ///
     /// # Errors
     ///
-    /// [`Error::Unreachable`] with the last attempt's cause.
+    /// [`Error::Unreachable`] with the last attempt's cause; [`Error::Authentication`] at once, if brokers do not accept this client.
     pub async fn ready(&self, limit: Duration) -> Result<(), Error> {
-        let mut known = self.cluster.watch();
-        match timeout(limit, known.wait_for(|known| !known.brokers.is_empty())).await {
-            Ok(Ok(_)) => Ok(()),
-            _ => Err(self.cluster.unreachable()),
-        }
+        let known = timeout(limit, self.cluster.known()).await;
+        known.unwrap_or_else(|_| Err(self.cluster.unreachable()))
     }
 }
 

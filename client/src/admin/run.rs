@@ -81,9 +81,11 @@ impl Admin {
     }
 
     async fn round<O: Operation>(&self, operation: &Arc<O>, rounds: &mut Rounds<O::Key, O::Value>) {
-        let mut brokers = self.cluster.watch();
-        // The task that refreshes the metadata holds the sender: it is there as long as this handle.
-        let _ = brokers.wait_for(|known| !known.brokers.is_empty()).await;
+        if let Err(error) = self.cluster.known().await {
+            // No broker accepts this client: another round would end the same way.
+            rounds.open().into_iter().for_each(|key| rounds.settle(key, Err(error.clone())));
+            return;
+        }
         let routed: Vec<_> = rounds.open().into_iter().map(|key| (operation.route(&key), key)).collect();
         let places = self.locate(Needs::of(routed.iter().map(|(route, _)| route))).await;
         let mut located = Vec::new();

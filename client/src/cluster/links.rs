@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::Error;
 use crate::backoff::Backoff;
 use crate::config::Address;
-use crate::metadata::NodeId;
+use crate::metadata::{NodeId, REFUSED};
 use crate::metrics::ClusterCounters;
 use crate::wire::{Connection, ConnectionOptions};
 
@@ -30,6 +30,8 @@ struct State {
     current: Option<(Address, Connection)>,
     failures: u32,
     not_before: Option<Instant>,
+    /// Why the broker has refused this client at the last attempt, if it has. Until the next one is due, that is the answer.
+    refusal: Option<Error>,
 }
 
 impl State {
@@ -72,6 +74,11 @@ impl Links {
         }
         state.current = None;
         if let Some(not_before) = state.not_before {
+            if let Some(refusal) = &state.refusal
+                && Instant::now() < not_before
+            {
+                return Err(refusal.clone());
+            }
             sleep_until(not_before).await;
         }
         // Before the attempt, which may be cancelled: no broker is dialled in a storm, not even one that takes and closes.
@@ -80,15 +87,20 @@ impl Links {
         match Connection::connect(&address.to_string(), options).await {
             Ok(connection) => {
                 state.failures = 0;
+                state.refusal = None;
                 state.current = Some((address.clone(), connection.clone()));
                 counters.connections.add(1);
                 Ok(connection)
             }
             Err(error) => {
-                state.not_before = Some(Instant::now() + self.backoff.delay(state.failures, fastrand::f64()));
+                let error = Error::from(error);
+                let is_refusal = matches!(error, Error::Authentication { .. });
+                let backoff = if is_refusal { REFUSED } else { self.backoff };
+                state.refusal = is_refusal.then(|| error.clone());
+                state.not_before = Some(Instant::now() + backoff.delay(state.failures, fastrand::f64()));
                 counters.failed_connections.add(1);
                 tracing::debug!(node, %error, "no connection");
-                Err(error.into())
+                Err(error)
             }
         }
     }

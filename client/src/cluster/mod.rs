@@ -101,6 +101,21 @@ impl Cluster {
         self.shared.published.subscribe()
     }
 
+    /// Waits until some broker is known.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Authentication`] if no broker accepts this client, [`Error::Closed`] if the runtime ends.
+    pub(crate) async fn known(&self) -> Result<(), Error> {
+        let mut known = self.watch();
+        let is_decided = |known: &Snapshot| !known.brokers.is_empty() || known.refusal.is_some();
+        let known = known.wait_for(|known| is_decided(known)).await.map_err(|_| Error::Closed)?;
+        match &known.refusal {
+            Some(refusal) if known.brokers.is_empty() => Err(refusal.clone()),
+            _ => Ok(()),
+        }
+    }
+
     /// A topic is used: it is asked for, now and while it stays in use.
     pub(crate) fn uses(&self, topic: &Arc<str>) {
         let now = self.shared.now();
@@ -221,8 +236,12 @@ impl Cluster {
             let count = snapshot.topics.get(&topic).map_or(0, |known| known.partitions.len());
             i32::try_from(count).ok().filter(|count| *count > 0)
         };
-        let found = match timeout(limit, known.wait_for(|snapshot| count(snapshot).is_some())).await {
-            Ok(Ok(snapshot)) => count(&snapshot),
+        let is_decided = |snapshot: &Snapshot| count(snapshot).is_some() || snapshot.refusal.is_some();
+        let found = match timeout(limit, known.wait_for(|snapshot| is_decided(snapshot))).await {
+            Ok(Ok(snapshot)) => match (count(&snapshot), &snapshot.refusal) {
+                (None, Some(refusal)) => return Err(refusal.clone()),
+                (count, _) => count,
+            },
             Ok(Err(_)) => return Err(Error::Closed),
             Err(_) => None,
         };

@@ -15,7 +15,7 @@ use super::{Shared, translate};
 use crate::Error;
 use crate::config::Address;
 use crate::metadata::{Answer, NodeId};
-use crate::wire::Connection;
+use crate::wire::{ClientError, CloseReason, Connection};
 
 /// How long a broker is waited for before another is asked beside it.
 const HEDGE_AFTER: Duration = Duration::from_secs(1);
@@ -65,10 +65,23 @@ fn take_in(shared: &Shared, outcome: Result<Answer, Error>) {
         }
         Err(error) => {
             tracing::debug!(%error, "no metadata");
-            knowledge.failure = Some(error);
-            knowledge.demand.attempted(now, None, random);
+            knowledge.failure = Some(error.clone());
+            if !is_refusal(&error) {
+                knowledge.demand.attempted(now, None, random);
+                return;
+            }
+            let wanted = knowledge.demand.topics(now);
+            knowledge.cache.refused(error, wanted);
+            knowledge.demand.refused(now, random);
+            // Whoever waits for brokers is told at once.
+            shared.published.send_replace(knowledge.cache.snapshot());
         }
     }
+}
+
+/// Whether brokers do not accept who this client is, or this client not who they are.
+pub(super) const fn is_refusal(error: &Error) -> bool {
+    matches!(error, Error::Authentication { .. })
 }
 
 /// Asks one after the other until one answers, and the next one beside those that are slow.
@@ -86,7 +99,9 @@ async fn ask_around(shared: &Arc<Shared>, request: &MetadataRequest) -> Result<A
         tokio::select! {
             answered = attempts.join_next() => match answered {
                 Some(Ok(Ok(answer))) => return Ok(answer),
-                Some(Ok(Err(error))) => failure = error,
+                // What a person has to mend is told rather than that other brokers are away.
+                Some(Ok(Err(error))) if !is_refusal(&failure) => failure = error,
+                Some(Ok(Err(_))) => {}
                 Some(Err(_)) => {}
                 None if is_last => return Err(failure),
                 None => {}
@@ -106,6 +121,22 @@ fn targets(shared: &Shared) -> Vec<Target> {
     targets
 }
 
+/// A broker that wants SASL hangs up at the first request of a client without it.
+fn hung_up(error: ClientError, connection: &Connection, is_authenticated: bool) -> Error {
+    match error {
+        ClientError::Closed { reason: CloseReason::ByBroker | CloseReason::Io(_), .. }
+            if !is_authenticated =>
+        {
+            let address = connection.address();
+            let cause = format!(
+                "{address}: {error}; if it wants SASL, security.protocol is SASL_SSL or SASL_PLAINTEXT"
+            );
+            Error::Disconnected { cause }
+        }
+        error => error.into(),
+    }
+}
+
 async fn ask(shared: &Shared, target: Target, request: MetadataRequest) -> Result<Answer, Error> {
     let connection = match target {
         Target::Broker(node) => shared.connection(node).await?,
@@ -115,7 +146,9 @@ async fn ask(shared: &Shared, target: Target, request: MetadataRequest) -> Resul
         }
     };
     let version = translate::metadata_version(connection.versions())?;
-    let response = connection.request_at_version(request, version).await?;
+    let response = connection.request_at_version(request, version).await;
+    let response =
+        response.map_err(|error| hung_up(error, &connection, shared.options.security.sasl.is_some()))?;
     // KIP-1102: the broker wants its clients to begin anew, which the bootstrap servers do that come next.
     ErrorCode(response.error_code).check().map_err(Error::code)?;
     translate::answer(response)

@@ -73,7 +73,11 @@ pub(super) async fn run(shared: Arc<Shared>) {
     let mut jobs = Jobs { tasks: JoinSet::new(), of_member: 0 };
     let mut end = None;
     loop {
+        let has_changed = metadata.has_changed().unwrap_or_default();
         let snapshot = metadata.borrow_and_update().clone();
+        if let Some(refusal) = snapshot.refusal.as_ref().filter(|_| has_changed) {
+            shared.state().tell_if_hopeless(refusal.clone());
+        }
         let turn = turn(&shared, &snapshot);
         jobs.start(&shared, turn.jobs);
         if turn.has_left && jobs.of_member == 0 {
@@ -246,8 +250,7 @@ async fn name_topics(
 async fn list_topics(shared: &Shared) -> Result<Vec<ListedTopic>, Error> {
     let limit = shared.config.common.request_timeout;
     let listing = async {
-        let mut known = shared.cluster.watch();
-        known.wait_for(|snapshot| !snapshot.brokers.is_empty()).await.map_err(|_| Error::Closed)?;
+        shared.cluster.known().await?;
         shared.cluster.on_any(async |connection| topics::list(connection).await).await
     };
     let late = |_| {

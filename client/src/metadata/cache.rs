@@ -7,6 +7,7 @@ use trilog_protocol::ErrorCode;
 use uuid::Uuid;
 
 use super::{NodeId, Partition, Snapshot, Topic, UNKNOWN_EPOCH};
+use crate::Error;
 use crate::config::Address;
 
 /// The most partitions that a topic may have here. An answer with a greater number is taken for a lie.
@@ -55,6 +56,7 @@ impl Cache {
     /// Takes an answer in. An answer without any broker tells nothing of them, as a broker that starts may send.
     pub(crate) fn merge(&mut self, answer: Answer) {
         let snapshot = Arc::make_mut(&mut self.snapshot);
+        snapshot.refusal = None;
         if !answer.brokers.is_empty() {
             snapshot.brokers = answer.brokers;
         }
@@ -62,6 +64,18 @@ impl Cache {
             let known = snapshot.topics.entry(Arc::clone(&topic.name)).or_default();
             merge_topic(known, topic);
         }
+    }
+
+    /// No broker accepts who this client is. Topics of which nothing is known will stay unknown.
+    pub(crate) fn refused(&mut self, why: Error, wanted: impl IntoIterator<Item = Arc<str>>) {
+        let snapshot = Arc::make_mut(&mut self.snapshot);
+        for topic in wanted {
+            let known = snapshot.topics.entry(topic).or_default();
+            if known.partitions.is_empty() {
+                known.error = Some(ErrorCode::SASL_AUTHENTICATION_FAILED);
+            }
+        }
+        snapshot.refusal = Some(why);
     }
 
     /// Believes a hint if it is news. Returns whether it is.

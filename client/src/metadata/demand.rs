@@ -34,7 +34,14 @@ pub(crate) struct Demand {
     fruitless: u32,
     /// Not before this time, while it is urgent.
     not_before: Duration,
+    /// Attempts in a row at which brokers have refused this client.
+    refusals: u32,
+    /// Not before this time, whatever is wanted: brokers that refuse a client are not asked as often as those that are away.
+    held_until: Duration,
 }
+
+/// Between attempts of a client that is refused. Its password will hardly change, and brokers may lock its account.
+pub(crate) const REFUSED: Backoff = Backoff { initial: Duration::from_secs(1), max: Duration::from_secs(60) };
 
 impl Demand {
     pub(crate) const fn new(pace: Pace) -> Self {
@@ -45,6 +52,8 @@ impl Demand {
             last_attempt: None,
             fruitless: 0,
             not_before: Duration::ZERO,
+            refusals: 0,
+            held_until: Duration::ZERO,
         }
     }
 
@@ -87,12 +96,23 @@ impl Demand {
     /// When the next refresh is due.
     pub(crate) fn due(&self) -> Duration {
         let by_age = self.last_attempt.map_or(Duration::ZERO, |at| at.saturating_add(self.pace.max_age));
-        if self.is_urgent { by_age.min(self.not_before) } else { by_age }
+        let due = if self.is_urgent { by_age.min(self.not_before) } else { by_age };
+        due.max(self.held_until)
+    }
+
+    /// An attempt has ended, and a broker does not accept who this client is.
+    pub(crate) fn refused(&mut self, now: Duration, random: f64) {
+        self.attempted(now, None, random);
+        self.refusals = self.refusals.saturating_add(1);
+        self.held_until = now + REFUSED.delay(self.refusals, random);
     }
 
     /// An attempt has ended; `None` if nobody answered. `random` lies in `0.0..1.0`.
     pub(crate) fn attempted(&mut self, now: Duration, known: Option<&Snapshot>, random: f64) {
         self.last_attempt = Some(now);
+        if known.is_some() {
+            self.refusals = 0;
+        }
         let is_satisfied = known.is_some_and(|snapshot| self.is_satisfied_by(snapshot));
         self.is_urgent = !is_satisfied;
         self.fruitless = if is_satisfied { 0 } else { self.fruitless.saturating_add(1) };
@@ -127,11 +147,34 @@ mod tests {
         Duration::from_millis(ms)
     }
 
+    #[test]
+    fn a_client_that_is_refused_asks_rarely_whatever_is_wanted() {
+        let mut demand = Demand::new(PACE);
+        demand.refused(at(0), 0.5);
+        assert_eq!(demand.due(), at(1000));
+        assert!(demand.uses(&"t".into(), at(10)), "a new topic changes nothing");
+        assert_eq!(demand.due(), at(1000));
+        demand.refused(at(1000), 0.5);
+        demand.ask_anew();
+        assert_eq!(demand.due(), at(3000));
+        for _ in 0..20 {
+            demand.refused(at(3000), 0.5);
+        }
+        assert_eq!(demand.due(), at(63_000));
+        demand.attempted(at(63_000), Some(&snapshot(Some(1))), 0.5);
+        demand.refused(at(64_000), 0.5);
+        assert_eq!(demand.due(), at(65_000), "it was accepted meanwhile");
+    }
+
     fn snapshot(leader: Option<i32>) -> Snapshot {
         let partitions = vec![Partition { leader, leader_epoch: 1 }];
         let topic = Topic { partitions, ..Topic::default() };
         let address = Address { host: "h".to_owned(), port: 1 };
-        Snapshot { brokers: [(1, address)].into(), topics: [("t".into(), topic)].into() }
+        Snapshot {
+            brokers: [(1, address)].into(),
+            topics: [("t".into(), topic)].into(),
+            ..Snapshot::default()
+        }
     }
 
     #[test]

@@ -18,7 +18,8 @@ use trilog_protocol::ErrorCode;
 use uuid::Uuid;
 
 pub(crate) use self::cache::{Answer, Cache, LeaderHint, TopicAnswer};
-pub(crate) use self::demand::{Demand, Pace};
+pub(crate) use self::demand::{Demand, Pace, REFUSED};
+use crate::Error;
 use crate::config::Address;
 
 /// The id of a broker.
@@ -34,6 +35,8 @@ pub(crate) struct Snapshot {
     pub(crate) brokers: BTreeMap<NodeId, Address>,
     /// The topics that were asked for.
     pub(crate) topics: HashMap<Arc<str>, Topic>,
+    /// Why brokers do not accept who this client is, if the last attempt to ask them ended so.
+    pub(crate) refusal: Option<Error>,
 }
 
 /// A topic, as the last answers told.

@@ -36,6 +36,7 @@ impl Stage {
         let snapshot = Snapshot {
             brokers: [(1, address.clone()), (2, address)].into(),
             topics: [(Arc::from("t"), topic)].into(),
+            ..Snapshot::default()
         };
         Self { state: State::new(Arc::new(config)), now: Duration::from_secs(10), snapshot }
     }

@@ -40,6 +40,7 @@ fn known(leaders: &[Option<NodeId>]) -> Arc<Snapshot> {
     Arc::new(Snapshot {
         brokers: [(1, address(1)), (2, address(2))].into(),
         topics: [("t".into(), topic)].into(),
+        ..Snapshot::default()
     })
 }
 
