@@ -14,7 +14,7 @@ use kafka_protocol::messages::metadata_response::{
 };
 use kafka_protocol::messages::{
     ApiKey, ApiVersionsResponse, FetchResponse, FindCoordinatorResponse, InitProducerIdResponse,
-    MetadataResponse, TopicName,
+    MetadataResponse, SaslAuthenticateResponse, SaslHandshakeResponse, TopicName,
 };
 use kafka_protocol::protocol::{Encodable, StrBytes};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -116,6 +116,7 @@ impl Speaker {
         let honest = match api {
             ApiKey::ApiVersions => 31,
             ApiKey::Metadata | ApiKey::FindCoordinator | ApiKey::InitProducerId => 24,
+            ApiKey::SaslHandshake | ApiKey::SaslAuthenticate => 28,
             ApiKey::Fetch => 8,
             _ => 0,
         };
@@ -216,6 +217,13 @@ impl Speaker {
             ApiKey::InitProducerId => {
                 let answer = InitProducerIdResponse::default().with_producer_id(7.into());
                 answer.with_producer_epoch(0).encode(&mut body, version)
+            }
+            ApiKey::SaslHandshake => SaslHandshakeResponse::default().encode(&mut body, version),
+            ApiKey::SaslAuthenticate => {
+                let lifetime = self.random.choice([0, 1, 1200, i64::MAX]).unwrap_or_default();
+                let answer = SaslAuthenticateResponse::default();
+                let answer = if version > 0 { answer.with_session_lifetime_ms(lifetime) } else { answer };
+                answer.encode(&mut body, version)
             }
             ApiKey::Fetch => self.records(version).encode(&mut body, version),
             _ => return None,

@@ -23,28 +23,50 @@ const COMMON: [(&str, &str); 5] = [
     ("receive.message.max.bytes", "4000000"),
 ];
 
+/// By SASL, which the broker sees first then.
+const PLAIN: [(&str, &str); 4] = [
+    ("security.protocol", "SASL_PLAINTEXT"),
+    ("sasl.mechanism", "PLAIN"),
+    ("sasl.username", "u"),
+    ("sasl.password", "p"),
+];
+const SCRAM: [(&str, &str); 4] = [PLAIN[0], ("sasl.mechanism", "SCRAM-SHA-256"), PLAIN[2], PLAIN[3]];
+
+/// A broker's address, and how it is spoken to: with most seeds without SASL, else the lies of the protocol would be rare.
+#[derive(Clone)]
+struct Place {
+    address: String,
+    security: &'static [(&'static str, &'static str)],
+}
+
 /// How long a consumer polls.
 const POLLS: Duration = Duration::from_millis(1500);
 
-fn names<'a>(address: &'a str, own: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
-    [&[("bootstrap.servers", address)], &COMMON[..], own].concat()
+fn names<'a>(place: &'a Place, own: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
+    [&[("bootstrap.servers", place.address.as_str())], &COMMON[..], place.security, own].concat()
 }
 
 /// Starts all calls, each on its own.
-pub(super) fn start_all(address: &str, calls: &mut JoinSet<()>) {
+pub(super) fn start_all(address: &str, seed: u64, calls: &mut JoinSet<()>) {
+    let security: &[_] = match seed % 8 {
+        6 => &PLAIN,
+        7 => &SCRAM,
+        _ => &[],
+    };
+    let place = Place { address: address.to_owned(), security };
     for (codec, acks) in [("none", "all"), ("zstd", "all"), ("lz4", "1"), ("gzip", "0")] {
-        calls.spawn(produce(address.to_owned(), codec, acks));
+        calls.spawn(produce(place.clone(), codec, acks));
     }
     for protocol in ["classic", "consumer"] {
         for isolation in ["read_committed", "read_uncommitted"] {
-            calls.spawn(consume(address.to_owned(), protocol, isolation));
+            calls.spawn(consume(place.clone(), protocol, isolation));
         }
     }
-    calls.spawn(assign(address.to_owned()));
-    administrate(address, calls);
+    calls.spawn(assign(place.clone()));
+    administrate(&place, calls);
 }
 
-async fn produce(address: String, codec: &'static str, acks: &'static str) {
+async fn produce(place: Place, codec: &'static str, acks: &'static str) {
     let idempotent = if acks == "all" { "true" } else { "false" };
     let own = [
         ("delivery.timeout.ms", "900"),
@@ -53,7 +75,7 @@ async fn produce(address: String, codec: &'static str, acks: &'static str) {
         ("enable.idempotence", idempotent),
         ("max.block.ms", "500"),
     ];
-    let config = ProducerConfig::from_names(names(&address, &own)).unwrap();
+    let config = ProducerConfig::from_names(names(&place, &own)).unwrap();
     let producer = Producer::new(config).unwrap();
     let mut deliveries = Vec::new();
     for number in 0..20 {
@@ -70,7 +92,7 @@ async fn produce(address: String, codec: &'static str, acks: &'static str) {
     producer.close().await;
 }
 
-async fn consume(address: String, protocol: &'static str, isolation: &'static str) {
+async fn consume(place: Place, protocol: &'static str, isolation: &'static str) {
     let own = [
         ("group.id", "g"),
         ("group.protocol", protocol),
@@ -83,7 +105,7 @@ async fn consume(address: String, protocol: &'static str, isolation: &'static st
         ("fetch.max.wait.ms", "100"),
         ("auto.commit.interval.ms", "50"),
     ];
-    let mut consumer = Consumer::new(ConsumerConfig::from_names(names(&address, &own)).unwrap()).unwrap();
+    let mut consumer = Consumer::new(ConsumerConfig::from_names(names(&place, &own)).unwrap()).unwrap();
     consumer.subscribe(["t"]).unwrap();
     poll(&mut consumer).await;
     let _ = consumer.unsubscribe().await;
@@ -93,9 +115,9 @@ async fn consume(address: String, protocol: &'static str, isolation: &'static st
     let _ = consumer.close().await;
 }
 
-async fn assign(address: String) {
+async fn assign(place: Place) {
     let own = [("group.id", "g"), ("default.api.timeout.ms", "600"), ("fetch.max.wait.ms", "100")];
-    let mut consumer = Consumer::new(ConsumerConfig::from_names(names(&address, &own)).unwrap()).unwrap();
+    let mut consumer = Consumer::new(ConsumerConfig::from_names(names(&place, &own)).unwrap()).unwrap();
     let places = [TopicPartition::new("t", 0), TopicPartition::new("t", 1)];
     consumer.assign(places.clone()).unwrap();
     for place in &places {
@@ -118,9 +140,9 @@ async fn poll(consumer: &mut Consumer) {
     let _ = timeout(POLLS, polling).await;
 }
 
-fn administrate(address: &str, calls: &mut JoinSet<()>) {
+fn administrate(place: &Place, calls: &mut JoinSet<()>) {
     let own = [("default.api.timeout.ms", "800")];
-    let admin = Admin::new(AdminConfig::from_names(names(address, &own)).unwrap()).unwrap();
+    let admin = Admin::new(AdminConfig::from_names(names(place, &own)).unwrap()).unwrap();
     let places = || [TopicPartition::new("t", 0), TopicPartition::new("t", 1)];
     let resource = || ConfigResource::Topic("t".to_owned());
     let mut call = |call: std::pin::Pin<Box<dyn Future<Output = ()> + Send>>| {

@@ -7,6 +7,7 @@
 
 mod broker;
 mod calls;
+mod sasl;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Once};
@@ -80,7 +81,7 @@ async fn one(seed: u64) {
     let liar = Arc::new(Liar::start(seed).await);
     let address = liar.address();
     let mut calls = JoinSet::new();
-    calls::start_all(&address, &mut calls);
+    calls::start_all(&address, seed, &mut calls);
     let all = async {
         while let Some(ended) = calls.join_next().await {
             ended.expect("a call neither panics nor is aborted");
