@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::Args;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
-use trilog_client::wire::{Connection, ConnectionOptions};
+use trilog_client::wire::{ConnectError, Connection, ConnectionOptions};
 use trilog_client::{AdminConfig, ConfigError, ConsumerConfig, ProducerConfig};
 
 use crate::failure::Failure;
@@ -169,6 +169,13 @@ impl Settings {
         self.given.push((name.to_owned(), value.into()));
     }
 
+    /// These settings for a client of another kind, to which those of its own do not matter.
+    fn shared(&self) -> Self {
+        let mut shared = self.clone();
+        shared.share();
+        shared
+    }
+
     /// For a command of several clients: lets a flag set what only one of them has, as the file may.
     pub fn share(&mut self) {
         let given = std::mem::take(&mut self.given).into_iter();
@@ -204,11 +211,13 @@ impl Settings {
     ///
     /// # Errors
     ///
-    /// [`Failure::Failed`] with what is wrong with each address, once none is left.
+    /// [`Failure::Failed`] with what is wrong with each address, once none is left, or with the first broker's reason not to accept
+    /// this client.
     pub async fn reach(&self) -> Result<(), Failure> {
         // What is looked for is the same for every client.
         let addresses = self.bootstrap()?;
-        let options = ConnectionOptions { connect_timeout: self.patience, ..ConnectionOptions::default() };
+        let config: AdminConfig = self.shared().configure(&[])?;
+        let options = ConnectionOptions { connect_timeout: self.patience, ..config.connection_options()? };
         let patience = self.patience;
         let mut attempts = JoinSet::new();
         for address in &addresses {
@@ -216,8 +225,11 @@ impl Settings {
             attempts.spawn(async move {
                 match timeout(patience, Connection::connect(&address, &options)).await {
                     Ok(Ok(_)) => Ok(()),
-                    Ok(Err(error)) => Err(error.to_string()),
-                    Err(_) => Err(format!("{address} takes connections and does not answer")),
+                    Ok(Err(error)) => {
+                        let is_refusal = matches!(error, ConnectError::Authentication { .. });
+                        Err((error.to_string(), is_refusal))
+                    }
+                    Err(_) => Err((format!("{address} takes connections and does not answer"), false)),
                 }
             });
         }
@@ -225,7 +237,11 @@ impl Settings {
         while let Some(attempt) = attempts.join_next().await {
             match attempt {
                 Ok(Ok(())) => return Ok(()),
-                Ok(Err(reason)) => reasons.push(reason),
+                // Another address would not help.
+                Ok(Err((reason, true))) => {
+                    return Err(Failure::Failed(format!("not authenticated: {reason}")));
+                }
+                Ok(Err((reason, false))) => reasons.push(reason),
                 Err(error) => reasons.push(error.to_string()),
             }
         }
@@ -302,6 +318,24 @@ mod tests {
         wrong.share();
         let error = wrong.configure::<ProducerConfig>(&[]).unwrap_err().to_string();
         assert!(error.contains("the command line: there is no setting"), "{error}");
+    }
+
+    #[test]
+    fn security_is_set_for_every_client_and_wrong_settings_show_no_secret() {
+        let file = file(
+            "security.protocol=SASL_PLAINTEXT\nsasl.mechanism=SCRAM-SHA-512\n\
+             sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required \\\n  \
+             username=\"alice\" \\\n  password=\"hush\";\ngroup.id=g\n",
+        );
+        let path = file.path().to_str().unwrap();
+        let secured = settings(&["--config", path, "-X", "linger.ms=5"]).unwrap();
+        let admin: AdminConfig = secured.shared().configure(&[]).unwrap();
+        let shown = format!("{:?}", admin.connection_options().unwrap());
+        assert!(shown.contains("alice") && !shown.contains("hush"), "{shown}");
+        for wrong in ["sasl.jaas.config=X required password=hush", "ssl.truststore.password=hush"] {
+            let error = producer(&["-X", wrong]).unwrap_err();
+            assert!(!error.contains("hush"), "{error}");
+        }
     }
 
     #[test]
