@@ -19,6 +19,7 @@ mod failover;
 mod mixed;
 mod records;
 mod rolling;
+mod security;
 mod stage;
 
 use std::pin::Pin;
@@ -39,7 +40,7 @@ type Played = Pin<Box<dyn Future<Output = ()>>>;
 type Scenario = (&'static str, fn(Stage) -> Played);
 
 /// What is played side by side.
-const SCENARIOS: [Scenario; 10] = [
+const SCENARIOS: [Scenario; 11] = [
     ("records-come-back", |stage| Box::pin(records::come_back(stage))),
     ("classic-group-shares-and-resumes", |stage| Box::pin(records::group_resumes(stage, "classic"))),
     ("consumer-group-shares-and-resumes", |stage| Box::pin(records::group_resumes(stage, "consumer"))),
@@ -49,6 +50,7 @@ const SCENARIOS: [Scenario; 10] = [
     ("classic-group-of-three-libraries", |stage| Box::pin(mixed::group(stage, "classic"))),
     ("consumer-group-of-three-libraries", |stage| Box::pin(mixed::group(stage, "consumer"))),
     ("rolling-restarts-move-little", |stage| Box::pin(rolling::restarts(stage))),
+    ("security-that-a-listener-lacks-is-named", |stage| Box::pin(security::lacking(stage))),
     ("a-hundred-members", |stage| Box::pin(crowd::hundred(stage))),
 ];
 
