@@ -121,7 +121,7 @@ fn targets(shared: &Shared) -> Vec<Target> {
     targets
 }
 
-/// A broker that wants SASL hangs up at the first request of a client without it.
+/// A broker that requires SASL hangs up at the first request of a client without it.
 fn hung_up(error: ClientError, connection: &Connection, is_authenticated: bool) -> Error {
     match error {
         ClientError::Closed { reason: CloseReason::ByBroker | CloseReason::Io(_), .. }
@@ -129,7 +129,7 @@ fn hung_up(error: ClientError, connection: &Connection, is_authenticated: bool) 
         {
             let address = connection.address();
             let cause = format!(
-                "{address}: {error}; if it wants SASL, security.protocol is SASL_SSL or SASL_PLAINTEXT"
+                "{address}: {error}; if it requires SASL, security.protocol is SASL_SSL or SASL_PLAINTEXT"
             );
             Error::Disconnected { cause }
         }

@@ -36,6 +36,14 @@ fn without_settings_there_is_neither_tls_nor_sasl() {
 }
 
 #[test]
+fn the_readme_lists_all_settings() {
+    let readme = include_str!("../../README.md");
+    for name in SECURITY.iter().flat_map(|setting| setting.names) {
+        assert!(readme.contains(&format!("`{name}`")), "{name} is missing");
+    }
+}
+
+#[test]
 fn the_protocol_decides_which_of_both_there_is() {
     let authority = file(Authority::new("a").certificate());
     let all = [

@@ -155,7 +155,7 @@ async fn shake_hands(shared: &Shared, mechanism: &'static str) -> Result<(), Den
     }
 }
 
-/// Has the machine answer, where nothing waits for it.
+/// Has the machine answer, on a thread that may block if that takes long.
 async fn answered(
     mut conversation: Conversation,
     message: Bytes,
@@ -172,7 +172,7 @@ async fn answered(
     worked.await.map_err(|_| SaslError::Malformed(Cow::Borrowed("the runtime ends")).into())
 }
 
-/// What nobody can foretell.
+/// Random bytes, printable.
 fn nonce() -> Result<String, Denied> {
     let mut bytes = [0; NONCE];
     getrandom::fill(&mut bytes)
@@ -208,7 +208,7 @@ impl Renewal {
     }
 }
 
-/// Authenticates anew, as long as there is somebody who uses the connection.
+/// Authenticates anew, as long as a handle to the connection exists.
 async fn renew(connection: Weak<Shared>, credentials: Credentials, mut lifetime: Duration) {
     let mut begun = Instant::now();
     loop {

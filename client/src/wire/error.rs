@@ -44,7 +44,7 @@ pub enum ConnectError {
         /// What happened to the ApiVersions request.
         source: ClientError,
     },
-    /// Somebody listens there, and hangs up before it answers the first request.
+    /// A connection is accepted, and closed before the first request is answered.
     #[error("{address} hangs up before it answers ({reason}): {advice}")]
     HungUp {
         /// The address as it was given.

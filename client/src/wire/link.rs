@@ -172,9 +172,9 @@ fn not_agreed(address: String, source: ClientError, is_tls: bool) -> ConnectErro
         CloseReason::Tls { cause } => ConnectError::Tls { address, cause },
         reason @ (CloseReason::ByBroker | CloseReason::Io(_)) => {
             let advice = if is_tls {
-                "it may want a client certificate (ssl.certificate.location, ssl.key.location), or be no Kafka broker"
+                "it may require a client certificate (ssl.certificate.location, ssl.key.location), or be no Kafka broker"
             } else {
-                "it may want TLS (security.protocol=SSL or SASL_SSL), or be no Kafka broker"
+                "it may require TLS (security.protocol=SSL or SASL_SSL), or be no Kafka broker"
             };
             ConnectError::HungUp { address, reason, advice }
         }

@@ -85,7 +85,7 @@ pub(crate) struct PipelineHandle {
 #[derive(Debug, Default)]
 struct Ending {
     wanted: Notify,
-    /// Why, if it is not this side's whim.
+    /// Why, if this side has a reason.
     reason: OnceLock<CloseReason>,
 }
 
@@ -128,7 +128,7 @@ impl PipelineHandle {
         self.ending.wanted.notify_one();
     }
 
-    /// Ends the task at once, for a reason that everybody who waits is told.
+    /// Ends the task at once, for a reason that all waiting requests get.
     pub(crate) fn refuse(&self, reason: CloseReason) {
         // The first reason counts.
         let _ = self.ending.reason.set(reason);

@@ -18,7 +18,7 @@ pub(crate) enum Stream {
     Tls(Box<TlsStream<TcpStream>>, Peer),
 }
 
-/// Whom TLS is spoken with: for messages about what goes wrong.
+/// The broker at the other end of TLS, for messages about failures.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Peer {
     pub(crate) host: String,

@@ -87,7 +87,7 @@ where
     }
 }
 
-/// Makes tokens that nobody has signed, as Kafka takes them in tests.
+/// Makes tokens without a signature, as Kafka takes them in tests.
 pub(super) struct Unsecured(pub(super) Claims);
 
 impl TokenProvider for Unsecured {
@@ -151,7 +151,7 @@ mod tests {
         assert_eq!(URL_SAFE_NO_PAD.decode(parts[0]).unwrap(), br#"{"alg":"none"}"#);
         let claims = String::from_utf8(URL_SAFE_NO_PAD.decode(parts[1]).unwrap()).unwrap();
         assert_eq!(claims, r#"{"iat":1000,"exp":1060,"sub":"a\"b","n":7}"#);
-        assert_eq!(parts[2], "", "nobody has signed it");
+        assert_eq!(parts[2], "", "it has no signature");
     }
 
     #[test]

@@ -76,9 +76,9 @@ fn other_name(names: &str, host: &str) -> String {
 fn of_alert(alert: AlertDescription, has_identity: bool) -> (bool, String) {
     use AlertDescription as Alert;
     match alert {
-        Alert::CertificateRequired | Alert::NoCertificate => (true, wants_certificate()),
+        Alert::CertificateRequired | Alert::NoCertificate => (true, requires_certificate()),
         // Java says so of a certificate that is missing, too.
-        Alert::BadCertificate | Alert::HandshakeFailure if !has_identity => (true, wants_certificate()),
+        Alert::BadCertificate | Alert::HandshakeFailure if !has_identity => (true, requires_certificate()),
         Alert::BadCertificate
         | Alert::UnsupportedCertificate
         | Alert::CertificateRevoked
@@ -96,6 +96,6 @@ fn of_alert(alert: AlertDescription, has_identity: bool) -> (bool, String) {
     }
 }
 
-fn wants_certificate() -> String {
-    "it wants a certificate of this client: set ssl.certificate.location and ssl.key.location".to_owned()
+fn requires_certificate() -> String {
+    "it requires a client certificate: set ssl.certificate.location and ssl.key.location".to_owned()
 }

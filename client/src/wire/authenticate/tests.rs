@@ -238,7 +238,7 @@ async fn a_renewal_that_is_refused_ends_the_connection_with_the_reason() {
 }
 
 #[tokio::test]
-async fn a_connection_that_nobody_uses_is_not_renewed() {
+async fn a_connection_without_handles_is_not_renewed() {
     let (address, mut times) = broker(1200).await;
     let connection = connect(&address, Sasl::plain("alice", "right")).await.unwrap();
     drop(connection);

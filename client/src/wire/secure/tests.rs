@@ -88,7 +88,7 @@ async fn an_authority_s_own_certificate_is_none_of_a_broker() {
 }
 
 #[tokio::test]
-async fn a_broker_that_wants_a_certificate_gets_the_client_s() {
+async fn a_broker_that_requires_a_certificate_gets_the_client_s() {
     let (authority, stranger) = (Authority::new("a"), Authority::new("b"));
     let acceptor = acceptor(&authority.broker(&["127.0.0.1"]), Some(&authority.certificate()));
     let address = listen_by_tls(acceptor).await;
@@ -97,7 +97,7 @@ async fn a_broker_that_wants_a_certificate_gets_the_client_s() {
     let (chain, key) = authority.client("me");
     connect(tls().identity_pem(chain, key)).await.unwrap();
     let absent = refused(connect(tls()).await);
-    assert!(absent.contains("wants a certificate of this client: set ssl.certificate.location"), "{absent}");
+    assert!(absent.contains("requires a client certificate: set ssl.certificate.location"), "{absent}");
     let (chain, key) = stranger.client("me");
     let wrong = refused(connect(tls().identity_pem(chain, key)).await);
     assert!(wrong.contains("does not accept this client's certificate"), "{wrong}");
@@ -174,7 +174,7 @@ async fn a_request_larger_than_all_buffers_arrives_whole_and_is_written_only_the
     let pending = connection.send_pieces_without_reply_at::<ProduceRequest>(pieces, version).await.unwrap();
     let mut written = Box::pin(pending.written());
     let early = timeout(Duration::from_millis(100), &mut written).await;
-    assert!(early.is_err(), "nobody has read it, and no buffer holds it");
+    assert!(early.is_err(), "it is not read, and no buffer holds it");
     go.send(()).await.unwrap();
     written.await.unwrap();
     let rest = arrived.recv().await.unwrap();
