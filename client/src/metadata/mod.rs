@@ -60,6 +60,14 @@ pub(crate) struct Partition {
 }
 
 impl Snapshot {
+    /// What a topic's error means: the brokers' reason, if they do not accept this client.
+    pub(crate) fn reason(&self, code: ErrorCode) -> Error {
+        match &self.refusal {
+            Some(refusal) if code == ErrorCode::SASL_AUTHENTICATION_FAILED => refusal.clone(),
+            _ => Error::code(code),
+        }
+    }
+
     /// The leader of a partition, if it is known and listens somewhere.
     pub(crate) fn leader(&self, topic: &str, partition: i32) -> Option<NodeId> {
         let at = usize::try_from(partition).ok()?;

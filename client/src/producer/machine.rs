@@ -263,7 +263,7 @@ impl<T> Machine<T> {
         let Some(topic) = self.topics.get_mut(name) else { return };
         let Some(known) = self.known.topics.get(name) else { return };
         if let Some(error) = known.error.filter(|error| !error.is_retriable()) {
-            let error = Error::code(error);
+            let error = self.known.reason(error);
             self.finished.extend(topic.fail(&error));
             return;
         }
