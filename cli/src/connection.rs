@@ -59,7 +59,8 @@ pub struct ConnectionArgs {
 /// A `name=value` of the command line.
 fn setting(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once('=').ok_or("it is not NAME=VALUE")?;
-    Ok((name.trim().to_owned(), value.trim().to_owned()))
+    // The setting itself knows whether blanks around its value count, as in a password.
+    Ok((name.trim().to_owned(), value.to_owned()))
 }
 
 impl ConnectionArgs {

@@ -177,7 +177,7 @@ async fn a_provider_without_a_token_is_no_refusal_by_the_broker() {
     let error = Error::from(error);
     assert_eq!(error.class(), crate::ErrorClass::Retriable);
     assert!(error.to_string().contains("the server of tokens is away"), "{error}");
-    let asleep = Sasl::oauth_bearer(|| std::future::pending());
+    let asleep = Sasl::oauth_bearer(std::future::pending);
     let options = ConnectionOptions { request_timeout: Duration::from_millis(100), ..options(asleep) };
     assert!(matches!(Connection::connect(&address, &options).await, Err(ConnectError::Timeout { .. })));
 }

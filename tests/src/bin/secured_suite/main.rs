@@ -3,7 +3,7 @@
 //!
 //! | variable | meaning |
 //! | --- | --- |
-//! | `SECURED_PORT` | the first of the listeners' ports, see [`Listener`](stage::Listener) |
+//! | `SECURED_PORT` | the first of the listeners' ports, see `Listener` |
 //! | `SECURED_HOME` | where the certificates and keys are |
 //! | `SECURED_TRILOG` | the executable `trilog` |
 //!
