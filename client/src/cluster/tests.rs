@@ -1,15 +1,22 @@
 //! Which connections a cluster hands out.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use bytes::BytesMut;
 use kafka_protocol::messages::api_versions_response::ApiVersion;
 use kafka_protocol::messages::metadata_response::MetadataResponseBroker;
-use kafka_protocol::messages::{ApiVersionsResponse, MetadataResponse};
+use kafka_protocol::messages::{ApiKey, ApiVersionsResponse, MetadataResponse};
 use kafka_protocol::protocol::{Encodable, StrBytes};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
+use crate::admin::{Admin, AdminConfig};
 use crate::config::Address;
+use crate::consumer::{Consumer, ConsumerConfig, TopicPartition};
+use crate::producer::{Producer, ProducerConfig, Record};
+use crate::security::{Sasl, Security};
+use crate::wire::testing::{Peer, denial, listen, offer};
 
 const API_VERSIONS: u8 = 18;
 const METADATA: u8 = 3;
@@ -88,4 +95,60 @@ async fn brokers_may_make_only_topics_that_were_named() {
     assert_eq!(asks(), (false, vec!["matched".to_owned()]));
     cluster.consumes(&topics("named"), true);
     assert_eq!(asks(), (true, vec!["named".to_owned()]), "the other one might be gone by now");
+}
+
+/// A broker that refuses every password, and how many connections it has seen.
+async fn refusing() -> (String, Arc<AtomicUsize>) {
+    let connections = Arc::new(AtomicUsize::new(0));
+    let seen = Arc::clone(&connections);
+    let address = listen(move |socket| {
+        seen.fetch_add(1, Ordering::Relaxed);
+        async move {
+            let mut peer = Peer::over(socket);
+            while let Some(asked) = peer.asked().await {
+                match asked.key {
+                    ApiKey::SaslHandshake => peer.answer(&asked, &offer(&[], 0)).await,
+                    ApiKey::SaslAuthenticate => peer.answer(&asked, &denial("no such user")).await,
+                    _ => assert!(peer.served(&asked).await),
+                }
+            }
+        }
+    });
+    (address.await, connections)
+}
+
+#[tokio::test]
+async fn a_refused_client_says_so_at_once_and_does_not_come_back_in_a_storm() {
+    let (address, connections) = refusing().await;
+    let security = || Security::sasl_plaintext(Sasl::plain("u", "p"));
+    let is_told = |error: Error| {
+        assert!(matches!(error, Error::Authentication { .. }), "{error:?}");
+        assert!(error.to_string().contains("no such user"), "{error}");
+    };
+    // Far less time than any of the timeouts.
+    let started = Instant::now();
+    let admin = Admin::new(AdminConfig::new(&address).unwrap().security(security())).unwrap();
+    for _ in 0..100 {
+        is_told(admin.list_topics().await.unwrap_err());
+    }
+    for idempotence in [true, false] {
+        let config = ProducerConfig::new(&address).unwrap().idempotence(idempotence);
+        let producer = Producer::new(config.security(security())).unwrap();
+        is_told(producer.send(Record::to("t").value("v")).await.unwrap().await.unwrap_err());
+        is_told(producer.partitions("t", Duration::from_secs(60)).await.unwrap_err());
+    }
+    for is_member in [true, false] {
+        let config = ConsumerConfig::new(&address).unwrap().group("g");
+        let mut consumer = Consumer::new(config.security(security())).unwrap();
+        if is_member {
+            consumer.subscribe(["t"]).unwrap();
+        } else {
+            consumer.assign([TopicPartition::new("t", 0)]).unwrap();
+        }
+        is_told(consumer.poll().await.unwrap_err());
+    }
+    assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
+    // One or two of the admin client and each producer, and of both views that a consumer has of its cluster.
+    let seen = connections.load(Ordering::Relaxed);
+    assert!(seen < 30, "{seen} connections");
 }

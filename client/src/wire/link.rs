@@ -48,8 +48,9 @@ pub(super) struct Link {
     next_correlation_id: AtomicI32,
     client_id: StrBytes,
     pub(super) request_timeout: Duration,
-    /// Requests take it together, and SASL alone: while a client authenticates anew, the broker takes nothing else.
-    turn: RwLock<()>,
+    /// Requests take it together, and SASL alone: while a client authenticates anew, the broker takes nothing else. There is none
+    /// without SASL.
+    turn: Option<RwLock<()>>,
 }
 
 impl Link {
@@ -60,7 +61,7 @@ impl Link {
             next_correlation_id: AtomicI32::new(1),
             client_id: StrBytes::from_string(options.client_id.clone()),
             request_timeout: bounded(options.request_timeout),
-            turn: RwLock::new(()),
+            turn: options.security.sasl.is_some().then(|| RwLock::new(())),
         }
     }
 
@@ -96,14 +97,21 @@ impl Link {
     }
 
     /// The turn of one request among others.
-    async fn turn_by<R: Request>(&self, deadline: Instant) -> Result<RwLockReadGuard<'_, ()>, ClientError> {
+    async fn turn_by<R: Request>(
+        &self,
+        deadline: Instant,
+    ) -> Result<Option<RwLockReadGuard<'_, ()>>, ClientError> {
+        let Some(turn) = &self.turn else { return Ok(None) };
         let late = |_| ClientError::Timeout { api: Api::of::<R>(), timeout: self.request_timeout };
-        timeout_at(deadline, self.turn.read()).await.map_err(late)
+        timeout_at(deadline, turn.read()).await.map(Some).map_err(late)
     }
 
     /// Waits until no request is about to be queued, and holds up those that follow until what is returned is dropped.
-    pub(super) async fn alone(&self) -> RwLockWriteGuard<'_, ()> {
-        self.turn.write().await
+    pub(super) async fn alone(&self) -> Option<RwLockWriteGuard<'_, ()>> {
+        match &self.turn {
+            Some(turn) => Some(turn.write().await),
+            None => None,
+        }
     }
 
     /// Sends a request out of turn, and waits for its answer.

@@ -48,7 +48,10 @@ fn of_certificate(error: &CertificateError, host: &str) -> String {
         CertificateError::NotValidForName => other_name("for another name", host),
         CertificateError::NotValidForNameContext { presented, .. } => match presented.as_slice() {
             [] => other_name("for no name", host),
-            names => other_name(&format!("for {}", names.join(", ")), host),
+            names => {
+                let names: Vec<_> = names.iter().map(|name| plain(name)).collect();
+                other_name(&format!("for {}", names.join(", ")), host)
+            }
         },
         CertificateError::BadSignature => {
             "its certificate is not signed by the authority of that name: ssl.ca.location may have an older certificate of it"
@@ -63,6 +66,12 @@ fn of_certificate(error: &CertificateError, host: &str) -> String {
         }
         other => format!("its certificate cannot be accepted: {other}"),
     }
+}
+
+/// A name as it stands in a certificate: rustls has its kind around it.
+fn plain(name: &str) -> &str {
+    let inner = name.split_once('(').and_then(|(_, inner)| inner.strip_suffix(')'));
+    inner.unwrap_or(name).trim_matches('"')
 }
 
 fn other_name(names: &str, host: &str) -> String {

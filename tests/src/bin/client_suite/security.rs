@@ -33,5 +33,5 @@ fn trust() -> Tls {
 async fn outcome(stage: &Stage, security: Security) -> Error {
     let config = AdminConfig::new(&stage.bootstrap).expect("addresses").security(security);
     let admin = Admin::new(config).expect("an admin client");
-    admin.ready(Duration::from_secs(10)).await.expect_err("the listener is PLAINTEXT")
+    admin.ready(Duration::from_secs(4)).await.expect_err("the listener is PLAINTEXT")
 }
