@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::Error;
 use crate::backoff::Backoff;
@@ -77,7 +77,11 @@ impl Links {
             if let Some(refusal) = &state.refusal
                 && Instant::now() < not_before
             {
-                return Err(refusal.clone());
+                // Paced like an attempt, as callers may try again at once; others are not held up meanwhile.
+                let (refusal, pause) = (refusal.clone(), self.backoff.delay(state.failures, fastrand::f64()));
+                drop(state);
+                sleep(pause).await;
+                return Err(refusal);
             }
             sleep_until(not_before).await;
         }

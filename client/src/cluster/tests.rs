@@ -12,6 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
 use crate::admin::{Admin, AdminConfig};
+use crate::backoff::Backoff;
 use crate::config::Address;
 use crate::consumer::{Consumer, ConsumerConfig, TopicPartition};
 use crate::producer::{Producer, ProducerConfig, Record};
@@ -151,4 +152,20 @@ async fn a_refused_client_says_so_at_once_and_does_not_come_back_in_a_storm() {
     // One or two of the admin client and each producer, and of both views that a consumer has of its cluster.
     let seen = connections.load(Ordering::Relaxed);
     assert!(seen < 30, "{seen} connections");
+}
+
+#[tokio::test]
+async fn a_broker_that_has_refused_is_not_dialled_for_each_call() {
+    let (address, connections) = refusing().await;
+    let backoff = Backoff { initial: Duration::from_millis(1), max: Duration::from_millis(1) };
+    let links = Links::new(backoff);
+    let security = Security::sasl_plaintext(Sasl::plain("u", "p")).prepare().unwrap();
+    let options = ConnectionOptions { security, ..ConnectionOptions::default() };
+    let address = Address::parse_list(&address).unwrap().remove(0);
+    for _ in 0..20 {
+        let refused = links.get(1, &address, &options, &ClusterCounters::default()).await;
+        assert!(matches!(refused, Err(Error::Authentication { .. })), "{refused:?}");
+    }
+    let seen = connections.load(Ordering::Relaxed);
+    assert!(seen < 20, "{seen} connections");
 }
