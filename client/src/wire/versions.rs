@@ -35,6 +35,8 @@ impl fmt::Display for Api {
 #[derive(Debug, Clone, Default)]
 pub struct BrokerVersions {
     ranges: BTreeMap<Api, VersionRange>,
+    /// The finalized features of the cluster, each with its level (KIP-584).
+    features: BTreeMap<String, i16>,
 }
 
 impl BrokerVersions {
@@ -45,7 +47,14 @@ impl BrokerVersions {
             .iter()
             .map(|row| (Api(row.api_key), VersionRange { min: row.min_version, max: row.max_version }))
             .collect();
-        Self { ranges }
+        let features =
+            response.finalized_features.iter().map(|row| (row.name.to_string(), row.max_version_level));
+        Self { ranges, features: features.collect() }
+    }
+
+    /// The level of a finalized feature of the cluster (KIP-584), `None` if the broker told none when the connection was made.
+    pub fn feature(&self, name: &str) -> Option<i16> {
+        self.features.get(name).copied()
     }
 
     /// The versions the broker serves of one API, `None` if it does not list it.
@@ -89,9 +98,9 @@ impl BrokerVersions {
 
 #[cfg(test)]
 mod tests {
-    use kafka_protocol::messages::api_versions_response::ApiVersion;
+    use kafka_protocol::messages::api_versions_response::{ApiVersion, FinalizedFeatureKey};
     use kafka_protocol::messages::{FetchRequest, MetadataRequest, ProduceRequest};
-    use kafka_protocol::protocol::Message;
+    use kafka_protocol::protocol::{Message, StrBytes};
 
     use super::*;
 
@@ -128,6 +137,16 @@ mod tests {
         assert!(versions.check::<ProduceRequest>(11).is_ok());
         assert!(versions.check::<ProduceRequest>(2).is_err(), "the codec does not know it");
         assert!(versions.check::<ProduceRequest>(12).is_err(), "the broker does not know it");
+    }
+
+    #[test]
+    fn a_feature_has_the_level_that_the_cluster_has_agreed_on() {
+        let name = StrBytes::from_static_str("transaction.version");
+        let row = FinalizedFeatureKey::default().with_name(name).with_max_version_level(2);
+        let response = ApiVersionsResponse::default().with_finalized_features(vec![row]);
+        let versions = BrokerVersions::from_response(&response);
+        assert_eq!(versions.feature("transaction.version"), Some(2));
+        assert_eq!(versions.feature("group.version"), None);
     }
 
     #[test]
