@@ -135,6 +135,9 @@ impl Configuration for ProducerConfig {
     }
 
     fn with(self, name: &str, value: &str) -> Result<Self, ConfigError> {
+        if name == "transactional.id" {
+            return Err(ConfigError::Conflict("no command makes transactions: remove transactional.id"));
+        }
         self.with_names([(name, value)])
     }
 }
@@ -349,6 +352,8 @@ mod tests {
         assert!(error.contains("linger.ms cannot be \"soon\""), "{error}");
         assert!(producer(&["-X", "linger.ms"]).unwrap_err().contains("it is not NAME=VALUE"));
         assert!(producer(&["-b", "host:port"]).unwrap_err().contains("\"host:port\""));
+        let error = producer(&["-X", "transactional.id=mine"]).unwrap_err();
+        assert!(error.contains("no command makes transactions"), "{error}");
         assert!(settings(&["--config", "/nowhere/at/all"]).unwrap_err().contains("cannot read /nowhere"));
     }
 }

@@ -119,6 +119,27 @@ pub enum Error {
         /// What is wrong with it.
         cause: String,
     },
+    /// The transaction cannot be committed: a record or an offset of it failed, or a request about it.
+    #[error("the transaction has to be aborted: {cause}")]
+    NeedsAbort {
+        /// What failed first.
+        cause: Box<Self>,
+    },
+    /// The transaction was aborted before this record was sent.
+    #[error("the transaction was aborted before the record was sent")]
+    TransactionAborted,
+    /// The call does not fit the producer's transactions, such as a `send` while none is open.
+    #[error("{cause}")]
+    TransactionState {
+        /// Why it does not, and what would.
+        cause: &'static str,
+    },
+    /// The producer can make no further transaction.
+    #[error("the producer can make no further transaction: {cause}")]
+    TransactionsEnded {
+        /// What a coordinator said.
+        cause: Box<Self>,
+    },
     /// The client was closed, or its runtime has ended.
     #[error("the client is closed")]
     Closed,
@@ -137,11 +158,15 @@ impl Error {
             | Self::NoSuchPartition { .. }
             | Self::Partitioner { .. }
             | Self::NotServed { .. }
+            | Self::TransactionAborted
+            | Self::TransactionState { .. }
             | Self::Unencodable { .. } => ErrorClass::Refused,
+            Self::NeedsAbort { .. } => ErrorClass::NeedsAbort,
             Self::Config(_)
             | Self::Authentication { .. }
             | Self::Malformed { .. }
             | Self::Unsupported { .. }
+            | Self::TransactionsEnded { .. }
             | Self::Closed => ErrorClass::Fatal,
         }
     }

@@ -38,10 +38,12 @@ pub mod wire;
 
 pub use admin::{Admin, AdminConfig};
 pub use config::{ConfigError, nearest_name};
-pub use consumer::{Consumer, ConsumerConfig, TopicPartition};
+pub use consumer::{Consumer, ConsumerConfig, GroupMetadata, TopicPartition};
 pub use error::{Error, ErrorClass};
 pub use metrics::Metrics;
-pub use producer::{Acks, Delivered, Delivery, Partitioner, Producer, ProducerConfig, Record, TrySendError};
+pub use producer::{
+    Acks, Delivered, Delivery, Partitioner, Producer, ProducerConfig, Record, Transaction, TrySendError,
+};
 pub use trilog_protocol::batch::Codec;
 pub use trilog_protocol::records::Header;
 pub use trilog_protocol::{ErrorCode, Meaning, TRANSACTION_STATES};

@@ -7,11 +7,12 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 use trilog_protocol::ErrorCode;
 
+use super::group::classic::Identity;
 use super::ledger::Committable;
 use super::partition::TopicPartition;
 use super::requests::log::{self, BEGINNING, END};
 use super::requests::offsets;
-use super::{CommitOffset, Consumer};
+use super::{CommitOffset, Consumer, GroupMetadata};
 use crate::Error;
 use crate::cluster::on_node;
 use crate::metadata::NodeId;
@@ -36,7 +37,24 @@ impl Consumer {
         self.shared.cluster.trouble()
     }
 
-    /// The group's committed offsets, of those partitions that have one.
+    /// What a producer needs to send this consumer's offsets as part of a transaction:
+    /// [`Transaction::send_offsets`](crate::Transaction::send_offsets). It is taken anew for each transaction, as rebalances change it.
+    ///
+    /// # Errors
+    ///
+    /// `INVALID_GROUP_ID` without `group.id`. `UNKNOWN_MEMBER_ID` of a member that is not in its group, or not any more: it has no
+    /// partitions whose offsets it could send.
+    pub fn group_metadata(&self) -> Result<GroupMetadata, Error> {
+        if self.shared.config.group.is_none() {
+            return Err(Error::code(ErrorCode::INVALID_GROUP_ID));
+        }
+        let identity = self.shared.state().member.identity();
+        let Identity { member_id, generation, instance } =
+            identity.ok_or_else(|| Error::code(ErrorCode::UNKNOWN_MEMBER_ID))?;
+        Ok(GroupMetadata { group: self.shared.group().to_owned(), generation, member_id, instance })
+    }
+
+    /// The group's committed offsets, of those partitions that have one. It waits for transactions that are about to change them.
     ///
     /// Cancel safety: nothing is changed.
     ///
@@ -52,19 +70,20 @@ impl Consumer {
         let asked = || async {
             let node = shared.find_coordinator().await?;
             let patience = shared.config.common.request_timeout;
-            on_node(&shared.group_cluster, node, patience, async |connection| {
+            let answer = on_node(&shared.group_cluster, node, patience, async |connection| {
                 offsets::committed(connection, shared.group(), &places).await
-            })
-            .await
-        };
-        let mut committed = BTreeMap::new();
-        for (place, found) in self.patiently(asked).await? {
-            if let Some(found) = found.map_err(Error::code)? {
-                let Committable { offset, leader_epoch } = found.offset;
-                committed.insert(place, CommitOffset { offset, leader_epoch, metadata: found.metadata });
+            });
+            let mut committed = BTreeMap::new();
+            for (place, found) in answer.await? {
+                // One that a transaction is about to change is asked for again.
+                if let Some(found) = found.map_err(Error::code)? {
+                    let Committable { offset, leader_epoch } = found.offset;
+                    committed.insert(place, CommitOffset { offset, leader_epoch, metadata: found.metadata });
+                }
             }
-        }
-        Ok(committed)
+            Ok(committed)
+        };
+        self.patiently(asked).await
     }
 
     /// The offset of each partition's first record of a time (milliseconds since 1970) or later. Partitions without such a

@@ -100,6 +100,36 @@ impl CommitOffset {
     }
 }
 
+/// Who sends a group's offsets in a transaction: the group, and the member as the group knows it now. The group refuses offsets of a
+/// member that it has given up (KIP-447), so that nobody goes on with partitions that others have.
+///
+/// [`Consumer::group_metadata`] gives it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct GroupMetadata {
+    /// `group.id`.
+    pub group: String,
+    /// The member's generation, or its epoch (KIP-848); -1 of a consumer whose partitions are assigned by hand.
+    pub generation: i32,
+    /// The member's id; empty without one.
+    pub member_id: String,
+    /// `group.instance.id`, of a static member.
+    pub instance: Option<String>,
+}
+
+impl GroupMetadata {
+    /// A group without a member: for offsets of partitions that are assigned by hand. The group takes them while it has no members.
+    #[must_use]
+    pub fn of_group(group: impl Into<String>) -> Self {
+        Self { group: group.into(), generation: -1, member_id: String::new(), instance: None }
+    }
+
+    /// Whether it names a member.
+    pub(crate) fn is_member(&self) -> bool {
+        self.generation >= 0 || !self.member_id.is_empty() || self.instance.is_some()
+    }
+}
+
 impl From<Committable> for CommitOffset {
     fn from(next: Committable) -> Self {
         Self { offset: next.offset, leader_epoch: next.leader_epoch, metadata: String::new() }

@@ -11,7 +11,7 @@ use crate::admin::{
     ElectionKind, GroupFilter, Isolation, NewPartitions, NewTopic, OffsetSpec, QuotaEntity, QuotaFilter,
     ResetTo, ScramChange, ScramMechanism, TransactionFilter,
 };
-use crate::consumer::{CommitOffset, Consumer, ConsumerConfig, TopicPartition};
+use crate::consumer::{CommitOffset, Consumer, ConsumerConfig, GroupMetadata, TopicPartition};
 use crate::producer::{Producer, ProducerConfig, Record};
 
 /// What all clients of the test are told: little patience, and little memory.
@@ -57,6 +57,7 @@ pub(super) fn start_all(address: &str, seed: u64, calls: &mut JoinSet<()>) {
     for (codec, acks) in [("none", "all"), ("zstd", "all"), ("lz4", "1"), ("gzip", "0")] {
         calls.spawn(produce(place.clone(), codec, acks));
     }
+    calls.spawn(transact(place.clone()));
     for protocol in ["classic", "consumer"] {
         for isolation in ["read_committed", "read_uncommitted"] {
             calls.spawn(consume(place.clone(), protocol, isolation));
@@ -88,6 +89,22 @@ async fn produce(place: Place, codec: &'static str, acks: &'static str) {
     producer.flush().await;
     for delivery in deliveries {
         let _ = delivery.await;
+    }
+    producer.close().await;
+}
+
+async fn transact(place: Place) {
+    let own = [("transactional.id", "x"), ("delivery.timeout.ms", "900"), ("max.block.ms", "600")];
+    let producer = Producer::new(ProducerConfig::from_names(names(&place, &own)).unwrap()).unwrap();
+    let _ = producer.init_transactions().await;
+    for number in 0..4 {
+        let Ok(mut transaction) = producer.begin_transaction().await else { continue };
+        for _ in 0..5 {
+            drop(transaction.send(Record::to("t").value("v")).await);
+        }
+        let offsets = [(TopicPartition::new("t", 0), CommitOffset::at(number))].into();
+        let _ = transaction.send_offsets(offsets, &GroupMetadata::of_group("g")).await;
+        let _ = if number == 1 { transaction.abort().await } else { transaction.commit().await };
     }
     producer.close().await;
 }

@@ -9,7 +9,7 @@ use trilog_protocol::compression::Compression;
 use super::partitioner::Partitioner;
 use super::queue::Rules;
 use crate::config::{
-    Common, ConfigError, Setting, bounded, bytes, codec, count, flag, level, milliseconds, set_by_name,
+    Common, ConfigError, Setting, bounded, bytes, codec, count, flag, level, milliseconds, set_by_name, text,
 };
 
 /// The most requests in flight to one broker by which a broker still tells a retry from a new batch.
@@ -80,6 +80,8 @@ pub struct ProducerConfig {
     pub(super) ignores_keys: bool,
     pub(super) is_adaptive: bool,
     pub(super) availability_timeout: Duration,
+    pub(super) transactional_id: Option<String>,
+    pub(super) transaction_timeout: Duration,
 }
 
 impl Default for ProducerConfig {
@@ -103,6 +105,8 @@ impl Default for ProducerConfig {
             ignores_keys: false,
             is_adaptive: true,
             availability_timeout: Duration::ZERO,
+            transactional_id: None,
+            transaction_timeout: Duration::from_secs(60),
         }
     }
 }
@@ -201,6 +205,22 @@ impl ProducerConfig {
         self
     }
 
+    /// `transactional.id`, none by default: records belong to transactions; see [`Transaction`](crate::Transaction). The name stays the
+    /// same over restarts, so that a new instance fences the one before it, and is used by one instance at a time.
+    #[must_use]
+    pub fn transactional_id(mut self, id: impl Into<String>) -> Self {
+        self.transactional_id = Some(id.into());
+        self
+    }
+
+    /// `transaction.timeout.ms`, 60 s by default: after this long the coordinator aborts an open transaction, and fences its producer.
+    /// Brokers allow `transaction.max.timeout.ms` at most, 15 minutes by default.
+    #[must_use]
+    pub const fn transaction_timeout(mut self, time: Duration) -> Self {
+        self.transaction_timeout = bounded(time);
+        self
+    }
+
     /// Chooses partitions by other rules than Kafka's.
     #[must_use]
     pub fn partitioner(mut self, partitioner: impl Partitioner + 'static) -> Self {
@@ -262,6 +282,9 @@ impl ProducerConfig {
         if self.max_in_flight == 0 {
             return conflict("max.in.flight.requests.per.connection cannot be 0");
         }
+        if self.transactional_id.is_some() {
+            self.validate_transactions()?;
+        }
         let least = bounded(self.linger + self.common.request_timeout);
         if self.delivery_timeout.is_some_and(|timeout| timeout < least) {
             return conflict("delivery.timeout.ms is below linger.ms and request.timeout.ms together");
@@ -273,6 +296,28 @@ impl ProducerConfig {
             return conflict("buffer.memory is above 4 GiB");
         }
         self.compression_level().map(|_| ())
+    }
+}
+
+impl ProducerConfig {
+    fn validate_transactions(&self) -> Result<(), ConfigError> {
+        let conflict = |text| Err(ConfigError::Conflict(text));
+        if self.transactional_id.as_deref() == Some("") {
+            return conflict("transactional.id cannot be empty");
+        }
+        if self.acks != Acks::All {
+            return conflict("transactional.id needs acks=all");
+        }
+        if self.idempotence == Some(false) {
+            return conflict("transactional.id needs enable.idempotence=true");
+        }
+        if self.max_in_flight > MAX_IDEMPOTENT_IN_FLIGHT {
+            return conflict("transactional.id needs max.in.flight.requests.per.connection of 5 or less");
+        }
+        if self.transaction_timeout.is_zero() {
+            return conflict("transaction.timeout.ms cannot be 0");
+        }
+        Ok(())
     }
 }
 
@@ -335,6 +380,11 @@ const SETTINGS: &[Setting<ProducerConfig>] = &[
         names: &["partitioner.availability.timeout.ms"],
         set: |c, v| milliseconds(v).map(|time| c.availability_timeout = time),
     },
+    Setting { names: &["transactional.id"], set: |c, v| text(v).map(|id| c.transactional_id = Some(id)) },
+    Setting {
+        names: &["transaction.timeout.ms"],
+        set: |c, v| milliseconds(v).map(|time| c.transaction_timeout = time),
+    },
 ];
 
 #[cfg(test)]
@@ -359,6 +409,24 @@ mod tests {
         let demanded = ("enable.idempotence", "true");
         assert!(refused(&[demanded, ("acks", "0")]).contains("acks=all"));
         assert!(refused(&[demanded, ("max.in.flight", "6")]).contains("5 or less"));
+    }
+
+    #[test]
+    fn transactions_need_what_makes_them_exact() {
+        let id = ("transactional.id", "copy-1");
+        let config = named(&[id, ("transaction.timeout.ms", "5000")]).unwrap();
+        config.validate().unwrap();
+        assert!(config.is_idempotent());
+        assert_eq!(config.transactional_id.as_deref(), Some("copy-1"));
+        assert_eq!(config.transaction_timeout, Duration::from_secs(5));
+        assert!(refused(&[id, ("acks", "1")]).contains("transactional.id needs acks=all"));
+        assert!(refused(&[id, ("enable.idempotence", "false")]).contains("needs enable.idempotence=true"));
+        assert!(refused(&[id, ("max.in.flight", "6")]).contains("5 or less"));
+        assert!(refused(&[id, ("transaction.timeout.ms", "0")]).contains("cannot be 0"));
+        assert!(refused(&[("transactional.id", "")]).contains("a text that is not empty"));
+        assert!(refused(&[("transactional", "x")]).contains(r#"did you mean "transactional.id"?"#));
+        let empty = ProducerConfig::new("h:1").unwrap().transactional_id("").validate().unwrap_err();
+        assert_eq!(empty.to_string(), "transactional.id cannot be empty");
     }
 
     #[test]

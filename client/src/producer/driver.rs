@@ -12,6 +12,7 @@ use super::machine::{Effect, Outbound, Polled};
 use super::messages::{self, PartOutcome};
 use super::queue::RequestId;
 use super::shared::Shared;
+use super::transactions::{self, Step};
 use super::verdict::{Fate, Remedy, Verdict, judge};
 use crate::Error;
 use crate::cluster::Cluster;
@@ -87,6 +88,8 @@ impl Driver {
         }
         self.shared.resolve(finished);
         self.shared.settle(settled);
+        // After the records' fates: who waits for the end of a transaction finds them all.
+        self.shared.turned.send_replace(());
         wake_at
     }
 
@@ -100,9 +103,20 @@ impl Driver {
                     let _ = events.send(Event::Identified(identify(&cluster).await)).await;
                 });
             }
+            Effect::Coordinate(step) => self.coordinate(step),
             Effect::Refresh => self.cluster.ask_anew(),
             Effect::Use(topic) => self.cluster.uses(&topic),
         }
+    }
+
+    fn coordinate(&self, step: Step) {
+        let Some(identity) = self.terms.transactional.clone() else { return };
+        let (cluster, events) = (self.cluster.clone(), self.sender.clone());
+        let call = step.call.clone();
+        tokio::spawn(async move {
+            let answer = transactions::perform(&cluster, &identity, step).await;
+            let _ = events.send(Event::Coordinated(call, answer)).await;
+        });
     }
 
     fn open_lane(&mut self, node: NodeId) {
@@ -136,6 +150,7 @@ impl Driver {
             }
             Event::Answered(request, reply) => self.answer(request, reply),
             Event::Identified(answer) => self.shared.machine().identified(answer, now),
+            Event::Coordinated(call, answer) => self.shared.machine().coordinated(&call, answer, now),
         }
     }
 

@@ -22,10 +22,19 @@ struct Encoder {
 }
 
 /// The body of a Produce request in a version from 3 to 12, in pieces. `timeout_ms` is what the broker may take for its replicas.
-pub(super) fn body(version: i16, acks: Acks, timeout_ms: i32, topics: Vec<TopicBatches<'_>>) -> Vec<Bytes> {
+pub(super) fn body(
+    version: i16,
+    transactional_id: Option<&str>,
+    acks: Acks,
+    timeout_ms: i32,
+    topics: Vec<TopicBatches<'_>>,
+) -> Vec<Bytes> {
     let is_flexible = version >= FIRST_FLEXIBLE;
     let mut encoder = Encoder { is_flexible, pieces: Vec::new(), open: BytesMut::new() };
-    encoder.no_string();
+    match transactional_id {
+        Some(id) => encoder.string(id),
+        None => encoder.no_string(),
+    }
     encoder.open.put_i16(acks.number());
     encoder.open.put_i32(timeout_ms);
     encoder.length(topics.len());
@@ -102,7 +111,7 @@ impl Encoder {
 #[cfg(test)]
 mod tests {
     use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
-    use kafka_protocol::messages::{ProduceRequest, TopicName};
+    use kafka_protocol::messages::{ProduceRequest, TopicName, TransactionalId};
     use kafka_protocol::protocol::{Encodable, StrBytes};
     use proptest::prelude::*;
 
@@ -117,6 +126,7 @@ mod tests {
         #[test]
         fn a_request_is_what_another_encoder_writes(
             version in 3_i16..=12,
+            transactional_id in prop::option::of("[a-z]{1,200}"),
             timeout_ms: i32,
             topics in prop::collection::vec(("[a-z]{1,200}", prop::collection::vec((any::<i32>(), bytes(), bytes()), 0..4)), 0..4),
         ) {
@@ -124,7 +134,7 @@ mod tests {
                 rows.iter().map(|(partition, header, records)| (*partition, [header.clone(), records.clone()])).collect()
             };
             let ours = topics.iter().map(|(topic, rows)| TopicBatches { topic, batches: batches(rows) }).collect();
-            let ours = body(version, Acks::All, timeout_ms, ours).concat();
+            let ours = body(version, transactional_id.as_deref(), Acks::All, timeout_ms, ours).concat();
             let partition = |(partition, header, records): &(i32, Bytes, Bytes)| {
                 let records = Bytes::from([&header[..], records].concat());
                 PartitionProduceData::default().with_index(*partition).with_records(Some(records))
@@ -133,7 +143,9 @@ mod tests {
                 let name = TopicName(StrBytes::from_string(topic.clone()));
                 TopicProduceData::default().with_name(name).with_partition_data(rows.iter().map(partition).collect())
             });
+            let transactional_id = transactional_id.map(|id| TransactionalId(StrBytes::from_string(id)));
             let request = ProduceRequest::default()
+                .with_transactional_id(transactional_id)
                 .with_acks(-1)
                 .with_timeout_ms(timeout_ms)
                 .with_topic_data(theirs.collect());

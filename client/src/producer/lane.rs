@@ -13,6 +13,7 @@ use super::config::Acks;
 use super::machine::Outbound;
 use super::messages::{self, Encoding};
 use super::queue::RequestId;
+use super::transactions::{self, Call, Transactional};
 use super::verdict::{Fate, Remedy, Verdict};
 use crate::Error;
 use crate::cluster::Cluster;
@@ -50,6 +51,8 @@ pub(super) enum Event {
     Answered(RequestId, Reply),
     /// The answer to the request for a producer id.
     Identified(Result<(i64, i16), Error>),
+    /// The answer to a request about transactions.
+    Coordinated(Call, Result<transactions::Answer, Error>),
 }
 
 /// What became of a request.
@@ -74,6 +77,8 @@ pub(super) struct Terms {
     pub(super) acks: Acks,
     pub(super) timeout: Duration,
     pub(super) encoding: Encoding,
+    /// Of a producer with transactions.
+    pub(super) transactional: Option<Transactional>,
 }
 
 /// Connects to a node and serves its requests until the connection or the driver ends.
@@ -113,9 +118,9 @@ async fn serve(
     request: Outbound,
     events: &mpsc::Sender<Event>,
 ) {
-    let Outbound { id, parts } = request;
-    let asked = messages::addressees(&parts);
-    let sent = match messages::produce_request(parts, terms, connection).await {
+    let id = request.id;
+    let asked = messages::addressees(&request.parts);
+    let sent = match messages::produce_request(request, terms, connection).await {
         Ok((body, version)) => enqueue(connection, body, version, terms.acks).await,
         Err(refused) => {
             let _ = events.send(Event::Answered(id, Reply::All(Verdict::Refused(refused)))).await;

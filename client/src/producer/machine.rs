@@ -9,6 +9,7 @@
 
 mod nodes;
 mod poll;
+mod transact;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -25,6 +26,7 @@ use super::record::Record;
 use super::sequence::{Identity, Sequence};
 use super::sticky::{Load, draw};
 use super::topic::{Pending, Topic};
+use super::transactions::{Protocol, Step, Transactions};
 use super::verdict::Verdict;
 use crate::Error;
 use crate::error::ErrorClass;
@@ -35,6 +37,8 @@ use crate::metadata::{NodeId, Snapshot};
 pub(super) struct Setup {
     pub(super) rules: Rules,
     pub(super) is_idempotent: bool,
+    /// Whether records belong to transactions.
+    pub(super) is_transactional: bool,
     pub(super) max_in_flight: usize,
     pub(super) max_request_size: usize,
     /// How long a record may wait for its topic to be known.
@@ -56,6 +60,8 @@ pub(super) enum Effect {
     Send(NodeId, Outbound),
     /// Ask for a producer id.
     AskProducerId,
+    /// Send a request about transactions, and say how that went.
+    Coordinate(Step),
     /// Ask for metadata again: something known was wrong.
     Refresh,
     /// Keep knowing this topic.
@@ -67,6 +73,8 @@ pub(super) enum Effect {
 pub(super) struct Outbound {
     pub(super) id: RequestId,
     pub(super) parts: Vec<Part>,
+    /// How brokers learn that the batches belong to a transaction, if they do.
+    pub(super) protocol: Option<Protocol>,
 }
 
 /// One partition's batch in a request.
@@ -119,12 +127,20 @@ pub(super) struct Machine<T> {
     /// Whether something known has turned out to be wrong.
     is_stale: bool,
     is_closing: bool,
+    /// When an open transaction is given up, as the producer is closed.
+    ends_at: Option<Duration>,
+    transactions: Option<Transactions>,
     tally: Tally,
 }
 
 impl<T> Machine<T> {
     pub(super) fn new(setup: Setup) -> Self {
-        let identity = if setup.is_idempotent { Identity::missing() } else { Identity::Anonymous };
+        let transactions = setup.is_transactional.then(|| Transactions::new(setup.rules.retry));
+        let identity = match (setup.is_idempotent, &transactions) {
+            (_, Some(_)) => Identity::Awaited,
+            (true, None) => Identity::missing(),
+            (false, None) => Identity::Anonymous,
+        };
         let random = fastrand::Rng::with_seed(setup.seed);
         let nodes = Nodes::new(setup.max_in_flight);
         Self {
@@ -142,6 +158,8 @@ impl<T> Machine<T> {
             next_request: 0,
             is_stale: false,
             is_closing: false,
+            ends_at: None,
+            transactions,
             tally: Tally::default(),
         }
     }
@@ -150,7 +168,7 @@ impl<T> Machine<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::Closed`], after [`close`](Self::close).
+    /// [`Error::Closed`], after [`close`](Self::close). Where records belong to transactions, what [`Transactions::admit`] says.
     pub(super) fn append(
         &mut self,
         record: Record,
@@ -162,6 +180,7 @@ impl<T> Machine<T> {
         if self.is_closing {
             return Err(Error::Closed);
         }
+        self.admit(None)?;
         let generation = self.generations.enter();
         let entry = Entry { token, charge, generation, timestamp };
         if let Identity::Refused(error) = &self.identity {
@@ -347,6 +366,9 @@ impl<T> Machine<T> {
     /// Gives up every record, also those in flight, and takes no more: nobody will look at the machine again.
     pub(super) fn abandon(&mut self, error: &Error) -> Vec<Finished<T>> {
         self.close();
+        if let Some(transactions) = &mut self.transactions {
+            transactions.end(error.clone());
+        }
         self.fail_all(error);
         let flying = self.queues.iter_mut().flat_map(|(_, queue)| queue.abandon(error));
         self.finished.extend(flying);
@@ -362,14 +384,17 @@ impl<T> Machine<T> {
         finished
     }
 
-    /// Nothing more will be appended: nothing lingers.
-    pub(super) const fn close(&mut self) {
+    /// Nothing more will be appended: nothing lingers. An open transaction is aborted.
+    pub(super) fn close(&mut self) {
         self.is_closing = true;
+        if let Some(transactions) = &mut self.transactions {
+            transactions.close();
+        }
     }
 
-    /// Whether it was closed and all fates are known.
+    /// Whether it was closed, all fates are known and no transaction is open.
     pub(super) fn is_done(&self) -> bool {
-        self.is_closing && self.generations.is_empty() && self.finished.is_empty()
+        self.is_closing && self.generations.is_empty() && self.finished.is_empty() && self.is_at_rest()
     }
 
     /// What happened so far.

@@ -12,7 +12,8 @@ use trilog_protocol::compression::Compression;
 
 use super::encode::{self, TopicBatches};
 use super::lane::{PartReply, Terms};
-use super::machine::Part;
+use super::machine::{Outbound, Part};
+use super::transactions::Protocol;
 use crate::Error;
 use crate::cluster::address;
 use crate::config::Address;
@@ -22,6 +23,8 @@ use crate::wire::{ClientError, Connection};
 
 /// The highest version that names topics; from 13 on their ids stand for them.
 const HIGHEST_BY_NAME: i16 = 12;
+/// The highest version by which a partition does not join the producer's transaction (KIP-890).
+const HIGHEST_EXPLICIT: i16 = 11;
 
 /// Compressing more than this takes so long that it is left to a thread that may block.
 const COMPRESS_IN_PLACE: usize = 128 << 10;
@@ -58,12 +61,17 @@ pub(super) fn addressees(parts: &[Part]) -> Addressees {
 ///
 /// [`Error::Unsupported`] and [`Error::Unencodable`]: no further attempt would do better.
 pub(super) async fn produce_request(
-    parts: Vec<Part>,
+    request: Outbound,
     terms: &Terms,
     connection: &Connection,
 ) -> Result<(Vec<Bytes>, i16), Error> {
+    let Outbound { parts, protocol, .. } = request;
     let highest = connection.versions().negotiate::<ProduceRequest>()?;
-    let version = highest.min(HIGHEST_BY_NAME);
+    let version = match protocol {
+        Some(Protocol::Explicit) => highest.min(HIGHEST_EXPLICIT),
+        Some(Protocol::Implicit) | None => highest.min(HIGHEST_BY_NAME),
+    };
+    let transactional_id = terms.transactional.as_ref().map(|transactional| &*transactional.id);
     connection.versions().check::<ProduceRequest>(version)?;
     let addressees = addressees(&parts);
     let mut topics: Vec<TopicBatches<'_>> = Vec::new();
@@ -78,7 +86,7 @@ pub(super) async fn produce_request(
         topics[place].batches.push((*partition, batch));
     }
     let timeout_ms = i32::try_from(terms.timeout.as_millis()).unwrap_or(i32::MAX);
-    Ok((encode::body(version, terms.acks, timeout_ms, topics), version))
+    Ok((encode::body(version, transactional_id, terms.acks, timeout_ms, topics), version))
 }
 
 async fn written(part: Part, compression: Compression) -> Result<[Bytes; 2], Error> {

@@ -24,6 +24,8 @@
 //! doubled, and the records of a partition are in the order of their `send`s, whatever is retried. A record that is given up is
 //! [reported](Delivery); the ones behind it go on in a new epoch of the producer, so that no broker takes them for out of order.
 //!
+//! With a `transactional.id`, records belong to [transactions](Transaction): those of one are seen by readers together or not at all.
+//!
 //! # How it is built
 //!
 //! | room | what it tells |
@@ -32,6 +34,8 @@
 //! | `queue` | one partition: the order of batches, retries, sequence numbers and epochs |
 //! | `sticky`, `partitioner` | which partition a record goes to |
 //! | `verdict` | what a broker's error code means for a batch |
+//! | `transactions` | the producer's transactions: their states, the requests to their coordinator, what errors mean |
+//! | `transaction` | the application's side of a transaction |
 //! | `driver`, `lane` | the tasks with the clock and the sockets |
 //! | `messages`, `encode` | Kafka's messages |
 
@@ -53,6 +57,8 @@ mod sticky;
 #[cfg(test)]
 mod tests;
 mod topic;
+mod transaction;
+mod transactions;
 mod verdict;
 
 use std::sync::Arc;
@@ -71,6 +77,8 @@ use self::messages::Encoding;
 pub use self::partitioner::Partitioner;
 pub use self::record::Record;
 use self::shared::Shared;
+pub use self::transaction::Transaction;
+use self::transactions::Transactional;
 use crate::Error;
 use crate::cluster::Cluster;
 use crate::metrics::Metrics;
@@ -129,6 +137,7 @@ impl Producer {
         let setup = Setup {
             rules: config.rules(),
             is_idempotent: config.is_idempotent(),
+            is_transactional: config.transactional_id.is_some(),
             max_in_flight: config.max_in_flight,
             max_request_size: config.max_request_size,
             max_block: config.max_block,
@@ -147,6 +156,11 @@ impl Producer {
                 compression: config.compression_level()?,
                 bytes_sent: Arc::clone(&shared.counters.bytes_sent),
             },
+            transactional: config.transactional_id.as_deref().map(|id| Transactional {
+                id: id.into(),
+                timeout: config.transaction_timeout,
+                patience: config.common.request_timeout,
+            }),
         };
         let driver = Driver::new(Arc::clone(&shared), cluster.clone(), terms, config.max_in_flight);
         tokio::spawn(driver.run());
@@ -165,13 +179,19 @@ impl Producer {
     ///
     /// # Errors
     ///
-    /// [`Error::RecordTooLarge`], [`Error::Timeout`] if there was no memory in time, [`Error::Closed`]. What happens to an
+    /// [`Error::RecordTooLarge`], [`Error::Timeout`] if there was no memory in time, [`Error::Closed`]. With a `transactional.id`,
+    /// [`Error::TransactionState`] outside of a transaction, and [`Error::NeedsAbort`] in one that has failed. What happens to an
     /// accepted record, its [`Delivery`] tells.
     ///
     /// # Cancel safety
     ///
     /// Dropped before it resolves, the record was not accepted.
     pub async fn send(&self, record: Record) -> Result<Delivery, Error> {
+        self.send_in(None, record).await
+    }
+
+    /// Accepts a record, in the transaction of this number if there is one.
+    async fn send_in(&self, transaction: Option<u64>, record: Record) -> Result<Delivery, Error> {
         let (charge, timestamp) = self.admit(&record)?;
         let shared = &self.handle.shared;
         let permits = u32::try_from(charge).unwrap_or(u32::MAX);
@@ -187,7 +207,7 @@ impl Producer {
             };
             acquired.map_err(full)?.map_err(|_| Error::Closed)?
         };
-        self.accept(record, charge, timestamp, permit)
+        self.accept(transaction, record, (charge, timestamp), permit)
     }
 
     /// Accepts a record if there is memory for it.
@@ -199,7 +219,7 @@ impl Producer {
         let (charge, timestamp) = self.admit(&record)?;
         let permits = u32::try_from(charge).unwrap_or(u32::MAX);
         match self.handle.shared.memory.try_acquire_many(permits) {
-            Ok(permit) => Ok(self.accept(record, charge, timestamp, permit)?),
+            Ok(permit) => Ok(self.accept(None, record, (charge, timestamp), permit)?),
             Err(TryAcquireError::NoPermits) => Err(TrySendError::Full(Box::new(record))),
             Err(TryAcquireError::Closed) => Err(Error::Closed.into()),
         }
@@ -228,14 +248,18 @@ impl Producer {
     /// Appends a record, unless the producer was closed meanwhile: then its memory is free again.
     fn accept(
         &self,
+        transaction: Option<u64>,
         record: Record,
-        charge: usize,
-        timestamp: i64,
+        (charge, timestamp): (usize, i64),
         memory: SemaphorePermit<'_>,
     ) -> Result<Delivery, Error> {
         let shared = &self.handle.shared;
         let (token, delivery) = Delivery::channel();
-        let is_due = shared.machine().append(record, token, charge, timestamp, shared.now())?;
+        let is_due = {
+            let mut machine = shared.machine();
+            machine.admit(transaction)?;
+            machine.append(record, token, charge, timestamp, shared.now())?
+        };
         memory.forget();
         shared.counters.accepted.add(1);
         if is_due {
@@ -257,7 +281,8 @@ impl Producer {
     }
 
     /// Accepts no further record, from any clone, and waits until every accepted one has its fate: at most
-    /// `delivery.timeout.ms`, or `max.block.ms` for a topic that does not exist. A `send` that waits for memory is refused.
+    /// `delivery.timeout.ms`, or `max.block.ms` for a topic that does not exist. A `send` that waits for memory is refused. An open
+    /// transaction is aborted first, which takes at most `max.block.ms`.
     ///
     /// # Cancel safety
     ///
@@ -265,6 +290,7 @@ impl Producer {
     pub async fn close(&self) {
         self.handle.shared.close();
         self.flush().await;
+        self.at_rest().await;
     }
 
     /// Waits until the cluster has answered, so that a wrong address shows before the first record times out.

@@ -24,6 +24,9 @@
 //!    A broker that knows nothing of a producer takes whatever comes first, so that the first batch leaves alone.
 //! 6. A batch that a broker finds too large comes back as two, with the numbers that its records have had; see [`split`].
 //! 7. If somebody else has the producer id, what may have been appended under it fails. The rest gets numbers under a new id.
+//!
+//! In a transaction, 4, 5 and 7 are left to its abort: a batch that is given up, or that is out of sequence as the oldest, fails
+//! the transaction, and the coordinator gives the next epoch; see [`renumber`](Queue::renumber).
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -137,6 +140,19 @@ impl<T> Queue<T> {
     /// The batches it holds.
     pub(super) fn batches(&self) -> usize {
         self.waiting.len() + self.in_flight.len()
+    }
+
+    /// Whether the numbers given out so far cannot be continued.
+    pub(super) fn has_gap(&self) -> bool {
+        self.chain != Chain::Whole
+    }
+
+    /// Numbers begin anew under the identity of now. Nothing may be waiting or in flight.
+    pub(super) fn renumber(&mut self, is_same_id: bool) {
+        assert_eq!(self.batches(), 0, "no batch has numbers of before");
+        self.sequence = None;
+        self.chain = Chain::Whole;
+        self.is_known &= is_same_id;
     }
 
     /// Whether something waits to be sent.
@@ -255,8 +271,9 @@ impl<T> Queue<T> {
         let batch = self.waiting.front_mut()?;
         if batch.origin.is_none() {
             if self.sequence.is_none() {
-                self.sequence = Some(identity.sequence()?);
-                self.is_known = false;
+                let sequence = identity.sequence()?;
+                self.is_known &= sequence.is_transactional();
+                self.sequence = Some(sequence);
             }
             batch.origin = self.sequence.as_mut().map(|sequence| sequence.take(batch.record_count()));
         }
@@ -300,6 +317,9 @@ impl<T> Queue<T> {
                     Remedy::Wait | Remedy::Refresh => rules.retry.delay(flight.batch.attempts + 1, random),
                 };
                 self.again(flight, error, fate, now + delay, rules, now)
+            }
+            Verdict::OutOfSequence(error) if flight.is_oldest && self.is_transactional() => {
+                self.give_up(flight.batch, &error)
             }
             Verdict::OutOfSequence(error) => {
                 // The first batch of an epoch cannot be out of sequence: a broker that says so is given time.
@@ -428,7 +448,11 @@ impl<T> Queue<T> {
     /// Gives up everything that waits, for good.
     pub(super) fn fail(&mut self, error: &Error) -> Vec<Finished<T>> {
         let waiting = std::mem::take(&mut self.waiting);
-        waiting.into_iter().flat_map(|batch| batch.finish(|_, _| Err(error.clone()))).collect()
+        waiting.into_iter().flat_map(|batch| self.give_up(batch, error)).collect()
+    }
+
+    fn is_transactional(&self) -> bool {
+        self.sequence.is_some_and(|sequence| sequence.is_transactional())
     }
 }
 

@@ -17,12 +17,23 @@ pub(super) struct Sequence {
     id: i64,
     epoch: i16,
     next: i32,
+    is_transactional: bool,
 }
 
 impl Sequence {
     /// Numbers that start at 0.
     pub(super) const fn new(id: i64, epoch: i16) -> Self {
-        Self { id, epoch, next: 0 }
+        Self { id, epoch, next: 0, is_transactional: false }
+    }
+
+    /// The same, of records that belong to transactions. Only the transactions' coordinator raises the epoch.
+    pub(super) const fn transactional(id: i64, epoch: i16) -> Self {
+        Self { id, epoch, next: 0, is_transactional: true }
+    }
+
+    /// Whether the records belong to transactions.
+    pub(super) const fn is_transactional(&self) -> bool {
+        self.is_transactional
     }
 
     /// The producer id that they belong to.
@@ -39,7 +50,7 @@ impl Sequence {
             producer_id: ProducerId(self.id),
             producer_epoch: ProducerEpoch(self.epoch),
             base_sequence,
-            transactional: false,
+            transactional: self.is_transactional,
         }
     }
 
@@ -66,6 +77,8 @@ pub(super) enum Identity {
         /// Failed attempts in a row.
         failures: u32,
     },
+    /// The coordinator of its transactions gives it one.
+    Awaited,
     /// It has one.
     Known(Sequence),
     /// It will not get one.
@@ -86,9 +99,9 @@ impl Identity {
         }
     }
 
-    /// The producer id `id` is of no use any more.
+    /// The producer id `id` is of no use any more. A producer with transactions gets another one from their coordinator, or none.
     pub(super) fn renounce(&mut self, id: i64) {
-        if self.sequence().is_some_and(|sequence| sequence.id == id) {
+        if self.sequence().is_some_and(|sequence| sequence.id == id && !sequence.is_transactional) {
             *self = Self::missing();
         }
     }
@@ -115,6 +128,15 @@ mod tests {
         let bumped = sequence.bumped().unwrap();
         assert_eq!(bumped, Sequence::new(7, i16::MAX));
         assert_eq!(bumped.bumped(), None);
+    }
+
+    #[test]
+    fn records_of_transactions_are_marked_and_keep_their_id() {
+        let mut sequence = Sequence::transactional(7, 1);
+        assert!(sequence.take(1).transactional && !Sequence::new(7, 1).take(1).transactional);
+        let mut identity = Identity::Known(sequence);
+        identity.renounce(7);
+        assert!(identity.sequence().is_some());
     }
 
     #[test]

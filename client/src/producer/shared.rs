@@ -32,6 +32,8 @@ pub(super) struct Shared {
     starved: AtomicUsize,
     /// Flushes below this number are over.
     settled: watch::Sender<u64>,
+    /// The driver has looked at the machine.
+    pub(super) turned: watch::Sender<()>,
     pub(super) counters: Counters,
 }
 
@@ -54,6 +56,7 @@ impl Shared {
             buffer_memory,
             starved: AtomicUsize::new(0),
             settled: watch::Sender::new(0),
+            turned: watch::Sender::new(()),
             counters: Counters::default(),
         }
     }
@@ -81,6 +84,7 @@ impl Shared {
         self.memory.close();
         self.resolve(abandoned);
         self.settle(u64::MAX);
+        self.turned.send_replace(());
     }
 
     /// Whether it was closed.

@@ -103,6 +103,32 @@ async fn a_broker_that_does_not_keep_to_the_protocol_costs_an_error_in_time() {
 }
 
 #[tokio::test]
+async fn a_producer_without_a_transactional_id_says_that_it_has_no_transactions() {
+    let producer = Producer::new(ProducerConfig::new("127.0.0.1:1").unwrap()).unwrap();
+    let refused = producer.init_transactions().await.unwrap_err();
+    assert_eq!(refused.to_string(), "the producer has no transactional.id, and so no transactions");
+    assert!(producer.begin_transaction().await.is_err());
+}
+
+#[tokio::test]
+async fn transactions_wait_for_a_coordinator_only_so_long() {
+    let names = [("transactional.id", "x"), ("max.block.ms", "300"), ("request.timeout.ms", "100")];
+    let config = ProducerConfig::new("127.0.0.1:1").unwrap().with_names(names).unwrap();
+    let producer = Producer::new(config).unwrap();
+    let refused = producer.begin_transaction().await.unwrap_err();
+    assert_eq!(refused.to_string(), "init_transactions comes before the first transaction");
+    for _ in 0..2 {
+        let late = producer.init_transactions().await.unwrap_err();
+        assert!(matches!(late, Error::Timeout { .. }), "{late}");
+        assert!(late.to_string().contains("no broker can be reached"), "{late}");
+    }
+    let refused = producer.send(Record::to("t")).await.unwrap_err();
+    assert!(matches!(refused, Error::TransactionState { .. }), "{refused}");
+    producer.close().await;
+    assert!(matches!(producer.send(Record::to("t")).await, Err(Error::Closed)));
+}
+
+#[tokio::test]
 async fn a_record_that_can_never_be_sent_is_refused_at_once() {
     let config = ProducerConfig::new("127.0.0.1:1").unwrap().max_request_size(1000);
     let producer = Producer::new(config).unwrap();

@@ -60,6 +60,7 @@ pub(super) fn judge(code: ErrorCode, message: Option<String>, hinted: bool) -> V
         ErrorCode::NOT_ENOUGH_REPLICAS
         | ErrorCode::NOT_ENOUGH_REPLICAS_AFTER_APPEND
         | ErrorCode::REQUEST_TIMED_OUT
+        | ErrorCode::CONCURRENT_TRANSACTIONS
         | ErrorCode::THROTTLING_QUOTA_EXCEEDED => Remedy::Wait,
         _ => Remedy::Refresh,
     };
@@ -73,6 +74,7 @@ pub(super) fn judge(code: ErrorCode, message: Option<String>, hinted: bool) -> V
         ErrorCode::NOT_ENOUGH_REPLICAS
         | ErrorCode::UNKNOWN_TOPIC_OR_PARTITION
         | ErrorCode::THROTTLING_QUOTA_EXCEEDED
+        | ErrorCode::CONCURRENT_TRANSACTIONS
         | ErrorCode::CORRUPT_MESSAGE => Verdict::Again { error, fate: Fate::NotAppended, remedy },
         code if code.is_retriable() => Verdict::Again { error, fate: Fate::Unknown, remedy },
         _ => Verdict::Refused(error),
@@ -101,6 +103,12 @@ mod tests {
         assert!(matches!(before, Verdict::Again { fate: Fate::NotAppended, remedy: Remedy::Wait, .. }));
         let after = verdict(ErrorCode::NOT_ENOUGH_REPLICAS_AFTER_APPEND);
         assert!(matches!(after, Verdict::Again { fate: Fate::Unknown, remedy: Remedy::Wait, .. }));
+    }
+
+    #[test]
+    fn the_end_of_the_last_transaction_is_waited_for() {
+        let verdict = verdict(ErrorCode::CONCURRENT_TRANSACTIONS);
+        assert!(matches!(verdict, Verdict::Again { fate: Fate::NotAppended, remedy: Remedy::Wait, .. }));
     }
 
     #[test]

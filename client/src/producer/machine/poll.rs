@@ -1,10 +1,11 @@
 //! A look at the machine: what expires, what can be sent, and when to look again.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::nodes::Access;
-use super::{Effect, Identity, Machine, NodeId, Outbound, Part, Polled};
+use super::{Effect, Identity, Machine, NodeId, Outbound, Part, Polled, Transactions};
 
 /// The queues that may send to a node now.
 #[derive(Debug, Default)]
@@ -28,10 +29,10 @@ struct Draft {
 
 /// The earliest of several times.
 #[derive(Clone, Copy, Debug, Default)]
-struct Alarm(Option<Duration>);
+pub(super) struct Alarm(Option<Duration>);
 
 impl Alarm {
-    fn set(&mut self, at: Duration) {
+    pub(super) fn set(&mut self, at: Duration) {
         self.0 = Some(self.0.map_or(at, |earlier| earlier.min(at)));
     }
 }
@@ -41,9 +42,11 @@ impl<T> Machine<T> {
     pub(in crate::producer) fn poll(&mut self, now: Duration, starved: bool) -> Polled<T> {
         let mut expiry = Alarm::default();
         self.expire(now, &mut expiry);
-        let mut alarm = expiry;
-        let hasty = starved || self.is_closing || self.generations.is_flushing();
         let mut effects = Vec::new();
+        self.transact(now, &mut effects, &mut expiry);
+        let mut alarm = expiry;
+        let ends = self.transactions.as_ref().is_some_and(Transactions::is_ending);
+        let hasty = starved || self.is_closing || ends || self.generations.is_flushing();
         // A queue with several full batches sends one a request.
         let mut again = true;
         while std::mem::take(&mut again) {
@@ -56,6 +59,8 @@ impl<T> Machine<T> {
                 }
             }
         }
+        // What the partitions of the batches that wait have to be added to, and what has failed meanwhile.
+        self.transact(now, &mut effects, &mut alarm);
         self.use_topics(&mut effects);
         if std::mem::take(&mut self.is_stale) {
             effects.push(Effect::Refresh);
@@ -107,11 +112,19 @@ impl<T> Machine<T> {
                 self.topics.get_mut(topic).into_iter().for_each(|topic| topic.is_touched = true);
                 continue;
             };
+            let transactions = &mut self.transactions;
+            let mut is_admitted = || match transactions {
+                Some(transactions) => transactions.admits(&(Arc::clone(topic), queue.number())),
+                None => true,
+            };
             match queue.ready_at(leader, hasty, &self.setup.rules) {
+                Some(at) if at <= now && !is_admitted() => {}
                 Some(at) if at <= now => by_node.entry(leader).or_default().due.push(*place),
                 Some(at) => {
                     alarm.set(at);
-                    if queue.ready_at(leader, true, &self.setup.rules).is_some_and(|at| at <= now) {
+                    let is_ready =
+                        queue.ready_at(leader, true, &self.setup.rules).is_some_and(|at| at <= now);
+                    if is_ready && is_admitted() {
                         by_node.entry(leader).or_default().lingering.push(*place);
                     }
                 }
@@ -135,7 +148,7 @@ impl<T> Machine<T> {
                 alarm.set(not_before);
                 false
             }
-            Identity::Asked { .. } | Identity::Refused(_) => false,
+            Identity::Asked { .. } | Identity::Awaited | Identity::Refused(_) => false,
         }
     }
 
@@ -177,7 +190,10 @@ impl<T> Machine<T> {
             self.tally.requests += 1;
             self.tally.batches += parts.len() as u64;
             self.requests.insert(id, (node, places));
-            effects.push(Effect::Send(node, Outbound { id, parts }));
+            let transactions = self.transactions.as_mut();
+            transactions.into_iter().for_each(Transactions::sent);
+            let protocol = self.transactions.as_ref().map(Transactions::protocol);
+            effects.push(Effect::Send(node, Outbound { id, parts, protocol }));
         }
         again
     }

@@ -1,6 +1,7 @@
 //! The whole producer against brokers that a seed decides about.
 
 mod simulated;
+mod transactional;
 
 use super::*;
 use crate::backoff::Backoff;
@@ -21,6 +22,7 @@ fn setup() -> Setup {
             retry: Backoff { initial: at(100), max: Duration::from_secs(1) },
         },
         is_idempotent: true,
+        is_transactional: false,
         max_in_flight: 5,
         max_request_size: 1000,
         max_block: Duration::from_secs(10),
@@ -49,6 +51,7 @@ fn names(effects: &[Effect]) -> Vec<String> {
         Effect::Connect(node) => format!("connect {node}"),
         Effect::Send(node, request) => format!("send {node}: {}", request.parts.len()),
         Effect::AskProducerId => "ask for a producer id".to_owned(),
+        Effect::Coordinate(step) => format!("coordinate {step:?}"),
         Effect::Refresh => "refresh".to_owned(),
         Effect::Use(topic) => format!("use {topic}"),
     };

@@ -16,8 +16,8 @@ const SEEDS: u64 = 400;
 
 /// One partition's log, and what it remembers of the producer, as Kafka does.
 #[derive(Default)]
-struct Log {
-    records: Vec<u32>,
+pub(super) struct Log {
+    pub(super) records: Vec<u32>,
     producers: BTreeMap<i64, Numbers>,
 }
 
@@ -29,7 +29,12 @@ struct Numbers {
 
 impl Log {
     /// What a leader does with a batch. A strict one takes only number 0 of a producer that it does not know.
-    fn append(&mut self, header: &BatchHeader, records: &[u32], is_strict: bool) -> Result<i64, ErrorCode> {
+    pub(super) fn append(
+        &mut self,
+        header: &BatchHeader,
+        records: &[u32],
+        is_strict: bool,
+    ) -> Result<i64, ErrorCode> {
         let (first, last) = (header.base_sequence, header.last_sequence());
         let epoch = header.producer_epoch.0;
         let known = self.producers.get(&header.producer_id.0);
@@ -62,14 +67,44 @@ impl Log {
         }
         Ok(offset)
     }
+
+    /// A marker ends a transaction, and tells of the producer's next epoch.
+    pub(super) fn mark(&mut self, id: i64, epoch: i16) {
+        let numbers = self.producers.entry(id).or_insert_with(|| Numbers { epoch, batches: VecDeque::new() });
+        if numbers.epoch != epoch {
+            *numbers = Numbers { epoch, batches: VecDeque::new() };
+        }
+    }
 }
 
 /// A connection: requests that the broker has not seen, and answers that the producer has not seen.
 #[derive(Default)]
-struct Wire {
-    requests: VecDeque<Outbound>,
-    answers: VecDeque<(RequestId, Vec<Verdict>)>,
-    is_up: bool,
+pub(super) struct Wire {
+    pub(super) requests: VecDeque<Outbound>,
+    pub(super) answers: VecDeque<(RequestId, Vec<Verdict>)>,
+    pub(super) is_up: bool,
+}
+
+impl Wire {
+    /// The connection ends. Returns the requests that get no answer, each with the number of its parts.
+    pub(super) fn cut(&mut self) -> Vec<(RequestId, usize)> {
+        let lost =
+            std::mem::take(&mut self.requests).into_iter().map(|request| (request.id, request.parts.len()));
+        let answered = std::mem::take(&mut self.answers).into_iter().map(|(id, parts)| (id, parts.len()));
+        answered.chain(lost).collect()
+    }
+}
+
+/// A batch as a broker reads it: its header, the numbers that its records hold, and its length in bytes.
+pub(super) fn decoded(part: &Part) -> (BatchHeader, Vec<u32>, usize) {
+    let batch = part.content.finish(Compression::NONE, &part.origin).unwrap().freeze();
+    let header = BatchHeader::parse(&batch).unwrap();
+    let records = decode_records(&header, &batch, 1 << 20).unwrap();
+    let values = records.map(|record| {
+        let value = record.unwrap().value.unwrap();
+        u32::from_be_bytes(value[..4].try_into().unwrap())
+    });
+    (header, values.collect(), batch.len())
 }
 
 struct World {
@@ -126,7 +161,7 @@ impl World {
                 Effect::Send(node, request) => self.wires.get_mut(&node).unwrap().requests.push_back(request),
                 Effect::AskProducerId => self.machine.identified(Ok((7, 0)), self.now),
                 Effect::Refresh => self.learn(),
-                Effect::Use(_) => {}
+                Effect::Use(_) | Effect::Coordinate(_) => {}
             }
         }
     }
@@ -146,16 +181,9 @@ impl World {
                 let codes = [ErrorCode::NOT_ENOUGH_REPLICAS, ErrorCode::MESSAGE_TOO_LARGE];
                 Err(codes[usize::from(self.random.u8(..) < 10)])
             } else {
-                let batch = part.content.finish(Compression::NONE, &part.origin).unwrap().freeze();
-                let header = BatchHeader::parse(&batch).unwrap();
-                let records = decode_records(&header, &batch, 1 << 20).unwrap();
-                let values = records.map(|record| {
-                    let value = record.unwrap().value.unwrap();
-                    u32::from_be_bytes(value[..4].try_into().unwrap())
-                });
-                let values: Vec<_> = values.collect();
+                let (header, values, length) = decoded(part);
                 // As in Kafka, the size is checked before the sequence.
-                if batch.len() > self.limit {
+                if length > self.limit {
                     self.too_large.extend(values.first().filter(|_| values.len() == 1));
                     Err(ErrorCode::MESSAGE_TOO_LARGE)
                 } else {
@@ -185,10 +213,7 @@ impl World {
         if !std::mem::take(&mut wire.is_up) {
             return;
         }
-        let lost =
-            std::mem::take(&mut wire.requests).into_iter().map(|request| (request.id, request.parts.len()));
-        let answered = std::mem::take(&mut wire.answers).into_iter().map(|(id, parts)| (id, parts.len()));
-        let unanswered: Vec<_> = answered.chain(lost).collect();
+        let unanswered = wire.cut();
         self.machine.disconnected(node);
         for (id, parts) in unanswered {
             let error = Error::Disconnected { cause: "cut".to_owned() };
