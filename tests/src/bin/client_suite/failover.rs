@@ -1,13 +1,16 @@
 //! A node is killed while records are produced and consumed, and comes back.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use trilog_client::Record;
 
 use crate::stage::{Stage, each_once, joined, node, number, until};
 
 const NUMBERS: u32 = 6000;
+
+/// Whether the node was killed, for what is played beside.
+pub(crate) static HAS_KILLED: AtomicBool = AtomicBool::new(false);
 
 /// Nothing is lost or doubled, in no partition out of order, and the group reads everything.
 pub(crate) async fn node_dies(stage: Stage) {
@@ -54,6 +57,7 @@ pub(crate) async fn node_dies(stage: Stage) {
     let some = |count: &AtomicU32, least: u32| (count.load(Ordering::Relaxed) >= least).then_some(());
     until("records flow", async || some(&acknowledged, NUMBERS / 10).and(some(&read, NUMBERS / 20))).await;
     node("kill", 2).await;
+    HAS_KILLED.store(true, Ordering::Relaxed);
     until("records flow without the node", async || some(&acknowledged, NUMBERS / 2)).await;
     node("start", 2).await;
     joined(producing).await;

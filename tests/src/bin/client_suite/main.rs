@@ -6,13 +6,18 @@
 //! | `COMPAT_BOOTSTRAP` | where the cluster's three nodes listen |
 //! | `COMPAT_NODE` | the program that kills and starts nodes: `kill N`, `start N` |
 //! | `COMPAT_JAVA` | the program that runs a class of Kafka's tools, for members in Java |
+//! | `COMPAT_CLUSTER` | `kafka` or `trilog` |
 //!
-//! With names as arguments, only these scenarios are played. All but the last run at once, each on topics and groups of its own; the
-//! last kills a node.
+//! With names as arguments, only these scenarios are played. Most run at once, each on topics and groups of its own; the last ones, of
+//! which one kills a node, run at once after them.
+//!
+//! Transactions are played on Kafka only: Trilog serves none, and refuses `transactional.id` with a sentence that says so. That is what
+//! is played there instead.
 
 #![expect(clippy::print_stdout, reason = "what this program has to say")]
 
 mod administration;
+mod copy;
 mod crowd;
 mod expressions;
 mod failover;
@@ -21,6 +26,7 @@ mod records;
 mod rolling;
 mod security;
 mod stage;
+mod transactions;
 
 use std::pin::Pin;
 use std::process::ExitCode;
@@ -54,8 +60,25 @@ const SCENARIOS: [Scenario; 11] = [
     ("a-hundred-members", |stage| Box::pin(crowd::hundred(stage))),
 ];
 
+/// What is played beside these where transactions are served.
+const TRANSACTIONS: [Scenario; 6] = [
+    ("a-transaction-is-seen-as-a-whole", |stage| Box::pin(transactions::whole(stage))),
+    ("a-second-producer-fences-the-first", |stage| Box::pin(transactions::fenced(stage))),
+    ("classic-group-refuses-offsets-of-a-zombie", |stage| Box::pin(transactions::zombie(stage, "classic"))),
+    ("consumer-group-refuses-offsets-of-a-zombie", |stage| Box::pin(transactions::zombie(stage, "consumer"))),
+    ("the-coordinator-aborts-what-takes-too-long", |stage| Box::pin(transactions::timed_out(stage))),
+    ("a-transaction-over-many-partitions", |stage| Box::pin(transactions::large(stage))),
+];
+
+/// What is played beside these where they are not.
+const NO_TRANSACTIONS: [Scenario; 1] =
+    [("transactions-are-refused-plainly", |stage| Box::pin(transactions::refused(stage)))];
+
 /// What is played alone, as it breaks the cluster for a while.
 const ALONE: Scenario = ("a-node-dies-in-the-middle", |stage| Box::pin(failover::node_dies(stage)));
+
+/// What is played beside that where transactions are served.
+const BESIDE: Scenario = ("a-copy-is-made-exactly-once", |stage| Box::pin(copy::exactly_once(stage)));
 
 /// Plays a scenario on a thread of its own.
 fn play(name: &'static str, scenario: fn(Stage) -> Played) -> bool {
@@ -80,16 +103,24 @@ fn play(name: &'static str, scenario: fn(Stage) -> Played) -> bool {
     outcome.is_ok()
 }
 
+/// Plays scenarios side by side, and returns which of them passed.
+fn play_all(scenarios: Vec<Scenario>) -> Vec<bool> {
+    let begin = |(name, scenario): Scenario| std::thread::spawn(move || play(name, scenario));
+    let threads: Vec<_> = scenarios.into_iter().map(begin).collect();
+    threads.into_iter().map(|thread| thread.join().is_ok_and(|passed| passed)).collect()
+}
+
 fn main() -> ExitCode {
     let wanted: Vec<String> = std::env::args().skip(1).collect();
     let is_wanted = |name: &str| wanted.is_empty() || wanted.iter().any(|wanted| wanted == name);
-    let side_by_side = SCENARIOS.into_iter().filter(|(name, _)| is_wanted(name));
-    let threads: Vec<_> =
-        side_by_side.map(|(name, scenario)| std::thread::spawn(move || play(name, scenario))).collect();
-    let mut outcomes: Vec<bool> =
-        threads.into_iter().map(|thread| thread.join().is_ok_and(|passed| passed)).collect();
-    if is_wanted(ALONE.0) {
-        outcomes.push(play(ALONE.0, ALONE.1));
+    let has_transactions = std::env::var("COMPAT_CLUSTER").is_ok_and(|cluster| cluster == "kafka");
+    let more = if has_transactions { &TRANSACTIONS[..] } else { &NO_TRANSACTIONS[..] };
+    let all = SCENARIOS.into_iter().chain(more.iter().copied());
+    let mut outcomes = play_all(all.filter(|(name, _)| is_wanted(name)).collect());
+    if is_wanted(ALONE.0) || is_wanted(BESIDE.0) {
+        // Together, as the one waits for the node that the other kills.
+        let beside = has_transactions.then_some(BESIDE);
+        outcomes.extend(play_all([ALONE].into_iter().chain(beside).collect()));
     }
     let failed = outcomes.iter().filter(|passed| !**passed).count();
     println!("{} scenarios, {failed} failed", outcomes.len());
