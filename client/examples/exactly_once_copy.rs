@@ -60,23 +60,25 @@ async fn main() -> Result<(), Error> {
     consumer.subscribe([source])?;
     let producer = Producer::new(ProducerConfig::new(&brokers)?.transactional_id(instance))?;
     producer.init_transactions().await?;
-    loop {
+    let ended = loop {
         let batch = tokio::select! {
             batch = consumer.poll() => batch?,
-            _ = tokio::signal::ctrl_c() => break,
+            _ = tokio::signal::ctrl_c() => break Ok(()),
         };
         match copy(&consumer, &producer, &target, &batch).await {
             Ok(()) => println!("{}: copied up to {}", batch.partition, batch.next_offset),
             // Fenced: another instance has this one's name.
             Err(error) if matches!(error.class(), ErrorClass::Fenced | ErrorClass::Fatal) => {
-                return Err(error);
+                break Err(error);
             }
             Err(error) => {
                 println!("{}: {error}; once more", batch.partition);
                 go_back(&mut consumer).await?;
             }
         }
-    }
+    };
     producer.close().await;
-    consumer.close().await
+    // It leaves its group, so that others have its partitions at once.
+    consumer.close().await?;
+    ended
 }
