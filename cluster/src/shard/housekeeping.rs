@@ -101,11 +101,15 @@ impl Shard {
         let mut moves = 0;
         let ids: Vec<RaftGroupId> = self.groups.keys().copied().collect();
         for id in ids {
-            let Some(group) = self.groups.get_mut(&id).filter(|group| group.serving().is_some()) else {
-                continue;
-            };
+            let Some(group) = self.groups.get_mut(&id).filter(|group| group.is_leader()) else { continue };
             if !group.asleep {
+                // A leader that serves nobody yet may need this follower for that.
                 group.retry_snapshots(|peer| self.sending.is_serving(id, peer));
+            }
+            if group.serving().is_none() {
+                continue;
+            }
+            if !group.asleep {
                 self.review_in_sync(id);
             }
             if !self.leaving.own() && moves < PREFERRED_MOVES && self.return_to_preferred(id) {

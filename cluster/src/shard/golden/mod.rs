@@ -55,7 +55,7 @@ fn play(name: &str) {
 }
 
 /// Every script, each of which has a test below.
-const SCRIPTS: [&str; 34] = [
+const SCRIPTS: [&str; 35] = [
     "behind",
     "confirm",
     "conflict",
@@ -87,6 +87,7 @@ const SCRIPTS: [&str; 34] = [
     "slow_majority",
     "snapshot",
     "snapshot_parts",
+    "snapshot_to_lead",
     "stale_answers",
     "stalled_disk",
     "start_led",
@@ -260,6 +261,11 @@ fn snapshot() {
 #[test]
 fn snapshot_parts() {
     play("snapshot_parts");
+}
+
+#[test]
+fn snapshot_to_lead() {
+    play("snapshot_to_lead");
 }
 
 #[test]
