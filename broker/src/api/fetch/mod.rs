@@ -96,10 +96,7 @@ impl Handler for Fetch {
         Reply::later(async move {
             let mut fetch = MemoryOfFetch::new(context.share(), Arc::clone(context.memory()), &pass);
             let mut pass = read_enough(&broker, pass, &mut fetch, deadline).await;
-            let told = match broker.fetch_sessions.end(ticket, pass.seen()) {
-                Ok(told) => told,
-                Err(error) => return context.answer(&refusal(error)),
-            };
+            let told = broker.fetch_sessions.end(ticket, pass.seen());
             if let Some(partitions) = told.partitions {
                 pass.keep(partitions);
             }

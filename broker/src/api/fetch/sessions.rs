@@ -49,7 +49,7 @@ impl FetchSessions {
         &self,
         ticket: Ticket,
         answered: impl Iterator<Item = (PartitionKey, Asked, Seen)>,
-    ) -> Result<Told, SessionError> {
+    ) -> Told {
         let (session_id, partitions) = match ticket {
             Ticket::Sessionless => (NO_SESSION, None),
             Ticket::Opening { by_id } => {
@@ -59,11 +59,11 @@ impl FetchSessions {
                 (id, None)
             }
             Ticket::Continuing(turn) => {
-                let tell = self.lock().answer(turn, answered.map(|(_, _, seen)| seen))?;
+                let tell = self.lock().answer(turn, answered.map(|(_, _, seen)| seen));
                 (turn.session_id(), Some(tell))
             }
         };
-        Ok(Told { session_id, partitions })
+        Told { session_id, partitions }
     }
 
     fn count(&self, sessions: &Sessions) {

@@ -221,19 +221,13 @@ impl Sessions {
 
     /// Which of the partitions, each as seen now and in the order of [`begin`](Self::begin), the answer has to hold.
     ///
-    /// # Errors
-    ///
-    /// Another request of the session came meanwhile, or the session is gone: the answer must not be sent.
-    pub(super) fn answer(
-        &mut self,
-        turn: Turn,
-        seen: impl IntoIterator<Item = Seen>,
-    ) -> Result<Vec<bool>, SessionError> {
-        let session = self.sessions.get_mut(&turn.id).ok_or(SessionError::NotFound)?;
-        if session.epoch != turn.epoch {
-            return Err(SessionError::InvalidEpoch);
+    /// All of them, if another request of the session came meanwhile or the session is gone. Java's consumer ends its session while a
+    /// request waits, and Kafka answers both, as it takes the requests of a connection one by one.
+    pub(super) fn answer(&mut self, turn: Turn, seen: impl IntoIterator<Item = Seen>) -> Vec<bool> {
+        match self.sessions.get_mut(&turn.id).filter(|session| session.epoch == turn.epoch) {
+            Some(session) => session.tell(seen),
+            None => seen.into_iter().map(|_| true).collect(),
         }
-        Ok(session.tell(seen))
     }
 
     /// Alters a session, and makes room if it grows. False: there was none, and the session is closed.

@@ -160,8 +160,7 @@ impl Run {
                 let second = self.fetch(request, step);
                 if let Ok((Ticket::Continuing(turn), _)) = first {
                     assert!(second.is_err(), "it is not its turn");
-                    let answer = self.sessions.answer(turn, step.wanted.keys().map(|_| QUIET));
-                    assert!(answer.is_ok());
+                    self.sessions.answer(turn, step.wanted.keys().map(|_| QUIET));
                 }
                 None
             }
@@ -207,7 +206,7 @@ impl Run {
                 });
                 (id, vec![true; partitions.len()])
             }
-            Ticket::Continuing(turn) => (turn.id, self.sessions.answer(turn, partitions.iter().map(seen))?),
+            Ticket::Continuing(turn) => (turn.id, self.sessions.answer(turn, partitions.iter().map(seen))),
         };
         let told = partitions.iter().zip(told).filter(|(_, told)| *told);
         Ok((id, told.map(|(row, _)| (row.0.index, seen(row).high_watermark)).collect()))
