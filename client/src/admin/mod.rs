@@ -24,12 +24,12 @@
 //!
 //! What a broker refuses because another one is in charge is sent again, to that one, until `default.api.timeout.ms` is over. So are
 //! questions, and changes that make no difference a second time. A deletion whose answer was lost is not sent again: the item may
-//! have been created anew meanwhile. Its error is [`Error::Disconnected`](crate::Error::Disconnected) or
-//! [`Error::Timeout`](crate::Error::Timeout), and it may have been carried out.
+//! have been created anew meanwhile. Its error is [`Error::Disconnected`] or
+//! [`Error::Timeout`], and it may have been carried out.
 //!
 //! A creation that is repeated because its answer was lost can be `TOPIC_ALREADY_EXISTS` although it was this call that created it.
 //!
-//! A request that the broker does not serve is [`Error::NotServed`](crate::Error::NotServed).
+//! A request that the broker does not serve is [`Error::NotServed`].
 //!
 //! # Cancel safety
 //!

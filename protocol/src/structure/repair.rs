@@ -13,7 +13,7 @@ use super::walk::{Limits, Walk};
 /// long, and nobody has claimed memory for it.
 const MAX_REPAIRED_BYTES: usize = 1 << 20;
 
-/// The body with all strings in UTF-8. `None` if they are already, if it is longer than [`MAX_REPAIRED_BYTES`], or if a string is
+/// The body with all strings in UTF-8. `None` if they are already, if it is longer than 1 MiB, or if a string is
 /// too long once it is repaired.
 ///
 /// The announced size of a tagged field stays as it is: the decoder does not look at it where it knows the tag, and tags that
