@@ -78,6 +78,7 @@ pub async fn play(cluster: &mut Cluster, name: &str, plan: &Plan, recorder: &Rec
         recorder: recorder.clone(),
         logs,
     };
+    stage.begin_groups().await;
     let mut workload = Workload::start(stage.clone());
     follow(cluster, plan, &mut workload, recorder).await;
     bury_and_revive(cluster, recorder);

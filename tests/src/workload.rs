@@ -27,9 +27,11 @@ use std::time::{Duration, Instant};
 use fastrand::Rng;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
+use trilog_client::consumer::CommitOffset;
+use trilog_client::{Admin, AdminConfig, TopicPartition};
 use uuid::Uuid;
 
-use crate::history::{Deed, Place, Recorder};
+use crate::history::{Deed, Outcome, Place, Recorder};
 use crate::requests::Target;
 use crate::waiting::{PATIENCE, within};
 use member::{GroupProtocol, Member};
@@ -93,6 +95,30 @@ impl Stage {
     pub fn groups(&self) -> Vec<String> {
         let of_members = GroupProtocol::ALL.map(|protocol| protocol.group(self));
         of_members.into_iter().chain([self.alone()]).collect()
+    }
+
+    /// Commits the beginning of each partition for the groups of members, before any member joins.
+    ///
+    /// Without a commit, librdkafka asks for the beginning. If a rebalance pauses the partition meanwhile, the answer is out of date, and
+    /// librdkafka 2.12.1 leaves a timer behind: half a second later it sends the partition, which is read by then, back to the
+    /// beginning ("timed offset query for offset BEGINNING in state active").
+    ///
+    /// # Panics
+    /// If the cluster refuses that.
+    pub async fn begin_groups(&self) {
+        let config = AdminConfig::new(&self.bootstrap()).expect("addresses of nodes");
+        let admin = Admin::new(config).expect("an administrator");
+        for group in GroupProtocol::ALL.map(|protocol| protocol.group(self)) {
+            let invoked = self.recorder.now();
+            let partitions = (0..self.partitions).map(|number| TopicPartition::new(&*self.topic, number));
+            let beginnings = partitions.map(|partition| (partition, CommitOffset::at(0))).collect();
+            for (partition, committed) in admin.alter_group_offsets(&group, beginnings).await {
+                committed.unwrap_or_else(|error| panic!("the beginning of {partition} for {group}: {error}"));
+            }
+            let offsets = (0..self.partitions).map(|number| (self.place(number), 0)).collect();
+            let deed = Deed::Commit { group, offsets, outcome: Outcome::Acknowledged };
+            self.recorder.ended("administrator", invoked, deed);
+        }
     }
 
     /// The group without members, for which probers commit.
