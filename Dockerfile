@@ -17,9 +17,9 @@ COPY cluster/Cargo.toml cluster/
 COPY protocol/Cargo.toml protocol/
 COPY storage/Cargo.toml storage/
 COPY tests/Cargo.toml tests/
-RUN mkdir -p broker/src cli/src client/src cluster/src protocol/src storage/src storage/benches tests/src/bin/client_suite tests/src/bin/differences \
+RUN mkdir -p broker/src cli/src client/src cluster/src protocol/src storage/src storage/benches tests/src/bin/client_suite tests/src/bin/differences tests/src/bin/secured_suite \
  && touch cli/src/lib.rs client/src/lib.rs cluster/src/lib.rs protocol/src/lib.rs storage/src/lib.rs storage/benches/commit.rs storage/benches/opening.rs tests/src/lib.rs \
- && touch tests/src/bin/client_suite/main.rs tests/src/bin/differences/main.rs tests/src/bin/failover.rs tests/src/bin/hostile.rs tests/src/bin/nemesis.rs \
+ && touch tests/src/bin/client_suite/main.rs tests/src/bin/differences/main.rs tests/src/bin/secured_suite/main.rs tests/src/bin/failover.rs tests/src/bin/hostile.rs tests/src/bin/nemesis.rs \
  && echo 'fn main() {}' > broker/src/main.rs \
  && cargo build --release --locked -p trilog --target "$(rustc --print host-tuple)"
 
