@@ -119,7 +119,7 @@ impl Consumer {
     /// With `group.protocol=consumer` the coordinator matches, and leaves internal topics out; [`poll`](Self::poll) tells if it refuses
     /// the expression.
     ///
-    /// The consumer never creates a topic that matched and was deleted, whatever `allow.auto.create.topics` says.
+    /// The consumer does not create a topic again that matched and was deleted, even with `allow.auto.create.topics=true`.
     ///
     /// An expression is compiled here, which takes well below a millisecond for most, and tens of milliseconds for the largest that
     /// are taken.

@@ -101,7 +101,7 @@ impl CommitOffset {
 }
 
 /// Who sends a group's offsets in a transaction: the group, and the member as the group knows it now. The group refuses offsets of a
-/// member that it has given up (KIP-447), so that nobody goes on with partitions that others have.
+/// member that it has given up (KIP-447): other members have its partitions by then.
 ///
 /// [`Consumer::group_metadata`] gives it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -36,7 +36,7 @@ pub(crate) struct Demand {
     not_before: Duration,
     /// Attempts in a row at which brokers have refused this client.
     refusals: u32,
-    /// Not before this time, whatever is wanted: brokers that refuse a client are not asked as often as those that are away.
+    /// The next attempt waits until then. The client asks brokers that refuse it more rarely than brokers that are away.
     held_until: Duration,
 }
 

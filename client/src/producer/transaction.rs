@@ -37,7 +37,7 @@ use crate::consumer::{CommitOffset, GroupMetadata, TopicPartition};
 /// of the class `Fenced` or, where the code is `INVALID_TXN_STATE`, `Fatal`.
 ///
 /// Dropped before it has ended, as by `?`, it is aborted in the background; the next
-/// [`begin_transaction`](Producer::begin_transaction) waits for that. A commit that is on its way goes on instead.
+/// [`begin_transaction`](Producer::begin_transaction) waits for that. If its commit was called before, the producer completes the commit instead.
 ///
 /// # Errors
 ///
@@ -211,11 +211,11 @@ impl Transaction<'_> {
     /// # Errors
     ///
     /// [`Error::NeedsAbort`] if a record failed: nothing is committed, and [`abort`](Self::abort) comes next. After [`Error::Timeout`]
-    /// the commit goes on: another call learns the outcome. Otherwise as [`Transaction`] tells.
+    /// the producer continues to commit, and another call returns the outcome. Otherwise as [`Transaction`] tells.
     ///
     /// # Cancel safety
     ///
-    /// Dropped, the commit goes on; another call learns the outcome.
+    /// Dropped, the producer continues to commit, and another call returns the outcome.
     pub async fn commit(&mut self) -> Result<(), Error> {
         let number = self.number;
         self.producer.until("to commit a transaction", move |all| all.commit(number)).await

@@ -1,6 +1,6 @@
 //! A producer with transactions, two brokers and a coordinator, played from a seed: answers are lost, leaders and the coordinator move,
-//! transactions that end make the next one wait, brokers ask for an abort. Whatever happens, what was committed is there once, what was
-//! aborted never is, and every call of the application comes to an end.
+//! transactions that end make the next one wait, brokers ask for an abort. Each seed checks that what was committed is there once,
+//! that what was aborted is not there, and that every call of the application returns.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -346,7 +346,7 @@ impl World {
         self.coordinator.phase = Phase::Ended { commits };
     }
 
-    /// The application goes on with its transaction.
+    /// The application takes the next step of its transaction.
     fn apply(&mut self) {
         let now = self.now;
         let transactions = self.machine.transactions().unwrap();
