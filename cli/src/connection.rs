@@ -162,9 +162,14 @@ impl Configuration for AdminConfig {
     }
 }
 
-/// Whether any client has a setting of this name.
-fn is_known(name: &str) -> bool {
-    ProducerConfig::knows(name) || ConsumerConfig::knows(name) || AdminConfig::knows(name)
+/// The clients that have a setting of this name.
+fn owners(name: &str) -> Option<&'static str> {
+    let owners = [
+        (ProducerConfig::knows(name), "producers"),
+        (ConsumerConfig::knows(name), "consumers"),
+        (AdminConfig::knows(name), "admin clients"),
+    ];
+    owners.into_iter().find_map(|(knows, owner)| knows.then_some(owner))
 }
 
 impl Settings {
@@ -199,13 +204,18 @@ impl Settings {
             config = config.with(name, value)?;
         }
         for setting in &self.file {
-            let is_another_s = !C::knows(&setting.name) && is_known(&setting.name);
+            let is_another_s = !C::knows(&setting.name) && owners(&setting.name).is_some();
             if !is_another_s {
                 let wrong = |error| Failure::Usage(format!("{}: {error}", setting.place));
                 config = config.with(&setting.name, &setting.value).map_err(wrong)?;
             }
         }
         for (name, value) in &self.given {
+            if let Some(owners) = owners(name).filter(|_| !C::knows(name)) {
+                return Err(Failure::Usage(format!(
+                    "{name} is a setting of {owners}, and this command has none of them"
+                )));
+            }
             config = config.with(name, value)?;
         }
         Ok(config)
@@ -309,7 +319,8 @@ mod tests {
     fn a_file_may_have_settings_of_other_clients_and_a_flag_may_not() {
         let file = file("group.id=billing\nlinger.ms=20\n");
         assert!(producer(&["--config", file.path().to_str().unwrap()]).is_ok());
-        assert!(producer(&["-X", "group.id=billing"]).unwrap_err().contains("there is no setting"));
+        let error = producer(&["-X", "group.id=billing"]).unwrap_err();
+        assert_eq!(error, "group.id is a setting of consumers, and this command has none of them");
     }
 
     #[test]

@@ -410,5 +410,6 @@ async fn add_partitions(args: AddPartitionsArgs, session: &mut Session<'_>) -> R
         }
     }
     let verb = if args.validate_only { "could have" } else { "has" };
-    session.report(&done, problems, |row| format!("topic {} {verb} {} partitions", row.topic, args.total))
+    let partitions = if args.total == 1 { "partition" } else { "partitions" };
+    session.report(&done, problems, |row| format!("topic {} {verb} {} {partitions}", row.topic, args.total))
 }

@@ -21,6 +21,10 @@ use crate::metadata::{NodeId, Snapshot};
 /// Events of lanes that wait for the driver. Lanes wait when there are more.
 const QUEUED_EVENTS: usize = 1024;
 
+/// What is due within this time is due. The runtime's timers come at full milliseconds, up to one late: with half of that given up
+/// beforehand they are late as often as early, and a batch lingers for the time that was set, on average.
+const HALF_A_TICK: Duration = Duration::from_micros(500);
+
 /// See the module's documentation.
 pub(super) struct Driver {
     shared: Arc<Shared>,
@@ -61,7 +65,8 @@ impl Driver {
             if self.shared.machine().is_done() {
                 break;
             }
-            let alarm = self.shared.started + wake_at.unwrap_or(Duration::from_secs(3600));
+            let wake_at = wake_at.map_or(Duration::from_secs(3600), |at| at.saturating_sub(HALF_A_TICK));
+            let alarm = self.shared.started + wake_at;
             tokio::select! {
                 () = self.shared.changed.notified() => {}
                 Some(event) = self.events.recv() => self.take(event),
@@ -79,7 +84,7 @@ impl Driver {
         let starved = self.shared.is_starved();
         let (polled, settled) = {
             let mut machine = self.shared.machine();
-            let polled = machine.poll(self.shared.now(), starved);
+            let polled = machine.poll(self.shared.now() + HALF_A_TICK, starved);
             (polled, machine.settled())
         };
         let Polled { effects, finished, wake_at } = polled;

@@ -3,6 +3,8 @@
 # ask for Kafka's behaviour and for nothing else.
 
 kafka=$top/tests/compare/kafka/kafka
+# Above the ports of the nodes of other tests, and below those of outgoing connections.
+export KAFKA_PORT=${KAFKA_PORT:-30092} KAFKA_CONTROLLER_PORT=${KAFKA_CONTROLLER_PORT:-31092}
 kafka_tool() { "$kafka" run "org.apache.kafka.tools.$1" --bootstrap-server "$COMPAT_BOOTSTRAP" "${@:2}"; }
 
 cluster_needs() {
@@ -13,7 +15,7 @@ cluster_needs() {
 cluster_prepare() { "$kafka" fetch; }
 
 cluster_start() { # LOG
-  local first=${KAFKA_PORT:-19092}
+  local first=$KAFKA_PORT
   COMPAT_BOOTSTRAP=127.0.0.1:$first,127.0.0.1:$((first + 1)),127.0.0.1:$((first + 2))
   KAFKA_SETTINGS=$(printf '%s\n' "${settings[@]}") "$kafka" start 3
   {

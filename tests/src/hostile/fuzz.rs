@@ -21,6 +21,7 @@ use self::corpus::Corpus;
 use self::peer::Speaker;
 use super::memory::Memory;
 use super::{Attack, Scenario, Size};
+use crate::batch::values;
 use crate::cluster::{Cluster, ClusterOptions};
 use crate::waiting::wait_until;
 
@@ -70,8 +71,12 @@ async fn attack(cluster: &mut Cluster, size: Size) {
     cluster.assert_alive();
     let as_peer = fuzz_as_peer(size.choose(2_000, 200_000)).await;
     eprintln!("{requests} requests, {at_peers} at the peers' port, {over_http} of HTTP, {as_peer} as a peer");
-    let partition = cluster.partition("fuzzed", 0).await;
-    assert!(partition.end().await > 0, "some requests were sound");
+    // A changed name that is the topic's own has it deleted. With millions of frames that happens, and is sound as well.
+    if let Some(partition) = cluster.partition_as_led("fuzzed", 0).await {
+        assert!(partition.end().await > 0, "some requests were sound");
+    }
+    let after = cluster.new_partition("after").await;
+    assert_eq!(after.produce(values(1, &["a"])).await, 0, "a new topic is served");
 }
 
 /// Sends about so many fuzzed requests to all nodes. How many were worked on.
