@@ -45,10 +45,11 @@ pub(super) enum Observation<'a> {
     LostPower { node: NodeId },
     /// Everything on a node's disk is lost.
     Wiped { node: NodeId },
-    /// A replica applied an entry: if it is a partition's, these batches.
+    /// A replica in `term` applied an entry: if it is a partition's, these batches.
     Applied {
         node: NodeId,
         group: RaftGroupId,
+        term: u64,
         voters: &'a [NodeId],
         entry: &'a Entry,
         batches: &'a [ReadBatch],

@@ -188,6 +188,7 @@ impl Seen {
 impl Changes<'_> {
     fn tell<E>(self, tell: &mut impl FnMut(&Observation<'_>) -> Result<(), E>) -> Result<(), E> {
         let (node, group, voters) = (self.node, self.view.id(), self.view.voters());
+        let term = self.view.term();
         for (entry, after) in &self.written {
             tell(&Observation::Written { node, group, entry, after: *after })?;
         }
@@ -198,7 +199,7 @@ impl Changes<'_> {
             let holds_batches = self.view.is_partition();
             let batches: Vec<_> =
                 holds_batches.then(|| ReadBatch::all(&entry.data)).into_iter().flatten().collect();
-            tell(&Observation::Applied { node, group, voters, entry, batches: &batches })?;
+            tell(&Observation::Applied { node, group, term, voters, entry, batches: &batches })?;
             if holds_batches && let Ok(Some(Command::RaiseLogStart(before))) = Command::decode(&entry.data) {
                 tell(&Observation::Deleted { group, before })?;
             }

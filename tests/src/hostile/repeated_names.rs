@@ -41,7 +41,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
     name: "repeated-names",
     what: "requests name a topic of 10,000 partitions, a group or a resource thousands of times",
     cluster: || ClusterOptions::nodes(3),
-    prepare: super::nothing,
+    prepare: |cluster, size| -> Attack<'_> { Box::pin(prepare(cluster, size)) },
     attack: |cluster, size| -> Attack<'_> { Box::pin(attack(cluster, size)) },
 };
 
@@ -51,9 +51,13 @@ const GROUP: &str = "group";
 /// Kafka's number for topics among resources.
 const TOPIC_RESOURCE: i8 = 2;
 
+/// The topic is there before the requests, and after them.
+async fn prepare(cluster: &mut Cluster, size: Size) {
+    super::create_wide(cluster, TOPIC, size.choose(100, 10_000)).await;
+}
+
 async fn attack(cluster: &mut Cluster, size: Size) {
     let connection = cluster.connect(1).await;
-    super::create_wide(cluster, TOPIC, size.choose(100, 10_000)).await;
     let times = size.choose(1_000, 4_500);
     for _ in 0..size.choose(1, 10) {
         topics(&connection, times).await;

@@ -81,8 +81,8 @@ mod tests {
     fn an_entry_of_a_deleted_topic_is_on_no_disk_for_long() {
         let (group, nodes) = (RaftGroupId(11), [1, 2, 3].map(NodeId));
         let entry = Entry { index: 1, term: 1, ..Entry::default() };
-        let applied =
-            Observation::Applied { node: NodeId(1), group, voters: &nodes, entry: &entry, batches: &[] };
+        let (node, voters) = (NodeId(1), &nodes[..]);
+        let applied = Observation::Applied { node, group, term: 1, voters, entry: &entry, batches: &[] };
         let (mut lasting, mut deleted) = (CommittedIsDurable::default(), CommittedIsDurable::default());
         assert!(lasting.observe(&applied).is_err());
         deleted.observe(&Observation::Removed { group }).unwrap();
