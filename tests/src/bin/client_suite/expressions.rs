@@ -66,9 +66,15 @@ pub(crate) async fn follow(stage: Stage, protocol: &str) {
     for (name, outcome) in stage.admin().delete_topics([first.as_str()]).await {
         outcome.unwrap_or_else(|error| panic!("topic {name:?}: {error}"));
     }
+    let mut shown = BTreeSet::new();
     until("no partition of the topic that was deleted", async || {
         poll(&mut consumer, &mut found).await;
-        (assigned(&consumer) == [later.clone()].into()).then_some(())
+        let has = assigned(&consumer);
+        if has != shown {
+            println!("{}: after the topic was deleted, the member has {has:?}", stage.name);
+            shown.clone_from(&has);
+        }
+        (has == [later.clone()].into()).then_some(())
     })
     .await;
     let _ = timeout(AFTERWARDS, async {

@@ -36,9 +36,10 @@ impl ClassicMember {
         }
     }
 
-    /// The numbers of partitions that [`Action::Count`] asked for.
+    /// The numbers of partitions that [`Action::Count`] asked for. They come too late if the member leaves or joins again by now.
     pub fn topics_counted(&mut self, topics: Topics) -> Option<Action> {
-        let Phase::Counting(joined) = std::mem::replace(&mut self.phase, Phase::Idle) else { return None };
+        let Phase::Counting(joined) = &self.phase else { return None };
+        let joined = joined.clone();
         let assignments = self.assign(&joined, topics);
         Some(self.sync(&joined, assignments))
     }

@@ -87,8 +87,8 @@ impl Stage {
         self.member.synced(Ok(&assignment(partitions)), self.now);
     }
 
-    /// The JoinGroup of the leader, which is the only member of `t`, is answered, and the SyncGroup after it.
-    fn leads(&mut self, generation: i32, partitions: i32) {
+    /// The JoinGroup of the leader, which is the only member of `t`, is answered: it has partitions to count.
+    fn is_to_count(&mut self, generation: i32) {
         let metadata = Subscription { topics: vec!["t".to_owned()], ..Subscription::default() };
         let joined = Joined {
             generation,
@@ -98,7 +98,13 @@ impl Stage {
             skip_assignment: false,
             members: vec![("m".into(), None, metadata.encode(1, None))],
         };
-        self.member.joined(Ok(joined), self.now);
+        let action = self.member.joined(Ok(joined), self.now);
+        assert_eq!(action, Some(Action::Count(topics(&["t"]))));
+    }
+
+    /// The JoinGroup of the leader is answered, and the SyncGroup after it.
+    fn leads(&mut self, generation: i32, partitions: i32) {
+        self.is_to_count(generation);
         let counted = Topics::from([(Arc::from("t"), partitions)]);
         let Some(Action::Send(Request::Sync { assignments, .. })) = self.member.topics_counted(counted)
         else {
@@ -308,6 +314,31 @@ fn a_leader_counts_anew_and_does_not_join_twice() {
     stage.member.topics_changed(&[(Arc::from("t"), 4)].into());
     stage.leads(2, 4);
     stage.nothing();
+}
+
+#[test]
+fn a_leader_that_is_given_up_while_it_counts_joins_again() {
+    let mut stage = Stage::consuming(Assignor::CooperativeSticky, None, &[]);
+    stage.told_to_rebalance();
+    stage.sends_join();
+    stage.is_to_count(2);
+    stage.now = stage.member.deadline().unwrap();
+    assert_eq!(stage.beats(), 2);
+    stage.member.heartbeat_answered(2, Err(ErrorCode::UNKNOWN_MEMBER_ID), stage.now);
+    assert_eq!(stage.member.topics_counted(Topics::from([(Arc::from("t"), 3)])), None);
+    assert_eq!(stage.sends_join().0, "");
+}
+
+#[test]
+fn a_leader_that_leaves_while_it_counts_says_so() {
+    let mut stage = Stage::consuming(Assignor::CooperativeSticky, None, &[]);
+    stage.told_to_rebalance();
+    stage.sends_join();
+    stage.is_to_count(2);
+    stage.member.leave();
+    assert_eq!(stage.member.topics_counted(Topics::from([(Arc::from("t"), 3)])), None);
+    assert_eq!(stage.only(), Action::Send(Request::Leave { member_id: "m".into() }));
+    assert!(stage.member.has_left());
 }
 
 #[test]
