@@ -49,7 +49,7 @@ async fn a_wrong_command_line_is_told_from_a_failure() {
         (&["produce", "t", "-K", ""], "--key-separator"),
         (&["produce", "t", "--input", "json", "-K", ":"], "no separators"),
         (&["produce", "t", "-X", "linger=5"], "did you mean \"linger.ms\"?"),
-        (&["produce", "t", "-X", "group.id=g"], "there is no setting"),
+        (&["produce", "t", "-X", "group.id=g"], "a setting of consumers"),
         (&["produce", "t", "-b", "host:port"], "\"host:port\""),
         (&["consume"], "TOPIC"),
         (&["consume", "t", "-o", "soon"], "--offset"),
