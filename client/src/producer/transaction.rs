@@ -226,12 +226,12 @@ impl Transaction<'_> {
     ///
     /// # Errors
     ///
-    /// After [`Error::Timeout`] the abort goes on: another call waits for it. [`Error::TransactionState`] if the commit was sent
-    /// before. Otherwise as [`Transaction`] tells.
+    /// After [`Error::Timeout`] the producer still aborts: another call waits for the end. [`Error::TransactionState`] if the commit was
+    /// sent before. Otherwise as [`Transaction`] tells.
     ///
     /// # Cancel safety
     ///
-    /// Dropped, the abort goes on.
+    /// If the future is dropped, the producer still aborts.
     pub async fn abort(&mut self) -> Result<(), Error> {
         let number = self.number;
         self.producer.until("to abort a transaction", move |all| all.abort(number)).await

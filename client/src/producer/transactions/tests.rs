@@ -463,7 +463,7 @@ proptest! {
             let error = passing.get(code).map_or(lost, |code| Error::code(*code));
             stage.answer(IDLE, Err(error));
             prop_assert!(stage.all.commit(number).is_none());
-            let until = stage.all.wake_at(IDLE).expect("it goes on");
+            let until = stage.all.wake_at(IDLE).expect("the machine tries again");
             prop_assert!(until <= stage.now + RETRY.max);
         }
         for _ in 0..2 {

@@ -298,7 +298,7 @@ mod tests {
         let mut server = ScramServer::new(Hash::Sha512, "wrong");
         let challenge = server.challenge(&client.first());
         sent(client.answer(&challenge));
-        let signature = server.signature(b"whatever the client has said");
+        let signature = server.signature(b"not the client's messages");
         assert!(matches!(client.answer(&signature), Err(SaslError::NotTheBroker)));
         assert!(client.answer(&signature).is_err(), "it is over");
     }

@@ -68,7 +68,7 @@ fn of_certificate(error: &CertificateError, host: &str) -> String {
     }
 }
 
-/// A name as it stands in a certificate: rustls has its kind around it.
+/// The name in a certificate, without the kind that rustls writes around it.
 fn plain(name: &str) -> &str {
     let inner = name.split_once('(').and_then(|(_, inner)| inner.strip_suffix(')'));
     inner.unwrap_or(name).trim_matches('"')

@@ -1,8 +1,8 @@
 //! A leader has every entry that was committed in an earlier term (Raft, figure 3). So whatever was acknowledged is in
 //! the logs of all later leaders.
 //!
-//! An entry may be committed in a later term than its own. A candidate that was stopped meanwhile may then hear of the votes of a
-//! term in between, and leads without the entry. Nobody follows it any more, so that it commits nothing.
+//! An entry may be committed in a later term than its own. A stopped candidate may then receive the votes
+//! of a term in between, and lead without the entry. No replica follows it any more, so it commits nothing.
 
 use std::collections::BTreeMap;
 

@@ -50,7 +50,7 @@ async fn copy(stage: Stage, target: String, copied: Arc<AtomicU32>) {
             }
             Err(error) => {
                 let passes = matches!(error.class(), ErrorClass::NeedsAbort | ErrorClass::Retriable);
-                assert!(passes, "the copier goes on: {error}");
+                assert!(passes, "the copier cannot pass over {error}");
                 go_back(&mut consumer).await.expect("the group tells its offsets");
             }
         }
@@ -87,7 +87,7 @@ async fn go_back(consumer: &mut Consumer) -> Result<(), Error> {
     Ok(())
 }
 
-/// Whatever happens to nodes and processes, each record is copied once.
+/// Nodes and copiers die, and each record is copied once.
 pub(crate) async fn exactly_once(stage: Stage) {
     stage.topic(3).await;
     let target = Stage { name: "copy-of-what-was-read", ..stage.clone() };

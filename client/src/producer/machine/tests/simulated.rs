@@ -86,12 +86,27 @@ pub(super) struct Wire {
 }
 
 impl Wire {
-    /// The connection ends. Returns the requests that get no answer, each with the number of its parts.
-    pub(super) fn cut(&mut self) -> Vec<(RequestId, usize)> {
+    /// The oldest answer arrives.
+    pub(super) fn deliver(&mut self, machine: &mut Machine<u32>, now: Duration) {
+        if let Some((request, verdicts)) = self.answers.pop_front() {
+            machine.answered(request, verdicts, now);
+        }
+    }
+
+    /// The connection to `node` ends, if there is one: what is on its way gets no answer.
+    pub(super) fn cut(&mut self, node: NodeId, machine: &mut Machine<u32>, now: Duration) {
+        if !std::mem::take(&mut self.is_up) {
+            return;
+        }
         let lost =
             std::mem::take(&mut self.requests).into_iter().map(|request| (request.id, request.parts.len()));
         let answered = std::mem::take(&mut self.answers).into_iter().map(|(id, parts)| (id, parts.len()));
-        answered.chain(lost).collect()
+        machine.disconnected(node);
+        for (id, parts) in answered.chain(lost) {
+            let error = Error::Disconnected { cause: "cut".to_owned() };
+            let again = Verdict::Again { error, fate: Fate::Unknown, remedy: Remedy::Refresh };
+            machine.answered(id, vec![again; parts], now);
+        }
     }
 }
 
@@ -200,26 +215,14 @@ impl World {
     }
 
     fn deliver(&mut self, node: NodeId) {
-        if let Some((request, verdicts)) = self.wires.get_mut(&node).unwrap().answers.pop_front() {
-            self.machine.answered(request, verdicts, self.now);
-        }
+        self.wires.get_mut(&node).unwrap().deliver(&mut self.machine, self.now);
     }
 
     /// The connection ends: some requests still arrive, no answer does.
     fn cut(&mut self, node: NodeId) {
         let arrive = self.random.usize(..=self.wires[&node].requests.len());
         (0..arrive).for_each(|_| self.serve(node));
-        let wire = self.wires.get_mut(&node).unwrap();
-        if !std::mem::take(&mut wire.is_up) {
-            return;
-        }
-        let unanswered = wire.cut();
-        self.machine.disconnected(node);
-        for (id, parts) in unanswered {
-            let error = Error::Disconnected { cause: "cut".to_owned() };
-            let again = Verdict::Again { error, fate: Fate::Unknown, remedy: Remedy::Refresh };
-            self.machine.answered(id, vec![again; parts], self.now);
-        }
+        self.wires.get_mut(&node).unwrap().cut(node, &mut self.machine, self.now);
     }
 
     fn step(&mut self, next: &mut u32) {

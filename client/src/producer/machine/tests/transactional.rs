@@ -8,7 +8,7 @@ use super::simulated::{Log, Wire, decoded};
 use super::*;
 use crate::consumer::{CommitOffset, GroupMetadata, TopicPartition};
 use crate::producer::transactions::{Answer, Call, IdAndEpoch, Offsets, Protocol, Step};
-use crate::producer::verdict::{Fate, Remedy, judge};
+use crate::producer::verdict::judge;
 
 const PARTITIONS: usize = 2;
 const TRANSACTIONS: u32 = 25;
@@ -255,26 +255,14 @@ impl World {
     }
 
     fn deliver(&mut self, node: NodeId) {
-        if let Some((request, verdicts)) = self.wires.get_mut(&node).unwrap().answers.pop_front() {
-            self.machine.answered(request, verdicts, self.now);
-        }
+        self.wires.get_mut(&node).unwrap().deliver(&mut self.machine, self.now);
     }
 
     /// A connection ends: some requests still arrive, no answer does.
     fn cut(&mut self, node: NodeId) {
         let arrive = self.random.usize(..=self.wires[&node].requests.len());
         (0..arrive).for_each(|_| self.serve(node));
-        let wire = self.wires.get_mut(&node).unwrap();
-        if !std::mem::take(&mut wire.is_up) {
-            return;
-        }
-        let unanswered = wire.cut();
-        self.machine.disconnected(node);
-        for (id, parts) in unanswered {
-            let error = Error::Disconnected { cause: "cut".to_owned() };
-            let again = Verdict::Again { error, fate: Fate::Unknown, remedy: Remedy::Refresh };
-            self.machine.answered(id, vec![again; parts], self.now);
-        }
+        self.wires.get_mut(&node).unwrap().cut(node, &mut self.machine, self.now);
     }
 
     /// The coordinator takes the request to it, or that is lost, or its answer is.
