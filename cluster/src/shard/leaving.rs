@@ -26,8 +26,8 @@ use crate::transport::Frame;
 /// How long a node counts as slow after it last said that it leaves, unless its process is gone.
 const SLOW_FOR: Duration = Duration::from_secs(10);
 
-/// How often the time of a group is halved that needs a slow node: to election timeouts of four seconds.
-const NEEDS_SLOW: u32 = 3;
+/// How often a quick node halves the time of a group that needs a slow one: to election timeouts of four seconds.
+pub(super) const NEEDS_SLOW: u32 = 3;
 
 /// Who leaves.
 #[derive(Default)]

@@ -11,9 +11,12 @@
 //! Elections are counted by their terms. Without a majority there are none, as nobody gets beyond the pre-vote, and time
 //! goes on as always.
 //!
-//! Where it is known that a disk is slow, time is slow from the start ([`Leaving::hardship`](super::super::leaving::Leaving::hardship)).
+//! Where it is known that a node is slow, time is slow from the start ([`Leaving::hardship`](super::super::leaving::Leaving::hardship)).
+//! Not so for a quick node between a leader that has stepped down and the next election: its pre-vote waits for no disk. If it stood
+//! later, a node that does not know that it is slow could stand before it.
 
 use super::Group;
+use crate::shard::leaving::NEEDS_SLOW;
 
 /// The most that time is slowed down: to an election timeout of about half a minute.
 const MAX_DOUBLINGS: u32 = 6;
@@ -31,6 +34,12 @@ impl Patience {
     /// Whether it is known that a leader committed something in this term.
     const fn is_settled(&self, term: u64) -> bool {
         self.term == term && self.elections == 0
+    }
+
+    /// The hardship that counts: none to a quick node while a leader is gone and nobody was elected after it.
+    const fn hardship(&self, term: u64, has_leader: bool, hardship: u32) -> u32 {
+        let is_vacant = !has_leader && self.is_settled(term);
+        if is_vacant && hardship == NEEDS_SLOW { 0 } else { hardship }
     }
 
     /// A tick in this term, in which a leader has committed something or not yet. Returns whether it counts. In hardship
@@ -57,6 +66,7 @@ impl Group {
         // A look at the log costs too much for every tick.
         let has_committed = || self.patience.is_settled(term) || self.has_committed_in_term();
         let is_settled = self.leader().is_some() && has_committed();
+        let hardship = self.patience.hardship(term, self.leader().is_some(), hardship);
         let counts = self.patience.tick(term, is_settled, hardship);
         if !counts && self.is_leader() {
             let raft = &mut self.node.raft;
@@ -102,5 +112,16 @@ mod tests {
         let slower: Vec<usize> = (2..8).map(|term| counted(term, false)).collect();
         assert_eq!(slower, [8, 8, 8, 8, 4, 2]);
         assert_eq!(counted(8, true), 8);
+    }
+
+    #[test]
+    fn a_quick_node_stands_as_usual_after_a_leader_that_has_stepped_down() {
+        let mut patience = Patience::default();
+        patience.tick(1, true, NEEDS_SLOW);
+        assert_eq!(patience.hardship(1, true, NEEDS_SLOW), NEEDS_SLOW);
+        assert_eq!(patience.hardship(1, false, NEEDS_SLOW), 0);
+        assert_eq!(patience.hardship(1, false, NEEDS_SLOW + 1), NEEDS_SLOW + 1, "a slow one does not");
+        patience.tick(2, false, NEEDS_SLOW);
+        assert_eq!(patience.hardship(2, false, NEEDS_SLOW), NEEDS_SLOW, "an election is under way");
     }
 }
