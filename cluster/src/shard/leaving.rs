@@ -14,6 +14,9 @@
 //! Where such a node is needed for a majority, everything takes as long as its disk: votes, entries, and at times even its
 //! heartbeats, as its driver waits for the disk, too. By their usual timeouts its fellows would begin one election after the
 //! other and finish none. So they count time more slowly in these groups ([`Leaving::hardship`]).
+//!
+//! A sync of a second is no stall, and its node says nothing of it. But it is longer than these timeouts. So a peer also counts as
+//! slow once it has answered a heartbeat late: it answers Raft as late. The reason makes no difference.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -23,13 +26,13 @@ use super::{Group, Shard};
 use crate::ids::{NodeId, RaftGroupId};
 use crate::transport::Frame;
 
-/// How long a node counts as slow after it last said that it leaves, unless its process is gone.
+/// How long a node counts as slow after it last said that it leaves, or answered late, unless its process is gone.
 const SLOW_FOR: Duration = Duration::from_secs(10);
 
 /// How often a quick node halves the time of a group that needs a slow one: to election timeouts of four seconds.
 pub(super) const NEEDS_SLOW: u32 = 3;
 
-/// Who leaves.
+/// Who leaves, and who is slow.
 #[derive(Default)]
 pub(super) struct Leaving {
     /// Whether this node is about to end.
@@ -38,6 +41,8 @@ pub(super) struct Leaving {
     is_stalled: bool,
     /// The peers that said so.
     peers: BTreeMap<NodeId, Said>,
+    /// The peers whose processes answered a heartbeat late, and when they last did.
+    late: BTreeMap<NodeId, Duration>,
 }
 
 /// What a peer said of itself.
@@ -59,16 +64,17 @@ impl Leaving {
         self.peers.get(&peer).is_some_and(|said| now < said.at + LOST_AFTER)
     }
 
-    /// Whether a peer does, or did a while ago and is the same process: its disk may be slow still.
+    /// Whether a peer's process said so, or answered late, a while ago: its disk may be slow still.
     fn is_slow(&self, peer: NodeId, now: Duration) -> bool {
-        self.peers.get(&peer).is_some_and(|said| !said.is_past && now < said.at + SLOW_FOR)
+        let said = self.peers.get(&peer).filter(|said| !said.is_past).map(|said| said.at);
+        said.max(self.late.get(&peer).copied()).is_some_and(|at| now < at + SLOW_FOR)
     }
 
-    /// How often the time of a group with these voters is halved, as a node whose disk is slow is needed for its majority.
-    /// That node itself halves once more, so that others stand before it.
+    /// How often the time of a group with these voters is halved, as a node that is slow is needed for its majority. A node whose
+    /// own disk stands still halves once more, so that others stand before it.
     pub(super) fn hardship(&self, node: NodeId, voters: &[NodeId], peers: &Peers, now: Duration) -> u32 {
         let own = self.is_stalled;
-        if !own && self.peers.is_empty() {
+        if !own && self.peers.is_empty() && self.late.is_empty() {
             return 0;
         }
         let is_slow = |voter: NodeId| if voter == node { own } else { self.is_slow(voter, now) };
@@ -78,11 +84,17 @@ impl Leaving {
         if needs_slow { NEEDS_SLOW + u32::from(own) } else { 0 }
     }
 
+    /// A peer answered a heartbeat late.
+    fn answered_late(&mut self, peer: NodeId, now: Duration) {
+        self.late.insert(peer, now);
+    }
+
     /// A peer's process is gone, or may be another one.
     pub(super) fn process_changed(&mut self, peer: NodeId) {
         if let Some(said) = self.peers.get_mut(&peer) {
             said.is_past = true;
         }
+        self.late.remove(&peer);
     }
 }
 
@@ -169,8 +181,62 @@ impl Shard {
         self.leaving.peers.insert(peer, Said { at: self.now, is_past: false });
     }
 
+    /// A peer answers the heartbeat of this number.
+    pub(super) fn learn_answer(&mut self, peer: NodeId, sequence: u64) {
+        if self.peers.is_late(sequence) {
+            self.leaving.answered_late(peer, self.now);
+        }
+    }
+
     /// Whether a peer wants to lead nothing, as it is about to end or its disk stands still.
     pub(super) fn is_leaving(&self, peer: NodeId) -> bool {
         self.leaving.of_peer(peer, self.now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const VOTERS: [NodeId; 3] = [NodeId(1), NodeId(2), NodeId(3)];
+
+    fn seconds(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    /// What the first of three nodes makes of the second, as the third is down.
+    fn hardship(leaving: &Leaving, now: Duration) -> u32 {
+        let mut peers = Peers::new([VOTERS[1], VOTERS[2]]);
+        peers.heard(VOTERS[1], now);
+        leaving.hardship(VOTERS[0], &VOTERS, &peers, now)
+    }
+
+    #[test]
+    fn a_peer_that_answers_late_is_slow_for_a_while() {
+        let mut leaving = Leaving::default();
+        assert_eq!(hardship(&leaving, seconds(1)), 0);
+        leaving.answered_late(VOTERS[1], seconds(1));
+        leaving.answered_late(VOTERS[1], seconds(3));
+        assert_eq!(hardship(&leaving, seconds(12)), NEEDS_SLOW);
+        assert!(!leaving.of_peer(VOTERS[1], seconds(3)), "it may lead");
+        assert_eq!(hardship(&leaving, seconds(13)), 0);
+    }
+
+    #[test]
+    fn another_process_need_not_be_slow() {
+        let mut leaving = Leaving::default();
+        leaving.answered_late(VOTERS[1], seconds(1));
+        leaving.process_changed(VOTERS[1]);
+        assert_eq!(hardship(&leaving, seconds(1)), 0);
+    }
+
+    #[test]
+    fn a_slow_peer_that_is_not_needed_changes_nothing() {
+        let mut leaving = Leaving::default();
+        leaving.answered_late(VOTERS[1], seconds(1));
+        let mut peers = Peers::new([VOTERS[1], VOTERS[2]]);
+        peers.heard(VOTERS[1], seconds(1));
+        peers.heard(VOTERS[2], seconds(1));
+        assert_eq!(leaving.hardship(VOTERS[0], &VOTERS, &peers, seconds(1)), 0);
     }
 }

@@ -231,7 +231,7 @@ impl Shard {
                 }
             }
             Frame::Heartbeat { sequence } => self.sends.frame(from, Frame::HeartbeatAck { sequence }),
-            Frame::HeartbeatAck { .. } => {}
+            Frame::HeartbeatAck { sequence } => self.learn_answer(from, sequence),
             Frame::Leadership(rows) => self.learn_leaderships(from, rows),
             Frame::Sleep(rows) => self.fall_asleep(from, &rows),
             Frame::Rejoin { store, groups } => self.rejoin_asked(from, store, &groups),

@@ -12,6 +12,10 @@ pub(super) const HEARTBEAT_INTERVAL: Duration = Duration::from_millis(150);
 /// A peer that has been silent this long is lost. Four heartbeats, so that one late write does not cost a leader.
 pub(super) const LOST_AFTER: Duration = Duration::from_millis(600);
 
+/// An answer is late that comes after so many further heartbeats, that is after 300 ms. Raft's own heartbeats leave as often. If they
+/// are answered sooner than 350 ms later, no election timeout of half a second passes without an answer.
+const LATE_AFTER: u64 = 2;
+
 /// A broker stays in the metadata this long after it was last heard (Kafka's `broker.session.timeout.ms`), so that a
 /// restart does not make clients forget its address. A node that has just started gives every peer as long to be heard:
 /// it does not know who is away, and clients take their leave of whoever is not named to them.
@@ -110,6 +114,12 @@ impl Peers {
         }
     }
 
+    /// Whether an answer that comes now to the heartbeat of this number is late. Time in which this node itself stood still does not
+    /// count, as it sent none meanwhile.
+    pub(super) const fn is_late(&self, sequence: u64) -> bool {
+        self.sequence >= sequence.saturating_add(LATE_AFTER)
+    }
+
     /// The sequence number of a heartbeat, when one is due.
     pub(super) fn heartbeat_due(&mut self, now: Duration) -> Option<u64> {
         if now < self.next_heartbeat {
@@ -177,5 +187,18 @@ mod tests {
         assert_eq!(peers.heartbeat_due(ms(0)), Some(1));
         assert_eq!(peers.heartbeat_due(ms(149)), None);
         assert_eq!(peers.heartbeat_due(ms(150)), Some(2));
+    }
+
+    #[test]
+    fn an_answer_is_late_after_two_further_heartbeats() {
+        let mut peers = Peers::new([ONE]);
+        peers.heartbeat_due(ms(0));
+        peers.heartbeat_due(ms(150));
+        assert!(!peers.is_late(1) && !peers.is_late(2));
+        peers.heartbeat_due(ms(300));
+        assert!(peers.is_late(1) && !peers.is_late(2));
+        peers.heartbeat_due(ms(5_000));
+        assert!(peers.is_late(2) && !peers.is_late(3), "this node stood still itself");
+        assert!(!peers.is_late(u64::MAX), "it was sent by another process");
     }
 }

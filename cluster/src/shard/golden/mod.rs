@@ -55,7 +55,7 @@ fn play(name: &str) {
 }
 
 /// Every script, each of which has a test below.
-const SCRIPTS: [&str; 35] = [
+const SCRIPTS: [&str; 36] = [
     "behind",
     "confirm",
     "conflict",
@@ -84,6 +84,7 @@ const SCRIPTS: [&str; 35] = [
     "restart",
     "sleep",
     "slow_disks",
+    "slow_driver",
     "slow_majority",
     "snapshot",
     "snapshot_parts",
@@ -246,6 +247,11 @@ fn sleep() {
 #[test]
 fn slow_disks() {
     play("slow_disks");
+}
+
+#[test]
+fn slow_driver() {
+    play("slow_driver");
 }
 
 #[test]
