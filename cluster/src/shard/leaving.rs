@@ -89,6 +89,11 @@ impl Leaving {
         self.late.insert(peer, now);
     }
 
+    #[cfg(test)]
+    pub(super) fn forget_late_answers(&mut self) {
+        self.late.clear();
+    }
+
     /// A peer's process is gone, or may be another one.
     pub(super) fn process_changed(&mut self, peer: NodeId) {
         if let Some(said) = self.peers.get_mut(&peer) {

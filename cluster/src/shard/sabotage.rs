@@ -14,6 +14,11 @@ impl Shard {
         }
     }
 
+    /// Nobody has answered late.
+    pub(crate) fn forget_late_answers(&mut self) {
+        self.leaving.forget_late_answers();
+    }
+
     /// Coordinators take back what they have decided on the use of groups and not proposed yet.
     pub(crate) fn take_back_use(&mut self) {
         self.each_coordinator(CoordinatorMachine::take_back_use);

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::disk::{Disk, Space};
 use super::event::Event;
 use super::fault::Fault;
+use super::hardship::STANDS_STILL;
 use super::invariants::Violation;
 use super::network::{Link, Weather};
 use super::node::{Input, Node, Process};
@@ -71,7 +72,7 @@ impl World {
             Fault::SlowDisk(node) => {
                 let slow = self.random.between(20_000, 900_000);
                 if self.drivers_wait {
-                    self.hold_driver(node);
+                    self.hold_driver(node, STANDS_STILL);
                 } else if let Some(node) = self.nodes.get_mut(&node) {
                     node.disk.lag = (slow / 2, slow);
                 }

@@ -4,6 +4,9 @@
 //! together takes as long as that disk. But the quick one knows why, and goes on leading: a slow disk causes no election
 //! after the other (`Leaving::hardship`). That is held against the terms of all groups with three replicas, which count
 //! elections.
+//!
+//! Half of these disks stand still at times, and their nodes say so. The others do not, yet are slower than elections are by
+//! default: their nodes say nothing.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -20,8 +23,14 @@ use crate::shard::GroupView;
 /// How many seeds there are for one that has this.
 const SEEDS: u64 = 20;
 
-/// How long a sync takes on such a disk, in microseconds.
-pub(super) const STANDS_STILL: (u64, u64) = (100_000, 3_000_000);
+/// How long a sync takes on such a disk at least and at most, in microseconds.
+pub(super) type Lag = (u64, u64);
+
+/// It stands still at times, as its node notices.
+pub(super) const STANDS_STILL: Lag = (100_000, 3_000_000);
+
+/// It is slow and does not stand still, by any clock: its node says nothing, and only late answers tell.
+const SLOW: Lag = (300_000, 1_800_000);
 
 /// How long all nodes are well before: a disk that was slow before is trusted again.
 const WELL: Duration = Duration::from_secs(15);
@@ -35,9 +44,12 @@ const QUIET: Duration = Duration::from_secs(30);
 /// How many elections there may be in that time in each group.
 const MAX_ELECTIONS: u64 = 1;
 
-/// Whether this seed has it.
-pub(super) const fn is_hard(seed: u64) -> bool {
-    seed % SEEDS == 7
+/// The slow disk of this seed, if it has one.
+pub(super) const fn hardship(seed: u64) -> Option<Lag> {
+    if seed % SEEDS != 7 {
+        return None;
+    }
+    Some(if (seed / SEEDS).is_multiple_of(2) { SLOW } else { STANDS_STILL })
 }
 
 /// Whether drivers wait for slow disks in this seed. It is drawn apart from everything else, so that a seed's faults stay what they
@@ -48,18 +60,19 @@ pub(super) fn drivers_wait(seed: u64) -> bool {
 
 impl World {
     /// Lets the cluster live with a dead node and a slow one, and puts both right.
-    pub(super) fn live_in_hardship(&mut self) -> Result<(), Violation> {
+    pub(super) fn live_in_hardship(&mut self, lag: Lag) -> Result<(), Violation> {
         self.calm_down()?;
         self.run_until(self.now + WELL)?;
         let nodes: Vec<NodeId> = self.nodes.keys().copied().collect();
         let dead = nodes[self.random.place(nodes.len())];
         let slow = self.peers_of(dead)[self.random.place(nodes.len() - 1)];
-        self.trace.tell(self.now, format_args!("{dead} is down, and {slow} waits for its disk"));
+        let waits = format_args!("{dead} is down, and {slow} waits for its disk, {lag:?} us");
+        self.trace.tell(self.now, waits);
         if let Some(node) = self.nodes.get_mut(&dead) {
             node.disk.space = Space::Nothing;
         }
         self.crash(dead, true);
-        self.hold_driver(slow);
+        self.hold_driver(slow, lag);
         self.run_until(self.now + KNOWN_WITHIN)?;
         let before = self.terms();
         self.run_until(self.now + QUIET)?;
@@ -83,10 +96,10 @@ impl World {
         Ok(())
     }
 
-    /// A node's driver waits for its disk from now on, whose syncs take long.
-    pub(super) fn hold_driver(&mut self, id: NodeId) {
+    /// A node's driver waits for its disk from now on, whose syncs take so long.
+    pub(super) fn hold_driver(&mut self, id: NodeId, lag: Lag) {
         if let Some(node) = self.nodes.get_mut(&id) {
-            node.disk.lag = STANDS_STILL;
+            node.disk.lag = lag;
             node.disk.holds_driver = true;
         }
     }

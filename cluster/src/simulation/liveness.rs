@@ -45,8 +45,8 @@ impl World {
     pub(super) fn play(&mut self) -> Result<(), Violation> {
         let faults = self.random.millis(FAULTS_MS.0, FAULTS_MS.1);
         self.run_until(faults)?;
-        if self.is_hard {
-            self.live_in_hardship()?;
+        if let Some(lag) = self.hardship {
+            self.live_in_hardship(lag)?;
         }
         if self.aim == Aim::Assignments {
             self.end_with_assignment()?;

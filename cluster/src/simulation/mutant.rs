@@ -8,17 +8,17 @@
 //!
 //! | mutant | seed | mutant | seed |
 //! | --- | --- | --- | --- |
-//! | `AcknowledgeUnsynced` | 0 | `VouchForAnybody` | 95 |
-//! | `PromiseUnsynced` | 0 | `ServeAtOnce` | 5 |
+//! | `AcknowledgeUnsynced` | 0 | `VouchForAnybody` | 41 |
+//! | `PromiseUnsynced` | 0 | `ServeAtOnce` | 12 |
 //! | `FlushPromises` | 2 | `TrustEmptyDisk` | 0 |
 //! | `AcknowledgeUnflushed` | 0 | `ReadmitAtOnce` | 0 |
 //! | `ForgetNothing` | 7 | `IgnoreTerms` | 0 |
-//! | `GoOnAfterFailedSync` | 2 | `SnapshotOfNow` | 0 |
-//! | `AnswerUnconfirmed` | 45 | `ForgetTruncation` | 4 |
-//! | `LoseLastAnswers` | 91 | `ForgetProducers` | 0 |
+//! | `GoOnAfterFailedSync` | 7 | `SnapshotOfNow` | 0 |
+//! | `AnswerUnconfirmed` | 77 | `ForgetTruncation` | 4 |
+//! | `LoseLastAnswers` | 67 | `ForgetProducers` | 0 |
 //! | `NoHardship` | 7 | `UseUnnoted` | 13 |
 //! | `RefuseUnnoted` | 94 | `TrustWallClocks` | 7 |
-//! | `ConfirmAll` | 6 | | |
+//! | `ConfirmAll` | 6 | `LateUnnoted` | 7 |
 //!
 //! Two of them take a moment that chance does not find in so many seeds; some seeds [aim](super::aim) at it.
 
@@ -68,6 +68,8 @@ pub(super) enum Mutant {
     LoseLastAnswers,
     /// Nobody is patient with a node whose disk stands still.
     NoHardship,
+    /// Nobody notes that a peer answers late.
+    LateUnnoted,
     /// Only sweeps write down whether a group is in use.
     UseUnnoted,
     /// A leader does not remember what it has refused.

@@ -326,8 +326,10 @@ impl Process {
             Input::Frame { from, frame, .. } => {
                 self.shard.heard(own, from);
                 self.shard.receive(own, from, frame);
-                if self.mutant == Some(Mutant::NoHardship) {
-                    self.shard.forget_slow_peers();
+                match self.mutant {
+                    Some(Mutant::NoHardship) => self.shard.forget_slow_peers(),
+                    Some(Mutant::LateUnnoted) => self.shard.forget_late_answers(),
+                    _ => {}
                 }
             }
             Input::Peer { peer, event } => self.shard.peer_event(own, peer, event),

@@ -155,6 +155,11 @@ fn no_patience_with_a_slow_disk_is_found() {
 }
 
 #[test]
+fn not_noting_late_answers_is_found() {
+    finds(Mutant::LateUnnoted);
+}
+
+#[test]
 fn noting_use_at_sweeps_alone_is_found() {
     finds(Mutant::UseUnnoted);
 }

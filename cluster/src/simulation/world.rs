@@ -11,7 +11,7 @@ use super::clients::Connection;
 use super::disk::{Disk, Space};
 use super::event::{Event, Schedule};
 use super::fault::Climate;
-use super::hardship::{drivers_wait, is_hard};
+use super::hardship::{Lag, drivers_wait, hardship};
 use super::invariants::{Invariants, Violation};
 use super::memory::Memory;
 use super::mutant::Mutant;
@@ -50,8 +50,8 @@ pub(super) struct World {
     watch: Watch,
     /// Drivers wait for slow disks.
     pub(super) drivers_wait: bool,
-    /// The cluster has to live with a slow disk that it needs.
-    pub(super) is_hard: bool,
+    /// The cluster has to live with such a slow disk, which it needs.
+    pub(super) hardship: Option<Lag>,
     /// What this seed's faults are aimed at.
     pub(super) aim: Aim,
     /// The next answer that tells a member its assignment is the last of its process.
@@ -79,7 +79,7 @@ impl World {
         let wrong = wrong_clock(seed, &ids);
         let arrivals_per_round =
             Random::new(seed.rotate_left(16)).pick(&[1, 2, OPENED_PER_ROUND]).unwrap_or(1);
-        let watches_syncs = drivers_wait(seed) || is_hard(seed);
+        let watches_syncs = drivers_wait(seed) || hardship(seed).is_some();
         let node = |id| {
             let wall_offset_ms = wrong.filter(|(node, _)| *node == id).map_or(0, |(_, offset)| offset);
             let options = options.clone();
@@ -100,7 +100,7 @@ impl World {
             jumped: Duration::ZERO,
             watch: Watch::default(),
             drivers_wait: drivers_wait(seed),
-            is_hard: is_hard(seed),
+            hardship: hardship(seed),
             aim: Aim::of(seed),
             ends_with_assignment: false,
             mutant,
