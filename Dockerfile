@@ -4,12 +4,16 @@
 FROM rust:1-slim-bookworm AS dependencies
 WORKDIR /src
 
+# The allocator is built by make, which this image lacks.
+RUN command -v make || { apt-get update && apt-get install --yes --no-install-recommends make && rm -rf /var/lib/apt/lists/*; }
+
 # Dependencies come first, built for empty crates: they last until a manifest or the lock file changes. The target is
 # named, so that the flags, which link the C library in, do not reach build scripts and macros. A test that builds the
 # image may do with less optimization.
 ARG OPT_LEVEL=3
 ENV RUSTFLAGS="-C target-feature=+crt-static" CARGO_PROFILE_RELEASE_DEBUG=false CARGO_PROFILE_RELEASE_OPT_LEVEL=$OPT_LEVEL
 COPY Cargo.toml Cargo.lock ./
+COPY .cargo .cargo
 COPY broker/Cargo.toml broker/
 COPY cli/Cargo.toml cli/
 COPY client/Cargo.toml client/

@@ -45,7 +45,7 @@ const LEAST_GROWTH_BYTES: usize = 64 << 10;
 
 /// From this many bytes on the buffer is made as large as the frame: growing further would copy the bytes, and hold them twice
 /// meanwhile. The rest takes no memory until it arrives.
-const WHOLE_FROM_BYTES: usize = 4 * 1024 * 1024;
+const WHOLE_FROM_BYTES: usize = 1 << 20;
 
 /// The most room made at once because the client has completed a frame of this size before.
 const MOST_TRUSTED_BYTES: usize = 4 << 20;
