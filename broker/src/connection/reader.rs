@@ -2,9 +2,9 @@
 //!
 //! # Memory
 //!
-//! The buffer grows with what has arrived, never with what is announced: at most to twice the bytes received,
-//! or to the size of a frame that the same client has completed before. What a frame claims of the node's budget
-//! follows its bytes more closely, [`CLAIM_STEP_BYTES`] ahead of them: the kernel gives memory to what is written to. A
+//! The buffer of a frame's first mebibyte ([`WHOLE_FROM_BYTES`]) grows with what has arrived, not with what is announced: at most to
+//! twice the bytes received, or to the size of a frame that the same client has completed before. What a frame claims of the node's
+//! budget follows its bytes more closely, [`CLAIM_STEP_BYTES`] ahead of them: the kernel gives memory to what is written to. A
 //! frame that is complete is split off without a copy, unless it is small: those are copied out, so that a request that
 //! waits for minutes (a long poll, a group that rebalances) does not hold on to a whole buffer, and the buffer is used
 //! again.
