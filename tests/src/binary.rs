@@ -35,9 +35,9 @@ pub const FAULT: &str = "TRILOG_FAULT";
 /// If it does not build.
 pub fn faulty() -> &'static Path {
     static PATH: OnceLock<PathBuf> = OnceLock::new();
-    // Of the whole workspace, as cargo gives dependencies the features that the packages which it builds want together: what was
-    // built for the tests is there already.
-    PATH.get_or_init(|| build(&["--workspace", "--bin", "trilog"]))
+    // Of the whole workspace and together with a test, as cargo gives dependencies the features that all want which it builds, those of
+    // tests among them: what was built for the tests is there already.
+    PATH.get_or_init(|| build(&["--workspace", "--bin", "trilog", "--test", "system"]))
 }
 
 /// Runs the executable with these arguments and environment variables and waits for its end.
@@ -67,7 +67,14 @@ pub(crate) fn keep(executable: &Path, name: &Path) {
 
 fn build(flags: &[&str]) -> PathBuf {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let output = Command::new(cargo)
+    let mut command = Command::new(cargo);
+    // What cargo tells a test of its package. ring's build script looks at it, and everything that stands on ring would be compiled once
+    // more, here and for the next `cargo test`.
+    let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    for name in names.filter(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")) {
+        command.env_remove(name);
+    }
+    let output = command
         .args(["build", "--message-format=json-render-diagnostics"])
         .args(flags)
         .current_dir(env!("CARGO_MANIFEST_DIR"))
