@@ -38,8 +38,8 @@ mod shutdown;
 mod wire;
 
 /// sled allocates whole segments on the thread that writes and frees them on others, which breaks up glibc's heap: a node
-/// under load kept twice the memory that it used.jemalloc gives back within a second what is free
-/// (`.cargo/config.toml`), and large buffers at once. mimalloc kept what idle threads had freed.
+/// under load kept twice the memory that it used. jemalloc returns free memory within a second
+/// (`.cargo/config.toml`), and large buffers at once. mimalloc kept the memory that idle threads had freed.
 #[global_allocator]
 static ALLOCATOR: Jemalloc = Jemalloc;
 

@@ -32,7 +32,7 @@ const SLOW_FOR: Duration = Duration::from_secs(10);
 /// How often a quick node halves the time of a group that needs a slow one: to election timeouts of four seconds.
 pub(super) const NEEDS_SLOW: u32 = 3;
 
-/// Who leaves, and who is slow.
+/// The nodes that give up their leaderships, and the peers that are slow.
 #[derive(Default)]
 pub(super) struct Leaving {
     /// Whether this node is about to end.
@@ -70,8 +70,8 @@ impl Leaving {
         said.max(self.late.get(&peer).copied()).is_some_and(|at| now < at + SLOW_FOR)
     }
 
-    /// How often the time of a group with these voters is halved, as a node that is slow is needed for its majority. A node whose
-    /// own disk stands still halves once more, so that others stand before it.
+    /// How often the time of a group with these voters is halved, as a node that is slow is needed for its majority. A node with
+    /// a stalled disk halves it once more. Other nodes then start an election before it does.
     pub(super) fn hardship(&self, node: NodeId, voters: &[NodeId], peers: &Peers, now: Duration) -> u32 {
         let own = self.is_stalled;
         if !own && self.peers.is_empty() && self.late.is_empty() {

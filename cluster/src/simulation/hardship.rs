@@ -5,8 +5,8 @@
 //! after the other (`Leaving::hardship`). That is held against the terms of all groups with three replicas, which count
 //! elections.
 //!
-//! Half of these disks stand still at times, and their nodes say so. The others do not, yet are slower than elections are by
-//! default: their nodes say nothing.
+//! Half of these disks stall at times, and their nodes report it. The other disks never stall, but a sync may exceed the default
+//! election timeout. Their nodes report nothing.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -23,13 +23,13 @@ use crate::shard::GroupView;
 /// How many seeds there are for one that has this.
 const SEEDS: u64 = 20;
 
-/// How long a sync takes on such a disk at least and at most, in microseconds.
+/// The shortest and the longest sync of a slow disk, in microseconds.
 pub(super) type Lag = (u64, u64);
 
-/// It stands still at times, as its node notices.
+/// This disk stalls at times, and its node reports the stall.
 pub(super) const STANDS_STILL: Lag = (100_000, 3_000_000);
 
-/// It is slow and does not stand still, by any clock: its node says nothing, and only late answers tell.
+/// This disk never stalls, by any node's clock. Only late answers to heartbeats show that it is slow.
 const SLOW: Lag = (300_000, 1_800_000);
 
 /// How long all nodes are well before: a disk that was slow before is trusted again.
