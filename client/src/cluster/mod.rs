@@ -144,6 +144,11 @@ impl Cluster {
         }
     }
 
+    /// Whether brokers have said that there is no such topic (any more), when they were asked last.
+    pub(crate) fn lacks(&self, topic: &str) -> bool {
+        self.shared.published.borrow().lacks(topic)
+    }
+
     /// Something that is known has turned out to be wrong.
     pub(crate) fn ask_anew(&self) {
         self.shared.knowledge().demand.ask_anew();

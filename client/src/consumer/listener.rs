@@ -66,8 +66,9 @@ impl Committer {
     ///
     /// # Errors
     ///
-    /// [`Error::Broker`] if the group does not take it, as from a member that it has given up; else as far as a retry did not
-    /// help within `default.api.timeout.ms`.
+    /// [`Error::Broker`] if the group does not take it, as from a member that it has given up, or, with `UNKNOWN_TOPIC_OR_PARTITION`, if
+    /// a topic was deleted, when the offsets of the others are committed; else as far as a retry did not help within
+    /// `default.api.timeout.ms`.
     pub async fn commit(&self) -> Result<(), Error> {
         self.shared.commit_owed().await
     }

@@ -155,8 +155,9 @@ impl Shared {
         }
         let end = Instant::now() + self.config.api_timeout;
         let mut failures = 0;
+        let mut gone = None;
         while !offsets.is_empty() {
-            let Some(error) = self.commit_once(&mut offsets, tenures).await? else { continue };
+            let Some(error) = self.commit_once(&mut offsets, tenures, &mut gone).await? else { continue };
             failures += 1;
             let pause = self.config.common.retry.delay(failures, fastrand::f64());
             if Instant::now() + pause > end {
@@ -164,14 +165,16 @@ impl Shared {
             }
             sleep(pause).await;
         }
-        Ok(())
+        gone.map_or(Ok(()), Err)
     }
 
-    /// Sends a commit, and takes what was committed off the list. What is given is the reason to try again.
+    /// Sends a commit, and takes what was committed off the list, and what has no topic any more; that is told in `gone`. What is given is
+    /// the reason to try again.
     async fn commit_once(
         &self,
         offsets: &mut BTreeMap<TopicPartition, CommitOffset>,
         tenures: &BTreeMap<TopicPartition, u64>,
+        gone: &mut Option<Error>,
     ) -> Result<Option<Error>, Error> {
         let (identity, is_joining) = {
             let state = self.state();
@@ -206,7 +209,7 @@ impl Shared {
             }
             Err(error) => return Err(error),
         };
-        self.committed(offsets, &codes, &identity)
+        self.committed(offsets, &codes, &identity, gone)
     }
 
     fn committed(
@@ -214,6 +217,7 @@ impl Shared {
         offsets: &mut BTreeMap<TopicPartition, CommitOffset>,
         codes: &BTreeMap<TopicPartition, ErrorCode>,
         identity: &Identity,
+        gone: &mut Option<Error>,
     ) -> Result<Option<Error>, Error> {
         let now = self.now();
         let mut state = self.state();
@@ -228,7 +232,18 @@ impl Shared {
                         state.ledger.committed(&place, commit.offset);
                     }
                 }
-                Meaning::Retry | Meaning::Refresh => again = Some(Error::code(code)),
+                // A coordinator may not know of a new topic yet. One that the metadata lacks, too, was deleted: no retry helps, and a
+                // rebalance waits for the end of this commit.
+                Meaning::Refresh if self.cluster.lacks(&place.topic) => {
+                    offsets.remove(&place);
+                    let message = Some(format!("{} is gone: offset of {place} not committed", place.topic));
+                    *gone = Some(Error::Broker { code, message });
+                }
+                Meaning::Refresh => {
+                    self.cluster.ask_anew();
+                    again = Some(Error::code(code));
+                }
+                Meaning::Retry => again = Some(Error::code(code)),
                 Meaning::RefreshCoordinator => {
                     state.coordinator_lost(now);
                     self.driver.notify_one();

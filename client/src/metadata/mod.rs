@@ -68,6 +68,12 @@ impl Snapshot {
         }
     }
 
+    /// Whether brokers have said that there is no such topic (any more).
+    pub(crate) fn lacks(&self, topic: &str) -> bool {
+        let gone = Some(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
+        self.topics.get(topic).is_some_and(|known| known.error == gone)
+    }
+
     /// The leader of a partition, if it is known and listens somewhere.
     pub(crate) fn leader(&self, topic: &str, partition: i32) -> Option<NodeId> {
         let at = usize::try_from(partition).ok()?;

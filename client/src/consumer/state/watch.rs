@@ -7,7 +7,6 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use trilog_protocol::ErrorCode;
 use trilog_protocol::topic_pattern::TopicPattern;
 
 use super::subscription::Choice;
@@ -73,10 +72,8 @@ impl State {
 
     /// A topic that matched may be gone: the topics are listed sooner.
     pub(super) fn look_for_the_missing(&mut self, now: Duration, snapshot: &Snapshot) {
-        let gone = Some(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
-        let is_gone = |topic| snapshot.topics.get(topic).is_some_and(|known| known.error == gone);
         if let Choice::Watched(watch) = &mut self.choice
-            && self.subscription.iter().any(is_gone)
+            && self.subscription.iter().any(|topic| snapshot.lacks(topic))
         {
             // A broker that still lists it is not asked without a pause.
             watch.next = watch.next.min(now + self.config.common.retry.max);

@@ -2,6 +2,7 @@
 
 mod admin;
 mod consumer;
+mod deleted_topic;
 mod errors;
 mod producer;
 mod read_back;
