@@ -143,6 +143,15 @@ pub enum Deed {
         /// The partitions.
         places: Vec<Place>,
     },
+    /// The library of a member goes back in a partition by a fault of its own, and hands out again what comes from there.
+    WentBack {
+        /// The group.
+        group: String,
+        /// The partition.
+        place: Place,
+        /// The next offset.
+        offset: i64,
+    },
     /// A member committed offsets.
     Commit {
         /// The group.

@@ -18,6 +18,7 @@ mod payload;
 mod probe;
 pub mod prober;
 pub mod producer;
+mod validation;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -137,6 +138,9 @@ impl Stage {
     }
 }
 
+/// How an entry of the history begins that tells of members which had to be replaced.
+pub const MEMBERS_REPLACED: &str = "the members are replaced";
+
 /// Settings of every librdkafka client here: impatient, and quick to come back.
 const IMPATIENT: [(&str, &str); 6] = [
     ("socket.timeout.ms", "1000"),
@@ -189,9 +193,14 @@ impl Workload {
             progress.behind(ends).into_iter().map(|place| (*protocol, place))
         });
         let excused = behind.map(|(protocol, place)| {
-            let owner = self.members.iter().find(|it| it.protocol() == protocol && it.owns(&place));
-            let excuse = owner.filter(|owner| owner.has_given_up_on_offsets());
-            let excuse = excuse.map(|owner| owner.client().to_owned());
+            let mut members = self.members.iter().filter(|it| it.protocol() == protocol);
+            let owner = members.clone().find(|it| it.owns(&place));
+            // What nobody owns may be what a member has given up and does not confirm.
+            let excuse = owner.map_or_else(
+                || members.find(|it| it.is_stuck()),
+                |owner| owner.has_given_up_on_offsets().then_some(owner),
+            );
+            let excuse = excuse.map(|it| it.client().to_owned());
             (protocol, place, excuse)
         });
         excused.collect()
@@ -255,7 +264,7 @@ impl Workload {
         };
         let mut over = within(PATIENCE, async || is_over(&self)).await;
         if let Some(Some(excused)) = over {
-            let what = format!("the members are replaced, as {excused:?} gave up on committed offsets");
+            let what = format!("{MEMBERS_REPLACED}, as {excused:?} gave up on committed offsets");
             self.stage.recorder.happened("workload", Deed::Fault { what });
             self.replace_members();
             over = within(PATIENCE, async || self.has_read(ends).map(|()| None)).await;

@@ -18,12 +18,13 @@ use trilog_tests::clock;
 use trilog_tests::cluster::Cluster;
 use trilog_tests::complete::not_tested;
 use trilog_tests::faulty_disk::FaultyDisk;
-use trilog_tests::history::{History, Recorder};
+use trilog_tests::history::{Deed, History, Recorder};
 use trilog_tests::nemesis::Family;
 use trilog_tests::nemesis::plan::Plan;
 use trilog_tests::network::Network;
 use trilog_tests::round;
 use trilog_tests::small_disk::SmallDisk;
+use trilog_tests::workload::MEMBERS_REPLACED;
 
 /// Ill-treats clusters at random and says whether they kept their promises.
 #[derive(Debug, Parser)]
@@ -145,7 +146,7 @@ async fn play(seed: u64, options: &Options, families: &[Family]) -> bool {
     let history = recorder.history();
     let violations = match played {
         Ok(violations) if violations.is_empty() => {
-            println!("  all well: {} entries\n", history.entries.len());
+            println!("  all well: {} entries{}\n", history.entries.len(), forgiven(&history));
             return true;
         }
         Ok(violations) => violations,
@@ -157,6 +158,26 @@ async fn play(seed: u64, options: &Options, families: &[Family]) -> bool {
     tell(&violations);
     keep(&options.keep.join(format!("seed-{seed}")), &*cluster.lock().await, &history, &plan, &violations);
     false
+}
+
+/// What the client libraries did by faults of their own, in words.
+fn forgiven(history: &History) -> String {
+    let deeds = || history.entries.iter().map(|entry| &entry.deed);
+    let back = deeds().filter(|deed| matches!(deed, Deed::WentBack { .. })).count();
+    let mut words = if back == 0 {
+        String::new()
+    } else {
+        format!(", librdkafka went back {back} times by its own fault")
+    };
+    for deed in deeds() {
+        if let Deed::Fault { what } = deed
+            && what.starts_with(MEMBERS_REPLACED)
+        {
+            words.push_str(", ");
+            words.push_str(what);
+        }
+    }
+    words
 }
 
 /// Violations of which more than a few would say nothing new.

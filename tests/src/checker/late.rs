@@ -5,6 +5,8 @@
 //! same, and the protocol has no other number. Apache Kafka takes such a commit, too. So the committed offset may go back to
 //! it, and what goes on from there may be committed.
 //!
+//! A member whose library goes back by a fault of its own commits less than before, too.
+//!
 //! Only a client that was kept waiting sends anything twice in that way: one whose connection breaks knows that nothing of it
 //! arrives any more.
 
@@ -32,6 +34,9 @@ impl<'a> Late<'a> {
     pub(super) fn of(history: &'a History) -> Self {
         let mut all = Self::default();
         for entry in &history.entries {
+            if let Deed::WentBack { group, place, offset } = &entry.deed {
+                all.0.entry((group, place)).or_default().late.push((entry.ended, *offset));
+            }
             let Deed::Commit { group, offsets, outcome } = &entry.deed else { continue };
             for (place, offset) in offsets.iter().filter(|_| *outcome != Outcome::Failed) {
                 let known = all.0.entry((group, place)).or_default();
@@ -72,6 +77,14 @@ mod tests {
     fn what_a_client_waited_for_may_be_committed_once_more() {
         assert_eq!(rules(&committed(true).fetched(&[(0, 1)])), []);
         assert_eq!(rules(&committed(false).fetched(&[(0, 1)])), [Rule::Commit]);
+    }
+
+    #[test]
+    fn what_comes_behind_where_a_library_went_back_to() {
+        let again = |scene: Scene| scene.read("m", 0, &[(1, 11), (2, 12)]).committed("m", &[(0, 2)]);
+        assert_eq!(rules(&again(committed(false).went_back("m", 0, 1)).fetched(&[(0, 2)])), []);
+        assert_eq!(rules(&again(committed(false).went_back("m", 0, 1)).fetched(&[])), [Rule::Commit]);
+        assert_eq!(rules(&again(committed(false))), [Rule::Poll, Rule::Commit]);
     }
 
     #[test]

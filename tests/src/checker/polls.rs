@@ -1,7 +1,8 @@
 //! Polls neither skip nor go back: within an assignment a member is handed each next record, and none of a partition that it
 //! does not own.
 //!
-//! Only members are held to this. Others, who read where they like, have no assignment.
+//! Only members are held to this. Others, who read where they like, have no assignment. A member may go back once where its library
+//! does so by a fault of its own, which the history tells.
 
 use std::collections::{HashMap, HashSet};
 
@@ -9,8 +10,17 @@ use super::forgiven::Forgiven;
 use super::{Rule, Violation};
 use crate::history::{Deed, Entry, History, Place, Seen};
 
-/// What a member owns, and the next offset of each partition once it has read any of it.
-type Positions<'a> = HashMap<&'a Place, Option<i64>>;
+/// Where a member is in a partition.
+#[derive(Debug, Default)]
+struct Position {
+    /// The next offset, once it has read any of it.
+    next: Option<i64>,
+    /// Where its library goes back to by its own fault.
+    back: Option<i64>,
+}
+
+/// What a member owns.
+type Positions<'a> = HashMap<&'a Place, Position>;
 
 pub(super) fn check(history: &History, forgiven: &Forgiven) -> Vec<Violation> {
     let members = history.entries.iter().filter(|entry| matches!(entry.deed, Deed::Assigned { .. }));
@@ -21,10 +31,17 @@ pub(super) fn check(history: &History, forgiven: &Forgiven) -> Vec<Violation> {
     for entry in certain.filter(|entry| members.contains(entry.client.as_str())) {
         let owned = positions.entry(&entry.client).or_default();
         match &entry.deed {
-            Deed::Assigned { places, .. } => owned.extend(places.iter().map(|place| (place, None))),
+            Deed::Assigned { places, .. } => {
+                owned.extend(places.iter().map(|place| (place, Position::default())));
+            }
             Deed::Revoked { places, .. } => owned.retain(|place, _| !places.contains(place)),
+            Deed::WentBack { place, offset, .. } => {
+                if let Some(position) = owned.get_mut(place) {
+                    position.back = Some(*offset);
+                }
+            }
             Deed::Read { place, records } => match owned.get_mut(place) {
-                Some(next) => found.extend(follow(entry, place, next, records)),
+                Some(position) => found.extend(follow(entry, place, position, records)),
                 None => {
                     let evidence = format!(
                         "{} read {place}, which it does not own, at {} µs",
@@ -40,11 +57,12 @@ pub(super) fn check(history: &History, forgiven: &Forgiven) -> Vec<Violation> {
 }
 
 /// Moves a position over records; the first of them that is not the next one is a violation.
-fn follow(entry: &Entry, place: &Place, next: &mut Option<i64>, records: &[Seen]) -> Option<Violation> {
+fn follow(entry: &Entry, place: &Place, position: &mut Position, records: &[Seen]) -> Option<Violation> {
     let mut violation = None;
     for seen in records {
-        if let Some(due) = *next
+        if let Some(due) = position.next
             && due != seen.offset
+            && position.back.take() != Some(seen.offset)
             && violation.is_none()
         {
             let evidence = format!(
@@ -53,7 +71,7 @@ fn follow(entry: &Entry, place: &Place, next: &mut Option<i64>, records: &[Seen]
             );
             violation = Some(Violation::new(Rule::Poll, evidence));
         }
-        *next = Some(seen.offset + 1);
+        position.next = Some(seen.offset + 1);
     }
     violation
 }
@@ -87,6 +105,18 @@ mod tests {
         let scene = three_records().assigned("m", &[0]).read("m", 0, &[(0, 5), (1, 6)]);
         let scene = scene.read("m", 0, &[(1, 6), (2, 7)]);
         assert_eq!(rules(&scene), [Rule::Poll]);
+    }
+
+    #[test]
+    fn a_library_that_goes_back_by_its_own_fault() {
+        let read = three_records().assigned("m", &[0]).read("m", 0, &[(0, 5), (1, 6)]);
+        let back = read.clone().went_back("m", 0, 0);
+        assert_eq!(rules(&back.clone().read("m", 0, &[(0, 5), (1, 6), (2, 7)])), []);
+        assert_eq!(rules(&back.clone().read("m", 0, &[(2, 7)]).read("m", 0, &[(0, 5), (1, 6), (2, 7)])), []);
+        let twice = back.read("m", 0, &[(0, 5), (1, 6), (2, 7)]).read("m", 0, &[(0, 5)]);
+        assert_eq!(rules(&twice), [Rule::Poll], "it said so once");
+        let elsewhere = read.went_back("m", 0, 1).read("m", 0, &[(0, 5), (1, 6), (2, 7)]);
+        assert_eq!(rules(&elsewhere), [Rule::Poll]);
     }
 
     #[test]

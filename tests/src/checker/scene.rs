@@ -111,6 +111,10 @@ impl Scene {
         self.step(client, Deed::Revoked { group: group(), places })
     }
 
+    pub(super) fn went_back(self, client: &str, partition: i32, offset: i64) -> Self {
+        self.step(client, Deed::WentBack { group: group(), place: place(partition), offset })
+    }
+
     pub(super) fn commit(self, client: &str, offsets: &[(i32, i64)], outcome: Outcome) -> Self {
         self.step(client, Deed::Commit { group: group(), offsets: placed(offsets), outcome })
     }

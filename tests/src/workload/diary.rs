@@ -92,6 +92,12 @@ impl Diary {
         self.recorder.happened(&self.client, Deed::Revoked { group: self.group.clone(), places });
     }
 
+    /// The library goes back by a fault of its own. It may say so on any thread, so that what was read before is still to be noted.
+    pub(super) fn went_back(&self, (place, offset): (Place, i64)) {
+        let deed = Deed::WentBack { group: self.group.clone(), place, offset };
+        self.recorder.happened(&self.client, deed);
+    }
+
     /// A commit that was begun then has ended.
     pub(super) fn committed(&self, invoked: Micros, offsets: BTreeMap<Place, i64>, outcome: Outcome) {
         if !offsets.is_empty() {

@@ -21,6 +21,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use super::client_log::ClientLog;
 use super::diary::{Diary, Progress, lock};
 use super::payload::seen;
+use super::validation::Validations;
 use super::{IMPATIENT, Library, Stage, end_of, own};
 use crate::history::{Outcome, Place};
 
@@ -73,30 +74,46 @@ impl GroupProtocol {
 ///
 /// librdkafka (2.12) asks for the committed offsets of what it is assigned. If a coordinator that moved refuses to tell them
 /// (`NOT_COORDINATOR`), or the connection breaks, and the assignment has changed meanwhile, it never asks again. Such a member owns
-/// the partitions and reads nothing of them as long as it lives. After a broken connection it takes the question for one that is
-/// open, and asks about nothing else either. It says so in its log, and nowhere else.
+/// the partitions and reads nothing of them as long as it lives. After a broken connection, or a refusal that names no partition, it takes
+/// the question for one that is open: it asks about nothing else either, and never confirms what it has to give up. It says so in its
+/// log, and nowhere else.
 #[derive(Debug, Clone, Default)]
-struct Standing(Arc<Mutex<(BTreeSet<Place>, bool)>>);
+struct Standing(Arc<Mutex<Stand>>);
+
+#[derive(Debug, Default)]
+struct Stand {
+    owned: BTreeSet<Place>,
+    /// It does not ask again about what it was assigned.
+    has_given_up: bool,
+    /// It waits for an answer for ever.
+    is_stuck: bool,
+}
 
 /// How librdkafka's lines begin when it gives up on committed offsets: of a refusal, and of a connection that broke.
 const GIVES_UP_ON_OFFSETS: [&str; 2] = ["Offset fetch error for ", "Offset fetch error: "];
 
+/// Those of them after which it waits for ever.
+const IS_STUCK: [&str; 2] = ["Offset fetch error for 0 partition(s)", "Offset fetch error: "];
+
 impl Standing {
     fn assigned(&self, places: &[Place]) {
-        lock(&self.0).0.extend(places.iter().cloned());
+        lock(&self.0).owned.extend(places.iter().cloned());
     }
 
     fn revoked(&self, places: &[Place]) {
-        let (owned, given_up) = &mut *lock(&self.0);
-        owned.retain(|place| !places.contains(place));
-        // What it is assigned next it asks about anew.
-        *given_up &= !owned.is_empty();
+        let stand = &mut *lock(&self.0);
+        stand.owned.retain(|place| !places.contains(place));
+        // What it is assigned next it asks about anew, unless it is stuck.
+        stand.has_given_up &= !stand.owned.is_empty();
     }
 
     /// A line of librdkafka's log.
     fn said(&self, message: &str) {
-        if GIVES_UP_ON_OFFSETS.iter().any(|line| message.contains(line)) {
-            lock(&self.0).1 = true;
+        let is = |lines: [&str; 2]| lines.iter().any(|line| message.contains(line));
+        if is(GIVES_UP_ON_OFFSETS) {
+            let stand = &mut *lock(&self.0);
+            stand.has_given_up = true;
+            stand.is_stuck |= is(IS_STUCK);
         }
     }
 }
@@ -105,6 +122,7 @@ impl Standing {
 struct Context {
     diary: Diary,
     standing: Standing,
+    validations: Validations,
     log: ClientLog,
 }
 
@@ -138,6 +156,9 @@ impl Context {
 impl ClientContext for Context {
     fn log(&self, _: RDKafkaLogLevel, facility: &str, message: &str) {
         self.standing.said(message);
+        if let Some(back) = self.validations.said(facility, message) {
+            self.diary.went_back(back);
+        }
         self.log.write(facility, message);
     }
 
@@ -224,7 +245,8 @@ impl Member {
         config.set("fetch.wait.max.ms", "200");
         let log = ClientLog::new(&stage.logs, &client, "cgrp,topic,fetch", &mut config);
         let standing = Standing::default();
-        let context = Context { diary, standing: standing.clone(), log };
+        let context =
+            Context { diary, standing: standing.clone(), validations: Validations::new(&stage.topic), log };
         let consumer: BaseConsumer<Context> =
             config.create_with_context(context).expect("librdkafka takes the settings");
         consumer.subscribe(&[&stage.topic]).expect("librdkafka takes the topic");
@@ -241,12 +263,18 @@ impl Member {
 
     /// Whether it owns a partition, as far as it was told.
     pub fn owns(&self, place: &Place) -> bool {
-        lock(&self.standing.0).0.contains(place)
+        lock(&self.standing.0).owned.contains(place)
     }
 
     /// Whether its library has given up on committed offsets, which is a fault of its own.
     pub fn has_given_up_on_offsets(&self) -> bool {
-        lock(&self.standing.0).1
+        let stand = lock(&self.standing.0);
+        stand.has_given_up || stand.is_stuck
+    }
+
+    /// Whether its library waits for committed offsets for ever, and so may keep from others what it has to give up.
+    pub fn is_stuck(&self) -> bool {
+        lock(&self.standing.0).is_stuck
     }
 
     /// The protocol of its group.
@@ -315,17 +343,34 @@ mod tests {
     #[test]
     fn a_member_has_an_excuse_while_it_has_what_its_library_gave_up_on() {
         let standing = Standing::default();
+        let given_up = || lock(&standing.0).has_given_up;
         let (place, other) = (Place::new("topic", 0), Place::new("topic", 1));
         standing.assigned(&[place.clone(), other.clone()]);
         standing.said("[thrd:main]: OffsetFetch for 2/2 partition(s) returned Success");
-        assert!(!lock(&standing.0).1);
+        assert!(!given_up());
         standing.said("[thrd:main]: Offset fetch error for 2 partition(s): Broker: Not coordinator");
         standing.revoked(&[place]);
-        assert!(lock(&standing.0).1 && lock(&standing.0).0.contains(&other));
+        assert!(given_up() && lock(&standing.0).owned.contains(&other));
         standing.revoked(std::slice::from_ref(&other));
-        assert!(!lock(&standing.0).1, "what it is assigned next it asks about anew");
+        assert!(!given_up(), "what it is assigned next it asks about anew");
         standing.assigned(&[other]);
         standing.said("[thrd:main]: Offset fetch error: Local: Broker transport failure");
-        assert!(lock(&standing.0).1);
+        assert!(given_up());
+    }
+
+    #[test]
+    fn a_member_that_waits_for_ever_has_an_excuse_for_what_it_does_not_give_up() {
+        let place = Place::new("topic", 0);
+        for (line, stuck) in [
+            ("Offset fetch error for 2 partition(s): Broker: Not coordinator", false),
+            ("Offset fetch error for 0 partition(s): Broker: Not coordinator", true),
+            ("Offset fetch error: Local: Broker transport failure", true),
+        ] {
+            let standing = Standing::default();
+            standing.assigned(std::slice::from_ref(&place));
+            standing.said(line);
+            standing.revoked(std::slice::from_ref(&place));
+            assert_eq!(lock(&standing.0).is_stuck, stuck, "{line}");
+        }
     }
 }
