@@ -131,14 +131,18 @@ pub fn seen(batch: &Batch) -> Vec<Seen> {
 /// Asks what each group has committed.
 async fn committed(cluster: &Cluster, stage: &Stage) {
     for group in stage.groups() {
-        let invoked = stage.recorder.now();
-        let found = within(PATIENCE, async || cluster.try_group(&group).await).await;
-        let Some(found) = found else {
+        // The coordinator may move between the two questions: a node that has started takes back what it prefers to lead.
+        let told = within(PATIENCE, async || {
+            let found = cluster.try_group(&group).await?;
+            let invoked = stage.recorder.now();
+            Some((invoked, found.try_offsets().await?))
+        });
+        let Some((invoked, rows)) = told.await else {
             let why = format!("group {group} has no coordinator");
             stage.recorder.happened(READER, Deed::GaveUp { why });
             continue;
         };
-        let rows = found.offsets().await.into_iter();
+        let rows = rows.into_iter();
         let offsets =
             rows.map(|(topic, partition, offset)| (Place::new(&topic, partition), offset)).collect();
         stage.recorder.ended(READER, invoked, Deed::Committed { group, offsets });

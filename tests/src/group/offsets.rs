@@ -142,6 +142,21 @@ pub fn fetched_offsets(answer: OffsetFetchResponse, version: i16) -> OffsetFetch
     OffsetFetchResponseGroup::default().with_error_code(answer.error_code).with_topics(topics.collect())
 }
 
+/// The offsets in an answer as `(topic, partition, offset)`, in order, or the first error in it.
+fn offsets_of(answer: OffsetFetchResponseGroup) -> Result<Vec<(String, i32, i64)>, ResponseError> {
+    let well = |code| error(code).map_or(Ok(()), Err);
+    well(answer.error_code)?;
+    let mut rows = Vec::new();
+    for topic in answer.topics {
+        for row in topic.partitions {
+            well(row.error_code)?;
+            rows.push((topic.name.to_string(), row.partition_index, row.committed_offset));
+        }
+    }
+    rows.sort();
+    Ok(rows)
+}
+
 impl Group {
     /// Commits in the highest version; the error if it is refused.
     ///
@@ -180,17 +195,12 @@ impl Group {
     /// If there is no answer, or an error.
     pub async fn offsets(&self) -> Vec<(String, i32, i64)> {
         let answer = self.try_fetch_offsets(None).await.expect("OffsetFetch is answered");
-        assert_eq!(error(answer.error_code), None);
-        let rows = answer.topics.into_iter().flat_map(|topic| {
-            let name = topic.name.to_string();
-            topic.partitions.into_iter().map(move |row| {
-                assert_eq!(error(row.error_code), None);
-                (name.clone(), row.partition_index, row.committed_offset)
-            })
-        });
-        let mut rows = rows.collect::<Vec<_>>();
-        rows.sort();
-        rows
+        offsets_of(answer).expect("the coordinator tells the offsets")
+    }
+
+    /// The same, unless the connection breaks or the coordinator refuses, as one that has moved meanwhile.
+    pub async fn try_offsets(&self) -> Option<Vec<(String, i32, i64)>> {
+        offsets_of(self.try_fetch_offsets(None).await.ok()?).ok()
     }
 
     /// The offset of one partition, -1 if there is none.
