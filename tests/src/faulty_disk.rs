@@ -6,6 +6,7 @@
 //! | the bytes of a file, before and after a sync | [`bytes`] |
 //! | names, which only a sync of their directory keeps | [`tree`] |
 //! | how much of what was not synced survives | [`survival`] |
+//! | who has yet to hear of a failed sync | [`handles`] |
 //! | the kernel's requests | [`fuse`] |
 //!
 //! It promises what POSIX does and not a bit more. Of what was not synced there may be nothing after a cut, or all, or what
@@ -20,6 +21,7 @@
 mod bytes;
 #[cfg(target_os = "linux")]
 mod fuse;
+mod handles;
 mod survival;
 mod tree;
 
@@ -33,6 +35,7 @@ use std::time::Duration;
 use fastrand::Rng;
 
 use crate::scratch::Scratch;
+use handles::Handles;
 use tree::{Content, Tree};
 
 /// How much a disk holds: more than any test writes.
@@ -68,7 +71,8 @@ pub enum Trouble {
     Slow(Duration),
     /// They do not end before the trouble does.
     Hang,
-    /// They fail, and so do writes. What a failed sync left behind no later one writes: so does Linux.
+    /// They fail, and so do writes. What a failed sync left behind no later one writes, and each open file hears of it once: so does
+    /// Linux.
     Fail,
     /// They do nothing, and say that they did.
     Lie,
@@ -113,6 +117,7 @@ struct State {
     gives_up: bool,
     /// Whether a write or a sync has failed since that was asked last.
     has_failed: bool,
+    handles: Handles,
 }
 
 /// Somebody who waits for a sync.
@@ -137,6 +142,7 @@ impl FaultyDisk {
             hanging: Vec::new(),
             gives_up: false,
             has_failed: false,
+            handles: Handles::default(),
         };
         let disk = Arc::new(Disk(Mutex::new(state)));
         let session = mount(&disk, mounted_at.path())?;
@@ -220,6 +226,11 @@ impl FaultyDisk {
         std::mem::take(&mut self.disk.lock().has_failed)
     }
 
+    /// Whether somebody who syncs a file has yet to hear that another one's sync of it has failed.
+    pub fn has_yet_to_tell(&self) -> bool {
+        self.disk.lock().handles.has_yet_to_tell()
+    }
+
     /// Makes all there is durable.
     pub fn settle(&self) {
         self.disk.lock().tree.sync_all();
@@ -240,9 +251,13 @@ impl Disk {
     }
 
     /// Syncs a file or a directory as its trouble lets it.
-    fn sync(self: &Arc<Self>, inode: u64, answer: Box<dyn Answer>) {
+    fn sync(self: &Arc<Self>, inode: u64, handle: u64, answer: Box<dyn Answer>) {
         let mut state = self.lock();
         if !state.takes_a_change() {
+            return answer.failed();
+        }
+        if state.handles.begins_to_sync(handle) {
+            state.has_failed = true;
             return answer.failed();
         }
         match state.trouble_with(inode) {
@@ -250,6 +265,7 @@ impl Disk {
             Some(Trouble::Lie) => {}
             Some(Trouble::Fail) => {
                 state.has_failed = true;
+                state.handles.fails_to_sync(handle);
                 if let Ok(bytes) = state.tree.file(inode) {
                     bytes.fail_to_sync();
                 }
@@ -282,6 +298,7 @@ impl State {
     fn cut_power(&mut self, seed: u64) {
         (self.has_power, self.cut_after) = (false, None);
         self.cuts += 1;
+        self.handles.forget();
         self.tree.crash(&mut Rng::with_seed(seed));
         self.hanging.drain(..).for_each(|(_, answer)| answer.failed());
     }

@@ -199,7 +199,8 @@ impl Filesystem for Mounted {
     ) {
         match self.make(parent, name, mode & !umask, false) {
             Ok(attributes) => {
-                reply.created(&TTL, &attributes, Generation(0), FileHandle(0), FopenFlags::FOPEN_DIRECT_IO);
+                let handle = FileHandle(self.disk.lock().handles.open(attributes.ino.0));
+                reply.created(&TTL, &attributes, Generation(0), handle, FopenFlags::FOPEN_DIRECT_IO);
             }
             Err(error) => reply.error(error),
         }
@@ -226,8 +227,23 @@ impl Filesystem for Mounted {
         empty(self.change(|tree| tree.rename((parent.0, name), (new_parent.0, new_name))), reply);
     }
 
-    fn open(&self, _: &Request, _: INodeNo, _: OpenFlags, reply: ReplyOpen) {
-        reply.opened(FileHandle(0), FopenFlags::FOPEN_DIRECT_IO);
+    fn open(&self, _: &Request, inode: INodeNo, _: OpenFlags, reply: ReplyOpen) {
+        let handle = FileHandle(self.disk.lock().handles.open(inode.0));
+        reply.opened(handle, FopenFlags::FOPEN_DIRECT_IO);
+    }
+
+    fn release(
+        &self,
+        _: &Request,
+        _: INodeNo,
+        handle: FileHandle,
+        _: OpenFlags,
+        _: Option<LockOwner>,
+        _flush: bool,
+        reply: ReplyEmpty,
+    ) {
+        self.disk.lock().handles.close(handle.0);
+        reply.ok();
     }
 
     fn read(
@@ -280,12 +296,12 @@ impl Filesystem for Mounted {
         reply.ok();
     }
 
-    fn fsync(&self, _: &Request, inode: INodeNo, _: FileHandle, _datasync: bool, reply: ReplyEmpty) {
-        self.disk.sync(inode.0, Box::new(reply));
+    fn fsync(&self, _: &Request, inode: INodeNo, handle: FileHandle, _datasync: bool, reply: ReplyEmpty) {
+        self.disk.sync(inode.0, handle.0, Box::new(reply));
     }
 
-    fn fsyncdir(&self, _: &Request, inode: INodeNo, _: FileHandle, _datasync: bool, reply: ReplyEmpty) {
-        self.disk.sync(inode.0, Box::new(reply));
+    fn fsyncdir(&self, _: &Request, inode: INodeNo, handle: FileHandle, _datasync: bool, reply: ReplyEmpty) {
+        self.disk.sync(inode.0, handle.0, Box::new(reply));
     }
 
     fn readdir(&self, _: &Request, inode: INodeNo, _: FileHandle, offset: u64, mut reply: ReplyDirectory) {

@@ -134,3 +134,23 @@ fn a_sync_hangs_fails_or_lies() {
     });
     assert!(lost.count() > 3, "a disk that lies");
 }
+
+#[test]
+fn each_open_file_hears_once_of_a_failed_sync() {
+    let Some(disk) = mount() else { return };
+    let path = disk.path().join("file");
+    let mut writer = File::create(&path).unwrap();
+    let others = [File::open(&path).unwrap(), File::open(&path).unwrap()];
+    others[0].sync_data().unwrap();
+    writer.write_all(b"something").unwrap();
+    disk.trouble(Part::All, Trouble::Fail);
+    assert!(writer.sync_all().is_err());
+    disk.heal();
+    writer.sync_all().unwrap();
+    assert!(disk.has_yet_to_tell());
+    assert!(others[0].sync_data().is_err());
+    others[0].sync_data().unwrap();
+    assert!(!disk.has_yet_to_tell(), "who has never synced may never ask");
+    assert!(others[1].sync_data().is_err());
+    File::open(&path).unwrap().sync_data().unwrap();
+}

@@ -4,10 +4,15 @@
 //! to end: it cannot know what is on its disk. It is started again when the disk is well and its machine was, too: the kernel takes
 //! what a failed sync did not write for written, and shows it to every process until then.
 
+use std::time::Duration;
+
 use super::kill;
 use crate::cluster::Cluster;
 use crate::faulty_disk::{Part, Trouble};
-use crate::waiting::wait_until;
+use crate::waiting::{wait_until, within};
+
+/// A node that is at work syncs far more often.
+const SYNCS_WITHIN: Duration = Duration::from_secs(5);
 
 pub(super) fn strike(cluster: &Cluster, node: i32, part: Part, trouble: Trouble) {
     let disk = cluster.faulty_disk(node);
@@ -19,8 +24,12 @@ pub(super) async fn heal(cluster: &mut Cluster, node: i32, trouble: Trouble) {
     let disk = cluster.faulty_disk(node);
     disk.heal();
     if trouble == Trouble::Fail && disk.has_failed() && cluster.started().contains(&node) {
-        let what = format!("node {node} ends, as a write of its failed");
-        wait_until(&what, async || cluster.node(node).has_died().then_some(())).await;
+        let has_died = async || cluster.node(node).has_died().then_some(());
+        let died = within(SYNCS_WITHIN, has_died).await;
+        // One without a majority may have nothing to sync. If only sled's own thread has met the failure, the node has yet to hear of it.
+        if died.is_none() && !cluster.faulty_disk(node).has_yet_to_tell() {
+            wait_until(&format!("node {node} ends, as a write of its failed"), has_died).await;
+        }
         cluster.cut_power(&[node], 0);
         kill::heal(cluster, &[node]);
     }
