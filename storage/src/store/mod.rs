@@ -104,7 +104,8 @@ pub struct Store {
 struct Shared {
     db: sled::Db,
     id: StoreId,
-    /// sled's data file, opened a second time for `fdatasync`.
+    /// sled's data file, opened a second time for `fdatasync`. sled's own thread syncs its handle, too, and drops the error if that fails:
+    /// Linux tells of it through this one as well, at the next sync.
     data_file: File,
     /// `<data_dir>/store`.
     dir: PathBuf,
