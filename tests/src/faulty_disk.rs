@@ -226,6 +226,11 @@ impl FaultyDisk {
         std::mem::take(&mut self.disk.lock().has_failed)
     }
 
+    /// Whether a write or a sync has failed of somebody who still has the file open.
+    pub fn has_told(&self) -> bool {
+        self.disk.lock().handles.has_told()
+    }
+
     /// Whether somebody who syncs a file has yet to hear that another one's sync of it has failed.
     pub fn has_yet_to_tell(&self) -> bool {
         self.disk.lock().handles.has_yet_to_tell()
@@ -326,9 +331,12 @@ impl State {
     }
 
     /// Whether a write to a file fails.
-    fn refuses(&mut self, inode: u64) -> bool {
+    fn refuses(&mut self, inode: u64, handle: u64) -> bool {
         let refuses = self.trouble_with(inode) == Some(Trouble::Fail);
-        self.has_failed |= refuses;
+        if refuses {
+            self.has_failed = true;
+            self.handles.fails_to_write(handle);
+        }
         refuses
     }
 

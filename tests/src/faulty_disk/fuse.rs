@@ -271,7 +271,7 @@ impl Filesystem for Mounted {
         &self,
         _: &Request,
         inode: INodeNo,
-        _: FileHandle,
+        handle: FileHandle,
         offset: u64,
         data: &[u8],
         _: WriteFlags,
@@ -279,7 +279,7 @@ impl Filesystem for Mounted {
         _: Option<LockOwner>,
         reply: ReplyWrite,
     ) {
-        if self.disk.lock().refuses(inode.0) {
+        if self.disk.lock().refuses(inode.0, handle.0) {
             return reply.error(Errno::EIO);
         }
         let written = self.change(|tree| {

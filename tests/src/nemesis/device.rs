@@ -25,9 +25,12 @@ pub(super) async fn heal(cluster: &mut Cluster, node: i32, trouble: Trouble) {
     disk.heal();
     if trouble == Trouble::Fail && disk.has_failed() && cluster.started().contains(&node) {
         let has_died = async || cluster.node(node).has_died().then_some(());
-        let died = within(SYNCS_WITHIN, has_died).await;
-        // One without a majority may have nothing to sync. If only sled's own thread has met the failure, the node has yet to hear of it.
-        if died.is_none() && !cluster.faulty_disk(node).has_yet_to_tell() {
+        let disk = cluster.faulty_disk(node);
+        // A node that was killed and started meanwhile may have met no failure. One without a majority may have nothing to sync: if only
+        // sled's own thread has met the failure, the node has yet to hear of it.
+        let died =
+            within(SYNCS_WITHIN, async || (cluster.node(node).has_died() || !disk.has_told()).then_some(()));
+        if died.await.is_none() && !disk.has_yet_to_tell() {
             wait_until(&format!("node {node} ends, as a write of its failed"), has_died).await;
         }
         cluster.cut_power(&[node], 0);
