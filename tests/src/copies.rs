@@ -142,9 +142,8 @@ async fn committed(cluster: &Cluster, stage: &Stage) {
             stage.recorder.happened(READER, Deed::GaveUp { why });
             continue;
         };
-        let rows = rows.into_iter();
-        let offsets =
-            rows.map(|(topic, partition, offset)| (Place::new(&topic, partition), offset)).collect();
+        let placed = |(topic, partition, offset): (String, i32, i64)| (Place::new(&topic, partition), offset);
+        let offsets = rows.into_iter().map(placed).collect();
         stage.recorder.ended(READER, invoked, Deed::Committed { group, offsets });
     }
 }

@@ -6,7 +6,7 @@
 //! | the bytes of a file, before and after a sync | [`bytes`] |
 //! | names, which only a sync of their directory keeps | [`tree`] |
 //! | how much of what was not synced survives | [`survival`] |
-//! | who has yet to hear of a failed sync | [`handles`] |
+//! | open files, and the failures that their next syncs report | [`handles`] |
 //! | the kernel's requests | [`fuse`] |
 //!
 //! It promises what POSIX does and not a bit more. Of what was not synced there may be nothing after a cut, or all, or what
@@ -71,8 +71,7 @@ pub enum Trouble {
     Slow(Duration),
     /// They do not end before the trouble does.
     Hang,
-    /// They fail, and so do writes. What a failed sync left behind no later one writes, and each open file hears of it once: so does
-    /// Linux.
+    /// Syncs and writes fail. No later sync writes what a failed one left behind. Each open file reports the failure once, as on Linux.
     Fail,
     /// They do nothing, and say that they did.
     Lie,
@@ -226,14 +225,14 @@ impl FaultyDisk {
         std::mem::take(&mut self.disk.lock().has_failed)
     }
 
-    /// Whether a write or a sync has failed of somebody who still has the file open.
-    pub fn has_told(&self) -> bool {
-        self.disk.lock().handles.has_told()
+    /// Whether a file that is still open has reported a failed write or sync.
+    pub fn has_reported_failure(&self) -> bool {
+        self.disk.lock().handles.has_reported_failure()
     }
 
-    /// Whether somebody who syncs a file has yet to hear that another one's sync of it has failed.
-    pub fn has_yet_to_tell(&self) -> bool {
-        self.disk.lock().handles.has_yet_to_tell()
+    /// Whether an open file whose owner syncs still has a failure to report.
+    pub fn has_unreported_failure(&self) -> bool {
+        self.disk.lock().handles.has_unreported_failure()
     }
 
     /// Makes all there is durable.

@@ -1,7 +1,7 @@
-//! Open files, and which of them have yet to hear of a sync that failed.
+//! Open files, and the failures that their next syncs report.
 //!
-//! Linux tells of a failed write once through each file that was open then, at its next sync, and not only through the one whose sync
-//! met it. So a thread that drops such an error hides it from nobody who has opened the file for itself.
+//! Linux reports a failed write once through each file that was open then, at its next sync. So a thread that drops such an error hides
+//! it from no other open file.
 
 use std::collections::BTreeMap;
 
@@ -16,11 +16,11 @@ pub(super) struct Handles {
 struct Handle {
     inode: u64,
     /// A write or a sync by it has failed.
-    has_heard: bool,
-    /// Whoever has it asks for syncs.
+    has_failed: bool,
+    /// Its owner has asked for a sync.
     syncs: bool,
     /// Its next sync fails.
-    is_to_hear: bool,
+    fails_next: bool,
 }
 
 impl Handles {
@@ -38,39 +38,39 @@ impl Handles {
     pub(super) fn begins_to_sync(&mut self, handle: u64) -> bool {
         self.open.get_mut(&handle).is_some_and(|handle| {
             handle.syncs = true;
-            handle.has_heard |= handle.is_to_hear;
-            std::mem::take(&mut handle.is_to_hear)
+            handle.has_failed |= handle.fails_next;
+            std::mem::take(&mut handle.fails_next)
         })
     }
 
     /// A write by this handle fails.
     pub(super) fn fails_to_write(&mut self, handle: u64) {
-        self.open.get_mut(&handle).into_iter().for_each(|handle| handle.has_heard = true);
+        self.open.get_mut(&handle).into_iter().for_each(|handle| handle.has_failed = true);
     }
 
-    /// A sync by this handle fails: the others of the file will hear of it.
+    /// A sync by this handle fails. The next sync of each other handle of the file fails, too.
     pub(super) fn fails_to_sync(&mut self, handle: u64) {
         self.fails_to_write(handle);
         let Some(inode) = self.open.get(&handle).map(|handle| handle.inode) else { return };
         for (_, other) in
             self.open.iter_mut().filter(|(number, other)| **number != handle && other.inode == inode)
         {
-            other.is_to_hear = true;
+            other.fails_next = true;
         }
     }
 
-    /// Whether a write or a sync has failed by a file that is still open: its process lives.
-    pub(super) fn has_told(&self) -> bool {
-        self.open.values().any(|handle| handle.has_heard)
+    /// Whether an open handle has reported a failure: its process lives.
+    pub(super) fn has_reported_failure(&self) -> bool {
+        self.open.values().any(|handle| handle.has_failed)
     }
 
-    /// Whether somebody who syncs has yet to hear of a failure.
-    pub(super) fn has_yet_to_tell(&self) -> bool {
-        self.open.values().any(|handle| handle.syncs && handle.is_to_hear)
+    /// Whether a handle whose owner syncs still has a failure to report.
+    pub(super) fn has_unreported_failure(&self) -> bool {
+        self.open.values().any(|handle| handle.syncs && handle.fails_next)
     }
 
     /// The machine starts anew.
     pub(super) fn forget(&mut self) {
-        self.open.values_mut().for_each(|handle| (handle.is_to_hear, handle.has_heard) = (false, false));
+        self.open.values_mut().for_each(|handle| (handle.fails_next, handle.has_failed) = (false, false));
     }
 }

@@ -136,7 +136,7 @@ fn a_sync_hangs_fails_or_lies() {
 }
 
 #[test]
-fn each_open_file_hears_once_of_a_failed_sync() {
+fn each_open_file_reports_a_failed_sync_once() {
     let Some(disk) = mount() else { return };
     let path = disk.path().join("file");
     let mut writer = File::create(&path).unwrap();
@@ -144,13 +144,13 @@ fn each_open_file_hears_once_of_a_failed_sync() {
     others[0].sync_data().unwrap();
     writer.write_all(b"something").unwrap();
     disk.trouble(Part::All, Trouble::Fail);
-    assert!(!disk.has_told() && writer.sync_all().is_err() && disk.has_told());
+    assert!(!disk.has_reported_failure() && writer.sync_all().is_err() && disk.has_reported_failure());
     disk.heal();
     writer.sync_all().unwrap();
-    assert!(disk.has_yet_to_tell());
+    assert!(disk.has_unreported_failure());
     assert!(others[0].sync_data().is_err());
     others[0].sync_data().unwrap();
-    assert!(!disk.has_yet_to_tell(), "who has never synced may never ask");
+    assert!(!disk.has_unreported_failure(), "a handle that never syncs does not count");
     assert!(others[1].sync_data().is_err());
     File::open(&path).unwrap().sync_data().unwrap();
 }

@@ -25,12 +25,10 @@ pub(super) async fn heal(cluster: &mut Cluster, node: i32, trouble: Trouble) {
     disk.heal();
     if trouble == Trouble::Fail && disk.has_failed() && cluster.started().contains(&node) {
         let has_died = async || cluster.node(node).has_died().then_some(());
-        let disk = cluster.faulty_disk(node);
-        // A node that was killed and started meanwhile may have met no failure. One without a majority may have nothing to sync: if only
-        // sled's own thread has met the failure, the node has yet to hear of it.
-        let died =
-            within(SYNCS_WITHIN, async || (cluster.node(node).has_died() || !disk.has_told()).then_some(()));
-        if died.await.is_none() && !disk.has_yet_to_tell() {
+        // A node that was started meanwhile may have met no failure. One without a majority may have nothing to sync: the failure that
+        // sled's own thread has met is still to be reported to the node.
+        let is_to_end = disk.has_reported_failure();
+        if is_to_end && within(SYNCS_WITHIN, has_died).await.is_none() && !disk.has_unreported_failure() {
             wait_until(&format!("node {node} ends, as a write of its failed"), has_died).await;
         }
         cluster.cut_power(&[node], 0);
