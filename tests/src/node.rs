@@ -247,6 +247,13 @@ impl Node {
         self.process = Process::Child(process.expect("the trilog executable starts"));
     }
 
+    /// SIGKILL, and not waited for: [`Self::kill`] has to follow.
+    pub fn begin_kill(&mut self) {
+        if let Process::Child(process) = &mut self.process {
+            process.kill().expect("a child can be killed");
+        }
+    }
+
     /// SIGKILL, and gone when this returns.
     pub fn kill(&mut self) {
         if let Some(mut process) = self.take_child() {

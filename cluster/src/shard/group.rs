@@ -85,6 +85,9 @@ pub(super) struct Group {
     pub(super) asleep: bool,
     pub(super) quiet_ticks: u32,
     pub(super) planned: Option<Campaign>,
+    /// The replica has stood for the first time since its start, and may do so once more without delay if a voter knows a later term.
+    /// That voter had begun an election before it was started itself, of which nothing will come. Later on it may be in the middle of one.
+    may_repeat: bool,
     /// The commit index when the in-sync replicas were last looked at.
     pub(super) reviewed_commit: RaftIndex,
 }
@@ -161,6 +164,7 @@ impl Group {
             asleep: false,
             quiet_ticks: 0,
             planned: None,
+            may_repeat: false,
             reviewed_commit: RaftIndex(0),
         })
     }
@@ -233,16 +237,27 @@ impl Group {
         if !self.heeds(&message) || self.overstates(&message) {
             return;
         }
-        let asks_for_votes =
-            matches!(message.msg_type, MessageType::MsgRequestVote | MessageType::MsgRequestPreVote);
-        if asks_for_votes && message.from == self.node.raft.leader_id {
-            // The leader itself stands for election: its process has begun anew, and its lease is void.
-            self.forget_leader();
+        if asks_for_vote(message.msg_type) {
+            if message.from == self.node.raft.leader_id {
+                // The leader itself stands for election: its process has begun anew, and its lease is void.
+                self.forget_leader();
+            }
+            if self.could_elect(&message) {
+                self.planned = None;
+            }
         }
         if message.msg_type == MessageType::MsgTimeoutNow && !self.may_stand() {
             return;
         }
-        if is_grant(&message) { self.take_grant(message) } else { self.step_raft(message) }
+        let stands_again = self.is_outdated_by(&message) && std::mem::take(&mut self.may_repeat);
+        if is_grant(&message) {
+            self.take_grant(message)
+        } else {
+            self.step_raft(message)
+        }
+        if stands_again {
+            self.campaign();
+        }
     }
 
     fn step_raft(&mut self, message: Message) {
@@ -254,9 +269,24 @@ impl Group {
 
     /// Whether a message asks for a vote that this replica cannot give, as its log has what the candidate's lacks.
     pub(super) fn has_more_than(&self, message: &Message) -> bool {
-        let asks = matches!(message.msg_type, MessageType::MsgRequestVote | MessageType::MsgRequestPreVote);
         let log = &self.node.raft.raft_log;
-        asks && (message.log_term, message.index) < (log.last_term(), log.last_index())
+        asks_for_vote(message.msg_type)
+            && (message.log_term, message.index) < (log.last_term(), log.last_index())
+    }
+
+    /// Whether a candidate that asks for a vote may win an election by it. This replica then keeps to its election timer, which a
+    /// vote sets back, and does not stand by the plan that it has made: an election that takes longer than the plan, as with a
+    /// thousand groups that elect at once or a slow disk, would be undone by the next one.
+    fn could_elect(&self, message: &Message) -> bool {
+        message.term > self.term() && !self.has_more_than(message)
+    }
+
+    /// Whether a message ends this replica's attempt to be elected, as the voter knows a later term.
+    fn is_outdated_by(&self, message: &Message) -> bool {
+        message.msg_type == MessageType::MsgRequestPreVoteResponse
+            && message.reject
+            && message.term > self.term()
+            && self.node.raft.state == StateRole::PreCandidate
     }
 
     /// A tick of Raft's timers, which go slower in `hardship`. They stand still while this replica cannot campaign.
@@ -296,6 +326,12 @@ impl Group {
         if let Err(error) = self.node.campaign() {
             tracing::debug!(group = self.id.0, %error, "cannot campaign");
         }
+    }
+
+    /// Stands for election as was planned when it was opened.
+    pub(super) fn campaign_first(&mut self) {
+        self.may_repeat = true;
+        self.campaign();
     }
 
     /// Stands for election at once, as after a leadership transfer: for a group whose leader's process is known to be
@@ -385,4 +421,9 @@ impl Group {
 /// A leader epoch is the Raft term. Terms count elections, so they stay far below an epoch's range.
 fn epoch(term: u64) -> LeaderEpoch {
     LeaderEpoch(i32::try_from(term).unwrap_or(i32::MAX))
+}
+
+/// Whether a message of this kind asks for a vote, or whether it would be given.
+const fn asks_for_vote(kind: MessageType) -> bool {
+    matches!(kind, MessageType::MsgRequestVote | MessageType::MsgRequestPreVote)
 }

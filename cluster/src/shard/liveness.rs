@@ -72,7 +72,7 @@ impl Shard {
             && group.leader().is_none_or(|leader| leader != self.node && !self.peers.is_alive(leader))
             && !(due.is_first && self.leaderships.is_led(id, |node| self.peers.is_alive(node)))
         {
-            group.campaign();
+            if due.is_first { group.campaign_first() } else { group.campaign() }
         }
         self.dirty.insert(id);
         self.consider_sleep(id);

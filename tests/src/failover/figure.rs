@@ -16,6 +16,8 @@ pub enum Unit {
     Mebibytes,
     /// Partitions.
     Partitions,
+    /// Elections.
+    Elections,
 }
 
 /// What is wanted of a figure.
@@ -150,6 +152,7 @@ impl Display for Unit {
             Self::Percent => "%",
             Self::Mebibytes => "MiB",
             Self::Partitions => "partitions",
+            Self::Elections => "elections",
         })
     }
 }

@@ -44,6 +44,11 @@ pub async fn run(rounds: usize, gigabytes: u64) -> Vec<Figure> {
         Unit::Partitions,
         Wanted::AtMost { p50: None, worst: 0.0 },
     );
+    let mut repeated = Figure::new(
+        "all nodes killed and started: elections beyond one a partition",
+        Unit::Elections,
+        Wanted::Nothing,
+    );
     let mut cluster = Cluster::start(ClusterOptions::nodes(3)).await;
     let connection = cluster.connect_any().await;
     NewTopic::new(TOPIC).partitions(PARTITIONS).create(&connection).await;
@@ -51,11 +56,14 @@ pub async fn run(rounds: usize, gigabytes: u64) -> Vec<Figure> {
     for round in 0..rounds {
         let bytes = if round == 0 { gigabytes * 1_000_000_000 } else { 300_000_000 };
         fill(&cluster, bytes).await;
+        let before = epochs(&cluster).await;
         let ids = cluster.ids();
         start_again(&mut cluster, &ids, &mut all).await;
         wait_balanced(&cluster, &cluster.connect_any().await).await;
 
-        let before = epochs(&cluster).await;
+        let after = epochs(&cluster).await;
+        repeated.add(repeated_elections(&before, &after));
+        let before = after;
         fill(&cluster, 300_000_000).await;
         start_again(&mut cluster, &[ALONE], &mut one).await;
         let after = epochs(&cluster).await;
@@ -63,9 +71,17 @@ pub async fn run(rounds: usize, gigabytes: u64) -> Vec<Figure> {
         let elected = elsewhere.filter(|(partition, was)| after.get(*partition) != Some(*was)).count();
         elections.add(f64::from(u32::try_from(elected).expect("a thousand at the most")));
         wait_balanced(&cluster, &cluster.connect_any().await).await;
-        eprintln!("round {}: {}; {}; {}", round + 1, all.last(), one.last(), elections.last());
+        eprintln!(
+            "round {}: {}, elections too many {}; {}; {}",
+            round + 1,
+            all.last(),
+            repeated.last(),
+            one.last(),
+            elections.last()
+        );
     }
     let mut figures = all.into_list();
+    figures.push(repeated);
     figures.extend(one.into_list());
     figures.push(elections);
     figures
@@ -124,7 +140,7 @@ async fn fill(cluster: &Cluster, bytes: u64) {
 /// Kills these nodes at one moment, starts them, and takes their times.
 async fn start_again(cluster: &mut Cluster, ids: &[i32], figures: &mut Figures) {
     let logged: Vec<_> = ids.iter().map(|id| cluster.node(*id).log().len()).collect();
-    ids.iter().for_each(|id| cluster.kill(*id));
+    cluster.kill_at_once(ids);
     let started = Instant::now();
     ids.iter().for_each(|id| cluster.start_node(*id));
     let ready = async {
@@ -189,8 +205,19 @@ fn opened(log: &str) -> Opened {
     }
 }
 
+/// By how much more than one the leader epochs have grown.
+fn repeated_elections(before: &Epochs, after: &Epochs) -> f64 {
+    let grown = |(partition, (_, epoch)): (&i32, &(i32, i32))| {
+        let (_, was) = before.get(partition)?;
+        Some(epoch - was - 1)
+    };
+    f64::from(after.iter().filter_map(grown).sum::<i32>())
+}
+
 /// The leader and its epoch of each partition that has one.
-async fn epochs(cluster: &Cluster) -> BTreeMap<i32, (i32, i32)> {
+type Epochs = BTreeMap<i32, (i32, i32)>;
+
+async fn epochs(cluster: &Cluster) -> Epochs {
     let shown = cluster.topic(TOPIC).await.expect("the topic is there");
     let rows = shown.partitions.iter().filter(|row| row.leader_id.0 > 0);
     rows.map(|row| (row.partition_index, (row.leader_id.0, row.leader_epoch))).collect()

@@ -55,7 +55,7 @@ fn play(name: &str) {
 }
 
 /// Every script, each of which has a test below.
-const SCRIPTS: [&str; 36] = [
+const SCRIPTS: [&str; 38] = [
     "behind",
     "confirm",
     "conflict",
@@ -86,12 +86,14 @@ const SCRIPTS: [&str; 36] = [
     "slow_disks",
     "slow_driver",
     "slow_majority",
+    "slow_start",
     "snapshot",
     "snapshot_parts",
     "snapshot_to_lead",
     "stale_answers",
     "stalled_disk",
     "start_led",
+    "started_vote",
 ];
 
 #[test]
@@ -277,4 +279,14 @@ fn snapshot_to_lead() {
 #[test]
 fn stale_answers() {
     play("stale_answers");
+}
+
+#[test]
+fn slow_start() {
+    play("slow_start");
+}
+
+#[test]
+fn started_vote() {
+    play("started_vote");
 }

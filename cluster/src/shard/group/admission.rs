@@ -51,7 +51,7 @@ use raft::eraftpb::{Entry, Message, MessageType};
 use trilog_storage::{Store, StoreError, WriteBatch};
 
 use super::scrutiny::MAX_INDEX;
-use super::{Group, MAX_INFLIGHT_MESSAGES};
+use super::{Group, MAX_INFLIGHT_MESSAGES, asks_for_vote};
 use crate::acquaintances;
 use crate::ids::{NodeId, RaftGroupId, RaftIndex, StoreId};
 use crate::shard::machine::{Machine, damaged};
@@ -184,11 +184,10 @@ impl Admission {
 
     /// Whether a replica in a group of so many voters heeds a message of this kind.
     fn heeds(&self, kind: MessageType, voters: usize) -> bool {
-        let asks_for_vote = matches!(kind, MessageType::MsgRequestVote | MessageType::MsgRequestPreVote);
         match self {
             Self::Full => true,
             Self::Unrecognized { .. } => false,
-            Self::Barred => asks_for_vote && voters == 2,
+            Self::Barred => asks_for_vote(kind) && voters == 2,
             Self::Forgetful(_) | Self::Probation(_) => kind != MessageType::MsgTimeoutNow,
         }
     }
