@@ -11,7 +11,8 @@ RUN command -v make || { apt-get update && apt-get install --yes --no-install-re
 # named, so that the flags, which link the C library in, do not reach build scripts and macros. A test that builds the
 # image may do with less optimization.
 ARG OPT_LEVEL=3
-ENV RUSTFLAGS="-C target-feature=+crt-static" CARGO_PROFILE_RELEASE_DEBUG=false CARGO_PROFILE_RELEASE_OPT_LEVEL=$OPT_LEVEL
+ARG LTO=false
+ENV RUSTFLAGS="-C target-feature=+crt-static" CARGO_PROFILE_RELEASE_DEBUG=false CARGO_PROFILE_RELEASE_OPT_LEVEL=$OPT_LEVEL CARGO_PROFILE_RELEASE_LTO=$LTO
 COPY Cargo.toml Cargo.lock ./
 COPY .cargo .cargo
 COPY broker/Cargo.toml broker/

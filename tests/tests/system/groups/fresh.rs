@@ -102,7 +102,9 @@ async fn a_local_cluster_that_is_ready_has_its_coordinators() {
     for _ in 0..ROUNDS {
         let scratch = Scratch::new("fresh");
         let base_port = free_block(3, &[0, 1000, 2000]);
-        let dev = Dev::start(&DevOptions::new(base_port, scratch.join("data")));
+        // As below: each of the groups would wait for further members.
+        let options = DevOptions::new(base_port, scratch.join("data"));
+        let dev = Dev::start(&options.flags(&["--set=group.initial.rebalance.delay.ms=0"]));
         dev.ready().await;
         let addresses = (0..3).map(|node| format!("127.0.0.1:{}", base_port + node)).collect::<Vec<_>>();
         assert_all_coordinated(&addresses).await;
