@@ -1,11 +1,12 @@
 //! Between the clients and the nodes: requests and answers on their way, which break off, get lost and come too late.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::call::{Answer, Call};
 use super::event::Event;
 use super::invariants::Violation;
-use super::node::Input;
+use super::node::{Input, Node, Process};
 use super::observation::Observation;
 use super::workload::{Client, ClientId, Desk, Wish};
 use super::world::World;
@@ -101,10 +102,21 @@ impl World {
         }
     }
 
+    /// Remembers the metadata of the node that knows of the latest topics. All nodes may be down when an answer arrives.
+    fn note_metadata(&mut self) {
+        let images = self.nodes.values().filter_map(Node::process).map(Process::image);
+        let newest = images.max_by_key(|image| image.next_group());
+        if let Some(image) = newest.filter(|image| image.next_group() >= self.newest_image.next_group()) {
+            self.newest_image = Arc::clone(image);
+        }
+    }
+
     /// Lets a client act, and does what it wishes.
     pub(super) fn with_client(&mut self, id: ClientId, act: impl FnOnce(&mut dyn Client, &mut Desk<'_>)) {
+        self.note_metadata();
         let mut desk = Desk {
             now: self.now,
+            newest_image: &self.newest_image,
             nodes: &self.nodes,
             random: &mut self.random,
             next_ticket: &mut self.next_ticket,

@@ -23,6 +23,7 @@ use super::retention::short_retention;
 use super::trace::Trace;
 use super::watch::Watch;
 use super::workload::{Client, ClientId, clients};
+use crate::controller::MetadataImage;
 use crate::controller::configs::BrokerSettings;
 use crate::ids::{NodeId, RaftGroupId, Ticket};
 use crate::shard::{CheckpointPolicy, OPENED_PER_ROUND, TICK};
@@ -47,6 +48,8 @@ pub(super) struct World {
     pub(super) bereft: Option<NodeId>,
     /// By how much clocks have jumped ahead, all together.
     pub(super) jumped: Duration,
+    /// The latest metadata that any client could have heard of.
+    pub(super) newest_image: Arc<MetadataImage>,
     watch: Watch,
     /// Drivers wait for slow disks.
     pub(super) drivers_wait: bool,
@@ -98,6 +101,7 @@ impl World {
             is_calm: false,
             bereft: None,
             jumped: Duration::ZERO,
+            newest_image: Arc::default(),
             watch: Watch::default(),
             drivers_wait: drivers_wait(seed),
             hardship: hardship(seed),

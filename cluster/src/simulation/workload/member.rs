@@ -118,7 +118,7 @@ impl Client for Member {
         match answer {
             Answer::Coordinated(Ok(response)) => {
                 // It is told topics by name, and needs no node to know them.
-                let topics = Topics::from(&*desk.newest_image());
+                let topics = Topics::from(desk.newest_image);
                 self.client.hear(desk.now, &topics, response);
                 // Some refusals end the process: a group was deleted before its first member knew that it had joined, for example.
                 self.is_running = self.client.is_running();

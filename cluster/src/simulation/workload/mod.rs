@@ -75,6 +75,8 @@ pub(super) enum Wish {
 pub(super) struct Desk<'a> {
     pub(super) now: Duration,
     pub(super) nodes: &'a BTreeMap<NodeId, Node>,
+    /// The latest metadata that any client could have heard of.
+    pub(super) newest_image: &'a MetadataImage,
     pub(super) random: &'a mut Random,
     pub(super) next_ticket: &'a mut u64,
     /// The groups that lost something that was acknowledged, as they may, and how often.
@@ -133,12 +135,6 @@ impl Desk<'_> {
     /// The metadata of some node.
     pub(super) fn image(&mut self) -> Arc<MetadataImage> {
         self.process().map(|process| Arc::clone(process.image())).unwrap_or_default()
-    }
-
-    /// The metadata of the node that knows of the latest topics.
-    pub(super) fn newest_image(&self) -> Arc<MetadataImage> {
-        let images = self.nodes.values().filter_map(Node::process).map(Process::image);
-        images.max_by_key(|image| image.next_group()).map(Arc::clone).unwrap_or_default()
     }
 
     /// A partition for producers and readers, of those that a node knows.
