@@ -226,6 +226,19 @@ impl Cluster {
         for (id, seed) in ids.iter().zip(seed..) {
             self.faulty_disk(*id).cut_power(seed);
         }
+        self.come_back_without_processes(ids);
+    }
+
+    /// Cuts the power of these nodes at one moment. Nothing survives that was not synced.
+    pub fn cut_power_and_lose_unsynced(&mut self, ids: &[i32]) {
+        for id in ids {
+            self.faulty_disk(*id).cut_power_and_lose_unsynced();
+        }
+        self.come_back_without_processes(ids);
+    }
+
+    /// What a power cut does besides: no process is left, and then there is power again.
+    fn come_back_without_processes(&mut self, ids: &[i32]) {
         for id in ids {
             self.kill(*id);
             self.node_mut(*id).reboot();

@@ -164,6 +164,11 @@ impl FaultyDisk {
         self.disk.lock().cut_power(seed);
     }
 
+    /// As [`Self::cut_power`], but nothing survives that was not synced.
+    pub fn cut_power_and_lose_unsynced(&self) {
+        self.disk.lock().go_down(Tree::lose_unsynced);
+    }
+
     /// Cuts the power after so many more changes and syncs, in place of the next one. Until then, [`Self::restore_power`]
     /// takes that back.
     pub fn cut_power_after(&self, changes: u64, seed: u64) {
@@ -300,10 +305,14 @@ impl Disk {
 
 impl State {
     fn cut_power(&mut self, seed: u64) {
+        self.go_down(|tree| tree.crash(&mut Rng::with_seed(seed)));
+    }
+
+    fn go_down(&mut self, crash: impl FnOnce(&mut Tree)) {
         (self.has_power, self.cut_after) = (false, None);
         self.cuts += 1;
         self.handles.forget();
-        self.tree.crash(&mut Rng::with_seed(seed));
+        crash(&mut self.tree);
         self.hanging.drain(..).for_each(|(_, answer)| answer.failed());
     }
 

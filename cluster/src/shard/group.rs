@@ -328,7 +328,7 @@ impl Group {
         }
     }
 
-    /// Stands for election as was planned when it was opened.
+    /// Begins the first election after a start. The replica may repeat it once without delay.
     pub(super) fn campaign_first(&mut self) {
         self.may_repeat = true;
         self.campaign();

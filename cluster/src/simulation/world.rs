@@ -48,7 +48,7 @@ pub(super) struct World {
     pub(super) bereft: Option<NodeId>,
     /// By how much clocks have jumped ahead, all together.
     pub(super) jumped: Duration,
-    /// The latest metadata that any client could have heard of.
+    /// The latest metadata that a node had. It outlives the node.
     pub(super) newest_image: Arc<MetadataImage>,
     watch: Watch,
     /// Drivers wait for slow disks.

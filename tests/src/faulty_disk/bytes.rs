@@ -54,6 +54,12 @@ impl Bytes {
         self.pending.clear();
     }
 
+    /// The power is cut. Nothing of what was not synced survives.
+    pub(super) fn lose_unsynced(&mut self) {
+        self.pending.clear();
+        self.current.clone_from(&self.durable);
+    }
+
     /// The power is cut. Of what was not synced a part survives.
     pub(super) fn crash(&mut self, rng: &mut Rng) {
         let (was, wanted) = (self.durable.len(), self.current.len());

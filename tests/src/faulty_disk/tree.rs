@@ -186,6 +186,12 @@ impl Tree {
         self.drop_unnamed();
     }
 
+    /// The power is cut. Nothing of what was not synced survives.
+    pub(super) fn lose_unsynced(&mut self) {
+        self.pending.clear();
+        self.revert(Bytes::lose_unsynced);
+    }
+
     /// The power is cut. Of what was not synced a part survives.
     pub(super) fn crash(&mut self, rng: &mut Rng) {
         let survival = Survival::draw(rng);
@@ -196,9 +202,14 @@ impl Tree {
                 self.carry_out(change, Side::Durable);
             }
         }
+        self.revert(|bytes| bytes.crash(rng));
+    }
+
+    /// Goes back to the names that are durable, and to what `crash` leaves of each file.
+    fn revert(&mut self, mut crash: impl FnMut(&mut Bytes)) {
         for inode in self.inodes.values_mut() {
             match &mut inode.content {
-                Content::File(bytes) => bytes.crash(rng),
+                Content::File(bytes) => crash(bytes),
                 Content::Dir { names, durable } => names.clone_from(durable),
             }
         }

@@ -75,7 +75,7 @@ pub(super) enum Wish {
 pub(super) struct Desk<'a> {
     pub(super) now: Duration,
     pub(super) nodes: &'a BTreeMap<NodeId, Node>,
-    /// The latest metadata that any client could have heard of.
+    /// See [`World::newest_image`](crate::simulation::world::World::newest_image).
     pub(super) newest_image: &'a MetadataImage,
     pub(super) random: &'a mut Random,
     pub(super) next_ticket: &'a mut u64,
